@@ -1,0 +1,64 @@
+"""The bearer tokens of the simulated tenant: the sign-in simulator issues them, the two services check them."""
+
+import time
+from dataclasses import dataclass
+
+import jwt
+
+ALGORITHM = "HS256"
+
+
+class TokenRefused(Exception):
+    """A request without a usable token.
+
+    `status` is 401 for a missing, malformed, expired or wrong-audience token, and 403 for a good token whose
+    application is not registered in the service (Dataverse: application user, Finance: Entra applications page).
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+def issue(*, secret: str, issuer: str, tenant: str, audience: str, client_id: str, lifetime: float) -> str:
+    """Return a signed token for one audience, valid from now for `lifetime` seconds (negative: already expired)."""
+    now = time.time()
+    claims = {
+        "iss": issuer,
+        "tid": tenant,
+        "aud": audience,
+        "appid": client_id,
+        "iat": int(now),
+        "nbf": int(now) - 300,
+        "exp": int(now + lifetime),
+    }
+    return jwt.encode(claims, secret, algorithm=ALGORITHM)
+
+
+@dataclass(frozen=True)
+class TokenCheck:
+    """Checks the Authorization header of one service.
+
+    `audience` is the service's own origin; `members` are the client ids registered in it (None: everyone is).
+    """
+
+    secret: str
+    audience: str
+    members: frozenset[str] | None = None
+
+    def check(self, authorization: str | None) -> str:
+        """Return the client id of the caller, or raise TokenRefused."""
+        if authorization is None or not authorization.lower().startswith("bearer "):
+            raise TokenRefused(401, "no bearer token")
+        client_id = self._client_id(authorization[7:].strip())
+        if self.members is not None and client_id not in self.members:
+            raise TokenRefused(403, f"application {client_id} is not registered")
+        return client_id
+
+    def _client_id(self, token: str) -> str:
+        try:
+            claims = jwt.decode(token, self.secret, algorithms=[ALGORITHM], audience=self.audience.rstrip("/"))
+            return str(claims["appid"])
+        except (jwt.InvalidTokenError, KeyError) as error:
+            raise TokenRefused(401, f"{type(error).__name__}: {error}") from error
