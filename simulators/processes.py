@@ -1,0 +1,195 @@
+"""Child processes on this machine: started, awaited until they serve, stopped or killed, with a log file each."""
+
+import atexit
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parent.parent
+STOP_GRACE_SECONDS = 10.0
+READY_SECONDS = 60.0
+TAIL_CHARACTERS = 4000
+
+_running: set["Child"] = set()
+
+
+class StartFailed(Exception):
+    """A child process ended, or stayed silent, before it was ready; the text ends with the tail of its log."""
+
+
+class Child:
+    """One child process of this one. It can be started again after it was stopped or killed.
+
+    `ready` answers what the process says of itself once it serves, and None before that. Output goes to
+    `<run_dir>/<name>.log`, appended over restarts. A child that still runs when Python exits is killed then.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        run_dir: Path,
+        ready: Callable[[], dict[str, Any] | None],
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self.command = list(command)
+        self.env = dict(env or {})
+        self.log = run_dir / f"{name}.log"
+        self.facts: dict[str, Any] = {}
+        self._ready = ready
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id; raises RuntimeError when the child was never started."""
+        return self._started().pid
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start the process and return at once; `await_ready` waits for it, so that several can start in parallel."""
+        if self.running:
+            raise RuntimeError(f"{self.name} runs already")
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - the command is written by the caller, not by a user
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=PROJECT,
+                env={**os.environ, **self.env},
+            )
+        _running.add(self)
+
+    def await_ready(self, timeout: float = READY_SECONDS) -> dict[str, Any]:
+        """Return what the process says of itself once it serves; StartFailed when it ends or takes too long."""
+        process, deadline = self._started(), time.monotonic() + timeout
+        while (facts := self._ready()) is None:
+            if process.poll() is not None:
+                raise StartFailed(f"{self.name} ended with {process.returncode} before it was ready\n{self.tail()}")
+            if time.monotonic() > deadline:
+                self.kill()
+                raise StartFailed(f"{self.name} was not ready after {timeout} s\n{self.tail()}")
+            time.sleep(0.02)
+        self.facts = facts
+        return facts
+
+    def stop(self, grace: float = STOP_GRACE_SECONDS) -> int | None:
+        """End the process with SIGTERM, after `grace` seconds with SIGKILL.
+
+        Return its exit code, None when it was never started.
+        """
+        return self._end(signal.SIGTERM, grace)
+
+    def kill(self) -> None:
+        """End the process with SIGKILL, as a crash or a power cut would."""
+        self._end(signal.SIGKILL, STOP_GRACE_SECONDS)
+
+    def tail(self) -> str:
+        """The end of the log, for messages to a person."""
+        if not self.log.exists():
+            return ""
+        return self.log.read_text(encoding="utf-8", errors="replace")[-TAIL_CHARACTERS:]
+
+    def _end(self, how: signal.Signals, grace: float) -> int | None:
+        if self._process is None:
+            return None
+        self._process.send_signal(how)
+        try:
+            self._process.wait(grace)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        _running.discard(self)
+        return self._process.returncode
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError(f"{self.name} was not started")
+        return self._process
+
+
+class Server(Child):
+    """One of our own servers: `python -m MODULE --ready-file F ARGS`, ready when it has written its ready file."""
+
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        arguments: Sequence[str] = (),
+        *,
+        run_dir: Path,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.ready_file = run_dir / f"{name}.ready.json"
+        command = [sys.executable, "-m", module, "--ready-file", str(self.ready_file), *arguments]
+        super().__init__(name, command, run_dir=run_dir, ready=self._read_ready_file, env=env)
+
+    @property
+    def url(self) -> str:
+        """The address it serves on; known once it was ready."""
+        return str(self.facts["url"])
+
+    def start(self) -> None:
+        """Start the process; a ready file of an earlier life is removed first."""
+        self.ready_file.unlink(missing_ok=True)
+        super().start()
+
+    def _read_ready_file(self) -> dict[str, Any] | None:
+        try:
+            facts: dict[str, Any] = json.loads(self.ready_file.read_bytes())
+        except FileNotFoundError:
+            return None
+        return facts
+
+
+def write_ready_file(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write the ready file of this process whole or not at all, so that a reader never sees half of it."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps({"pid": os.getpid(), **facts}))
+    draft.replace(path)
+
+
+def find_free_ports(count: int) -> list[int]:
+    """Return ports of 127.0.0.1 that nobody listens on, to be bound by a process that must keep them over restarts.
+
+    They lie below the range from which systems take ports for outgoing connections: a client that keeps calling a
+    stopped server could otherwise be given the server's own port, and the server could not come back.
+    """
+    ports: set[int] = set()
+    while len(ports) < count:
+        port = random.randrange(20000, 32000)  # noqa: S311 - a port number, not a secret
+        if not _listens(port):
+            ports.add(port)
+    return sorted(ports)
+
+
+def await_ports(ports: Sequence[int]) -> dict[str, Any] | None:
+    """Facts for `Child.ready` of a server that says nothing: an empty dict once every port accepts a connection."""
+    return {} if all(_listens(port) for port in ports) else None
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+@atexit.register
+def _kill_leftovers() -> None:
+    for child in list(_running):
+        child.kill()

@@ -1,0 +1,29 @@
+"""Servers that live as long as the test session."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from simulators.azurite import Azurite
+
+
+def pytest_configure() -> None:
+    # A terminated session ends like an interrupted one: fixtures are torn down and stop what they started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    """Azurite for the whole session; `connection_string(account)` gives the way in.
+
+    Tests share it: name queues, tables and containers so that they meet nobody else's.
+    """
+    server = Azurite(Path(tmp_path_factory.mktemp("azurite")))
+    server.start()
+    try:
+        server.await_ready()
+        yield server
+    finally:
+        server.stop()
