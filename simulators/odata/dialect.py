@@ -1,0 +1,34 @@
+"""In what the two services differ when they read a filter."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One service's reading of a filter.
+
+    Both compare text without regard to case. Dataverse reads `%`, `_` and `[...]` inside contains, startswith and
+    endswith as SQL wildcards, and offers the In function; Finance has neither and reads `*` inside `eq` as a wildcard.
+    """
+
+    name: str
+    pattern_functions: frozenset[str]
+    query_functions: frozenset[str]
+    star_in_eq: bool
+    max_conditions: int
+
+
+DATAVERSE = Dialect(
+    name="Dataverse",
+    pattern_functions=frozenset({"contains", "startswith", "endswith"}),
+    query_functions=frozenset({"Microsoft.Dynamics.CRM.In"}),
+    star_in_eq=False,
+    max_conditions=500,
+)
+FINANCE = Dialect(
+    name="Finance",
+    pattern_functions=frozenset(),
+    query_functions=frozenset(),
+    star_in_eq=True,
+    max_conditions=10_000,
+)
