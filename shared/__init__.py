@@ -1,0 +1,1 @@
+"""What the three stages share, one noun a file."""

@@ -1,0 +1,103 @@
+"""Reading from Dataverse: pages that are followed verbatim, and rows by their ids."""
+
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from yarl import URL
+
+from shared.errors import ContractBroken, Refused
+from shared.odata import all_of, chunks, in_list, query
+from shared.service import Answer, Complaint, Service
+from shared.tablemap import Row
+
+API = "/api/data/v9.2"
+NAME = "Dataverse"
+IDS_IN_A_URL = 600
+"""43 characters each as encoded JSON text stay below Dataverse's limit of 32,768 for a URL."""
+
+_HEADERS = {"OData-MaxVersion": "4.0", "OData-Version": "4.0", "If-None-Match": "null"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some rows of a table, and the link to the next ones (None: these were the last)."""
+
+    rows: list[Row]
+    next_link: str | None
+
+
+def explain(content: bytes) -> Complaint:
+    """Read Dataverse's error body; a gateway's HTML becomes no text."""
+    try:
+        error = json.loads(content)["error"]
+        return Complaint(str(error.get("code", "")), str(error.get("message", "")))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Complaint("", "")
+
+
+class Dataverse:
+    """The Dataverse Web API of one environment. Every method raises what `Service.get` raises."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def one(self, entity_set: str, key: UUID, options: Mapping[str, str]) -> Row | None:
+        """The row with this id, or None where there is none."""
+        try:
+            answer = await self._service.get(self._url(f"{entity_set}({key})", options), _HEADERS)
+        except Refused as refusal:
+            if refusal.status == 404:
+                return None
+            raise
+        return answer.json(NAME)
+
+    async def page(self, entity_set: str, options: Mapping[str, str], *, cursor: str, size: int) -> Page:
+        """The page that `cursor` (a next link, empty for the first page) leads to, of at most `size` rows."""
+        url = self._service.own_url(cursor, below=f"{API}/{entity_set}") if cursor else self._url(entity_set, options)
+        answer = await self._service.get(url, {**_HEADERS, "Prefer": f"odata.maxpagesize={size}"})
+        page = _page(answer)
+        if page.next_link and page.next_link == cursor:
+            raise ContractBroken(NAME, f"the next link of {entity_set} leads to the same page again")
+        return page
+
+    async def pages(self, entity_set: str, options: Mapping[str, str], *, size: int) -> AsyncIterator[list[Row]]:
+        """All rows, page after page."""
+        seen: set[int] = set()
+        cursor = ""
+        while True:
+            page = await self.page(entity_set, options, cursor=cursor, size=size)
+            yield page.rows
+            if not page.next_link:
+                return
+            cursor = page.next_link
+            if hash(cursor) in seen:
+                raise ContractBroken(NAME, f"the next links of {entity_set} go in a circle")
+            seen.add(hash(cursor))
+
+    async def rows_in(
+        self,
+        entity_set: str,
+        columns: tuple[str, ...],
+        ids: Iterable[UUID],
+        options: Mapping[str, str],
+        *,
+        where: str = "",
+    ) -> AsyncIterator[list[Row]]:
+        """The rows in which one of `columns` is one of `ids` and `where` holds, in portions."""
+        for portion in chunks(ids, IDS_IN_A_URL // len(columns)):
+            any_of = " or ".join(in_list(column, portion) for column in columns)
+            async for rows in self.pages(entity_set, {**options, "$filter": all_of(any_of, where)}, size=5000):
+                yield rows
+
+    def _url(self, path: str, options: Mapping[str, str]) -> URL:
+        return self._service.url(f"{API}/{path}?{query(options)}")
+
+
+def _page(answer: Answer) -> Page:
+    body = answer.json(NAME)
+    rows, link = body.get("value"), body.get("@odata.nextLink")
+    if not isinstance(rows, list) or not (link is None or isinstance(link, str)):
+        raise ContractBroken(NAME, "a page without a list of rows")
+    return Page(rows, link)

@@ -1,0 +1,83 @@
+"""What can go wrong, named after the situation. What is done about each is decided in one place, `shared/work.py`."""
+
+from datetime import datetime
+
+
+class Throttled(Exception):
+    """A service asks us to wait. `until` is the instant (UTC) before which nothing may be sent to it."""
+
+    def __init__(self, service: str, until: datetime, reason: str) -> None:
+        super().__init__(f"{service} asks to wait until {until:%H:%M:%S}: {reason}")
+        self.service = service
+        self.until = until
+        self.reason = reason
+
+
+class Unavailable(Exception):
+    """A service gave no usable answer (connection lost, time-out, 5xx). It may or may not have done what was asked."""
+
+    def __init__(self, service: str, reason: str) -> None:
+        super().__init__(f"{service} is unavailable: {reason}")
+        self.service = service
+        self.reason = reason
+
+
+class Refused(Exception):
+    """A service understood the request and said no. Sending it again would get the same answer."""
+
+    def __init__(self, service: str, status: int, code: str, text: str) -> None:
+        super().__init__(f"{service} answered {status}{f' {code}' if code else ''}: {text}")
+        self.service = service
+        self.status = status
+        self.code = code
+        self.text = text
+
+
+class SignInFailed(Exception):
+    """No token to be had, or the service does not accept it although it is fresh."""
+
+    def __init__(self, service: str, reason: str) -> None:
+        super().__init__(f"{service} does not let us in: {reason}")
+        self.service = service
+        self.reason = reason
+
+
+class ContractBroken(Exception):
+    """A service answered in a form that we do not know, or asked us to go somewhere we must not."""
+
+    def __init__(self, service: str, reason: str) -> None:
+        super().__init__(f"{service} broke its contract: {reason}")
+        self.service = service
+        self.reason = reason
+
+
+class NotYet(Exception):
+    """The work cannot be done now, without anybody being at fault; it is looked at again later.
+
+    `give_up_after` is the number of seconds since the first look after which a person has to look instead.
+    """
+
+    def __init__(self, reason: str, *, give_up_after: float) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.give_up_after = give_up_after
+
+
+class InvoiceRejected(Exception):
+    """The read-back shows that this is no confirmed project invoice: nothing of it may be written."""
+
+
+class NeedsAttention(Exception):
+    """The run cannot go on by itself. The text says what is wrong and what to do next."""
+
+
+class LeaseLost(Exception):
+    """Somebody else has moved this piece of work on since we read it; ours is the copy to drop."""
+
+
+class NotOurMessage(Exception):
+    """A queue message that this version of the app cannot have written. The text names the field and the reason."""
+
+    def __init__(self, reason: str, invoice_id: str | None = None) -> None:
+        super().__init__(reason)
+        self.invoice_id = invoice_id

@@ -1,0 +1,207 @@
+"""Finance's Data Management package API and its OData reads.
+
+The actions are bound to DataManagementDefinitionGroups; their answer is in `value`. What they answer was measured by
+others on live systems, awkwardness included: JSON inside a string, error lists that are no valid JSON, and
+"Execution details were not found" for an import that is only just starting.
+"""
+
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from fnmatch import fnmatch
+from typing import IO
+from urllib.parse import parse_qs, urlsplit
+
+from azure.core.exceptions import AzureError, HttpResponseError
+from azure.storage.blob.aio import BlobClient
+
+from shared.errors import ContractBroken, Refused, Unavailable
+from shared.odata import query, quote_text
+from shared.service import Complaint, Service
+from shared.settings import is_loopback
+from shared.tablemap import Row
+
+NAME = "Finance"
+_ACTIONS = "/data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities."
+_NOT_FOUND = "were not found for execution id"
+_ERROR_ENTRY = re.compile(
+    r'"RecordId"\s*:\s*"?(?P<record>.*?)"?\s*,\s*"Field"\s*:\s*"(?P<field>.*?)"\s*,\s*"ErrorMessage"\s*:\s*"(?P<text>.*)"\s*',
+    re.DOTALL,
+)
+
+
+class ImportStatus(StrEnum):
+    """DMFExecutionSummaryStatus."""
+
+    UNKNOWN = "Unknown"
+    NOT_RUN = "NotRun"
+    EXECUTING = "Executing"
+    SUCCEEDED = "Succeeded"
+    PARTIALLY_SUCCEEDED = "PartiallySucceeded"
+    FAILED = "Failed"
+    CANCELED = "Canceled"
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing more will come."""
+        return self not in {ImportStatus.UNKNOWN, ImportStatus.NOT_RUN, ImportStatus.EXECUTING}
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Where a package may be written to, until when."""
+
+    url: str
+    expires: datetime
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What an import did to the target, summed over the entities of its package."""
+
+    created: int
+    updated: int
+
+    @property
+    def taken(self) -> int:
+        """The rows that are in the target now."""
+        return self.created + self.updated
+
+
+@dataclass(frozen=True)
+class RowError:
+    """One line of Finance's error list. What `record` holds is undocumented: a key, a row number or a record id."""
+
+    record: str
+    field: str
+    text: str
+
+
+def explain(content: bytes) -> Complaint:
+    """Read F&O's error body: `code` is always empty, the useful text is in innererror; HTML becomes no text."""
+    try:
+        raw = json.loads(content)
+        if "Message" in raw:
+            return Complaint("", str(raw["Message"]))
+        error = raw["error"]
+        inner = (error.get("innererror") or {}).get("message")
+        return Complaint("", str(inner or error.get("message", "")))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Complaint("", "")
+
+
+class Finance:
+    """One Finance environment. Every method raises what `Service.get` and `Service.post` raise."""
+
+    def __init__(self, service: Service, upload_hosts: str) -> None:
+        self._service = service
+        self._upload_hosts = [host.strip().lower() for host in upload_hosts.split(",")]
+
+    async def write_url(self, file_name: str) -> Upload:
+        """Ask for a place to write a package to; it is good for about half an hour."""
+        value = await self._action("GetAzureWriteUrl", {"uniqueFileName": file_name})
+        try:
+            url = str(json.loads(str(value))["BlobUrl"])
+            expires = datetime.fromisoformat(parse_qs(urlsplit(url).query)["se"][0])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ContractBroken(NAME, "GetAzureWriteUrl gave no signed URL") from error
+        self._check_upload_host(url)
+        return Upload(url, expires)
+
+    async def upload(self, upload: Upload, package: IO[bytes]) -> None:
+        """Write a package; large ones go in blocks, so memory does not grow with them."""
+        async with BlobClient.from_blob_url(upload.url) as blob:
+            try:
+                await blob.upload_blob(package, overwrite=True)
+            except HttpResponseError as error:
+                raise Unavailable(NAME, f"upload refused with HTTP {error.status_code} {error.reason}") from error
+            except AzureError as error:
+                raise Unavailable(NAME, f"upload failed: {type(error).__name__}") from error
+
+    async def start_import(self, *, project: str, execution_id: str, company: str, package_url: str) -> None:
+        """Start an import. After Unavailable it may have been started all the same."""
+        body = {
+            "packageUrl": package_url,
+            "definitionGroupId": project,
+            "executionId": execution_id,
+            "execute": True,
+            "overwrite": True,
+            "legalEntityId": company,
+            "failOnError": False,
+            "runAsyncWithoutBatch": True,
+            "thresholdToRunInBatch": 0,
+        }
+        await self._action("ImportFromPackageAsync", body)
+
+    async def status(self, execution_id: str) -> ImportStatus | None:
+        """The state of an import; None while Finance does not find it, which is too early or never arrived."""
+        try:
+            value = await self._action("GetExecutionSummaryStatus", {"executionId": execution_id})
+        except Refused as refusal:
+            if _NOT_FOUND in refusal.text:
+                return None
+            raise
+        try:
+            return ImportStatus(str(value))
+        except ValueError as error:
+            raise ContractBroken(NAME, f"unknown import status {value!r}") from error
+
+    async def counts(self, execution_id: str) -> Counts | None:
+        """How many rows an import created and updated; None where Finance has no trace of it."""
+        options = {"$filter": f"JobId eq {quote_text(execution_id)}", "cross-company": "true"}
+        answer = await self._service.get(self._service.url(f"/data/DataManagementExecutionJobDetails?{query(options)}"))
+        rows = answer.json(NAME).get("value")
+        if not rows:
+            return None
+        created = sum(int(row.get("TargetRecordsCreatedCount") or 0) for row in rows)
+        updated = sum(int(row.get("TargetRecordsUpdatedCount") or 0) for row in rows)
+        return Counts(created, updated)
+
+    async def errors(self, execution_id: str) -> list[RowError]:
+        """The error list of an import."""
+        value = await self._action("GetExecutionErrors", {"executionId": execution_id})
+        return parse_errors(str(value or ""))
+
+    async def pages(self, entity_set: str, options: Mapping[str, str]) -> AsyncIterator[list[Row]]:
+        """All rows of an entity set across companies, page after page."""
+        link = f"/data/{entity_set}?{query({**options, 'cross-company': 'true'})}"
+        url = self._service.url(link)
+        while True:
+            body = (await self._service.get(url)).json(NAME)
+            yield body["value"]
+            if not (next_link := body.get("@odata.nextLink")):
+                return
+            if next_link == str(url):
+                raise ContractBroken(NAME, f"the next link of {entity_set} leads to the same page again")
+            url = self._service.own_url(next_link, below=f"/data/{entity_set}")
+
+    async def _action(self, name: str, body: Mapping[str, object]) -> object:
+        answer = await self._service.post(self._service.url(_ACTIONS + name), body)
+        return answer.json(NAME).get("value") if answer.body else None
+
+    def _check_upload_host(self, url: str) -> None:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        safe = parts.scheme == "https" or is_loopback(host)
+        if not safe or parts.username or not any(fnmatch(host, pattern) for pattern in self._upload_hosts):
+            raise ContractBroken(
+                NAME, f"it wants the package at {parts.scheme}://{parts.netloc}, not in FINANCE_UPLOAD_HOSTS"
+            )
+
+
+def parse_errors(text: str) -> list[RowError]:
+    """Read GetExecutionErrors. Finance escapes neither quotes nor line breaks inside the messages, so where the text
+    is no JSON it is cut at the start of each entry."""
+    try:
+        raw = json.loads(text or "[]")
+    except ValueError:
+        entries = re.split(r'\{\s*(?="RecordId")', text)
+        found = [_ERROR_ENTRY.match(entry.strip().rstrip("],").rstrip().removesuffix("}")) for entry in entries]
+        return [RowError(match["record"], match["field"], match["text"]) for match in found if match]
+    return [
+        RowError(str(entry.get("RecordId", "")), str(entry.get("Field", "")), str(entry.get("ErrorMessage", "")))
+        for entry in raw
+    ]

@@ -1,0 +1,71 @@
+"""Landed parts: the rows of one part as CSV text in a private blob, from reading until the invoice is verified.
+
+The blob holds what goes into the package's data file, UTF-16LE and CRLF, without the header, so that shipping copies
+bytes. It holds customers' figures: it is deleted when the run is done, and a lifecycle rule removes what is left.
+"""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Iterator
+from uuid import UUID, uuid4
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob.aio import ContainerClient
+
+from shared.stages import Stage
+
+ENCODING = "utf-16-le"
+
+
+class BlobGone(Exception):
+    """A landed part is not there any more."""
+
+
+def encode(rows: list[list[str]]) -> bytes:
+    """Rows as the package's data file wants them."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    return text.getvalue().encode(ENCODING)
+
+
+def decode(content: bytes) -> Iterator[list[str]]:
+    """The rows that encode wrote."""
+    return csv.reader(io.StringIO(content.decode(ENCODING), newline=""))
+
+
+class Landing:
+    """The container of landed parts."""
+
+    def __init__(self, container: ContainerClient) -> None:
+        self._container = container
+
+    async def write(self, invoice_id: UUID, stage: Stage, content: bytes) -> str:
+        """Write a part under a name of its own and return the name; the ledger decides which name counts."""
+        name = f"{invoice_id}/{stage}/{uuid4().hex}"
+        await self._container.upload_blob(name, content)
+        return name
+
+    async def chunks(self, name: str) -> AsyncIterator[bytes]:
+        """The bytes of a part, piece by piece. Raises BlobGone."""
+        try:
+            stream = await self._container.download_blob(name)
+        except ResourceNotFoundError as error:
+            raise BlobGone(name) from error
+        async for chunk in stream.chunks():
+            yield chunk
+
+    async def rows(self, name: str) -> list[list[str]]:
+        """The rows of a part. Raises BlobGone."""
+        return list(decode(b"".join([chunk async for chunk in self.chunks(name)])))
+
+    async def delete(self, name: str) -> None:
+        """Delete a part; deleting it twice is the same as once."""
+        try:
+            await self._container.delete_blob(name)
+        except ResourceNotFoundError:
+            return
+
+    async def clear(self, invoice_id: UUID) -> None:
+        """Delete all parts of an invoice."""
+        async for name in self._container.list_blob_names(name_starts_with=f"{invoice_id}/"):
+            await self.delete(name)

@@ -1,0 +1,100 @@
+"""The messages on the three queues: small, versioned, without a row of any invoice in them.
+
+    load     read one page of one invoice, land it, mark its parts ready     (many at once)
+    ship     lease a lane, take the ready parts of one map, start one import (one per lane)
+    settle   look at that import, book what came of it, hand the invoices on
+    verify   compare what Dataverse says with what Finance holds, and complete the run
+
+The Functions host hides queue metadata behind top-level JSON properties of the same name, so no field may be called
+id, dequeueCount, insertionTime, expirationTime, nextVisibleTime, popReceipt or queueTrigger.
+"""
+
+import json
+from typing import Annotated, Any, Literal
+from uuid import UUID, uuid4
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from shared.errors import NotOurMessage
+from shared.stages import Stage
+
+VERSION: Literal[1] = 1
+
+
+def new_ticket() -> str:
+    """Name a shipment or a ship message so that it is met only once."""
+    return uuid4().hex
+
+
+class _Message(BaseModel):
+    """`attempt` counts the looks at this piece of work that had to be put off, and so sets the next delay."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+    v: Literal[1] = VERSION
+    stage: Stage
+    attempt: int = Field(0, ge=0)
+
+
+class Load(_Message):
+    """Read page `page` of one invoice in its reading number `generation`."""
+
+    kind: Literal["load"] = "load"
+    invoiceId: UUID  # noqa: N815 - the name on the wire
+    generation: int = Field(1, ge=1)
+    page: int = Field(0, ge=0)
+
+
+class Ship(_Message):
+    """Send what is ready. `ticket` becomes the shipment's name, so a second delivery finds the first one's shipment."""
+
+    kind: Literal["ship"] = "ship"
+    ticket: str = Field(default_factory=new_ticket, pattern=r"^[0-9a-f]{32}$")
+
+
+class Settle(_Message):
+    """Look at the import of one shipment."""
+
+    kind: Literal["settle"] = "settle"
+    ticket: str = Field(pattern=r"^[0-9a-f]{32}$")
+
+
+class Verify(_Message):
+    """Compare source and target of one invoice."""
+
+    kind: Literal["verify"] = "verify"
+    invoiceId: UUID  # noqa: N815 - the name on the wire
+    generation: int = Field(1, ge=1)
+
+
+type Message = Load | Ship | Settle | Verify
+_ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
+
+
+def parse(body: bytes, stage: Stage) -> Message:
+    """Read a queue message of `stage`. Raises NotOurMessage, naming the field and the reason."""
+    try:
+        raw = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise NotOurMessage(f"not JSON: {error}") from error
+    if not isinstance(raw, dict):
+        raise NotOurMessage("not a JSON object")
+    version = raw.get("v")
+    if type(version) is not int or version != VERSION:
+        raise NotOurMessage(f"v: message version {version!r}, this app reads version {VERSION}", _invoice_id(raw))
+    try:
+        message = _ADAPTER.validate_python(raw)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(step) for step in problem["loc"]) or "message"
+        raise NotOurMessage(f"{where}: {problem['msg']}", _invoice_id(raw)) from error
+    if message.stage != stage:
+        raise NotOurMessage(f"stage: {message.stage} does not belong on queue {stage}", _invoice_id(raw))
+    return message
+
+
+def _invoice_id(raw: dict[str, Any]) -> str | None:
+    try:
+        return str(UUID(str(raw["invoiceId"])))
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,151 @@
+"""One authenticated HTTP call to Dataverse or Finance, and what its answer means.
+
+Every request passes the service's throttle gate, carries a token, and follows no redirect. A 401 drops the token and
+tries once more. Everything else that is not an answer becomes one of the errors in `shared/errors.py`.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from shared.errors import ContractBroken, Refused, SignInFailed, Throttled, Unavailable
+from shared.gates import Gates, retry_instant
+from shared.signin import SignIn
+
+_PASSING = {408, 500, 502, 503, 504}
+_LONGEST_TEXT = 2000
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A 2xx answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self, service: str) -> dict[str, Any]:
+        """The body as an object, decimals exact. Raises ContractBroken."""
+        try:
+            value = json.loads(self.body, parse_float=Decimal)
+        except ValueError as error:
+            raise ContractBroken(service, f"the answer is not JSON: {self.body[:80]!r}") from error
+        if not isinstance(value, dict):
+            raise ContractBroken(service, "the answer is not a JSON object")
+        return value
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """What a service says is wrong: its code (may be empty) and its text."""
+
+    code: str
+    text: str
+
+
+class Service:
+    """The HTTP side of one service. `explain` reads its error body."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        origin: str,
+        session: aiohttp.ClientSession,
+        signin: SignIn,
+        gates: Gates,
+        clock: Callable[[], datetime],
+        concurrency: int,
+        longest_wait: timedelta,
+        explain: Callable[[bytes], Complaint],
+    ) -> None:
+        self.name = name
+        self.origin = URL(origin).origin()
+        self._session = session
+        self._signin = signin
+        self._gates = gates
+        self._clock = clock
+        self._slots = asyncio.Semaphore(concurrency)
+        self._longest_wait = longest_wait
+        self._explain = explain
+
+    def url(self, path_and_query: str) -> URL:
+        """A URL of this service; the text is taken as it stands."""
+        return URL(f"{self.origin}{path_and_query}", encoded=True)
+
+    def own_url(self, link: str, below: str) -> URL:
+        """A link that the service gave us, verbatim, if it leads to the service itself. Raises ContractBroken.
+
+        A link with another scheme, host, port or user part would carry our token elsewhere.
+        """
+        try:
+            url = URL(link, encoded=True)
+            is_own = url.absolute and url.user is None and url.password is None and url.origin() == self.origin
+        except ValueError:
+            is_own = False
+        if not is_own or not url.raw_path.startswith(below):
+            raise ContractBroken(self.name, f"a link leads away from {self.origin}{below}: {link[:120]}")
+        return url
+
+    async def get(self, url: URL, headers: Mapping[str, str] | None = None) -> Answer:
+        """GET. Raises Throttled, Unavailable, Refused, SignInFailed or ContractBroken."""
+        return await self._call("GET", url, headers or {}, None)
+
+    async def post(self, url: URL, body: Mapping[str, Any]) -> Answer:
+        """POST a JSON object. Raises as get does; after Unavailable the service may have done the work."""
+        return await self._call("POST", url, {"Content-Type": "application/json"}, json.dumps(body).encode())
+
+    async def _call(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        resource = str(self.origin)
+        token = await self._signin.token(resource)
+        status, answer_headers, content = await self._send(method, url, headers, body, token)
+        if status == 401:
+            token = await self._signin.token(resource, refused=token)
+            status, answer_headers, content = await self._send(method, url, headers, body, token)
+        if 200 <= status < 300:
+            return Answer(status, answer_headers, content)
+        raise await self._meaning(status, answer_headers, content)
+
+    async def _send(
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, token: str
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        async with self._slots:
+            await self._gates.pass_through(self.name)
+            try:
+                async with self._session.request(
+                    method,
+                    url,
+                    data=body,
+                    headers={"Accept": "application/json", **headers, "Authorization": f"Bearer {token}"},
+                    allow_redirects=False,
+                ) as response:
+                    return response.status, response.headers, await response.read()
+            except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+                raise Unavailable(self.name, f"{type(error).__name__} on {method} {url.path}") from error
+
+    async def _meaning(self, status: int, headers: Mapping[str, str], content: bytes) -> Exception:
+        complaint = self._explain(content)
+        text = complaint.text[:_LONGEST_TEXT]
+        if status == 429 or (status == 503 and "Retry-After" in headers):
+            until = retry_instant(headers.get("Retry-After"), self._clock(), self._longest_wait)
+            await self._gates.close(self.name, until, text or f"HTTP {status}")
+            return Throttled(self.name, until, text or f"HTTP {status}")
+        if status in {401, 403}:
+            return SignInFailed(
+                self.name, f"HTTP {status}: {text or headers.get('WWW-Authenticate', 'no reason given')}"
+            )
+        if status in _PASSING:
+            return self._passing(status, complaint)
+        if 300 <= status < 400:
+            return ContractBroken(self.name, f"HTTP {status} redirects to {headers.get('Location', 'nowhere')[:120]}")
+        return Refused(self.name, status, complaint.code, text)
+
+    def _passing(self, status: int, complaint: Complaint) -> Exception:
+        return Unavailable(self.name, f"HTTP {status} {complaint.code} {complaint.text[:200]}".strip())

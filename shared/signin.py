@@ -1,0 +1,118 @@
+"""Signing in to both services: one token provider over MSAL.
+
+MSAL is synchronous and does not fold concurrent acquisitions into one, so it runs off the event loop, one acquisition
+at a time for each service; MSAL itself keeps the tokens and renews one that has under five minutes left.
+"""
+
+import asyncio
+import re
+import time
+from functools import cached_property
+from typing import Any, Protocol
+
+import msal
+import requests
+
+from shared.errors import SignInFailed
+from shared.settings import Settings
+
+_PEM_BLOCK = re.compile(r"-----BEGIN (RSA )?(PRIVATE KEY|CERTIFICATE)-----.+?-----END (RSA )?\2-----", re.DOTALL)
+_WELL_KNOWN = "https://login.microsoftonline."
+
+
+class _Client(Protocol):
+    """What both kinds of MSAL client look like from here."""
+
+    def acquire(self, resource: str, *, fresh: bool) -> dict[str, Any]: ...
+
+
+class _Confidential:
+    """A client secret or a certificate."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @cached_property
+    def _app(self) -> msal.ConfidentialClientApplication:
+        settings = self._settings
+        authority = settings.authority or ""
+        return msal.ConfidentialClientApplication(
+            str(settings.client_id),
+            client_credential=_credential(settings),
+            authority=authority,
+            instance_discovery=authority.startswith(_WELL_KNOWN),
+        )
+
+    def acquire(self, resource: str, *, fresh: bool) -> dict[str, Any]:
+        if fresh:
+            self._app.remove_tokens_for_client()
+        return dict(self._app.acquire_token_for_client([f"{resource}/.default"]))
+
+
+class _Managed:
+    """The function app's own identity, system-assigned unless SIGN_IN_CLIENT_ID names a user-assigned one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @cached_property
+    def _app(self) -> msal.ManagedIdentityClient:
+        client_id = self._settings.client_id
+        identity = (
+            msal.UserAssignedManagedIdentity(client_id=str(client_id))
+            if client_id
+            else msal.SystemAssignedManagedIdentity()
+        )
+        return msal.ManagedIdentityClient(identity, http_client=requests.Session())
+
+    def acquire(self, resource: str, *, fresh: bool) -> dict[str, Any]:
+        if fresh:
+            self.__dict__.pop("_app", None)
+        return dict(self._app.acquire_token_for_client(resource=resource))
+
+
+def _credential(settings: Settings) -> str | dict[str, str]:
+    if settings.sign_in == "clientSecret":
+        return settings.client_secret.get_secret_value() if settings.client_secret else ""
+    pem = settings.certificate.get_secret_value() if settings.certificate else ""
+    return certificate_credential(pem)
+
+
+def certificate_credential(pem: str) -> dict[str, str]:
+    """Split one PEM text (certificate and RSA private key, as Key Vault exports it) into what MSAL wants.
+
+    Without a thumbprint MSAL signs with SHA-256; giving one would fall back to SHA-1. Raises SignInFailed.
+    """
+    blocks = {match[2]: match[0] for match in _PEM_BLOCK.finditer(pem)}
+    if not {"PRIVATE KEY", "CERTIFICATE"} <= set(blocks):
+        raise SignInFailed("sign-in", "SIGN_IN_CERTIFICATE must hold a certificate and its private key, both as PEM")
+    return {"private_key": blocks["PRIVATE KEY"], "public_certificate": blocks["CERTIFICATE"]}
+
+
+class SignIn:
+    """Gives the bearer token of a service; both services are asked for by their origin."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._client: _Client = _Managed(settings) if settings.sign_in == "managedIdentity" else _Confidential(settings)
+        self._one_at_a_time = asyncio.Lock()
+
+    async def token(self, resource: str, *, refused: str | None = None) -> str:
+        """Return a token for `resource`. `refused` is the token that the service has just answered with 401: it is
+        dropped, unless somebody has replaced it meanwhile. Raises SignInFailed."""
+        return (await self.token_until(resource, refused=refused))[0]
+
+    async def token_until(self, resource: str, *, refused: str | None = None) -> tuple[str, int]:
+        """Return a token and the Unix time at which it expires, as `token` does."""
+        async with self._one_at_a_time:
+            answer = await self._acquire(resource, fresh=False)
+            if refused is not None and answer.get("access_token") == refused:
+                answer = await self._acquire(resource, fresh=True)
+        if "access_token" not in answer:
+            raise SignInFailed("sign-in", f"{answer.get('error')}: {answer.get('error_description')}")
+        return str(answer["access_token"]), int(time.time()) + int(answer.get("expires_in", 0))
+
+    async def _acquire(self, resource: str, *, fresh: bool) -> dict[str, Any]:
+        try:
+            return await asyncio.to_thread(self._client.acquire, resource, fresh=fresh)
+        except (requests.RequestException, ValueError) as error:
+            raise SignInFailed("sign-in", f"{type(error).__name__}: {error}") from error

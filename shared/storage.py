@@ -1,0 +1,109 @@
+"""The app's own storage: three tables, three queues, one private container, all in the account of AzureWebJobsStorage."""
+
+import json
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ResourceExistsError
+from azure.data.tables.aio import TableClient, TableServiceClient
+from azure.storage.blob.aio import BlobServiceClient, ContainerClient
+from azure.storage.queue import TextBase64EncodePolicy
+from azure.storage.queue.aio import QueueClient, QueueServiceClient
+
+from shared.messages import Message
+from shared.settings import Settings
+from shared.signin import SignIn
+from shared.stages import Stage
+
+CONTAINER = "landed"
+TABLES = ("runs", "dock", "gates")
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The clients, and what they stand for."""
+
+    runs: TableClient
+    dock: TableClient
+    gates: TableClient
+    landed: ContainerClient
+    queues: "Queues"
+
+
+class Queues:
+    """Sends messages; the Functions host receives them."""
+
+    def __init__(self, clients: Mapping[Stage, QueueClient]) -> None:
+        self.clients = clients
+
+    async def send(self, message: Message, *, delay: timedelta = timedelta()) -> None:
+        """Put a message on the queue of its stage, to be seen after `delay`. It stays until somebody handles it."""
+        text = json.dumps(message.model_dump(mode="json", exclude_defaults=True) | _header(message))
+        seconds = max(0, round(delay.total_seconds()))
+        await self.clients[message.stage].send_message(text, visibility_timeout=seconds, time_to_live=-1)
+
+
+def _header(message: Message) -> dict[str, Any]:
+    return {"v": message.v, "kind": message.kind, "stage": str(message.stage)} | (
+        {"ticket": message.ticket} if message.kind in {"ship", "settle"} else {}
+    )
+
+
+class _AppCredential:
+    """Gives the storage SDK tokens of the app's managed identity, through the one sign-in."""
+
+    def __init__(self, signin: SignIn) -> None:
+        self._signin = signin
+
+    async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+        token, expires_on = await self._signin.token_until(scopes[0].removesuffix("/.default"))
+        return AccessToken(token, expires_on)
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def __aenter__(self) -> "_AppCredential":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+
+async def open_storage(settings: Settings, signin: SignIn) -> Storage:
+    """Open the clients and create what is missing."""
+    tables, blobs, queues = _services(settings, signin)
+    landed = blobs.get_container_client(CONTAINER)
+    clients = {stage: queues.get_queue_client(stage, message_encode_policy=TextBase64EncodePolicy()) for stage in Stage}
+    found = {name: tables.get_table_client(name) for name in TABLES}
+    for table in found.values():
+        await _unless_there(table.create_table())
+    for queue in clients.values():
+        await _unless_there(queue.create_queue())
+    await _unless_there(landed.create_container())
+    return Storage(found["runs"], found["dock"], found["gates"], landed, Queues(clients))
+
+
+def _services(settings: Settings, signin: SignIn) -> tuple[TableServiceClient, BlobServiceClient, QueueServiceClient]:
+    if settings.storage:
+        text = settings.storage.get_secret_value()
+        return (
+            TableServiceClient.from_connection_string(text),
+            BlobServiceClient.from_connection_string(text),
+            QueueServiceClient.from_connection_string(text),
+        )
+    account, credential = settings.storage_account, _AppCredential(signin)
+    return (
+        TableServiceClient(f"https://{account}.table.core.windows.net", credential=credential),
+        BlobServiceClient(f"https://{account}.blob.core.windows.net", credential=credential),
+        QueueServiceClient(f"https://{account}.queue.core.windows.net", credential=credential),
+    )
+
+
+async def _unless_there(creation: Awaitable[object]) -> None:
+    try:
+        await creation
+    except ResourceExistsError:
+        return

@@ -1,0 +1,298 @@
+"""A table map: which columns of a Dataverse table become which columns of a Finance entity. Data, not code.
+
+The files in shared/maps have the shape of a dual-write map, because that is what their readers know. `load_map`
+refuses a wrong one with the file, the field and the reason.
+"""
+
+import json
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from shared.stages import Stage
+from shared.totals import plain
+
+MAPS = Path(__file__).parent / "maps"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+type Row = dict[str, Any]
+"""A row as Dataverse sends it: JSON numbers with decimals as Decimal, lookups expanded in place."""
+
+
+class MapRefused(Exception):
+    """A map file is wrong. The text names the file, the field and the reason."""
+
+
+class RowRefused(Exception):
+    """A row cannot be mapped. The text names the target column and the reason."""
+
+
+def _path(value: str) -> str:
+    for step in value.split("."):
+        if not _NAME.fullmatch(step):
+            raise ValueError(
+                f"{value!r} is no path such as msdyn_Project.msdyn_projectnumber: {step!r} is no column name"
+            )
+    return value
+
+
+Path_ = Annotated[str, AfterValidator(_path)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ValueMap(_Part):
+    """Finance's enum element name for each Dataverse value. An empty column stays empty."""
+
+    kind: Literal["valueMap"]
+    values: dict[str, bool | int | str] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _one_to_one(self) -> Self:
+        if len(set(self.values.values())) != len(self.values):
+            raise ValueError("two names stand for the same Dataverse value")
+        return self
+
+    def apply(self, value: Any, row: Row, zone: ZoneInfo) -> Any:
+        del row, zone
+        if value is None:
+            return None
+        for name, known in self.values.items():
+            if known == value and isinstance(known, bool) == isinstance(value, bool):
+                return name
+        raise RowRefused(f"{value!r} has no counterpart in the value map ({', '.join(map(str, self.values.values()))})")
+
+
+class Default(_Part):
+    """A fixed value where the column is empty."""
+
+    kind: Literal["default"]
+    value: str | int
+
+    def apply(self, value: Any, row: Row, zone: ZoneInfo) -> Any:
+        del row, zone
+        return self.value if value is None or value == "" else value
+
+
+class Uuid5(_Part):
+    """A fixed uuid5 of another column where the column is empty, so that a second reading gives the same key."""
+
+    kind: Literal["uuid5"]
+    of: Annotated[str, AfterValidator(_path)]
+    namespace: UUID
+
+    def apply(self, value: Any, row: Row, zone: ZoneInfo) -> Any:
+        del zone
+        return str(value or uuid5(self.namespace, str(row[self.of]).lower())).lower()
+
+
+class LocalDate(_Part):
+    """The date that a UserLocal column means: Dataverse sends the UTC instant of the local midnight, so cutting off
+    the time would give the day before east of Greenwich."""
+
+    kind: Literal["localDate"]
+
+    def apply(self, value: Any, row: Row, zone: ZoneInfo) -> Any:
+        del row
+        if value is None:
+            return None
+        if len(value) == len("2026-11-20"):
+            return value
+        instant = datetime.fromisoformat(value)
+        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(zone).date().isoformat()
+
+
+class PlainDate(_Part):
+    """The date of a time-zone-independent column, as it stands."""
+
+    kind: Literal["date"]
+
+    def apply(self, value: Any, row: Row, zone: ZoneInfo) -> Any:
+        del row, zone
+        return None if value is None else datetime.fromisoformat(value).date().isoformat()
+
+
+Transform = Annotated[ValueMap | Default | Uuid5 | LocalDate | PlainDate, Field(discriminator="kind")]
+
+
+class FieldPair(_Part):
+    """One column of the target and where it comes from."""
+
+    target: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
+    source: Path_
+    direction: Literal["toFinance", "toDataverse", "both"]
+    transform: Transform | None = None
+
+    @cached_property
+    def steps(self) -> tuple[str, ...]:
+        """The way to the value: lookups by navigation property, the column last."""
+        return tuple(self.source.split("."))
+
+    def write(self, row: Row, zone: ZoneInfo) -> str:
+        """The text of this column for the CSV file; empty for an empty column. Raises RowRefused."""
+        value = follow(row, self.steps)
+        if self.transform:
+            try:
+                value = self.transform.apply(value, row, zone)
+            except (RowRefused, ValueError, TypeError) as error:
+                raise RowRefused(f"{self.target} from {self.source}: {error}") from error
+        return text_of(value)
+
+
+class Source(_Part):
+    """The Dataverse side. `filter` is OData and belongs to the map as in dual-write; `lookups` are the navigation
+    properties (case matters) through which the map's paths may go."""
+
+    set: str = Field(pattern=_NAME.pattern + "$")
+    key: str = Field(pattern=_NAME.pattern + "$")
+    filter: str
+    lookups: tuple[Path_, ...]
+
+
+class Target(_Part):
+    """The Finance side: `entity` is the Data Management label, `set` the OData entity set or null."""
+
+    entity: str = Field(min_length=1)
+    aot: str = Field(pattern=_NAME.pattern + "$")
+    set: str | None
+
+
+class TableMap(_Part):
+    """One table map, checked."""
+
+    name: str
+    version: str = Field(pattern=r"^\d+(\.\d+)+$")
+    source: Source
+    target: Target
+    integrationKey: tuple[str, ...] = Field(min_length=1)  # noqa: N815 - as in dual-write's map files
+    company: Path_ | None
+    fields: tuple[FieldPair, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        targets = [pair.target for pair in self.fields]
+        if doubled := {target for target in targets if targets.count(target) > 1}:
+            raise ValueError(f"fields: target {', '.join(sorted(doubled))} is given twice")
+        if strange := [key for key in self.integrationKey if key not in self.columns]:
+            raise ValueError(f"integrationKey: {', '.join(strange)} is no target column that goes to Finance")
+        for path in [*(pair.source for pair in self.fields), *([self.company] if self.company else [])]:
+            self._check_lookup(path)
+        return self
+
+    def _check_lookup(self, path: str) -> None:
+        lookup = path.rpartition(".")[0]
+        if lookup and lookup not in self.source.lookups:
+            raise ValueError(f"source {path!r} goes through {lookup!r}, which is not among source.lookups")
+
+    @cached_property
+    def outgoing(self) -> tuple[FieldPair, ...]:
+        """The pairs that go to Finance, in the order of the file."""
+        return tuple(pair for pair in self.fields if pair.direction in {"toFinance", "both"})
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The header of the CSV file."""
+        return tuple(pair.target for pair in self.outgoing)
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        """The OData options `$select` and `$expand` that fetch what the outgoing pairs and the company need."""
+        paths = {tuple(pair.source.split(".")) for pair in self.outgoing} | {(self.source.key,)}
+        paths |= {(pair.transform.of,) for pair in self.outgoing if isinstance(pair.transform, Uuid5)}
+        if self.company:
+            paths.add(tuple(self.company.split(".")))
+        select, expand = _selection(paths)
+        return {"$select": select} | ({"$expand": expand} if expand else {})
+
+    def company_of(self, row: Row) -> str:
+        """The legal entity that the row belongs to. Raises RowRefused when the row names none."""
+        value = follow(row, tuple((self.company or "").split(".")))
+        if not value:
+            raise RowRefused(f"no company: {self.company} is empty")
+        return str(value).lower()
+
+    def write(self, row: Row, zone: ZoneInfo) -> list[str]:
+        """The row as the texts of its CSV columns. Raises RowRefused."""
+        return [pair.write(row, zone) for pair in self.outgoing]
+
+    def position(self, column: str) -> int:
+        """Where a column stands in what `write` returns."""
+        return self.columns.index(column)
+
+
+def follow(row: Row, steps: tuple[str, ...]) -> Any:
+    """The value at the end of a path through expanded lookups; None where a lookup on the way is empty."""
+    value: Any = row
+    for step in steps:
+        if value is None:
+            return None
+        value = value.get(step)
+    return value
+
+
+def text_of(value: Any) -> str:
+    """A value as the package's CSV wants it: decimals as digits, nothing as an empty text."""
+    if value is None:
+        return ""
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
+    return str(value)
+
+
+def _selection(paths: set[tuple[str, ...]]) -> tuple[str, str]:
+    columns = sorted(path[0] for path in paths if len(path) == 1)
+    expands = []
+    for lookup in sorted({path[0] for path in paths if len(path) > 1}):
+        select, expand = _selection({path[1:] for path in paths if path[0] == lookup and len(path) > 1})
+        inner = ";".join(part for part in (select and f"$select={select}", expand and f"$expand={expand}") if part)
+        expands.append(f"{lookup}({inner})")
+    return ",".join(columns), ",".join(expands)
+
+
+def load_map(stage: Stage, folder: Path = MAPS) -> TableMap:
+    """Read the map of a stage. Raises MapRefused."""
+    file = folder / f"{stage}.json"
+    try:
+        return TableMap.model_validate(json.loads(file.read_text("utf-8"), object_pairs_hook=_no_double))
+    except ValidationError as error:
+        problems = "\n".join(f"  {_where(problem['loc'])}{_reason(problem)}" for problem in error.errors())
+        raise MapRefused(f"{file.name} refused:\n{problems}") from None
+    except (OSError, ValueError) as error:
+        raise MapRefused(f"{file.name} refused: {error}") from error
+
+
+def load_maps(folder: Path = MAPS) -> dict[Stage, TableMap]:
+    """Read all three maps. Raises MapRefused."""
+    return {stage: load_map(stage, folder) for stage in Stage}
+
+
+def _no_double(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if doubled := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"{', '.join(sorted(doubled))} is given twice")
+    return dict(pairs)
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    return (
+        "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location).lstrip(".") + ": "
+        if location
+        else ""
+    )
+
+
+def _reason(problem: Any) -> str:
+    if problem["type"] == "extra_forbidden":
+        return "is no field of a map"
+    return str(problem["msg"]).removeprefix("Value error, ")

@@ -1,0 +1,82 @@
+"""Counts and money of a set of rows, added up page by page so that no set need be held in memory."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Self
+
+_DIGEST_SPAN = 1 << 64
+
+
+def plain(amount: Decimal) -> str:
+    """Write an amount as digits, never with an exponent."""
+    return format(amount, "f")
+
+
+@dataclass(frozen=True)
+class Totals:
+    """`rows` counted, `amounts` summed per ISO currency, and `digest` of the keys, which tells equal sets of keys
+    from unequal ones whatever their order (a sum, modulo 2^64, of a hash of each key)."""
+
+    rows: int = 0
+    amounts: Mapping[str, Decimal] = field(default_factory=dict)
+    digest: int = 0
+
+    def __add__(self, other: "Totals") -> "Totals":
+        amounts = dict(self.amounts)
+        for currency, amount in other.amounts.items():
+            amounts[currency] = amounts.get(currency, Decimal(0)) + amount
+        return Totals(self.rows + other.rows, amounts, (self.digest + other.digest) % _DIGEST_SPAN)
+
+    def same_money(self, other: "Totals") -> bool:
+        """Equal count and, per currency, equal sums to the last decimal."""
+        currencies = {*self.amounts, *other.amounts}
+        equal = all(self.amounts.get(c, Decimal(0)) == other.amounts.get(c, Decimal(0)) for c in currencies)
+        return self.rows == other.rows and equal
+
+    def same_set(self, other: "Totals") -> bool:
+        """Equal money and equal keys."""
+        return self.same_money(other) and self.digest == other.digest
+
+    def money(self) -> dict[str, str]:
+        """The sums as decimal strings."""
+        return {currency: plain(amount) for currency, amount in sorted(self.amounts.items())}
+
+    def describe(self) -> str:
+        """Say the totals to a person: `2500 rows, 1234.5000 USD`."""
+        return ", ".join([f"{self.rows} rows", *(f"{amount} {currency}" for currency, amount in self.money().items())])
+
+    def to_json(self) -> str:
+        """Write for the ledger."""
+        return json.dumps({"rows": self.rows, "amounts": self.money(), "digest": f"{self.digest:016x}"})
+
+    @classmethod
+    def from_json(cls, text: str | None) -> Self:
+        """Read what to_json wrote; nothing is no rows."""
+        if not text:
+            return cls()
+        raw = json.loads(text)
+        amounts = {currency: Decimal(amount) for currency, amount in raw["amounts"].items()}
+        return cls(raw["rows"], amounts, int(raw["digest"], 16))
+
+
+class Tally:
+    """Adds rows up one by one; cheaper than adding Totals for every row."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._amounts: dict[str, Decimal] = {}
+        self._digest = 0
+
+    def add(self, key: str, currency: str, amount: Decimal) -> None:
+        """Count one row; keys are compared without regard to case."""
+        hashed = hashlib.blake2b(key.lower().encode(), digest_size=8).digest()
+        self._rows += 1
+        self._amounts[currency] = self._amounts.get(currency, Decimal(0)) + amount
+        self._digest += int.from_bytes(hashed)
+
+    def totals(self) -> Totals:
+        """What was added so far."""
+        return Totals(self._rows, dict(self._amounts), self._digest % _DIGEST_SPAN)
