@@ -1,0 +1,127 @@
+"""The control routes under `/sim/`: switches, statistics, and Finance's own records for checkers."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from simulators.finance.entities import ACTUALS, CONNECTIONS, HEADERS, Entity
+from simulators.finance.executions import Executions
+from simulators.finance.fields import EMPTY_GUID
+from simulators.finance.gate import Gate
+from simulators.finance.store import Store
+from simulators.finance.switches import Switches, UnknownSwitch
+
+LINES_A_WRITE = 2000
+
+
+class Control:
+    """Loopback only, without authentication; nothing here counts as a service request."""
+
+    def __init__(self, store: Store, switches: Switches, executions: Executions, gate: Gate) -> None:
+        self._store = store
+        self._switches = switches
+        self._executions = executions
+        self._gate = gate
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """Add what this part serves."""
+        router.add_get("/sim/switches", self.get_switches)
+        router.add_put("/sim/switches", self.put_switches)
+        router.add_get("/sim/requests", self.get_requests)
+        router.add_get("/sim/journal", self.get_journal)
+        router.add_get("/sim/counts", self.get_counts)
+        router.add_get("/sim/actuals", self.get_actuals)
+        router.add_get("/sim/connections", self.get_connections)
+        router.add_get("/sim/headers", self.get_headers)
+
+    async def get_switches(self, _request: web.Request) -> web.Response:
+        return plain(self._switches.as_json())
+
+    async def put_switches(self, request: web.Request) -> web.Response:
+        try:
+            self._switches.merge(orjson.loads(await request.read()))
+        except (UnknownSwitch, orjson.JSONDecodeError, AttributeError) as error:
+            return plain({"error": str(error)}, 400)
+        return plain(self._switches.as_json())
+
+    async def get_requests(self, _request: web.Request) -> web.Response:
+        return plain(self._gate.statistics())
+
+    async def get_journal(self, request: web.Request) -> web.StreamResponse:
+        after = int(request.query.get("after", "0"))
+        sql = "SELECT seq, entity, key, executionid, project, action FROM journal WHERE seq > ? ORDER BY seq"
+        return await self._stream(request, sql, (after,), _journal_line)
+
+    async def get_counts(self, _request: web.Request) -> web.Response:
+        return plain(await asyncio.to_thread(self._counts))
+
+    async def get_actuals(self, request: web.Request) -> web.StreamResponse:
+        conditions = {"proposal": "invoiceproposalid", "type": "transactiontype", "company": "dataareaid"}
+        given = [name for name in conditions if name in request.query]
+        where = " AND ".join(["1", *(f"{conditions[name]} = ?" for name in given)])
+        return await self._dump(request, ACTUALS, where, tuple(request.query[name] for name in given))
+
+    async def get_connections(self, request: web.Request) -> web.StreamResponse:
+        return await self._dump(request, CONNECTIONS)
+
+    async def get_headers(self, request: web.Request) -> web.StreamResponse:
+        return await self._dump(request, HEADERS)
+
+    def _counts(self) -> dict[str, Any]:
+        count = {entity.table: self._number(f"SELECT count(*) FROM {entity.table}") for entity in ENTITY_TABLES}  # noqa: S608
+        repeated = "SELECT count(*) - count(DISTINCT actualid) FROM actuals WHERE actualid <> ?"
+        lines = "SELECT count(*) - count(DISTINCT actual) FROM proposal_lines"
+        by_entity = self._store.rows("SELECT entityname, count(*) FROM jobs GROUP BY entityname ORDER BY entityname")
+        return count | {
+            "imports": self._number("SELECT count(*) FROM executions"),
+            "importsByEntity": {row[0]: row[1] for row in by_entity},
+            "duplicates": self._number(repeated, EMPTY_GUID),
+            "duplicateLines": self._number(lines),
+            "clashes": self._executions.clashes,
+        }
+
+    def _number(self, sql: str, *parameters: str) -> int:
+        return int(self._store.rows(sql, parameters)[0][0])
+
+    async def _dump(
+        self, request: web.Request, entity: Entity, where: str = "1", parameters: tuple[str, ...] = ()
+    ) -> web.StreamResponse:
+        sql = f"SELECT * FROM {entity.table} WHERE {where} ORDER BY recid"  # noqa: S608 - names are our own constants
+        return await self._stream(request, sql, parameters, lambda row: entity_line(entity, row))
+
+    async def _stream(
+        self, request: web.Request, sql: str, parameters: tuple[Any, ...], line: Callable[[Any], dict[str, Any]]
+    ) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await answer.prepare(request)
+        cursor = self._store.reading().execute(sql, parameters)
+        while block := await asyncio.to_thread(_lines, cursor, line):
+            await answer.write(block)
+        return answer
+
+
+ENTITY_TABLES = (HEADERS, ACTUALS, CONNECTIONS)
+
+
+def plain(body: object, status: int = 200) -> web.Response:
+    """Answer a control request."""
+    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
+
+
+def entity_line(entity: Entity, row: Any) -> dict[str, Any]:
+    """Return one held row with every field, its company, and how far Finance has taken it."""
+    values = {name: kind.show(row[name.lower()]) for name, kind in entity.fields.items()}
+    return {"dataAreaId": row["dataareaid"], **values, "posted": row["state"] == 2}
+
+
+def _journal_line(row: Any) -> dict[str, Any]:
+    names = {"executionid": "executionId"}
+    return {names.get(name, name): row[name] for name in row.keys()}  # noqa: SIM118 - a Row is no mapping
+
+
+def _lines(cursor: Iterator[Any], line: Callable[[Any], dict[str, Any]]) -> bytes:
+    return b"".join(orjson.dumps(line(row)) + b"\n" for row in islice(cursor, LINES_A_WRITE))

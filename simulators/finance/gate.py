@@ -1,0 +1,171 @@
+"""What every service request passes before it reaches its handler: tokens, throttling, faults and statistics.
+
+Finance throttles by resource use of its web servers. Data management actions are exempt by default. A caller that goes
+on while it was told to wait is told to wait longer.
+"""
+
+import asyncio
+import logging
+import math
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from simulators.finance.answers import ServiceRefused, error_answer, json_answer
+from simulators.finance.fields import new_guid
+from simulators.finance.switches import Switches
+from simulators.tokens import TokenCheck, TokenRefused
+
+BUSY = "This request could not be processed at this time due to system experiencing high resource utilization."
+LONGEST_WAIT_SECONDS = 300
+ABSURD_SECONDS = "31536000"
+LOG = logging.getLogger(__name__)
+
+type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Throttle:
+    """The state of the resource throttle: until when nobody is served, and how long the next wait will be."""
+
+    def __init__(self, switches: Switches) -> None:
+        self._switches = switches
+        self._until = 0.0
+        self._announced = 0.0
+        self._wait = 0
+        self.answered = 0
+        self.ignored = 0
+
+    def refuse(self) -> web.Response | None:
+        """Return a 429, or None when the request may pass."""
+        now = time.time()
+        if now < self._until:
+            return self._still_waiting(now)
+        if self._switches.spend("throttle_next") or random.random() < self._switches.throttle_share:  # noqa: S311
+            return self._announce(now, max(1, math.ceil(self._switches.retry_after_seconds)))
+        return None
+
+    def _still_waiting(self, now: float) -> web.Response:
+        """A request that was under way when the wait was announced is no offence; a later one doubles the wait."""
+        if now < self._announced + self._switches.throttle_grace_seconds:
+            return self._answer(max(1, math.ceil(self._until - now)))
+        self.ignored += 1
+        return self._announce(now, min(self._wait * 2, LONGEST_WAIT_SECONDS))
+
+    def _announce(self, now: float, wait: int) -> web.Response:
+        self._wait, self._announced = wait, now
+        self._until = now + wait
+        return self._answer(wait)
+
+    def _answer(self, seconds: int) -> web.Response:
+        self.answered += 1
+        headers = {}
+        if self._switches.retry_after_form == "seconds":
+            headers["Retry-After"] = str(seconds)
+        elif self._switches.retry_after_form == "date":
+            moment = datetime.fromtimestamp(math.ceil(time.time() + seconds), UTC)
+            headers["Retry-After"] = format_datetime(moment, usegmt=True)
+        elif self._switches.retry_after_form == "absurd":
+            headers["Retry-After"] = ABSURD_SECONDS
+        return json_answer({"Message": BUSY}, 429, headers)
+
+
+class Gate:
+    """The middleware of the service routes; control routes pass untouched and uncounted."""
+
+    def __init__(self, switches: Switches, tokens: TokenCheck) -> None:
+        self._switches = switches
+        self._tokens = tokens
+        self._routes: Counter[str] = Counter()
+        self._throttle = Throttle(switches)
+
+    def statistics(self) -> dict[str, object]:
+        """Return the counts of service requests so far."""
+        return {
+            "total": self._routes.total(),
+            "byRoute": dict(sorted(self._routes.items())),
+            "throttled": self._throttle.answered,
+            "whileThrottled": self._throttle.ignored,
+        }
+
+    @web.middleware
+    async def pass_through(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Serve one request; the middleware of the application."""
+        if request.path.startswith("/sim/"):
+            return await handler(request)
+        return await self._serve(request, handler)
+
+    async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = time.perf_counter()
+        route = route_name(request)
+        self._routes[f"{request.method} {route}"] += 1
+        await asyncio.sleep(self._switches.latency_seconds)
+        if self._switches.spend_reset("reset_before", route):
+            return _hang_up(request, web.Response())
+        answer = self._refuse(request) or await _handle(request, handler)
+        if self._switches.spend_reset("reset_after_commit", route):
+            return _hang_up(request, answer)
+        if not answer.prepared:
+            answer.headers["ms-dyn-aid"] = new_guid()
+            answer.headers["server-timing"] = f"dur={int((time.perf_counter() - started) * 1000)}"
+        return answer
+
+    def _refuse(self, request: web.Request) -> web.Response | None:
+        if self._switches.spend("error_next") or random.random() < self._switches.error_share:  # noqa: S311
+            return _html(self._switches.error_status, "The service is unavailable.")
+        try:
+            rejected = self._switches.spend("token_reject_next")
+            self._tokens.check("Bearer rejected" if rejected else request.headers.get("Authorization"))
+        except TokenRefused as refused:
+            return _unauthorized(refused, request)
+        exempt = _is_action(request) and not self._switches.throttle_actions
+        return None if exempt else self._throttle.refuse()
+
+
+def route_name(request: web.Request) -> str:
+    """Return the set or action that a request is for, without keys and namespace."""
+    last = unquote(request.path).rstrip("/").split("/data/")[-1]
+    if _is_action(request):
+        return last.rsplit(".", 1)[-1]
+    return last.split("(", 1)[0]
+
+
+def _is_action(request: web.Request) -> bool:
+    return request.method == "POST" and request.path.startswith("/data/DataManagementDefinitionGroups/")
+
+
+async def _handle(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except ServiceRefused as refused:
+        return error_answer(refused)
+    except web.HTTPException as error:
+        text = f"No HTTP resource was found that matches the request URI '{request.url}'."
+        return json_answer({"Message": text}, error.status)
+    except Exception:
+        LOG.exception("%s %s", request.method, request.path)
+        return _html(500, "Internal Server Error")
+
+
+def _hang_up(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
+    """Cut the connection without an answer; what the handler did stays done."""
+    if request.transport is not None:
+        request.transport.abort()
+    return answer
+
+
+def _unauthorized(refused: TokenRefused, request: web.Request) -> web.Response:
+    """Answer as the gateway does, never in JSON: nothing at all without a token, a page otherwise."""
+    if refused.status == 401 and "Authorization" not in request.headers:
+        return web.Response(status=401, headers={"WWW-Authenticate": "Bearer"})
+    return _html(refused.status, "Access is denied.")
+
+
+def _html(status: int, title: str) -> web.Response:
+    page = f"<!DOCTYPE html><html><head><title>{status}</title></head><body><h2>{title}</h2></body></html>"
+    return web.Response(text=page, status=status, content_type="text/html")

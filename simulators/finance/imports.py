@@ -1,0 +1,224 @@
+"""Imports: one package from its URL to the target tables, one at a time for each data project."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from simulators.finance.answers import action_failed
+from simulators.finance.blobs import BlobRefused, Blobs
+from simulators.finance.entities import COMPANIES, Entity
+from simulators.finance.executions import Executions, ImportRequest, add_errors, whole
+from simulators.finance.fields import Stored, new_guid
+from simulators.finance.manifest import EntityPart, Manifest
+from simulators.finance.package import FileRefused, PackageRefused, find_entity, open_package
+from simulators.finance.rules import Rules
+from simulators.finance.staging import Staged, discard, stage, staged_chunks
+from simulators.finance.store import Store
+from simulators.finance.switches import Switches
+from simulators.finance.target import Origin, Writer, Written
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass
+class Part:
+    """One entity of a running import and how it went."""
+
+    plan: EntityPart
+    entity: Entity
+    staged: Staged | None = None
+    accepted: int = 0
+    failed: bool = False
+
+    @property
+    def label(self) -> str:
+        return self.entity.label
+
+
+class Imports:
+    """Takes import calls and works them off in the background."""
+
+    def __init__(self, store: Store, blobs: Blobs, switches: Switches, executions: Executions, directory: Path) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._switches = switches
+        self._executions = executions
+        self._directory = directory
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self, request: ImportRequest, *, answer_at_once: bool) -> str:
+        """Start one import and return its execution id.
+
+        Raises ServiceRefused as Finance does. With `answer_at_once` the work happens after the answer, otherwise the
+        answer waits until the package is unpacked into staging; the work goes on when the caller hangs up.
+        """
+        _check_company(request)
+        self._executions.check(request)
+        path = self._directory / f"{new_guid()}.zip"
+        manifest = None
+        if self._switches.async_checks_package or not answer_at_once:
+            manifest = await self._open(request, path)
+        self._executions.check(request)
+        if not self._executions.register(request):
+            return request.execution_id
+        unpacked = asyncio.Event()
+        self._spawn(self._run(request, path, manifest, unpacked))
+        if not answer_at_once:
+            await unpacked.wait()
+        return request.execution_id
+
+    async def stop(self) -> None:
+        """Cancel what still runs."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _open(self, request: ImportRequest, path: Path) -> Manifest:
+        try:
+            await asyncio.to_thread(self._blobs.fetch, request.package_url, path)
+            return await asyncio.to_thread(open_package, path)
+        except (BlobRefused, PackageRefused) as refused:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+            raise action_failed(request.action, str(refused)) from refused
+
+    async def _run(
+        self, request: ImportRequest, path: Path, manifest: Manifest | None, unpacked: asyncio.Event
+    ) -> None:
+        try:
+            status = await self._work(request, path, manifest, unpacked)
+            await asyncio.to_thread(self._executions.set_status, request.execution_id, status)
+        except Exception as error:
+            LOG.exception("execution %s failed", request.execution_id)
+            self._executions.add_errors(request.execution_id, "", "staging", [whole(str(error))])
+            self._executions.set_status(request.execution_id, "Failed")
+        finally:
+            unpacked.set()
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    async def _work(
+        self, request: ImportRequest, path: Path, manifest: Manifest | None, unpacked: asyncio.Event
+    ) -> str:
+        await asyncio.sleep(self._switches.take_up_seconds)
+        if manifest is None:
+            manifest = await self._open(request, path)
+        parts = [Part(plan, find_entity(plan.entity_name)) for plan in manifest.entities if not plan.skip]
+        self._executions.define(request.project, manifest)
+        self._executions.take_up(request, [part.label for part in parts])
+        await asyncio.sleep(self._switches.import_fixed_seconds / 2)
+        self._executions.set_status(request.execution_id, "Executing")
+        if self._switches.spend("import_never_ends"):
+            unpacked.set()
+            return "Executing"
+        if self._switches.spend("import_fails_whole"):
+            text = "DMF042 The data management service is not reachable. Try again later."
+            self._executions.add_errors(request.execution_id, "", "staging", [whole(text)])
+            return "Failed"
+        if not self._switches.spend("succeeds_with_zero_rows"):
+            await self._unpack(request, path, parts)
+            unpacked.set()
+            await self._write_all(request, parts)
+        await asyncio.sleep(self._switches.import_fixed_seconds / 2)
+        return _outcome(parts)
+
+    async def _unpack(self, request: ImportRequest, path: Path, parts: list[Part]) -> None:
+        if request.action == "ImportFromPackage":
+            await asyncio.sleep(self._switches.slow_unpack_seconds)
+        for part in parts:
+            await asyncio.to_thread(self._stage, request, path, part)
+
+    def _stage(self, request: ImportRequest, path: Path, part: Part) -> None:
+        identity = (request.execution_id, part.label)
+        self._executions.set_job(*identity, stagingstatus="Executing")
+        if not part.plan.mapping:
+            self._executions.set_job(*identity, stagingstatus="Finished")
+            return
+        try:
+            staged = stage(self._store, path, part.plan, part.entity, request.execution_id)
+        except FileRefused as refused:
+            part.failed = True
+            self._executions.add_errors(*identity, "staging", [whole(str(refused))])
+            self._executions.set_job(*identity, stagingstatus="Error")
+            return
+        part.staged, part.failed = staged, bool(staged.errors)
+        refused_rows = len({error.row for error in staged.errors})
+        self._executions.add_errors(*identity, "staging", staged.errors)
+        status = "Error" if staged.errors else "Finished"
+        self._executions.set_job(
+            *identity, stagingstatus=status, stagingrecordscreatedcount=staged.count, stagingerrorcount=refused_rows
+        )
+
+    async def _write_all(self, request: ImportRequest, parts: list[Part]) -> None:
+        if not request.execute:
+            return
+        ordered = sorted(parts, key=lambda part: (part.plan.unit, part.plan.level, part.plan.sequence))
+        units = [list(unit) for _, unit in groupby(ordered, key=lambda part: part.plan.unit)]
+        await asyncio.gather(*(self._write_unit(request, unit) for unit in units))
+
+    async def _write_unit(self, request: ImportRequest, unit: list[Part]) -> None:
+        """Write level after level; the parts of a level go in turn of their sequence."""
+        for _, level in groupby(unit, key=lambda part: part.plan.level):
+            parts = list(level)
+            for part in parts:
+                await self._write(request, part)
+                if part.failed and part.plan.fail_level:
+                    break
+            if any(part.failed and part.plan.fail_unit for part in parts):
+                return
+
+    async def _write(self, request: ImportRequest, part: Part) -> None:
+        if part.staged is None:
+            status = "NotRun" if part.failed else "Finished"
+            self._executions.set_job(request.execution_id, part.label, targetstatus=status)
+            return
+        self._executions.set_job(request.execution_id, part.label, targetstatus="Executing")
+        total = Written()
+        for rows in staged_chunks(self._store.reading(), request.execution_id, part.entity):
+            await asyncio.to_thread(self._write_chunk, request, part, rows, total)
+            await asyncio.sleep(self._switches.import_seconds_per_row * len(rows))
+        part.accepted = total.created + total.updated
+        part.failed = part.failed or bool(total.errors)
+        status = "Error" if total.errors else "Finished"
+        self._executions.set_job(request.execution_id, part.label, targetstatus=status)
+        await asyncio.to_thread(discard, self._store, request.execution_id, part.entity)
+
+    def _write_chunk(
+        self, request: ImportRequest, part: Part, rows: list[tuple[int, list[Stored]]], total: Written
+    ) -> None:
+        columns = part.staged.columns if part.staged else []
+        with self._store.writing() as db:
+            writer = Writer(part.entity, columns, request.company, Rules(self._switches, db, request.company))
+            written = writer.write_chunk(rows, Origin(request.execution_id, request.project))
+            add_errors(db, request.execution_id, part.label, "target", written.errors)
+            total.created += written.created
+            total.updated += written.updated
+            total.errors += written.errors
+            self._executions.change_job(
+                db,
+                request.execution_id,
+                part.label,
+                targetrecordscreatedcount=total.created,
+                targetrecordsupdatedcount=total.updated,
+                targeterrorcount=len(total.errors),
+            )
+
+
+def _check_company(request: ImportRequest) -> None:
+    if len(request.company) > 4:
+        raise action_failed(request.action, f"The legal entity '{request.company}' is longer than 4 characters.")
+    if request.company not in COMPANIES:
+        raise action_failed(request.action, f"Legal entity '{request.company}' does not exist.")
+
+
+def _outcome(parts: list[Part]) -> str:
+    if not any(part.failed for part in parts):
+        return "Succeeded"
+    clean = any(not part.failed for part in parts)
+    return "PartiallySucceeded" if clean or any(part.accepted for part in parts) else "Failed"

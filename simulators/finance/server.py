@@ -1,0 +1,63 @@
+"""The web application: routes to their parts, started and stopped as one process."""
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from simulators.finance.actions import Actions
+from simulators.finance.blobs import Blobs
+from simulators.finance.control import Control
+from simulators.finance.executions import Executions
+from simulators.finance.gate import Gate
+from simulators.finance.imports import Imports
+from simulators.finance.store import Store
+from simulators.finance.switches import Switches
+from simulators.tokens import TokenCheck
+
+LARGEST_BODY = 1024**3
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a Finance process is started. `data` is a directory that outlives it; None: a temporary one."""
+
+    token_secret: str
+    storage: str
+    data: Path | None = None
+    clients: frozenset[str] | None = None
+
+
+def build(settings: Settings, origin: str) -> web.Application:
+    """Return the application that serves one simulated Finance environment at `origin`."""
+    scratch = tempfile.TemporaryDirectory(prefix="finance-")
+    data = settings.data or Path(scratch.name)
+    data.mkdir(parents=True, exist_ok=True)
+    switches = Switches()
+    store = Store(data)
+    blobs = Blobs(settings.storage)
+    executions = Executions(store, switches)
+    imports = Imports(store, blobs, switches, executions, Path(scratch.name))
+    actions = Actions(
+        origin=origin, store=store, blobs=blobs, switches=switches, executions=executions, imports=imports
+    )
+    gate = Gate(switches, TokenCheck(settings.token_secret, origin, settings.clients))
+    control = Control(store, switches, executions, gate)
+
+    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[gate.pass_through])
+    app.router.add_post("/data/DataManagementDefinitionGroups/{action}", actions.answer)
+    control.add_routes(app.router)
+
+    async def run(_app: web.Application) -> AsyncIterator[None]:
+        await asyncio.to_thread(blobs.prepare)
+        logging.getLogger(__name__).info("Finance serves %s", origin)
+        yield
+        await imports.stop()
+        scratch.cleanup()
+
+    app.cleanup_ctx.append(run)
+    return app

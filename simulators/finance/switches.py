@@ -1,0 +1,115 @@
+"""The knobs of the simulated Finance: tenant set-up, cost of work, and faults."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class UnknownSwitch(Exception):
+    """A switch that does not exist, or a value of the wrong type."""
+
+
+@dataclass
+class Switches:
+    """Present values. Counts (`…_next`, `import_never_ends`, …) go down by one each time they bite; seconds are floats.
+
+    On the wire the names are in camel case.
+    """
+
+    # tenant
+    contracts: list[str] = field(default_factory=list)
+    currencies: list[str] = field(default_factory=lambda: ["USD", "EUR", "GBP", "CHF", "JPY", "CAD", "SEK", "DKK"])
+    line_property_missing: bool = False
+    retainer_class: int = 690970003
+    milestone_class: int = 192350003
+    sales_tax_percent: int = 10
+    allow_overlap: bool = True
+    import_from_staging_seconds: float = 0.0
+    duplicate_post_status: int = 400
+    # data management
+    sas_seconds: float = 1800.0
+    not_found_polls: int = 2
+    take_up_seconds: float = 0.05
+    error_keys_polls: int = 1
+    errors_well_formed: bool = False
+    record_id_form: str = "key"
+    async_checks_package: bool = True
+    busy_project: str = "refuse"
+    import_fixed_seconds: float = 0.2
+    import_seconds_per_row: float = 0.00002
+    slow_unpack_seconds: float = 0.0
+    import_never_ends: int = 0
+    import_fails_whole: int = 0
+    succeeds_with_zero_rows: int = 0
+    reject_rows: list[dict[str, Any]] = field(default_factory=list)
+    staging_cleaned: bool = False
+    # traffic
+    latency_seconds: float = 0.0
+    throttle_share: float = 0.0
+    throttle_next: int = 0
+    throttle_actions: bool = False
+    retry_after_form: str = "seconds"
+    retry_after_seconds: float = 1.0
+    throttle_grace_seconds: float = 0.25
+    error_share: float = 0.0
+    error_next: int = 0
+    error_status: int = 503
+    reset_before: dict[str, int] = field(default_factory=dict)
+    reset_after_commit: dict[str, int] = field(default_factory=dict)
+    token_reject_next: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all switches as one flat object."""
+        return {wire: getattr(self, name) for wire, name in self._names().items()}
+
+    def merge(self, given: dict[str, Any]) -> None:
+        """Set the given switches, all or none; raise UnknownSwitch naming the first that does not fit."""
+        names = self._names()
+        for wire in given:
+            if wire not in names:
+                raise UnknownSwitch(f"unknown switch: {wire}")
+        fitted = {names[wire]: self._fit(wire, names[wire], value) for wire, value in given.items()}
+        for name, value in fitted.items():
+            setattr(self, name, value)
+
+    def _names(self) -> dict[str, str]:
+        return {_wire_name(known.name): known.name for known in dataclasses.fields(self)}
+
+    def _fit(self, wire: str, name: str, value: object) -> object:
+        wanted = type(getattr(self, name))
+        if wanted is float and type(value) is int:
+            return float(value)
+        if type(value) is not wanted:
+            raise UnknownSwitch(f"switch {wire} takes {wanted.__name__}, not {type(value).__name__}")
+        allowed = CHOICES.get(name)
+        if allowed and value not in allowed:
+            raise UnknownSwitch(f"switch {wire} takes one of {', '.join(sorted(allowed))}")
+        return value
+
+    def spend(self, name: str) -> bool:
+        """Use up one of a counted switch; False when none is left."""
+        left: int = getattr(self, name)
+        if left > 0:
+            setattr(self, name, left - 1)
+        return left > 0
+
+    def spend_reset(self, name: str, route: str) -> bool:
+        """Use up one connection reset for the route; the key `*` means any route."""
+        counts: dict[str, int] = getattr(self, name)
+        key = route if counts.get(route, 0) > 0 else "*"
+        left = counts.get(key, 0)
+        if left > 0:
+            counts[key] = left - 1
+        return left > 0
+
+
+CHOICES = {
+    "record_id_form": {"key", "row", "recid"},
+    "busy_project": {"refuse", "fail"},
+    "retry_after_form": {"seconds", "date", "missing", "absurd"},
+}
+
+
+def _wire_name(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
