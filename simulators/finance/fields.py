@@ -39,6 +39,7 @@ class Kind:
     empty: Stored
     sql: str = "TEXT COLLATE NOCASE"
     data_type: str = "String"
+    members: tuple[str, ...] = ()
 
 
 def _parse_guid(text: str) -> str:
@@ -120,7 +121,8 @@ def enum_of(name: str, *members: str) -> Kind:
             raise ValueRefused(f'DMF2018 The value "{text}" is not an element of enum {name}.')
         return member
 
-    return Kind(f"Microsoft.Dynamics.DataEntities.{name}", parse, _as_is, members[0], data_type="Enum")
+    edm = f"Microsoft.Dynamics.DataEntities.{name}"
+    return Kind(edm, parse, _as_is, members[0], data_type="Enum", members=members)
 
 
 GUID = Kind("Edm.Guid", _parse_guid, _as_is, EMPTY_GUID, data_type="Guid")

@@ -11,10 +11,13 @@ from aiohttp import web
 
 from simulators.finance.actions import Actions
 from simulators.finance.blobs import Blobs
+from simulators.finance.changes import Changer
 from simulators.finance.control import Control
+from simulators.finance.data import Data
 from simulators.finance.executions import Executions
 from simulators.finance.gate import Gate
 from simulators.finance.imports import Imports
+from simulators.finance.queries import Reader
 from simulators.finance.store import Store
 from simulators.finance.switches import Switches
 from simulators.tokens import TokenCheck
@@ -35,21 +38,23 @@ class Settings:
 def build(settings: Settings, origin: str) -> web.Application:
     """Return the application that serves one simulated Finance environment at `origin`."""
     scratch = tempfile.TemporaryDirectory(prefix="finance-")
-    data = settings.data or Path(scratch.name)
-    data.mkdir(parents=True, exist_ok=True)
+    directory = settings.data or Path(scratch.name)
+    directory.mkdir(parents=True, exist_ok=True)
     switches = Switches()
-    store = Store(data)
+    store = Store(directory)
     blobs = Blobs(settings.storage)
     executions = Executions(store, switches)
     imports = Imports(store, blobs, switches, executions, Path(scratch.name))
     actions = Actions(
         origin=origin, store=store, blobs=blobs, switches=switches, executions=executions, imports=imports
     )
+    data = Data(Reader(store, origin), Changer(store, switches), switches, origin)
     gate = Gate(switches, TokenCheck(settings.token_secret, origin, settings.clients))
     control = Control(store, switches, executions, gate)
 
     app = web.Application(client_max_size=LARGEST_BODY, middlewares=[gate.pass_through])
     app.router.add_post("/data/DataManagementDefinitionGroups/{action}", actions.answer)
+    app.router.add_route("*", "/data/{resource:.+}", data.answer)
     control.add_routes(app.router)
 
     async def run(_app: web.Application) -> AsyncIterator[None]:

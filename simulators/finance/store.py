@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simulators.finance.entities import ENTITIES, Entity
+from simulators.odata import register_functions
 
 # Record ids start where the real ones do: beyond 32 bits, so that nobody keeps them in an int.
 FIRST_RECORD_ID = 5637144576
@@ -113,6 +114,7 @@ class Store:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, timeout=30)
         connection.row_factory = sqlite3.Row
+        register_functions(connection)
         connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536;")
         return connection
 
