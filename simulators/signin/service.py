@@ -1,0 +1,181 @@
+"""The pages of the sign-in service, and its control pages under /sim."""
+
+import asyncio
+import hmac
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from simulators import tokens
+from simulators.signin import refusals
+from simulators.signin.clients import Client, CredentialCheck
+
+DEFAULT_SCOPE = "/.default"
+IDENTITY_API = "2019-08-01"
+# Entra proposes an early refresh for tokens that live two hours or longer.
+EARLY_REFRESH_SECONDS = 7200
+
+
+class Switches(BaseModel):
+    """What can be turned while the service runs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tokenLifetimeSeconds: float = 3600  # noqa: N815 - the name on the wire
+    failNext: int = Field(default=0, ge=0)  # noqa: N815 - the name on the wire
+    latencySeconds: float = Field(default=0, ge=0)  # noqa: N815 - the name on the wire
+
+
+@dataclass
+class SignIn:
+    """One tenant's sign-in service. `origin` is its https address, without path."""
+
+    origin: str
+    tenant: str
+    token_secret: str
+    identity_header: str
+    clients: Mapping[str, Client]
+    switches: Switches
+    requests: Counter[str] = field(default_factory=Counter)
+
+    def authority_pages(self) -> web.Application:
+        """The https side: discovery and tokens."""
+        application = web.Application()
+        for version in ("", "/v2.0"):
+            application.router.add_get(f"/{{tenant}}{version}/.well-known/openid-configuration", self.discover)
+        application.router.add_post("/{tenant}/oauth2/v2.0/token", self.give_token)
+        return application
+
+    def local_pages(self) -> web.Application:
+        """The http side: the managed identity endpoint, and control."""
+        application = web.Application()
+        application.router.add_get("/msi/token", self.give_identity_token)
+        application.router.add_get("/sim/requests", self.show_requests)
+        application.router.add_get("/sim/switches", self.show_switches)
+        application.router.add_put("/sim/switches", self.set_switches)
+        return application
+
+    async def discover(self, request: web.Request) -> web.Response:
+        """The OpenID configuration of the tenant."""
+        tenant = request.match_info["tenant"]
+        if (failure := await self._begin("GET discovery")) or (failure := self._find_stranger(tenant)):
+            return web.json_response(failure.describe(), status=failure.status)
+        base = f"{self.origin}/{tenant}"
+        return web.json_response(
+            {
+                "issuer": f"{base}/v2.0",
+                "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+                "token_endpoint": f"{base}/oauth2/v2.0/token",
+                "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
+            }
+        )
+
+    async def give_token(self, request: web.Request) -> web.Response:
+        """Client credentials against a token."""
+        failure = await self._begin("POST token")
+        try:
+            if failure := failure or self._find_stranger(request.match_info["tenant"]):
+                raise failure
+            form = {name: str(value) for name, value in (await request.post()).items()}
+            return web.json_response(self._answer_form(form), headers={"Cache-Control": "no-store"})
+        except refusals.TokenDenied as denied:
+            return web.json_response(denied.describe(), status=denied.status)
+
+    async def give_identity_token(self, request: web.Request) -> web.Response:
+        """A token for a managed identity, as App Service and Functions give it."""
+        if await self._begin("GET msi/token"):
+            return _refuse_identity(500, "An unexpected error occurred while fetching the AAD Token.")
+        if not hmac.compare_digest(request.headers.get("X-IDENTITY-HEADER", ""), self.identity_header):
+            return _refuse_identity(401, "X-IDENTITY-HEADER is missing or wrong.")
+        resource = request.query.get("resource", "").rstrip("/")
+        if request.query.get("api-version") != IDENTITY_API or not resource:
+            return _refuse_identity(400, f"resource and api-version {IDENTITY_API} are required.")
+        identity = self._find_identity(request.query.get("client_id"))
+        if identity is None:
+            wanted = (
+                "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId."
+            )
+            return _refuse_identity(400, wanted)
+        expires = int(time.time() + self.switches.tokenLifetimeSeconds)
+        token = self._issue(identity, resource)
+        return web.json_response(
+            {"access_token": token, "expires_on": str(expires), "resource": resource, "token_type": "Bearer"}
+        )
+
+    async def show_requests(self, _: web.Request) -> web.Response:
+        """How many requests of each kind came in, control pages not counted."""
+        return web.json_response({"total": self.requests.total(), "byRoute": dict(self.requests)})
+
+    async def show_switches(self, _: web.Request) -> web.Response:
+        """The switches as they are."""
+        return web.json_response(self.switches.model_dump())
+
+    async def set_switches(self, request: web.Request) -> web.Response:
+        """Turn the given switches, leave the others."""
+        try:
+            given = await request.json()
+            self.switches = Switches.model_validate(self.switches.model_dump() | given)
+        except ValidationError as error:
+            reasons = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+            return web.json_response({"error": "; ".join(reasons)}, status=400)
+        except (ValueError, TypeError):
+            return web.json_response({"error": "the body must be a JSON object of switches"}, status=400)
+        return await self.show_switches(request)
+
+    def _answer_form(self, form: Mapping[str, str]) -> dict[str, Any]:
+        if form.get("grant_type") != "client_credentials":
+            raise refusals.deny_grant(form.get("grant_type", ""))
+        base = f"{self.origin}/{self.tenant}"
+        check = CredentialCheck(self.clients, self.tenant, (f"{base}/oauth2/v2.0/token", f"{base}/v2.0"))
+        client_id = check.check(form)
+        audience = _read_audience(form.get("scope", ""))
+        lifetime = int(self.switches.tokenLifetimeSeconds)
+        answer = {"token_type": "Bearer", "expires_in": lifetime, "ext_expires_in": lifetime}
+        if lifetime >= EARLY_REFRESH_SECONDS:
+            answer["refresh_in"] = lifetime // 2
+        return {**answer, "access_token": self._issue(client_id, audience)}
+
+    def _issue(self, client_id: str, audience: str) -> str:
+        return tokens.issue(
+            secret=self.token_secret,
+            issuer=f"{self.origin}/{self.tenant}/v2.0",
+            tenant=self.tenant,
+            audience=audience,
+            client_id=client_id,
+            lifetime=self.switches.tokenLifetimeSeconds,
+        )
+
+    def _find_identity(self, client_id: str | None) -> str | None:
+        kind = "user" if client_id else "system"
+        known = (name for name, client in self.clients.items() if client.managedIdentity == kind)
+        return next((name for name in known if client_id in (None, name)), None)
+
+    def _find_stranger(self, tenant: str) -> refusals.TokenDenied | None:
+        return None if tenant.lower() == self.tenant.lower() else refusals.deny_tenant(tenant)
+
+    async def _begin(self, route: str) -> refusals.TokenDenied | None:
+        self.requests[route] += 1
+        await asyncio.sleep(self.switches.latencySeconds)
+        if self.switches.failNext <= 0:
+            return None
+        self.switches.failNext -= 1
+        return refusals.fail_transiently()
+
+
+def _read_audience(scope: str) -> str:
+    if not scope:
+        raise refusals.deny_missing("scope")
+    # MSAL may ask for OpenID's own scopes along with the one.
+    wanted = [part for part in scope.split() if part not in ("openid", "profile", "offline_access")]
+    if len(wanted) != 1 or not wanted[0].endswith(DEFAULT_SCOPE):
+        raise refusals.deny_scope(scope)
+    return wanted[0].removesuffix(DEFAULT_SCOPE).rstrip("/")
+
+
+def _refuse_identity(status: int, message: str) -> web.Response:
+    return web.json_response({"statusCode": status, "message": message}, status=status)
