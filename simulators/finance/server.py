@@ -11,12 +11,15 @@ from aiohttp import web
 
 from simulators.finance.actions import Actions
 from simulators.finance.blobs import Blobs
+from simulators.finance.business import Business
 from simulators.finance.changes import Changer
 from simulators.finance.control import Control
 from simulators.finance.data import Data
 from simulators.finance.executions import Executions
 from simulators.finance.gate import Gate
 from simulators.finance.imports import Imports
+from simulators.finance.periodic import StagingImport
+from simulators.finance.proposals import Proposals
 from simulators.finance.queries import Reader
 from simulators.finance.store import Store
 from simulators.finance.switches import Switches
@@ -50,12 +53,17 @@ def build(settings: Settings, origin: str) -> web.Application:
     )
     data = Data(Reader(store, origin), Changer(store, switches), switches, origin)
     gate = Gate(switches, TokenCheck(settings.token_secret, origin, settings.clients))
-    control = Control(store, switches, executions, gate)
+    periodic = StagingImport(store, switches)
+    controls = (
+        Control(store, switches, executions, gate),
+        Business(store, periodic, Proposals(store, switches, periodic)),
+    )
 
     app = web.Application(client_max_size=LARGEST_BODY, middlewares=[gate.pass_through])
     app.router.add_post("/data/DataManagementDefinitionGroups/{action}", actions.answer)
     app.router.add_route("*", "/data/{resource:.+}", data.answer)
-    control.add_routes(app.router)
+    for control in controls:
+        control.add_routes(app.router)
 
     async def run(_app: web.Application) -> AsyncIterator[None]:
         await asyncio.to_thread(blobs.prepare)
