@@ -52,15 +52,7 @@ class ContractBroken(Exception):
 
 
 class NotYet(Exception):
-    """The work cannot be done now, without anybody being at fault; it is looked at again later.
-
-    `give_up_after` is the number of seconds since the first look after which a person has to look instead.
-    """
-
-    def __init__(self, reason: str, *, give_up_after: float) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.give_up_after = give_up_after
+    """The confirmation is not complete in Dataverse; it is looked at again later, and in the end by a person."""
 
 
 class InvoiceRejected(Exception):

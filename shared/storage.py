@@ -1,6 +1,6 @@
-"""The app's own storage: three tables, three queues, one private container, all in the account of AzureWebJobsStorage."""
+"""The app's own storage: three tables, three queues, a private container, in the account of AzureWebJobsStorage."""
 
-import json
+import math
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -41,15 +41,9 @@ class Queues:
 
     async def send(self, message: Message, *, delay: timedelta = timedelta()) -> None:
         """Put a message on the queue of its stage, to be seen after `delay`. It stays until somebody handles it."""
-        text = json.dumps(message.model_dump(mode="json", exclude_defaults=True) | _header(message))
-        seconds = max(0, round(delay.total_seconds()))
-        await self.clients[message.stage].send_message(text, visibility_timeout=seconds, time_to_live=-1)
-
-
-def _header(message: Message) -> dict[str, Any]:
-    return {"v": message.v, "kind": message.kind, "stage": str(message.stage)} | (
-        {"ticket": message.ticket} if message.kind in {"ship", "settle"} else {}
-    )
+        seconds = max(0, math.ceil(delay.total_seconds()))
+        queue = self.clients[message.stage]
+        await queue.send_message(message.model_dump_json(), visibility_timeout=seconds, time_to_live=-1)
 
 
 class _AppCredential:

@@ -1,0 +1,57 @@
+"""The first map: read the confirmed invoice back and send its header."""
+
+from collections.abc import Sequence
+
+from confirm_invoice.webhook import CONFIRMED, PROJECT_INVOICE
+from shared.errors import InvoiceRejected, NeedsAttention
+from shared.loading import Announce, Batch, Reading
+from shared.messages import Load
+from shared.ports import Ports
+from shared.run import Page, Part, Run, State
+from shared.stages import Stage
+from shared.tablemap import Row, RowRefused
+
+_CHECKED = ("msdyn_ordertype", "msdyn_projectinvoicestatus", "invoicenumber", "msdyn_invoicenumber")
+
+
+async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) -> Reading:
+    """Read the invoice back. Raises InvoiceRejected unless Dataverse itself says that it is a confirmed project
+    invoice, and NeedsAttention for one that cannot become a proposal."""
+    table_map = ports.maps[Stage.INVOICES]
+    options = {**table_map.query, "$select": ",".join(sorted({*table_map.query["$select"].split(","), *_CHECKED}))}
+    invoice = await ports.dataverse.one(table_map.source.set, page.invoice_id, options)
+    if invoice is None:
+        raise InvoiceRejected("Dataverse has no such invoice")
+    _check(invoice)
+    await announce(None)
+    try:
+        company = table_map.company_of(invoice)
+        row = table_map.write(invoice, ports.settings.zone)
+    except RowRefused as refusal:
+        raise NeedsAttention(f"invoice header: {refusal}") from refusal
+    number = str(invoice["msdyn_invoicenumber"])
+    await ports.ledger.save(run, state=State.SYNCING_HEADER, number=number, company=company, wait="", wait_since=None)
+    return Reading([Batch(Stage.INVOICES, company, [row])])
+
+
+def _check(invoice: Row) -> None:
+    if invoice.get("msdyn_ordertype") != PROJECT_INVOICE:
+        raise InvoiceRejected(f"msdyn_ordertype is {invoice.get('msdyn_ordertype')}: it is no project invoice")
+    if invoice.get("msdyn_projectinvoicestatus") != CONFIRMED:
+        raise InvoiceRejected(
+            f"msdyn_projectinvoicestatus is {invoice.get('msdyn_projectinvoicestatus')}: not confirmed"
+        )
+    number = invoice.get("msdyn_invoicenumber")
+    if not number or number != invoice.get("invoicenumber"):
+        raise NeedsAttention(
+            f"invoicenumber {invoice.get('invoicenumber')!r} and msdyn_invoicenumber {number!r} must be the same text: "
+            "the actuals name their proposal by the latter"
+        )
+
+
+async def after_header(ports: Ports, run: Run, parts: Sequence[Part]) -> None:
+    """The header is in Finance: the actuals may follow."""
+    del parts
+    if run.state in {State.ACCEPTED, State.SYNCING_HEADER}:
+        await ports.ledger.save(run, state=State.SYNCING_ACTUALS)
+    await ports.queues.send(Load(stage=Stage.ACTUALS, invoiceId=run.invoice_id, generation=run.generation))

@@ -1,0 +1,14 @@
+"""The function app: the three stages, in the order in which an invoice takes them."""
+
+import azure.functions as func
+
+from confirm_invoice.functions import blueprint as confirm_invoice
+from link_transactions.functions import blueprint as link_transactions
+from shared.ports import configuration
+from sync_actuals.functions import blueprint as sync_actuals
+
+configuration()  # a wrong setting or map is refused here, before the first message
+
+app = func.FunctionApp()
+for stage in (confirm_invoice, sync_actuals, link_transactions):
+    app.register_functions(stage)

@@ -1,0 +1,29 @@
+"""The trigger of the third stage; it translates and holds no rules."""
+
+from functools import partial
+
+import azure.functions as func
+
+from link_transactions.release import after_connections, release
+from link_transactions.verify import verify
+from shared.ports import ports
+from shared.settling import settle
+from shared.shipping import ship
+from shared.stages import Stage
+from shared.work import Handler, work
+
+blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
+
+HANDLERS: dict[str, Handler] = {
+    "load": release,
+    "ship": partial(ship, after=after_connections),
+    "settle": partial(settle, after=after_connections),
+    "verify": verify,
+}
+
+
+@blueprint.function_name("link_transactions")
+@blueprint.queue_trigger("msg", Stage.CONNECTIONS, "AzureWebJobsStorage")
+async def link_transactions(msg: func.QueueMessage) -> None:
+    """Handle one message of the third map's queue."""
+    await work(await ports(), Stage.CONNECTIONS, msg.get_body(), msg.dequeue_count or 1, HANDLERS)

@@ -1,0 +1,92 @@
+"""A run is completed only when source and target agree in count and money, per currency, to the last decimal.
+
+Billed sales are compared as a set under their proposal number. New unbilled sales are compared by key: Finance holds
+the originals under the same proposal number, and the new ones may have none.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from uuid import UUID
+
+from shared.billed import billed_totals
+from shared.endings import end
+from shared.errors import NeedsAttention
+from shared.handover import read_again
+from shared.messages import Verify
+from shared.odata import all_of, chunks, quote_text
+from shared.ports import Ports
+from shared.run import Part, Run, State
+from shared.stages import Stage
+from shared.tablemap import Row
+from shared.totals import Tally, Totals
+
+_KEYS_IN_A_FILTER = 50
+_SALES = "Sales"
+_BILLED = "Microsoft.Dynamics.DataEntities.ProjCDSTransType'BilledSales'"
+_SELECT = "ActualsImportId,Amount,TransactionCurrencyId"
+
+
+async def verify(ports: Ports, message: Verify) -> None:
+    """Compare and complete. Raises NeedsAttention with the numbers when the two ends differ."""
+    run = await ports.ledger.run(message.invoiceId)
+    if run is None or run.state.is_final or run.generation != message.generation:
+        return
+    parts = await ports.ledger.parts(run.invoice_id, Stage.ACTUALS, run.generation)
+    sent = sum((part.billed for part in parts), Totals())
+    source = await billed_totals(ports, run.invoice_id)
+    if not source.same_money(sent):
+        await read_again(ports, run, f"Dataverse has changed: {sent.describe()} sent, now {source.describe()}")
+        return
+    _compare("billed sales", sent, await _held_billed(ports, run, {part.company for part in parts}))
+    fresh = sum((part.fresh for part in parts), Totals())
+    _compare("new unbilled sales", fresh, await _held_fresh(ports, parts))
+    await end(ports, run.invoice_id, State.COMPLETED, f"Finance holds {sent.describe()} as billed sales, all verified")
+    await ports.landing.clear(run.invoice_id)
+
+
+def _compare(what: str, sent: Totals, held: Totals) -> None:
+    if not sent.same_set(held):
+        difference = "" if not sent.same_money(held) else " under other keys"
+        raise NeedsAttention(
+            f"mismatch: Dataverse says {sent.describe()} of {what}, Finance holds {held.describe()}{difference}. "
+            "Reconcile the invoice to see which rows differ"
+        )
+
+
+async def _held_billed(ports: Ports, run: Run, companies: set[str]) -> Totals:
+    tally = Tally()
+    for company in sorted(companies):
+        condition = all_of(
+            f"dataAreaId eq {quote_text(company)}",
+            f"InvoiceProposalId eq {quote_text(run.number)}",
+            f"TransactionType eq {_BILLED}",
+        )
+        await _count(ports, condition, tally)
+    return tally.totals()
+
+
+async def _held_fresh(ports: Ports, parts: Sequence[Part]) -> Totals:
+    tally = Tally()
+    for part in parts:
+        keys = await _fresh_keys(ports, part) if part.fresh.rows else []
+        for portion in chunks(keys, _KEYS_IN_A_FILTER):
+            any_of = " or ".join(f"ActualsImportId eq {key}" for key in portion)
+            await _count(ports, all_of(f"dataAreaId eq {quote_text(part.company)}", any_of), tally)
+    return tally.totals()
+
+
+async def _fresh_keys(ports: Ports, part: Part) -> list[UUID]:
+    table_map = ports.maps[Stage.ACTUALS]
+    key, kind = table_map.position("ACTUALSIMPORTID"), table_map.position("TRANSACTIONTYPE")
+    return [UUID(row[key]) for row in await ports.landing.rows(part.blob) if row[kind] == _SALES]
+
+
+async def _count(ports: Ports, condition: str, tally: Tally) -> None:
+    entity_set = str(ports.maps[Stage.ACTUALS].target.set)
+    async for rows in ports.finance.pages(entity_set, {"$filter": condition, "$select": _SELECT}):
+        for row in rows:
+            _add(tally, row)
+
+
+def _add(tally: Tally, row: Row) -> None:
+    tally.add(str(row["ActualsImportId"]), str(row["TransactionCurrencyId"]), Decimal(row["Amount"]))

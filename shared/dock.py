@@ -1,0 +1,322 @@
+"""The dock: one partition for each map, holding the parts that are ready, the lanes and the shipments.
+
+    part|<invoice>|<part>   a landed part; `shipment` names the shipment it travels with, empty while it waits
+    lane|<n>                one data project in Finance; `shipment` names the one import that it has now
+    shipment|<ticket>       one import: claimed -> sending -> running -> finished, then gone
+
+A claim is one transaction over a lane, a shipment and its parts: it happens wholly or not at all, and two workers
+cannot claim the same lane or part. Whoever is late raises LeaseLost.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID, uuid4
+
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.data.tables import UpdateMode
+from azure.data.tables.aio import TableClient
+
+from shared.clock import parse_stamp, stamp
+from shared.errors import LeaseLost
+from shared.run import Part
+from shared.stages import Stage
+
+LEASE = timedelta(minutes=5)
+PARTS_IN_A_SHIPMENT = 97
+"""A table transaction takes 100 operations: the parts, the shipment, and the lane."""
+
+
+class Step(StrEnum):
+    """How far a shipment is. From SENDING on Finance may know its execution id."""
+
+    CLAIMED = "claimed"
+    SENDING = "sending"
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True)
+class Cargo:
+    """A part on the dock. `level`: 0 travels with others, 1 only with its own invoice, 2 alone.
+    `tries` counts the imports that failed with it as a whole."""
+
+    stage: Stage
+    invoice_id: UUID
+    part_key: str
+    company: str
+    rows: int
+    blob: str
+    landed_at: datetime
+    level: int = 0
+    tries: int = 0
+    shipment: str = ""
+    etag: str = ""
+
+    @property
+    def row_key(self) -> str:
+        """The part's name on the dock."""
+        return f"part|{self.invoice_id}|{self.part_key}"
+
+    @property
+    def generation(self) -> int:
+        """The reading that the part comes from."""
+        return int(self.part_key.split("|")[2])
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """One import. `lease_until` is when somebody else may take it over; `polls` sets the pace of looking at it."""
+
+    stage: Stage
+    ticket: str
+    company: str
+    lane: int
+    execution_id: str
+    rows: int
+    level: int
+    step: Step
+    lease_until: datetime
+    upload_expires: datetime | None = None
+    polls: int = 0
+    attempts: int = 0
+    etag: str = ""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One data project; free while it has no shipment."""
+
+    number: int
+    shipment: str
+    etag: str
+
+
+@dataclass(frozen=True)
+class View:
+    """The dock of one map as it was read."""
+
+    cargo: list[Cargo] = field(default_factory=list)
+    lanes: dict[int, Lane] = field(default_factory=dict)
+    shipments: dict[str, Shipment] = field(default_factory=dict)
+
+    @property
+    def ready(self) -> list[Cargo]:
+        """What waits for a lane, the longest waiting first."""
+        return sorted((cargo for cargo in self.cargo if not cargo.shipment), key=lambda cargo: cargo.landed_at)
+
+    def stalled(self, now: datetime) -> list[Shipment]:
+        """The shipments that nobody has looked after for as long as a lease lasts."""
+        return [shipment for shipment in self.shipments.values() if shipment.lease_until < now]
+
+    def free_lane(self, lanes: int) -> int | None:
+        """A lane without a shipment."""
+        taken = {lane.number for lane in self.lanes.values() if lane.shipment in self.shipments}
+        return next((number for number in range(lanes) if number not in taken), None)
+
+
+class Dock:
+    """The dock table."""
+
+    def __init__(self, table: TableClient, clock: Callable[[], datetime]) -> None:
+        self._table = table
+        self._clock = clock
+
+    async def land(self, part: Part) -> None:
+        """Put a landed part on the dock; doing it twice is the same as once."""
+        cargo = Cargo(part.stage, part.invoice_id, part.row_key, part.company, part.rows, part.blob, self._clock())
+        try:
+            await self._table.create_entity(_cargo_entity(cargo))
+        except ResourceExistsError:
+            return
+
+    async def view(self, stage: Stage) -> View:
+        """Everything on the dock of one map."""
+        view = View()
+        async for row in self._table.query_entities("PartitionKey eq @stage", parameters={"stage": str(stage)}):
+            kind, _, name = row["RowKey"].partition("|")
+            if kind == "part":
+                view.cargo.append(_cargo(row))
+            elif kind == "lane":
+                view.lanes[int(name)] = Lane(int(name), row["shipment"], str(row.metadata["etag"]))
+            else:
+                view.shipments[name] = _shipment(row)
+        return view
+
+    async def shipment(self, stage: Stage, ticket: str) -> Shipment | None:
+        """A shipment by its ticket."""
+        try:
+            return _shipment(await self._table.get_entity(str(stage), f"shipment|{ticket}"))
+        except ResourceNotFoundError:
+            return None
+
+    async def cargo(self, shipment: Shipment) -> list[Cargo]:
+        """What travels with a shipment, in the order of its rows in the file."""
+        condition = "PartitionKey eq @stage and RowKey ge 'part|' and RowKey lt 'part}' and shipment eq @ticket"
+        names = {"stage": str(shipment.stage), "ticket": shipment.ticket}
+        rows = [_cargo(row) async for row in self._table.query_entities(condition, parameters=names)]
+        return sorted(rows, key=lambda cargo: cargo.row_key)
+
+    async def claim(self, view: View, load: Sequence[Cargo], *, lane: int, ticket: str) -> Shipment:
+        """Claim a lane and some parts for a new shipment, wholly or not at all. Raises LeaseLost."""
+        first = load[0]
+        shipment = Shipment(
+            stage=first.stage,
+            ticket=ticket,
+            company=first.company,
+            lane=lane,
+            execution_id=new_execution_id(first.stage),
+            rows=sum(cargo.rows for cargo in load),
+            level=first.level,
+            step=Step.CLAIMED,
+            lease_until=self._clock() + LEASE,
+        )
+        standing = view.lanes.get(lane)
+        lane_entity = _lane_entity(first.stage, lane, ticket)
+        operations: list[Any] = [("create", _shipment_entity(shipment))]
+        operations.append(_guarded(lane_entity, standing.etag) if standing else ("create", lane_entity))
+        operations += [_guarded(_cargo_entity(replace(cargo, shipment=ticket)), cargo.etag) for cargo in load]
+        results = await self._transact(operations)
+        return replace(shipment, etag=results[0]["etag"])
+
+    async def save(self, shipment: Shipment, **changes: Any) -> Shipment:
+        """Change a shipment as it was read, and renew its lease. Raises LeaseLost when it has changed since."""
+        changed = replace(shipment, **{"lease_until": self._clock() + LEASE} | changes)
+        results = await self._transact([_guarded(_shipment_entity(changed), shipment.etag)])
+        return replace(changed, etag=results[0]["etag"])
+
+    async def finish(self, shipment: Shipment) -> Shipment:
+        """Note that the import is over and free its lane, in one transaction. Raises LeaseLost."""
+        changed = replace(shipment, step=Step.FINISHED, polls=0, lease_until=self._clock() + LEASE)
+        lane = _lane_entity(shipment.stage, shipment.lane, "")
+        results = await self._transact([_guarded(_shipment_entity(changed), shipment.etag), ("upsert", lane)])
+        return replace(changed, etag=results[0]["etag"])
+
+    async def remove(self, shipment: Shipment, cargo: Iterable[Cargo]) -> None:
+        """Take a booked shipment and its parts off the dock. Raises LeaseLost."""
+        keys = [f"shipment|{shipment.ticket}", *(item.row_key for item in cargo)]
+        await self._transact([("delete", {"PartitionKey": str(shipment.stage), "RowKey": key}) for key in keys])
+
+    async def put_back(self, shipment: Shipment, cargo: Iterable[Cargo], *, level: int) -> None:
+        """Take a failed shipment apart: its parts wait for a lane again, to travel at `level`. Raises LeaseLost."""
+        operations: list[Any] = [
+            ("delete", {"PartitionKey": str(shipment.stage), "RowKey": f"shipment|{shipment.ticket}"})
+        ]
+        operations += [
+            _guarded(_cargo_entity(replace(item, shipment="", level=level, tries=item.tries + 1)), item.etag)
+            for item in cargo
+        ]
+        await self._transact(operations)
+
+    async def _transact(self, operations: list[Any]) -> Sequence[Any]:
+        try:
+            return await self._table.submit_transaction(operations)
+        except HttpResponseError as error:
+            if error.status_code in {404, 409, 412}:
+                raise LeaseLost(f"dock transaction: HTTP {error.status_code}") from error
+            raise
+
+
+def choose(ready: Sequence[Cargo], row_limit: int) -> list[Cargo]:
+    """Pick what goes with the longest waiting part: the same company, up to `row_limit` rows (a single part may exceed
+    it), and only company that its level allows."""
+    first = ready[0]
+    if first.level == 2:
+        return [first]
+    chosen: list[Cargo] = []
+    rows = 0
+    for cargo in ready:
+        fits = rows + cargo.rows <= row_limit or not chosen
+        if _may_travel_together(first, cargo) and fits and len(chosen) < PARTS_IN_A_SHIPMENT:
+            chosen.append(cargo)
+            rows += cargo.rows
+    return chosen
+
+
+def _may_travel_together(first: Cargo, other: Cargo) -> bool:
+    if first.company != other.company or first.level != other.level:
+        return False
+    return first.level == 0 or first.invoice_id == other.invoice_id
+
+
+def new_execution_id(stage: Stage) -> str:
+    """Name an import; ours, so that it can be found after a lost answer, and never the same twice."""
+    return f"relay-{stage}-{uuid4()}"
+
+
+def _guarded(entity: dict[str, Any], etag: str) -> Any:
+    options = {"mode": UpdateMode.REPLACE, "etag": etag, "match_condition": MatchConditions.IfNotModified}
+    return ("update", entity, options)
+
+
+def _lane_entity(stage: Stage, number: int, ticket: str) -> dict[str, Any]:
+    return {"PartitionKey": str(stage), "RowKey": f"lane|{number}", "shipment": ticket}
+
+
+def _cargo_entity(cargo: Cargo) -> dict[str, Any]:
+    return {
+        "PartitionKey": str(cargo.stage),
+        "RowKey": cargo.row_key,
+        "company": cargo.company,
+        "rows": cargo.rows,
+        "blob": cargo.blob,
+        "landedAt": stamp(cargo.landed_at),
+        "level": cargo.level,
+        "tries": cargo.tries,
+        "shipment": cargo.shipment,
+    }
+
+
+def _cargo(row: Any) -> Cargo:
+    _, invoice_id, part_key = row["RowKey"].split("|", 2)
+    return Cargo(
+        stage=Stage(row["PartitionKey"]),
+        invoice_id=UUID(invoice_id),
+        part_key=part_key,
+        company=row["company"],
+        rows=row["rows"],
+        blob=row["blob"],
+        landed_at=parse_stamp(row["landedAt"]),
+        level=row["level"],
+        tries=row["tries"],
+        shipment=row["shipment"],
+        etag=row.metadata["etag"],
+    )
+
+
+def _shipment_entity(shipment: Shipment) -> dict[str, Any]:
+    return {
+        "PartitionKey": str(shipment.stage),
+        "RowKey": f"shipment|{shipment.ticket}",
+        "company": shipment.company,
+        "lane": shipment.lane,
+        "executionId": shipment.execution_id,
+        "rows": shipment.rows,
+        "level": shipment.level,
+        "step": str(shipment.step),
+        "leaseUntil": stamp(shipment.lease_until),
+        "uploadExpires": stamp(shipment.upload_expires) if shipment.upload_expires else "",
+        "polls": shipment.polls,
+        "attempts": shipment.attempts,
+    }
+
+
+def _shipment(row: Any) -> Shipment:
+    return Shipment(
+        stage=Stage(row["PartitionKey"]),
+        ticket=row["RowKey"].removeprefix("shipment|"),
+        company=row["company"],
+        lane=row["lane"],
+        execution_id=row["executionId"],
+        rows=row["rows"],
+        level=row["level"],
+        step=Step(row["step"]),
+        lease_until=parse_stamp(row["leaseUntil"]),
+        upload_expires=parse_stamp(row["uploadExpires"]) if row["uploadExpires"] else None,
+        polls=row["polls"],
+        attempts=row["attempts"],
+        etag=row.metadata["etag"],
+    )

@@ -1,0 +1,26 @@
+"""How a run ends. The words in `detail` are what the operator reads: what is wrong, and what to do next."""
+
+import logging
+from uuid import UUID
+
+from shared.errors import LeaseLost
+from shared.ports import Ports
+from shared.run import State
+
+_LOG = logging.getLogger(__name__)
+_TRIES = 5
+
+
+async def end(ports: Ports, invoice_id: UUID, state: State, detail: str) -> None:
+    """Put a run into a final state, unless it is in one already."""
+    for _ in range(_TRIES):
+        run = await ports.ledger.run(invoice_id)
+        if run is None or run.state.is_final:
+            return
+        try:
+            await ports.ledger.save(run, state=state, detail=detail, wait="", wait_since=None)
+        except LeaseLost:
+            continue
+        _LOG.info("run %s of invoice %s: %s", run.run_id, invoice_id, state)
+        return
+    raise LeaseLost(f"run of {invoice_id} changes all the time")

@@ -1,0 +1,70 @@
+"""When every part of a stage is settled, the invoice goes on to the next; what that means is the stage's business."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from shared.endings import end
+from shared.errors import NeedsAttention
+from shared.messages import Load
+from shared.ports import Ports
+from shared.run import Page, Part, Run, State
+from shared.stages import Stage
+
+_MOST_READINGS = 10
+_BETWEEN_READINGS = timedelta(seconds=5)
+
+type After = Callable[[Ports, Run, Sequence[Part]], Awaitable[None]]
+"""What follows a stage whose parts are all in Finance. May be called twice; raises NeedsAttention."""
+
+
+async def hand_over(ports: Ports, invoice_id: UUID, stage: Stage, generation: int, after: After) -> None:
+    """Call `after` if the stage is over; if rows of it were rejected, or `after` says so, the run needs attention."""
+    run = await ports.ledger.run(invoice_id)
+    if run is None or run.state.is_final or run.generation != generation:
+        return
+    pages = await ports.ledger.pages(invoice_id, reading_of(stage), generation)
+    parts = await ports.ledger.parts(invoice_id, stage, generation)
+    if not is_over(pages, parts):
+        return
+    try:
+        await _refuse_rejected(ports, invoice_id, stage)
+        await after(ports, run, parts)
+    except NeedsAttention as attention:
+        await end(ports, invoice_id, State.NEEDS_ATTENTION, str(attention))
+
+
+async def _refuse_rejected(ports: Ports, invoice_id: UUID, stage: Stage) -> None:
+    rejected = [row for row in await ports.ledger.rejected(invoice_id) if row.stage == stage]
+    if rejected:
+        first = rejected[0]
+        raise NeedsAttention(
+            f"{len(rejected)} rows of {stage} rejected, the first ({first.key}): {first.text[:300]}. "
+            "Mend the cause, then replay the run"
+        )
+
+
+def reading_of(stage: Stage) -> Stage:
+    """The stage whose pages the parts of `stage` come from: connections are read together with their actuals."""
+    return Stage.ACTUALS if stage == Stage.CONNECTIONS else stage
+
+
+def is_over(pages: Sequence[Page], parts: Sequence[Part]) -> bool:
+    """Whether the last page is known, all pages are read and all parts settled."""
+    all_read = any(page.last for page in pages) and all(page.read for page in pages)
+    return all_read and all(part.state == "settled" for part in parts)
+
+
+async def read_again(ports: Ports, run: Run, reason: str) -> None:
+    """Read the actuals of an invoice afresh, because Dataverse has changed under the last reading. What was sent stays
+    and is sent again: Finance takes it as the same rows. Raises NeedsAttention when that does not come to rest."""
+    if run.generation >= _MOST_READINGS:
+        raise NeedsAttention(
+            f"{reason}. Read {run.generation} times and it still changes; replay when it has come to rest"
+        )
+    following = run.generation + 1
+    # The message goes first: without the new generation on the run it is dropped, without the message the run is stuck.
+    await ports.queues.send(
+        Load(stage=Stage.ACTUALS, invoiceId=run.invoice_id, generation=following), delay=_BETWEEN_READINGS
+    )
+    await ports.ledger.save(run, state=State.SYNCING_ACTUALS, generation=following, wait=reason, wait_since=ports.now())

@@ -1,0 +1,253 @@
+"""The ledger: one partition for each invoice, holding its run, the pages read, the parts landed and the rows rejected.
+
+    run                                          where the invoice stands
+    page|<stage>|<generation>|<page>             one page of the reading: its cursor, whether it was read, and the last
+    part|<stage>|<generation>|<page>|<company>   the rows of that page that go to Finance together: landed, then settled
+    row|<stage>|<key>                            one rejected row, with Finance's own words
+
+A page and the parts that came of it are written in one transaction. ETags decide races: whoever is late raises
+LeaseLost and drops out. What can be derived (progress, counts, sums) is derived from these rows, not kept beside them.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import batched
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID, uuid4
+
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.data.tables import UpdateMode
+from azure.data.tables.aio import TableClient
+
+from shared.clock import parse_stamp, stamp
+from shared.errors import LeaseLost
+from shared.run import Page, Part, RejectedRow, Run, State
+from shared.stages import Stage
+from shared.totals import Totals
+
+RUN = "run"
+_TEXT_LIMIT = 8000
+
+
+class Ledger:
+    """The runs table."""
+
+    def __init__(self, table: TableClient, clock: Callable[[], datetime]) -> None:
+        self._table = table
+        self._clock = clock
+
+    async def accept(self, invoice_id: UUID) -> tuple[Run, bool]:
+        """Open the run of an invoice: one insert. Returns the run, and whether it is new; an invoice has one run."""
+        now = self._clock()
+        run = Run(invoice_id, uuid4().hex, State.ACCEPTED, 1, now, now)
+        try:
+            await self._table.create_entity(_run_entity(run))
+        except ResourceExistsError:
+            standing = await self.run(invoice_id)
+            if standing is None:
+                raise
+            return standing, False
+        return run, True
+
+    async def run(self, invoice_id: UUID) -> Run | None:
+        """The run of an invoice."""
+        try:
+            return _run(await self._table.get_entity(str(invoice_id), RUN))
+        except ResourceNotFoundError:
+            return None
+
+    async def save(self, run: Run, **changes: Any) -> Run:
+        """Change a run as it was read. Raises LeaseLost when it has changed since."""
+        changed = replace(run, **changes, updated_at=self._clock())
+        try:
+            result = await self._table.update_entity(
+                _run_entity(changed),
+                mode=UpdateMode.REPLACE,
+                etag=run.etag,
+                match_condition=MatchConditions.IfNotModified,
+            )
+        except ResourceModifiedError as error:
+            raise LeaseLost(f"run {run.invoice_id}") from error
+        return replace(changed, etag=result["etag"])
+
+    async def page(self, invoice_id: UUID, stage: Stage, generation: int, number: int) -> Page | None:
+        """One page of a reading."""
+        try:
+            return _page(await self._table.get_entity(str(invoice_id), _page_key(stage, generation, number)))
+        except ResourceNotFoundError:
+            return None
+
+    async def open_page(self, page: Page) -> None:
+        """Note that there is a page to read; noting it twice is the same as once."""
+        try:
+            await self._table.create_entity(_page_entity(page))
+        except ResourceExistsError:
+            return
+
+    async def close_page(self, page: Page, parts: Sequence[Part], *, last: bool) -> None:
+        """Note a page as read, with its parts, in one transaction. Raises LeaseLost when somebody else has."""
+        closed = _page_entity(replace(page, read=True, last=last))
+        operations: list[Any] = [_guarded(closed, page.etag)]
+        operations += [("create", _part_entity(part)) for part in parts]
+        await self._transact(operations)
+
+    async def parts(self, invoice_id: UUID, stage: Stage, generation: int) -> list[Part]:
+        """The parts of one stage in one reading."""
+        return [_part(row) for row in await self._range(invoice_id, f"part|{stage}|{generation:04}|")]
+
+    async def part(self, invoice_id: UUID, row_key: str) -> Part | None:
+        """One part by its name."""
+        try:
+            return _part(await self._table.get_entity(str(invoice_id), row_key))
+        except ResourceNotFoundError:
+            return None
+
+    async def pages(self, invoice_id: UUID, stage: Stage, generation: int) -> list[Page]:
+        """The pages of one stage in one reading."""
+        return [_page(row) for row in await self._range(invoice_id, f"page|{stage}|{generation:04}|")]
+
+    async def save_part(self, part: Part, **changes: Any) -> Part:
+        """Change a part as it was read. Raises LeaseLost when it has changed since."""
+        changed = replace(part, **changes)
+        await self._transact([_guarded(_part_entity(changed), part.etag)])
+        return changed
+
+    async def reject(self, invoice_id: UUID, rows: Iterable[RejectedRow]) -> None:
+        """Keep rejected rows; keeping one twice is the same as once."""
+        for portion in batched(rows, 100, strict=False):
+            entities = {entity["RowKey"]: entity for entity in (_rejected_entity(invoice_id, row) for row in portion)}
+            await self._transact([("upsert", entity) for entity in entities.values()])
+
+    async def rejected(self, invoice_id: UUID) -> list[RejectedRow]:
+        """The rejected rows of an invoice."""
+        rows = await self._range(invoice_id, "row|")
+        return [RejectedRow(Stage(row["stage"]), row["key"], row["kind"], row["text"]) for row in rows]
+
+    async def _range(self, invoice_id: UUID, prefix: str) -> list[Mapping[str, Any]]:
+        upper = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        condition = "PartitionKey eq @invoice and RowKey ge @lower and RowKey lt @upper"
+        names = {"invoice": str(invoice_id), "lower": prefix, "upper": upper}
+        return [row async for row in self._table.query_entities(condition, parameters=names)]
+
+    async def _transact(self, operations: list[Any]) -> None:
+        try:
+            await self._table.submit_transaction(operations)
+        except HttpResponseError as error:
+            if error.status_code in {404, 409, 412}:
+                raise LeaseLost(f"ledger transaction: HTTP {error.status_code}") from error
+            raise
+
+
+def _guarded(entity: dict[str, Any], etag: str) -> Any:
+    options = {"mode": UpdateMode.REPLACE, "etag": etag, "match_condition": MatchConditions.IfNotModified}
+    return ("update", entity, options)
+
+
+def _page_key(stage: Stage, generation: int, number: int) -> str:
+    return f"page|{stage}|{generation:04}|{number:06}"
+
+
+def _run_entity(run: Run) -> dict[str, Any]:
+    return {
+        "PartitionKey": str(run.invoice_id),
+        "RowKey": RUN,
+        "runId": run.run_id,
+        "state": str(run.state),
+        "generation": run.generation,
+        "acceptedAt": stamp(run.accepted_at),
+        "updatedAt": stamp(run.updated_at),
+        "number": run.number,
+        "company": run.company,
+        "detail": run.detail[:_TEXT_LIMIT],
+        "wait": run.wait[:_TEXT_LIMIT],
+        "waitSince": stamp(run.wait_since) if run.wait_since else "",
+        "expected": run.expected.to_json(),
+    }
+
+
+def _run(row: Any) -> Run:
+    return Run(
+        invoice_id=UUID(row["PartitionKey"]),
+        run_id=row["runId"],
+        state=State(row["state"]),
+        generation=row["generation"],
+        accepted_at=parse_stamp(row["acceptedAt"]),
+        updated_at=parse_stamp(row["updatedAt"]),
+        number=row["number"],
+        company=row["company"],
+        detail=row["detail"],
+        wait=row["wait"],
+        wait_since=parse_stamp(row["waitSince"]) if row["waitSince"] else None,
+        expected=Totals.from_json(row["expected"]),
+        etag=row.metadata["etag"],
+    )
+
+
+def _page_entity(page: Page) -> dict[str, Any]:
+    return {
+        "PartitionKey": str(page.invoice_id),
+        "RowKey": _page_key(page.stage, page.generation, page.number),
+        "cursor": page.cursor,
+        "read": page.read,
+        "last": page.last,
+    }
+
+
+def _page(row: Any) -> Page:
+    _, stage, generation, number = row["RowKey"].split("|")
+    return Page(
+        invoice_id=UUID(row["PartitionKey"]),
+        stage=Stage(stage),
+        generation=int(generation),
+        number=int(number),
+        cursor=row["cursor"],
+        read=row["read"],
+        last=row["last"],
+        etag=row.metadata["etag"],
+    )
+
+
+def _part_entity(part: Part) -> dict[str, Any]:
+    return {
+        "PartitionKey": str(part.invoice_id),
+        "RowKey": part.row_key,
+        "company": part.company,
+        "blob": part.blob,
+        "rows": part.rows,
+        "state": part.state,
+        "rejected": part.rejected,
+        "billed": part.billed.to_json(),
+        "fresh": part.fresh.to_json(),
+    }
+
+
+def _part(row: Any) -> Part:
+    _, stage, generation, number, _ = row["RowKey"].split("|")
+    return Part(
+        invoice_id=UUID(row["PartitionKey"]),
+        stage=Stage(stage),
+        generation=int(generation),
+        number=int(number),
+        company=row["company"],
+        blob=row["blob"],
+        rows=row["rows"],
+        state=row["state"],
+        rejected=row["rejected"],
+        billed=Totals.from_json(row["billed"]),
+        fresh=Totals.from_json(row["fresh"]),
+        etag=row.metadata["etag"],
+    )
+
+
+def _rejected_entity(invoice_id: UUID, row: RejectedRow) -> dict[str, Any]:
+    return {
+        "PartitionKey": str(invoice_id),
+        "RowKey": f"row|{row.stage}|{quote(row.key, safe='')}"[:500],
+        "stage": str(row.stage),
+        "key": row.key,
+        "kind": row.kind,
+        "text": row.text[:_TEXT_LIMIT],
+    }

@@ -1,0 +1,127 @@
+"""load: read one page of one invoice, land its rows as parts, and mark them ready.
+
+What a page holds is the stage's business; it says so by a Reader. The next page is started as soon as its link is
+known, so that reading it overlaps landing this one. A second delivery finds the page read and only repeats what
+may have been lost: the dock, the ship message, the message for the next page.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from shared.errors import NotOurMessage
+from shared.handover import After, hand_over
+from shared.landing import encode
+from shared.messages import Load, Ship
+from shared.ports import Ports
+from shared.run import Page, Part, RejectedRow, Run
+from shared.stages import Stage
+from shared.totals import Totals
+
+type Announce = Callable[[str | None], Awaitable[None]]
+"""What a Reader calls once it knows the next link."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Mapped rows that go to Finance together: one map, one company. `held` ones wait for their stage."""
+
+    stage: Stage
+    company: str
+    rows: list[list[str]]
+    held: bool = False
+    billed: Totals = field(default_factory=Totals)
+    fresh: Totals = field(default_factory=Totals)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What came of one page."""
+
+    batches: list[Batch]
+    rejected: list[RejectedRow] = field(default_factory=list)
+
+
+type Reader = Callable[[Ports, Run, Page, Announce], Awaitable[Reading]]
+
+
+async def load(ports: Ports, message: Load, *, read: Reader, after: After) -> None:
+    """Bring one page forward."""
+    run = await ports.ledger.run(message.invoiceId)
+    if run is None:
+        raise NotOurMessage(f"invoiceId: there is no run of invoice {message.invoiceId}")
+    if run.state.is_final or run.generation != message.generation:
+        return
+    page = await _page(ports, message)
+    if not page.read:
+        await _read(ports, run, page, read)
+    await _ready(ports, run, page, after)
+
+
+async def _page(ports: Ports, message: Load) -> Page:
+    key = (message.invoiceId, message.stage, message.generation, message.page)
+    page = await ports.ledger.page(*key)
+    if page is None:
+        await ports.ledger.open_page(Page(*key))
+        page = await ports.ledger.page(*key)
+    if page is None:
+        raise NotOurMessage(f"page: {message.page} of {message.stage} cannot be opened")
+    return page
+
+
+async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> None:
+    links: list[str | None] = []
+
+    async def announce(link: str | None) -> None:
+        links.append(link)
+        if link:
+            await ports.ledger.open_page(
+                Page(page.invoice_id, page.stage, page.generation, page.number + 1, cursor=link)
+            )
+            await _send_load(ports, page, page.number + 1)
+
+    reading = await read(ports, run, page, announce)
+    parts = [await _land(ports, page, batch) for batch in reading.batches if batch.rows]
+    await ports.ledger.reject(page.invoice_id, reading.rejected)
+    await ports.ledger.close_page(page, parts, last=not any(links))
+
+
+async def _land(ports: Ports, page: Page, batch: Batch) -> Part:
+    blob = await ports.landing.write(page.invoice_id, batch.stage, encode(batch.rows))
+    return Part(
+        invoice_id=page.invoice_id,
+        stage=batch.stage,
+        generation=page.generation,
+        number=page.number,
+        company=batch.company,
+        blob=blob,
+        rows=len(batch.rows),
+        state="held" if batch.held else "landed",
+        billed=batch.billed,
+        fresh=batch.fresh,
+    )
+
+
+async def _ready(ports: Ports, run: Run, page: Page, after: After) -> None:
+    parts = await ports.ledger.parts(run.invoice_id, page.stage, page.generation)
+    waiting = [part for part in parts if part.state == "landed" and part.number == page.number]
+    await put_on_dock(ports, waiting)
+    following = await ports.ledger.page(run.invoice_id, page.stage, page.generation, page.number + 1)
+    if following and not following.read and page.read:
+        await _send_load(ports, page, following.number)
+    if not waiting:
+        await hand_over(ports, run.invoice_id, page.stage, page.generation, after)
+
+
+async def put_on_dock(ports: Ports, parts: list[Part]) -> None:
+    """Make landed parts ready and see that somebody ships them."""
+    for part in parts:
+        await ports.dock.land(part)
+    if parts:
+        await ports.queues.send(Ship(stage=parts[0].stage))
+
+
+async def _send_load(ports: Ports, page: Page, number: int) -> None:
+    await ports.queues.send(
+        Load(stage=page.stage, invoiceId=UUID(str(page.invoice_id)), generation=page.generation, page=number)
+    )

@@ -1,0 +1,133 @@
+"""What came of an import: every row of it is either in Finance or named here with Finance's own words.
+
+How Finance names a failed row is undocumented. Its error list is taken to hold the key, else the row's number in the
+file; where neither accounts for what is missing, the rows sent are compared with what Finance holds.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from shared.dock import Cargo, Shipment
+from shared.finance import Counts, ImportStatus, RowError
+from shared.odata import all_of, chunks, quote_text
+from shared.ports import Ports
+from shared.run import RejectedRow
+from shared.tablemap import TableMap
+
+_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_TOKENS = re.compile(r"[^,;|\s{}'\"]+")
+_KEYS_IN_A_FILTER = 50
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`rejected` rows by part; or `whole`, why the file as such failed."""
+
+    rejected: Mapping[str, list[RejectedRow]] = field(default_factory=dict)
+    whole: str = ""
+
+
+async def outcome_of(ports: Ports, shipment: Shipment, status: ImportStatus, cargo: Sequence[Cargo]) -> Outcome:
+    """Account for every row of a finished import."""
+    counts = await ports.finance.counts(shipment.execution_id) or Counts(0, 0)
+    if status == ImportStatus.SUCCEEDED and counts.taken == shipment.rows:
+        return Outcome()
+    errors = await ports.finance.errors(shipment.execution_id)
+    missing = shipment.rows - counts.taken
+    for rejected in (
+        await _named(ports, cargo, _by_key(errors)),
+        await _numbered(ports, cargo, _by_number(errors, shipment.rows)),
+    ):
+        if rejected and sum(map(len, rejected.values())) >= missing:
+            return Outcome(rejected)
+    rejected = await _absent(ports, shipment, cargo, errors)
+    if rejected and sum(map(len, rejected.values())) >= missing:
+        return Outcome(rejected)
+    return Outcome(whole=_summary(status, counts, shipment, errors))
+
+
+def _by_key(errors: Iterable[RowError]) -> dict[str, str]:
+    texts: dict[str, list[str]] = {}
+    for error in errors:
+        tokens = {*_GUID.findall(error.record), *_TOKENS.findall(error.record), *_GUID.findall(error.text)}
+        for token in tokens:
+            texts.setdefault(token.lower(), []).append(_words(error))
+    return {token: "; ".join(dict.fromkeys(words)) for token, words in texts.items()}
+
+
+def _by_number(errors: Iterable[RowError], rows: int) -> dict[int, str]:
+    numbers: dict[int, str] = {}
+    for error in errors:
+        record = error.record.strip()
+        if record.isdecimal() and 1 <= int(record) <= rows:
+            numbers[int(record)] = "; ".join(filter(None, [numbers.get(int(record)), _words(error)]))
+    return numbers
+
+
+def _words(error: RowError) -> str:
+    return f"{error.field}: {error.text}" if error.field else error.text
+
+
+async def _named(ports: Ports, cargo: Sequence[Cargo], texts: Mapping[str, str]) -> dict[str, list[RejectedRow]]:
+    found: dict[str, list[RejectedRow]] = {}
+    for item in cargo if texts else ():
+        for key in await keys_of(ports, item):
+            if key in texts:
+                found.setdefault(item.row_key, []).append(RejectedRow(item.stage, key, "application", texts[key]))
+    return found
+
+
+async def _numbered(ports: Ports, cargo: Sequence[Cargo], texts: Mapping[int, str]) -> dict[str, list[RejectedRow]]:
+    found: dict[str, list[RejectedRow]] = {}
+    number = 0
+    for item in cargo if texts else ():
+        for key in await keys_of(ports, item):
+            number += 1
+            if number in texts:
+                found.setdefault(item.row_key, []).append(RejectedRow(item.stage, key, "application", texts[number]))
+    return found
+
+
+async def _absent(
+    ports: Ports, shipment: Shipment, cargo: Sequence[Cargo], errors: Sequence[RowError]
+) -> dict[str, list[RejectedRow]]:
+    table_map = ports.maps[shipment.stage]
+    if table_map.target.set is None:
+        return {}
+    text = "; ".join(dict.fromkeys(_words(error) for error in errors)) or "Finance does not hold it and gives no reason"
+    found: dict[str, list[RejectedRow]] = {}
+    for item in cargo:
+        keys = await keys_of(ports, item)
+        held = await held_keys(ports, table_map, item.company, map(UUID, keys))
+        rejected = [RejectedRow(item.stage, key, "application", text) for key in keys if key not in held]
+        if rejected:
+            found[item.row_key] = rejected
+    return found
+
+
+async def keys_of(ports: Ports, cargo: Cargo) -> list[str]:
+    """The keys of a landed part's rows, in the order of the file, in lower case."""
+    table_map = ports.maps[cargo.stage]
+    position = table_map.position(table_map.integrationKey[0])
+    return [row[position].lower() for row in await ports.landing.rows(cargo.blob)]
+
+
+async def held_keys(ports: Ports, table_map: TableMap, company: str, keys: Iterable[UUID]) -> set[str]:
+    """Those of `keys` that Finance holds in `company`."""
+    held: set[str] = set()
+    for portion in chunks(keys, _KEYS_IN_A_FILTER):
+        any_of = " or ".join(f"ActualsImportId eq {key}" for key in portion)
+        options = {
+            "$filter": all_of(f"dataAreaId eq {quote_text(company)}", any_of),
+            "$select": "ActualsImportId",
+        }
+        async for rows in ports.finance.pages(str(table_map.target.set), options):
+            held.update(str(row["ActualsImportId"]).lower() for row in rows)
+    return held
+
+
+def _summary(status: ImportStatus, counts: Counts, shipment: Shipment, errors: Sequence[RowError]) -> str:
+    words = "; ".join(dict.fromkeys(_words(error) for error in errors))[:2000]
+    return f"Finance says {status} and took in {counts.taken} of {shipment.rows} rows: {words or 'no reason given'}"

@@ -1,0 +1,110 @@
+"""Everything a stage works with, wired in one place."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache, partial
+
+import aiohttp
+
+from shared import clock, dataverse, finance
+from shared.dataverse import Dataverse
+from shared.dock import Dock
+from shared.finance import Finance
+from shared.gates import Gates
+from shared.landing import Landing
+from shared.ledger import Ledger
+from shared.service import Service
+from shared.settings import Settings, read_settings
+from shared.signin import SignIn
+from shared.stages import Stage
+from shared.storage import Queues, open_storage
+from shared.tablemap import TableMap, load_maps
+
+_TIMEOUT = aiohttp.ClientTimeout(total=300, sock_connect=30, sock_read=120)
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The services, the stores and the clock."""
+
+    settings: Settings
+    maps: Mapping[Stage, TableMap]
+    dataverse: Dataverse
+    finance: Finance
+    ledger: Ledger
+    dock: Dock
+    landing: Landing
+    queues: Queues
+    gates: Gates
+    now: Callable[[], datetime]
+
+
+async def open_ports(settings: Settings, maps: Mapping[Stage, TableMap]) -> Ports:
+    """Wire the ports for this event loop. Raises what the storage SDK raises when storage cannot be reached."""
+    signin = SignIn(settings)
+    storage = await open_storage(settings, signin)
+    gates = Gates(storage.gates, clock.now)
+    # Cookies would tie all requests to one of the service's web servers and its limits.
+    session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=_TIMEOUT, auto_decompress=True)
+    service = partial(
+        Service,
+        session=session,
+        signin=signin,
+        gates=gates,
+        clock=clock.now,
+        longest_wait=timedelta(seconds=settings.throttle_longest),
+    )
+    source = service(
+        name=dataverse.NAME,
+        origin=settings.dataverse_url,
+        concurrency=settings.dataverse_concurrency,
+        explain=dataverse.explain,
+    )
+    target = service(
+        name=finance.NAME,
+        origin=settings.finance_url,
+        concurrency=settings.finance_concurrency,
+        explain=finance.explain,
+    )
+    return Ports(
+        settings=settings,
+        maps=maps,
+        dataverse=Dataverse(source),
+        finance=Finance(target, settings.finance_upload_hosts),
+        ledger=Ledger(storage.runs, clock.now),
+        dock=Dock(storage.dock, clock.now),
+        landing=Landing(storage.landed),
+        queues=storage.queues,
+        gates=gates,
+        now=clock.now,
+    )
+
+
+@cache
+def configuration() -> tuple[Settings, Mapping[Stage, TableMap]]:
+    """The settings and the maps. Raises SettingsRefused or MapRefused; function_app asks at start."""
+    return read_settings(), load_maps()
+
+
+class _Process:
+    """The ports of this worker process, opened once by whoever comes first."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._ports: Ports | None = None
+
+    async def ports(self) -> Ports:
+        async with self._lock:
+            if self._ports is None:
+                self._ports = await open_ports(*configuration())
+            return self._ports
+
+
+_process = _Process()
+
+
+async def ports() -> Ports:
+    """The ports of this worker process. A failed opening is tried again by the next caller."""
+    return await _process.ports()

@@ -1,0 +1,100 @@
+"""The run of one invoice and what it consists of: the values that the ledger keeps."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+from urllib.parse import quote
+from uuid import UUID
+
+from shared.stages import Stage
+from shared.totals import Totals
+
+
+class State(StrEnum):
+    """Where a run stands, in the words that people see."""
+
+    ACCEPTED = "accepted"
+    SYNCING_HEADER = "syncing header"
+    SYNCING_ACTUALS = "syncing actuals"
+    LINKING = "linking"
+    VERIFYING = "verifying"
+    COMPLETED = "completed"
+    NEEDS_ATTENTION = "needs attention"
+    FAILED = "failed"
+    REJECTED = "rejected"
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing moves this run by itself any more."""
+        return self in {State.COMPLETED, State.NEEDS_ATTENTION, State.FAILED, State.REJECTED}
+
+
+@dataclass(frozen=True)
+class Run:
+    """The run of one invoice. `detail` says why it stands where it stands and what to do next; `wait` is what it waits
+    for; `expected` is what the first reading of the billed sales promised."""
+
+    invoice_id: UUID
+    run_id: str
+    state: State
+    generation: int
+    accepted_at: datetime
+    updated_at: datetime
+    number: str = ""
+    company: str = ""
+    detail: str = ""
+    wait: str = ""
+    wait_since: datetime | None = None
+    expected: Totals = field(default_factory=Totals)
+    etag: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a reading. `cursor` is the next link that leads to it, empty for the first."""
+
+    invoice_id: UUID
+    stage: Stage
+    generation: int
+    number: int
+    cursor: str = ""
+    read: bool = False
+    last: bool = False
+    etag: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one page for one company. `held` parts wait for their stage; `landed` ones may be shipped.
+
+    `billed` and `fresh` (new unbilled sales) are the totals of the actuals in it.
+    """
+
+    invoice_id: UUID
+    stage: Stage
+    generation: int
+    number: int
+    company: str
+    blob: str
+    rows: int
+    state: Literal["held", "landed", "settled"] = "landed"
+    rejected: int = 0
+    billed: Totals = field(default_factory=Totals)
+    fresh: Totals = field(default_factory=Totals)
+    etag: str = ""
+
+    @property
+    def row_key(self) -> str:
+        """The part's name within its invoice."""
+        return f"part|{self.stage}|{self.generation:04}|{self.number:06}|{quote(self.company)}"
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """One row that did not get into Finance. `kind` is an error class: application, contract, ..."""
+
+    stage: Stage
+    key: str
+    kind: str
+    text: str

@@ -1,0 +1,54 @@
+"""Sending one claimed shipment to Finance: write URL, package, upload, import.
+
+The ledger knows the execution id before Finance does. After a lost answer the import is looked for, never sent again
+blind: see `shared/settling.py`.
+"""
+
+from datetime import timedelta
+
+from shared.dock import Shipment, Step
+from shared.errors import ContractBroken, SignInFailed, Throttled, Unavailable
+from shared.messages import Settle
+from shared.package import build
+from shared.ports import Ports
+
+
+async def send(ports: Ports, shipment: Shipment) -> None:
+    """Send a shipment that this worker holds the lease of. Raises Refused when Finance says no; on every other error
+    the lease is given back, so that the next look can try again at once."""
+    try:
+        await _send(ports, shipment)
+    except (Throttled, Unavailable, SignInFailed, ContractBroken):
+        standing = await ports.dock.shipment(shipment.stage, shipment.ticket)
+        if standing and standing.step == Step.CLAIMED:
+            await ports.dock.save(standing, lease_until=ports.now(), attempts=standing.attempts + 1)
+        raise
+
+
+async def _send(ports: Ports, shipment: Shipment) -> None:
+    if shipment.attempts and await ports.finance.counts(shipment.execution_id) is not None:
+        await look_again(ports, await ports.dock.save(shipment, step=Step.RUNNING))
+        return
+    upload = await ports.finance.write_url(f"{shipment.execution_id}.zip")
+    cargo = await ports.dock.cargo(shipment)
+    project = f"{ports.settings.finance_project}-{shipment.stage}-{shipment.lane + 1}"
+    parts = [ports.landing.chunks(item.blob) for item in cargo]
+    with await build(ports.maps[shipment.stage], project, parts) as package:
+        await ports.finance.upload(upload, package)
+    sending = await ports.dock.save(shipment, step=Step.SENDING, upload_expires=upload.expires)
+    try:
+        await ports.finance.start_import(
+            project=project, execution_id=shipment.execution_id, company=shipment.company, package_url=upload.url
+        )
+    except Throttled:
+        await ports.dock.save(sending, step=Step.CLAIMED)
+        raise
+    except Unavailable:
+        await look_again(ports, sending, timedelta(seconds=1))
+        return
+    await look_again(ports, await ports.dock.save(sending, step=Step.RUNNING))
+
+
+async def look_again(ports: Ports, shipment: Shipment, delay: timedelta = timedelta()) -> None:
+    """Have the shipment looked at after `delay`."""
+    await ports.queues.send(Settle(stage=shipment.stage, ticket=shipment.ticket), delay=delay)

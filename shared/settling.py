@@ -1,0 +1,136 @@
+"""settle: look at one import, book what came of it, free its lane, and hand the invoices on.
+
+Polling is a message with a delay, never a sleeping function. An import that Finance does not find is either too young
+or never arrived; only when its upload URL has expired without a trace is it sent again, under a new execution id.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+
+from shared.dock import Cargo, Shipment, Step, new_execution_id
+from shared.errors import LeaseLost, Refused
+from shared.finance import ImportStatus
+from shared.handover import After, hand_over
+from shared.messages import Settle, Ship
+from shared.outcome import Outcome, outcome_of
+from shared.ports import Ports
+from shared.run import RejectedRow
+from shared.sending import look_again, send
+
+_LOG = logging.getLogger(__name__)
+_MOST_TRIES = 6
+_PASSING = ("DMF042", "DMF1968", "DMF1995", "DMF1996", "DMF1997", "DMF2003", "DMF2008", "DMF2025", "DMF2028", "DMF2048")
+"""Data Management's codes for what passes by itself: service unreachable, deadlock, busy project, SQL time-out."""
+
+
+async def settle(ports: Ports, message: Settle, *, after: After) -> None:
+    """Bring one shipment forward."""
+    shipment = await ports.dock.shipment(message.stage, message.ticket)
+    if shipment is None:
+        return
+    if shipment.step == Step.CLAIMED:
+        await _take_over(ports, shipment, after)
+    elif shipment.step == Step.FINISHED:
+        await _book(ports, shipment, after)
+    else:
+        await _poll(ports, shipment, after)
+
+
+async def start(ports: Ports, shipment: Shipment, after: After) -> None:
+    """Send a shipment that this worker has just claimed."""
+    try:
+        await send(ports, shipment)
+    except Refused as refusal:
+        standing = await ports.dock.shipment(shipment.stage, shipment.ticket)
+        if standing is None:
+            raise LeaseLost(f"shipment {shipment.ticket}") from refusal
+        await _fail_whole(ports, await ports.dock.finish(standing), refusal.text, after)
+
+
+async def _take_over(ports: Ports, shipment: Shipment, after: After) -> None:
+    if shipment.lease_until > ports.now():
+        await look_again(ports, shipment, shipment.lease_until - ports.now())
+        return
+    await start(ports, await ports.dock.save(shipment), after)
+
+
+async def _poll(ports: Ports, shipment: Shipment, after: After) -> None:
+    status = await ports.finance.status(shipment.execution_id)
+    if status is None and await _never_arrived(ports, shipment):
+        renewed = await ports.dock.save(
+            shipment, step=Step.CLAIMED, execution_id=new_execution_id(shipment.stage), upload_expires=None, attempts=0
+        )
+        _LOG.warning("import %s never arrived, sending it again as %s", shipment.execution_id, renewed.execution_id)
+        await start(ports, renewed, after)
+    elif status is None or not status.is_final:
+        polled = await ports.dock.save(shipment, polls=shipment.polls + 1)
+        await look_again(ports, polled, pace(shipment.polls, timedelta(seconds=ports.settings.poll_longest)))
+    else:
+        finished = await ports.dock.finish(shipment)
+        await ports.queues.send(Ship(stage=shipment.stage))
+        await _book(ports, finished, after)
+
+
+async def _never_arrived(ports: Ports, shipment: Shipment) -> bool:
+    if shipment.upload_expires is None or shipment.upload_expires > ports.now():
+        return False
+    return await ports.finance.counts(shipment.execution_id) is None
+
+
+def pace(polls: int, longest: timedelta) -> timedelta:
+    """How long to wait after the look number `polls`: a second at first, then growing to `longest`."""
+    return min(timedelta(seconds=1.4 ** max(0, polls - 5)), longest)
+
+
+async def _book(ports: Ports, shipment: Shipment, after: After) -> None:
+    status = await ports.finance.status(shipment.execution_id)
+    cargo = await ports.dock.cargo(shipment)
+    outcome = await outcome_of(ports, shipment, status or ImportStatus.UNKNOWN, cargo)
+    if outcome.whole:
+        await _fail_whole(ports, shipment, outcome.whole, after)
+        return
+    await _settle_parts(ports, shipment, cargo, outcome, after)
+
+
+async def _settle_parts(
+    ports: Ports, shipment: Shipment, cargo: Sequence[Cargo], outcome: Outcome, after: After
+) -> None:
+    for item in cargo:
+        rejected = outcome.rejected.get(item.row_key, [])
+        await ports.ledger.reject(item.invoice_id, rejected)
+        await _settle_part(ports, item, len(rejected))
+    for invoice_id, generation in {(item.invoice_id, item.generation) for item in cargo}:
+        await hand_over(ports, invoice_id, shipment.stage, generation, after)
+    await ports.dock.remove(shipment, cargo)
+
+
+async def _settle_part(ports: Ports, cargo: Cargo, rejected: int) -> None:
+    part = await ports.ledger.part(cargo.invoice_id, cargo.part_key)
+    if part is not None and part.state != "settled":
+        await ports.ledger.save_part(part, state="settled", rejected=rejected)
+
+
+async def _fail_whole(ports: Ports, shipment: Shipment, text: str, after: After) -> None:
+    """A file failed as a whole: try what passes by itself again, then smaller files, then give the rows up."""
+    cargo = await ports.dock.cargo(shipment)
+    level = _next_level(shipment, cargo)
+    passing = any(code in text for code in _PASSING) and max(item.tries for item in cargo) < _MOST_TRIES
+    if passing or level is not None:
+        _LOG.warning("import %s failed as a whole, its parts go again: %s", shipment.execution_id, text[:200])
+        again = 1 if passing else len(cargo)
+        for _ in range(again):
+            await ports.queues.send(Ship(stage=shipment.stage), delay=timedelta(seconds=15 if passing else 2))
+        await ports.dock.put_back(shipment, cargo, level=shipment.level if passing or level is None else level)
+        return
+    refused = {
+        item.row_key: [RejectedRow(item.stage, f"{item.part_key} ({item.rows} rows)", "application", text)]
+        for item in cargo
+    }
+    await _settle_parts(ports, shipment, cargo, Outcome(refused), after)
+
+
+def _next_level(shipment: Shipment, cargo: Sequence[Cargo]) -> int | None:
+    if len({item.invoice_id for item in cargo}) > 1:
+        return 1
+    return 2 if len(cargo) > 1 else None

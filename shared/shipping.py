@@ -1,0 +1,45 @@
+"""ship: lease a lane, take what is ready for one map and one company, and start one import.
+
+An import costs seconds however small it is, and a data project takes one at a time, so whatever is ready when a lane
+is free goes in one package. A shipment is named by the ticket of its ship message: a second delivery finds it.
+"""
+
+from shared.dock import Shipment, choose
+from shared.errors import LeaseLost
+from shared.handover import After
+from shared.messages import Settle, Ship
+from shared.ports import Ports
+from shared.settling import start
+
+_CLAIM_TRIES = 5
+
+
+async def ship(ports: Ports, message: Ship, *, after: After) -> None:
+    """Start one import, if there is something to send and a lane to send it by."""
+    shipment = await ports.dock.shipment(message.stage, message.ticket)
+    if shipment is not None:
+        await ports.queues.send(Settle(stage=message.stage, ticket=message.ticket))
+        return
+    shipment = await _claim(ports, message)
+    if shipment is not None:
+        await start(ports, shipment, after)
+
+
+async def _claim(ports: Ports, message: Ship) -> Shipment | None:
+    for _ in range(_CLAIM_TRIES):
+        view = await ports.dock.view(message.stage)
+        for stalled in view.stalled(ports.now()):
+            await ports.queues.send(Settle(stage=message.stage, ticket=stalled.ticket))
+        lane = view.free_lane(ports.settings.lanes(message.stage))
+        ready = view.ready
+        if lane is None or not ready:
+            return None
+        chosen = choose(ready, ports.settings.shipment_rows)
+        try:
+            shipment = await ports.dock.claim(view, chosen, lane=lane, ticket=message.ticket)
+        except LeaseLost:
+            continue
+        if len(chosen) < len(ready):
+            await ports.queues.send(Ship(stage=message.stage))
+        return shipment
+    raise LeaseLost(f"the dock of {message.stage} is crowded")

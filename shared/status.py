@@ -1,0 +1,70 @@
+"""What a run looks like from outside: state, progress of each map, and what it waits for and why."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from shared import dataverse, finance
+from shared.clock import stamp
+from shared.handover import reading_of
+from shared.ports import Ports
+from shared.run import Part, Run
+from shared.stages import Stage
+
+
+async def describe(ports: Ports, run: Run) -> dict[str, Any]:
+    """The run as JSON. Counts are rows; amounts are decimal strings per currency."""
+    waits = await _waits(ports, run)
+    maps = [await _progress(ports, run, stage) for stage in Stage]
+    return {
+        "invoiceId": str(run.invoice_id),
+        "runId": run.run_id,
+        "invoiceNumber": run.number,
+        "company": run.company,
+        "state": str(run.state),
+        "detail": run.detail,
+        "waitsFor": waits,
+        "acceptedAt": stamp(run.accepted_at),
+        "updatedAt": stamp(run.updated_at),
+        "generation": run.generation,
+        "maps": maps,
+        "billedSales": {"rows": run.expected.rows, "amounts": run.expected.money()},
+    }
+
+
+async def _waits(ports: Ports, run: Run) -> list[dict[str, str]]:
+    if run.state.is_final:
+        return []
+    waits = [{"reason": run.wait}] if run.wait else []
+    for service in (dataverse.NAME, finance.NAME):
+        gate = await ports.gates.look(service)
+        if gate:
+            text = f"throttled until {gate.until:%H:%M:%S} UTC by {service}: {gate.reason}"
+            waits.append({"reason": text, "service": service, "until": stamp(gate.until)})
+    return waits
+
+
+async def _progress(ports: Ports, run: Run, stage: Stage) -> dict[str, Any]:
+    generation = 1 if stage == Stage.INVOICES else run.generation
+    pages = await ports.ledger.pages(run.invoice_id, reading_of(stage), generation)
+    parts = await ports.ledger.parts(run.invoice_id, stage, generation)
+    read = sum(part.rows for part in parts)
+    return {
+        "map": str(stage),
+        "rows": max(read, _promised(run, stage)),
+        "rowsRead": read,
+        "done": sum(part.rows - part.rejected for part in parts if part.state == "settled"),
+        "rejected": sum(part.rejected for part in parts),
+        "state": _state(run, parts, all_read=any(page.last for page in pages) and all(page.read for page in pages)),
+    }
+
+
+def _promised(run: Run, stage: Stage) -> int:
+    return {Stage.INVOICES: 1, Stage.ACTUALS: run.expected.rows, Stage.CONNECTIONS: 0}[stage]
+
+
+def _state(run: Run, parts: Sequence[Part], *, all_read: bool) -> str:
+    if all_read and all(part.state == "settled" for part in parts):
+        return "done"
+    if not parts or all(part.state == "held" for part in parts):
+        return "waiting"
+    return "stopped" if run.state.is_final else "running"

@@ -1,0 +1,121 @@
+"""One queue message, from its bytes to done, put off, or given up. What is done about each error is decided here.
+
+the service asks to wait   the gate is closed; the message waits on the queue until it opens
+no usable answer           the message is put off, longer each time
+not let in                 the gate is closed for a minute, for everybody: nothing is gained by knocking
+not yet                    the run says what it waits for; in the end a person has to look
+somebody else was faster   looked at again in a second, in case they died right after
+rejected, needs attention  the run ends so, with the reason
+anything else              raised: the host tries again, and after the last try the run is failed and says why
+"""
+
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from shared.endings import end
+from shared.errors import (
+    ContractBroken,
+    InvoiceRejected,
+    LeaseLost,
+    NeedsAttention,
+    NotOurMessage,
+    NotYet,
+    Refused,
+    SignInFailed,
+    Throttled,
+    Unavailable,
+)
+from shared.messages import Load, Message, Verify, parse
+from shared.ports import Ports
+from shared.run import State
+from shared.stages import Stage
+
+MAX_DEQUEUE_COUNT = 5
+"""As in host.json: after so many failed runs the host moves a message to the poison queue."""
+
+_LOG = logging.getLogger(__name__)
+_SHUT_OUT = timedelta(seconds=60)
+_LONGEST_DELAY = 300.0
+
+type Handler = Callable[[Ports, Any], Awaitable[None]]
+
+
+async def work(ports: Ports, stage: Stage, body: bytes, dequeue_count: int, handlers: Mapping[str, Handler]) -> None:
+    """Do what the message says. Raises what the host has to count as a failed run."""
+    try:
+        message = parse(body, stage)
+    except NotOurMessage as error:
+        await _fail(ports, error.invoice_id, f"message refused: {error}", dequeue_count)
+        raise
+    try:
+        await _attempt(ports, message, handlers[message.kind])
+    except Exception as error:
+        await _fail(ports, _invoice_id(message), f"{type(error).__name__}: {error}", dequeue_count)
+        raise
+
+
+async def _attempt(ports: Ports, message: Message, handler: Handler) -> None:
+    try:
+        await handler(ports, message)
+    except Throttled as error:
+        _LOG.warning("%s put off: %s", message.kind, error)
+        await _put_off(ports, message, error.until - ports.now() + _jitter(2.0), attempt=message.attempt)
+    except (Unavailable, LeaseLost) as error:
+        _LOG.warning("%s put off: %s", message.kind, error)
+        await _put_off(ports, message, backoff(message.attempt))
+    except SignInFailed as error:
+        _LOG.error("%s put off: %s", message.kind, error)
+        await ports.gates.close(error.service, ports.now() + _SHUT_OUT, str(error))
+        await _put_off(ports, message, _SHUT_OUT + _jitter(2.0))
+    except NotYet as error:
+        await _wait(ports, message, error)
+    except (InvoiceRejected, NeedsAttention, ContractBroken, Refused) as error:
+        await _end(ports, message, error)
+
+
+async def _end(ports: Ports, message: Message, error: Exception) -> None:
+    if not isinstance(message, Load | Verify):
+        raise error
+    state = {InvoiceRejected: State.REJECTED, NeedsAttention: State.NEEDS_ATTENTION}.get(type(error), State.FAILED)
+    await end(ports, message.invoiceId, state, str(error))
+
+
+async def _wait(ports: Ports, message: Message, error: NotYet) -> None:
+    if not isinstance(message, Load | Verify):
+        raise error
+    run = await ports.ledger.run(message.invoiceId)
+    if run is None or run.state.is_final:
+        return
+    since = run.wait_since or ports.now()
+    if (ports.now() - since).total_seconds() > ports.settings.completeness_patience:
+        await end(ports, message.invoiceId, State.NEEDS_ATTENTION, f"{error}. Gave up waiting; mend it, then replay")
+        return
+    await ports.ledger.save(run, wait=str(error), wait_since=since)
+    await _put_off(ports, message, backoff(message.attempt))
+
+
+async def _put_off(ports: Ports, message: Message, delay: timedelta, *, attempt: int | None = None) -> None:
+    again = message.model_copy(update={"attempt": message.attempt + 1 if attempt is None else attempt})
+    await ports.queues.send(again, delay=delay)
+
+
+async def _fail(ports: Ports, invoice_id: Any, reason: str, dequeue_count: int) -> None:
+    if invoice_id is not None and dequeue_count >= MAX_DEQUEUE_COUNT:
+        await end(ports, invoice_id, State.FAILED, f"{reason}. The message is on the poison queue")
+
+
+def _invoice_id(message: Message) -> Any:
+    return message.invoiceId if isinstance(message, Load | Verify) else None
+
+
+def backoff(attempt: int) -> timedelta:
+    """How long to put a message off the next time: 1, 2, 4 ... 300 seconds, and up to half as much again."""
+    seconds = min(2.0 ** min(attempt, 10), _LONGEST_DELAY)
+    return timedelta(seconds=seconds) + _jitter(seconds / 2)
+
+
+def _jitter(most: float) -> timedelta:
+    return timedelta(seconds=random.uniform(0, most))  # noqa: S311 - spreads load, guards nothing

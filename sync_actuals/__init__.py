@@ -1,0 +1,1 @@
+"""The second stage: sends the actuals that the confirmation produced."""

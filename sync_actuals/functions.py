@@ -1,0 +1,28 @@
+"""The trigger of the second stage; it translates and holds no rules."""
+
+from functools import partial
+
+import azure.functions as func
+
+from shared.loading import load
+from shared.ports import ports
+from shared.settling import settle
+from shared.shipping import ship
+from shared.stages import Stage
+from shared.work import Handler, work
+from sync_actuals.reading import after_actuals, read_actuals
+
+blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
+
+HANDLERS: dict[str, Handler] = {
+    "load": partial(load, read=read_actuals, after=after_actuals),
+    "ship": partial(ship, after=after_actuals),
+    "settle": partial(settle, after=after_actuals),
+}
+
+
+@blueprint.function_name("sync_actuals")
+@blueprint.queue_trigger("msg", Stage.ACTUALS, "AzureWebJobsStorage")
+async def sync_actuals(msg: func.QueueMessage) -> None:
+    """Handle one message of the second map's queue."""
+    await work(await ports(), Stage.ACTUALS, msg.get_body(), msg.dequeue_count or 1, HANDLERS)
