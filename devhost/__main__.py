@@ -33,7 +33,6 @@ def main() -> int:
 
 async def _run(arguments: argparse.Namespace) -> int:
     options = _read_options(arguments)
-    os.chdir(options.root)
     stopping, host = _watch_signals(), Host(options)
     try:
         await host.start()

@@ -5,6 +5,7 @@ goes on renewing messages. A thread of its own keeps that true here.
 """
 
 import asyncio
+import os
 import sys
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
@@ -90,6 +91,7 @@ class Worker:
         # As in Azure the app comes last. `python -m` put the current directory first, which may be another app's.
         sys.path[:] = [entry for entry in sys.path if entry and Path(entry).resolve() not in {self._root, Path.cwd()}]
         sys.path.append(str(self._root))
+        os.chdir(self._root)
 
 
 async def _invoke(

@@ -88,6 +88,11 @@ class Child:
         self.facts = facts
         return facts
 
+    def request_stop(self) -> None:
+        """Send SIGTERM and return at once; `stop` waits for it, so that several can end in parallel."""
+        if self._process is not None and self.running:
+            self._process.send_signal(signal.SIGTERM)
+
     def stop(self, grace: float = STOP_GRACE_SECONDS) -> int | None:
         """End the process with SIGTERM, after `grace` seconds with SIGKILL.
 
@@ -108,7 +113,10 @@ class Child:
     def _end(self, how: signal.Signals, grace: float) -> int | None:
         if self._process is None:
             return None
-        self._process.send_signal(how)
+        if how is signal.SIGTERM:
+            self.request_stop()
+        else:
+            self._process.send_signal(how)
         try:
             self._process.wait(grace)
         except subprocess.TimeoutExpired:

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -48,11 +49,23 @@ class Bench:
                     await asyncio.sleep(0.05)
         return messages
 
+    async def count(self, setting: str) -> int:
+        """How many messages a queue holds, visible or not."""
+        return (await self.queue(setting).get_queue_properties()).approximate_message_count or 0
+
     async def await_empty(self, setting: str) -> None:
-        """Wait until a queue holds nothing, visible or not."""
+        """Wait until a queue holds nothing."""
         async with asyncio.timeout(20):
-            while (await self.queue(setting).get_queue_properties()).approximate_message_count:
+            while await self.count(setting):  # noqa: ASYNC110 - the queue is another process
                 await asyncio.sleep(0.05)
+
+    async def post(self, path: str, **request: Any) -> tuple[int, str]:
+        """Call the host with the master key; return status and text."""
+        async with (
+            aiohttp.ClientSession(self.host.url, headers={"x-functions-key": "master"}) as session,
+            session.post(path, **request) as response,
+        ):
+            return response.status, await response.text()
 
 
 @pytest.fixture
@@ -129,7 +142,7 @@ async def test_a_failing_message_of_a_poison_queue_stays_invisible(bench: Bench)
     await until(lambda: bench.record.events(event="end"))
     assert len(bench.record.events(event="hopeless")) == 1
     assert not [m async for m in bench.queue("HOPELESS").receive_messages()]
-    assert (await bench.queue("HOPELESS").get_queue_properties()).approximate_message_count == 1
+    assert await bench.count("HOPELESS") == 1
     with pytest.raises(ResourceNotFoundError):
         await bench.queue("HOPELESS", "-poison").get_queue_properties()
 
@@ -151,10 +164,7 @@ async def test_no_more_than_batch_and_threshold_run_at_once(bench: Bench) -> Non
 
 
 async def test_a_queue_function_is_run_by_hand(bench: Bench) -> None:
-    url = f"{bench.host.url}/admin/functions/take"
-    async with aiohttp.ClientSession(headers={"x-functions-key": "master"}) as session:
-        async with session.post(url, json={"input": "typed in"}) as response:
-            assert response.status == 202
+    assert await bench.post("/admin/functions/take", json={"input": "typed in"}) == (202, "")
     await until(lambda: bench.record.events(event="end", text="typed in"))
 
 
@@ -171,22 +181,16 @@ async def test_a_queue_function_is_run_by_hand(bench: Bench) -> None:
     ],
 )  # fmt: skip
 async def test_outputs_land_as_the_host_writes_them(bench: Bench, path: str, body: str, expected: list[str]) -> None:
-    async with aiohttp.ClientSession() as session:
-        async with session.post(f"{bench.host.url}/api/emit/{path}", data=body) as response:
-            assert (response.status, await response.text()) == (200, "sent")
+    assert await bench.post(f"/api/emit/{path}", data=body) == (200, "sent")
     assert texts(await bench.await_messages("OUT", len(expected))) == sorted(expected)
 
 
 async def test_an_output_that_cannot_be_sent_fails_the_invocation(bench: Bench) -> None:
-    async with aiohttp.ClientSession() as session:
-        async with session.post(f"{bench.host.url}/api/emit/too-large") as response:
-            assert response.status == 500
+    assert await bench.post("/api/emit/too-large") == (500, "")
 
 
 async def test_an_output_feeds_the_next_function(bench: Bench) -> None:
-    async with aiohttp.ClientSession() as session:
-        async with session.post(f"{bench.host.url}/api/emit/chain", data=b"link") as response:
-            assert response.status == 200
+    assert await bench.post("/api/emit/chain", data=b"link") == (200, "sent")
     assert texts(await bench.await_messages("OUT", 2)) == ["link-0", "link-1"]
 
 
@@ -230,7 +234,7 @@ async def test_a_stopped_host_lets_what_runs_end_and_fetches_no_more(bench: Benc
     await bench.put("CHAIN", "not any more")
     assert await stopping == 0
     assert len(bench.record.events(event="end")) == 1
-    assert (await bench.queue("WORK").get_queue_properties()).approximate_message_count == 0
+    assert await bench.count("WORK") == 0
 
 
 async def test_messages_wait_while_storage_is_down_and_are_worked_off_after(tmp_path: Path) -> None:

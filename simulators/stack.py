@@ -1,0 +1,170 @@
+"""Everything that the app needs, started and stopped together: storage, the simulated tenant, and the app's hosts."""
+
+import json
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from simulators.azurite import FINANCE_ACCOUNT, Azurite
+from simulators.processes import PROJECT, Server, find_free_ports
+
+TENANT = "5a1e7e4a-0000-4000-8000-000000000001"
+CLIENT_ID = "c11e47a9-0000-4000-8000-000000000001"
+IDENTITY_ID = "1de47177-0000-4000-8000-000000000001"
+# devhost gives what runs 30 s to end.
+HOST_GRACE_SECONDS = 35.0
+
+Settings = Mapping[str, str]
+
+
+class Stack:
+    """Azurite, sign-in, Dataverse, Finance and so many hosts of one app, in one run directory.
+
+    All addresses are known before anything runs, and a restarted process keeps its own. `app_settings` are merged over
+    the settings that every function app has; given as a function it is called with the stack, whose addresses and
+    credentials it may use. `flags` and `env` add arguments and variables to a process by its name: signin, dataverse,
+    finance, host. `services` are the simulators to start besides sign-in.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        *,
+        app_settings: Settings | Callable[["Stack"], Settings] | None = None,
+        hosts: int = 1,
+        root: Path = PROJECT,
+        services: Sequence[str] = ("dataverse", "finance"),
+        flags: Mapping[str, Sequence[str]] | None = None,
+        env: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        self.run_dir = run_dir
+        self.root = root
+        self.tenant, self.client_id, self.client_secret = TENANT, CLIENT_ID, secrets.token_urlsafe(24)
+        self.token_secret, self.identity_header = secrets.token_urlsafe(32), secrets.token_hex(16)
+        self.master_key, self.function_key = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        self.ca = run_dir / "signin-ca.pem"
+        self._flags, self._env = flags or {}, env or {}
+        run_dir.mkdir(parents=True, exist_ok=True)
+        self.azurite = Azurite(run_dir)
+        self._ports = dict(zip(["signin", *services], find_free_ports(1 + len(services)), strict=True))
+        self.signin = self._make_signin()
+        self.services = {name: self._make_service(name) for name in services}
+        self._app_settings = app_settings
+        self.host_urls = [f"http://127.0.0.1:{port}" for port in find_free_ports(hosts)]
+        self.hosts = [self._make_host(number, url) for number, url in enumerate(self.host_urls)]
+
+    @property
+    def authority(self) -> str:
+        """The sign-in authority, for MSAL."""
+        return f"https://localhost:{self._ports['signin']}/{self.tenant}"
+
+    @property
+    def identity_endpoint(self) -> str:
+        """IDENTITY_ENDPOINT of the managed identity; known once the stack runs."""
+        return str(self.signin.facts["msi"])
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The app's settings, as in the settings file of the hosts."""
+        given = self._app_settings(self) if callable(self._app_settings) else self._app_settings or {}
+        standard = {"FUNCTIONS_WORKER_RUNTIME": "python", "AzureWebJobsStorage": self.azurite.connection_string()}
+        return {**standard, **given}
+
+    def url(self, service: str) -> str:
+        """The address of a simulator, its audience too: dataverse or finance."""
+        return f"http://127.0.0.1:{self._ports[service]}"
+
+    def start(self) -> None:
+        """Start everything and wait until it serves; when one part does not start, all are stopped again."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the hosts, then the simulators, then storage."""
+        for group, grace in ((self.hosts, HOST_GRACE_SECONDS), ([*self.services.values(), self.signin], 10.0)):
+            for server in group:
+                server.request_stop()
+            for server in group:
+                server.stop(grace)
+        self.azurite.stop()
+
+    def kill_host(self, number: int = 0) -> None:
+        """End a host with SIGKILL, whatever it is doing."""
+        self.hosts[number].kill()
+
+    def start_host(self, number: int = 0) -> None:
+        """Start a host that was stopped or killed, on its own port."""
+        self._write_host_files()
+        self.hosts[number].start()
+        self.hosts[number].await_ready()
+
+    def restart_host(self, number: int = 0) -> None:
+        """Stop a host gracefully and start it again."""
+        self.hosts[number].stop(HOST_GRACE_SECONDS)
+        self.start_host(number)
+
+    def restart_azurite(self) -> None:
+        """Stop storage and start it again with the same data and ports."""
+        self.azurite.restart()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _start(self) -> None:
+        self.azurite.start()
+        self.signin.start()
+        # Finance puts its container into storage when it starts.
+        early = [server for name, server in self.services.items() if name != "finance"]
+        for server in early:
+            server.start()
+        self.azurite.await_ready()
+        late = [server for name, server in self.services.items() if name == "finance"]
+        self._write_host_files()
+        for server in [*late, *self.hosts]:
+            server.start()
+        for server in [self.signin, *early, *late, *self.hosts]:
+            server.await_ready()
+
+    def _make_signin(self) -> Server:
+        clients = {
+            self.client_id: {"secret": self.client_secret},
+            IDENTITY_ID: {"managedIdentity": "system"},
+        }
+        path = self.run_dir / "clients.json"
+        path.write_text(json.dumps(clients))
+        arguments = ["--tenant", self.tenant, "--clients", str(path), "--identity-header", self.identity_header]
+        return self._make_server("signin", arguments)
+
+    def _make_service(self, name: str) -> Server:
+        storage = ["--storage", self.azurite.connection_string(FINANCE_ACCOUNT)] if name == "finance" else []
+        return self._make_server(name, storage)
+
+    def _make_server(self, name: str, arguments: Sequence[str]) -> Server:
+        standard = ["--port", str(self._ports[name]), "--token-secret", self.token_secret]
+        flags = [*standard, *arguments, *self._flags.get(name, ())]
+        return Server(name, f"simulators.{name}", flags, run_dir=self.run_dir, env=self._env.get(name))
+
+    def _make_host(self, number: int, url: str) -> Server:
+        files = ["--settings", str(self.run_dir / "settings.json"), "--keys", str(self.run_dir / "keys.json")]
+        arguments = ["--root", str(self.root), *files, "--port", url.rsplit(":", 1)[1], *self._flags.get("host", ())]
+        # What requests and with it MSAL trusts; a bundle that the machine has set would win over it otherwise.
+        trust = {"REQUESTS_CA_BUNDLE": str(self.ca)}
+        env = {**trust, **self._env.get("host", {})}
+        return Server(f"host-{number}", "devhost", arguments, run_dir=self.run_dir, env=env)
+
+    def _write_host_files(self) -> None:
+        keys = {"masterKey": self.master_key, "functionKeys": {"default": self.function_key}}
+        content = {"IsEncrypted": False, "Values": self.settings}
+        (self.run_dir / "keys.json").write_text(json.dumps(keys))
+        (self.run_dir / "settings.json").write_text(json.dumps(content, indent=2))
