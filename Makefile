@@ -1,0 +1,43 @@
+# Everything a fresh clone needs is installed by the targets themselves: Python 3.13, Node and make are enough.
+PYTHON ?= $(shell command -v python3.13 || command -v python3)
+BIN := .venv/bin
+LINES ?= 2500
+INVOICES ?= 1
+CODE := function_app.py confirm_invoice sync_actuals link_transactions shared devhost simulators tests
+
+.PHONY: demo test check start setup format clean
+
+demo: setup  ## carry an invoice of 2,500 lines from a simulated Dataverse to a simulated Finance
+	@$(BIN)/python -m simulators.demo --lines $(LINES) --invoices $(INVOICES) $(if $(KEEP),--keep)
+
+test: setup check  ## all tests, on the real Azurite and real processes
+	$(BIN)/pytest -q
+
+check: setup  ## formatter, linter, types
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy
+
+start: setup  ## the function app alone, with local.settings.json; Core Tools if they are there
+	@if command -v func >/dev/null; then func start; else $(BIN)/python -m devhost; fi
+
+format: setup
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+setup: .local/python.done .local/node.done
+
+.local/python.done: requirements.txt requirements-dev.txt constraints.txt
+	@mkdir -p .local
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 13) else "Python 3.13 is needed, this is " + sys.version)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.local/node.done: package.json package-lock.json
+	@mkdir -p .local
+	npm ci --no-fund --no-audit --loglevel=error
+	@touch $@
+
+clean:
+	rm -rf .venv node_modules .local
