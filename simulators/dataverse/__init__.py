@@ -1,0 +1,1 @@
+"""A Dataverse organization with Project Operations in it, over HTTP on loopback."""

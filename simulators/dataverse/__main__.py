@@ -1,0 +1,5 @@
+"""`python -m simulators.dataverse`."""
+
+from simulators.dataverse.process import main
+
+main()

@@ -1,0 +1,197 @@
+"""The control endpoints below /sim: scenarios, switches and the simulator's own records. No sign-in: loopback only."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, fields
+from functools import partial
+from time import monotonic
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from simulators.dataverse.organization import COMPANIES
+from simulators.dataverse.scenario.confirmation import Confirmation, ConfirmRefused, Part
+from simulators.dataverse.scenario.correction import Correction, Credit
+from simulators.dataverse.scenario.creation import Creation, Order
+from simulators.dataverse.scenario.figures import (
+    UnknownInvoice,
+    all_invoices,
+    invoice_info,
+    originals_chunk,
+    produced_chunk,
+)
+from simulators.dataverse.service import Service
+from simulators.dataverse.store import Store, Writer
+from simulators.dataverse.switches import Switches, SwitchRefused
+
+type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class BadOrder(Exception):
+    """A control request whose body makes no sense."""
+
+
+@dataclass(frozen=True)
+class Control:
+    store: Store
+    service: Service
+    switches: Switches
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/sim/requests", _guarded(self.requests)),
+            web.get("/sim/switches", _guarded(self.read_switches)),
+            web.put("/sim/switches", _guarded(self.set_switches)),
+            web.get("/sim/invoices", _guarded(self.invoices)),
+            web.post("/sim/invoices", _guarded(self.create)),
+            web.get("/sim/invoices/{id}", _guarded(self.invoice)),
+            web.post("/sim/invoices/{id}/confirm", _guarded(self.confirm)),
+            web.post("/sim/invoices/{id}/correct", _guarded(self.correct)),
+            web.get("/sim/invoices/{id}/produced", _guarded(self.produced)),
+            web.get("/sim/invoices/{id}/originals", _guarded(self.originals)),
+        ]
+
+    async def requests(self, _: web.Request) -> web.Response:
+        return _json(self.service.statistics())
+
+    async def read_switches(self, _: web.Request) -> web.Response:
+        return _json(self.switches.as_json())
+
+    async def set_switches(self, request: web.Request) -> web.Response:
+        self.switches.merge(await _body(request))
+        return _json(self.switches.as_json())
+
+    async def invoices(self, _: web.Request) -> web.Response:
+        return _json(await self.store.read(all_invoices))
+
+    async def invoice(self, request: web.Request) -> web.Response:
+        return await self._info(request.match_info["id"])
+
+    async def create(self, request: web.Request) -> web.Response:
+        order = _order(await _body(request))
+        invoice_id = await self.store.write(lambda writer: Creation(writer, order).write())
+        return await self._info(invoice_id, 201)
+
+    async def confirm(self, request: web.Request) -> web.Response:
+        invoice_id, started = request.match_info["id"], monotonic()
+        info = await self.store.read(lambda connection: invoice_info(connection, invoice_id))
+        for number, part in enumerate(self._parts(int(str(info["lines"])))):
+            if number:
+                await asyncio.sleep(self.switches.confirmGapSeconds)
+            await self.store.write(self._confirmation(invoice_id, part))
+        return await self._info(invoice_id, seconds=round(monotonic() - started, 3))
+
+    def _confirmation(self, invoice_id: str, part: Part) -> Callable[[Writer], None]:
+        stamped = self.switches.newUnbilledStamped
+        return lambda writer: Confirmation(writer, invoice_id, stamped=stamped).run(part)
+
+    def _parts(self, lines: int) -> list[Part]:
+        if self.switches.confirmWithoutActuals:
+            return [Part(makes_actuals=False)]
+        if not self.switches.confirmInTwoTransactions:
+            return [Part()]
+        half = (lines + 1) // 2
+        return [Part(limit=half), Part(offset=half, writes_status=False)]
+
+    async def correct(self, request: web.Request) -> web.Response:
+        body, source = await _body(request), request.match_info["id"]
+        credit = Credit(lines=_whole(body, "lines", -1), partial=_share(body, "partial", 0.5))
+        invoice_id = await self.store.write(lambda writer: Correction(writer, source, credit).write())
+        return await self._info(invoice_id, 201)
+
+    async def produced(self, request: web.Request) -> web.StreamResponse:
+        return await _stream(request, self._produced(request.match_info["id"]))
+
+    async def originals(self, request: web.Request) -> web.StreamResponse:
+        return await _stream(request, self._originals(request.match_info["id"]))
+
+    async def _produced(self, invoice_id: str) -> AsyncIterator[bytes]:
+        after: int | None = None
+        while after != 0:
+            chunk, after = await self.store.read(partial(produced_chunk, invoice_id=invoice_id, after=after or 0))
+            yield chunk
+
+    async def _originals(self, invoice_id: str) -> AsyncIterator[bytes]:
+        after: str | None = None
+        while after != "":
+            chunk, after = await self.store.read(partial(originals_chunk, invoice_id=invoice_id, after=after or ""))
+            yield chunk
+
+    async def _info(self, invoice_id: str, status: int = 200, **extra: object) -> web.Response:
+        info = await self.store.read(lambda connection: invoice_info(connection, invoice_id))
+        return _json(info | extra, status)
+
+
+def _guarded(handler: Handler) -> Handler:
+    """Turn refusals into answers with a reason."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except (SwitchRefused, BadOrder) as refused:
+            return _json({"error": str(refused)}, 400)
+        except UnknownInvoice as refused:
+            return _json({"error": str(refused)}, 404)
+        except ConfirmRefused as refused:
+            return _json({"error": str(refused)}, 409)
+
+    return guarded
+
+
+async def _stream(request: web.Request, chunks: AsyncIterator[bytes]) -> web.StreamResponse:
+    # The first chunk comes before the headers, so that an unknown invoice is still a 404.
+    first = await anext(chunks)
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    await response.prepare(request)
+    await response.write(first)
+    async for chunk in chunks:
+        await response.write(chunk)
+    await response.write_eof()
+    return response
+
+
+def _json(content: object, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=orjson.dumps(content), content_type="application/json")
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    text = await request.read()
+    try:
+        body = orjson.loads(text) if text.strip() else {}
+    except orjson.JSONDecodeError as error:
+        raise BadOrder(f"the body is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise BadOrder("the body is not a JSON object")
+    return body
+
+
+def _order(body: dict[str, Any]) -> Order:
+    unknown = set(body) - {field.name for field in fields(Order)}
+    if unknown:
+        raise BadOrder(f"unknown member '{min(unknown)}'")
+    order = Order(
+        lines=_whole(body, "lines", 0),
+        seed=_whole(body, "seed", 1),
+        company=body.get("company", "usmf"),
+        edited=_share(body, "edited", 0.1),
+    )
+    if order.company not in COMPANIES:
+        raise BadOrder(f"unknown company '{order.company}'")
+    if order.lines < 1:
+        raise BadOrder("'lines' must be a whole number of at least 1")
+    return order
+
+
+def _whole(body: dict[str, Any], name: str, default: int) -> int:
+    value = body.get(name, default)
+    if type(value) is not int:
+        raise BadOrder(f"'{name}' must be a whole number")
+    return value
+
+
+def _share(body: dict[str, Any], name: str, default: float) -> float:
+    value = body.get(name, default)
+    if type(value) not in {int, float} or not 0 <= value <= 1:
+        raise BadOrder(f"'{name}' must be a number from 0 to 1")
+    return float(value)

@@ -1,0 +1,77 @@
+"""Which part of the service answers which address."""
+
+import sqlite3
+from dataclasses import dataclass
+from uuid import NAMESPACE_URL, uuid5
+
+from simulators.dataverse.calls import Call, Reply, json_reply
+from simulators.dataverse.errors import ServiceError, bad_query, unknown_segment
+from simulators.dataverse.keys import parse_address
+from simulators.dataverse.metadata import Metadata
+from simulators.dataverse.reads import Reader
+from simulators.dataverse.schema import Schema
+from simulators.odata import ODataError
+
+ACTIONS = "Microsoft.Dynamics.CRM."
+
+
+@dataclass(frozen=True)
+class Dispatcher:
+    """Answers single requests. Every method raises ServiceError for what the service refuses."""
+
+    schema: Schema
+    reader: Reader
+    organization_id: str
+
+    def read(self, connection: sqlite3.Connection, call: Call) -> Reply:
+        """Answer a GET."""
+        try:
+            return self._read(connection, call)
+        except ODataError as error:
+            raise bad_query(error.message) from error
+
+    def _read(self, connection: sqlite3.Connection, call: Call) -> Reply:
+        head, *rest = call.segments
+        if head in {"WhoAmI", "WhoAmI()"}:
+            return self._who_am_i(call)
+        described = Metadata(self.schema).reply(call)
+        if described is not None:
+            return described
+        address = parse_address(self.schema, head)
+        if address is not None:
+            return (
+                self.reader.value(connection, call, address, rest[0])
+                if rest
+                else self.reader.row(connection, call, address)
+            )
+        table = self.schema.sets.get(head)
+        if table is None:
+            raise unknown_segment(head)
+        if rest == ["$count"]:
+            return self.reader.count(connection, call, table)
+        if rest:
+            raise unknown_segment(rest[0])
+        return self.reader.collection(connection, call, table)
+
+    def _who_am_i(self, call: Call) -> Reply:
+        return json_reply(
+            {
+                "@odata.context": f"{call.prefix}/$metadata#Microsoft.Dynamics.CRM.WhoAmIResponse",
+                "BusinessUnitId": business_unit(self.organization_id),
+                "UserId": user_id(call.user),
+                "OrganizationId": self.organization_id,
+            }
+        )
+
+
+def user_id(client_id: str) -> str:
+    """Return the systemuserid of an application user."""
+    return str(uuid5(NAMESPACE_URL, f"user:{client_id}"))
+
+
+def business_unit(organization_id: str) -> str:
+    return str(uuid5(NAMESPACE_URL, f"business unit:{organization_id}"))
+
+
+def method_not_allowed(call: Call) -> ServiceError:
+    return ServiceError(405, "0x80060888", f"The HTTP method '{call.method}' is not supported for this resource.")

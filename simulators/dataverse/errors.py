@@ -1,0 +1,62 @@
+"""The service's own words for what it refuses."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+QUERY_ERROR = "0x80060888"
+PAYLOAD_ERROR = "0x80048d19"
+SQL_TIMEOUT = "0x80044151"
+
+
+@dataclass(frozen=True)
+class ServiceError(Exception):
+    """A request that the Web API answers with an error body."""
+
+    status: int
+    code: str
+    message: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def body(self) -> bytes:
+        return orjson.dumps({"error": {"code": self.code, "message": self.message}})
+
+
+def bad_query(message: str) -> ServiceError:
+    return ServiceError(400, QUERY_ERROR, message)
+
+
+def bad_payload(set_name: str, reason: str) -> ServiceError:
+    """A body that the OData reader cannot take."""
+    return ServiceError(
+        400,
+        PAYLOAD_ERROR,
+        f"Error identified in Payload provided by the user for Entity :'{set_name}', For more information on this "
+        "error please follow this help link https://go.microsoft.com/fwlink/?linkid=2195293  ---->  InnerException : "
+        f"Microsoft.OData.ODataException: {reason}",
+    )
+
+
+def unknown_property(name: str, table: str) -> ServiceError:
+    return bad_query(f"Could not find a property named '{name}' on type 'Microsoft.Dynamics.CRM.{table}'.")
+
+
+def unknown_segment(segment: str) -> ServiceError:
+    return ServiceError(404, "0x8006088a", f"Resource not found for the segment '{segment}'.")
+
+
+def no_such_row(table: str, key: str) -> ServiceError:
+    return ServiceError(404, "0x80040217", f"Entity '{table}' With Id = {key} Does Not Exist")
+
+
+def no_such_key(table: str) -> ServiceError:
+    return ServiceError(404, "0x80060891", f"A record with the specified key values does not exist in {table} entity")
+
+
+def version_mismatch() -> ServiceError:
+    return ServiceError(
+        412,
+        "0x80060882",
+        "The version of the existing record doesn't match the RowVersion property provided.",
+    )

@@ -1,0 +1,114 @@
+"""The rows that every organization has before anyone works in it."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from simulators.dataverse.events import SqlValue
+from simulators.dataverse.store import Writer, guid_text
+from simulators.dataverse.values import now_text
+
+COMPANIES = {
+    "usmf": ("Contoso Entertainment System USA", "USD"),
+    "demf": ("Contoso Entertainment Systems Germany", "EUR"),
+}
+RESOURCES = ("Müller, Jürgen", 'Anna "Nan" O\'Neill', "李 小龍", "Łukasz Żółć", "Sam Smith")
+CATEGORIES = {
+    "Time": "CAT-HOURS",
+    "Travel, air": "CAT-FLIGHT",
+    "Hotel": "CAT-HOTEL",
+    "Material": "CAT-ITEM",
+    'Fee "flat"': "CAT-FEE",
+}
+PRODUCTS = {"Cable 3x1.5 mm²": "D0001", "Sensor, outdoor": "D0002", 'Panel 19"': "D0003"}
+UNITS = {"Hour": "hr", "Each": "ea", "Meter": "m"}
+MESSAGES = ("Create", "Update", "Delete", "CreateMultiple", "UpdateMultiple", "UpsertMultiple")
+
+
+@dataclass(frozen=True)
+class Base:
+    """The ids of the organization's base rows, by what people call them; they are the same in every organization."""
+
+    companies: dict[str, str]
+    currencies: dict[str, str]
+    resources: dict[str, str]
+    categories: dict[str, str]
+    products: dict[str, str]
+    units: dict[str, str]
+    roles: dict[str, str]
+    organizational_units: dict[str, str]
+    payment_terms: dict[str, str]
+    messages: dict[str, str]
+
+
+def base_rows() -> Base:
+    """Return the ids; computing them needs no database."""
+    numbers = random.Random("base rows")  # noqa: S311 - reproducible ids, no secrets
+
+    def ids(names: object) -> dict[str, str]:
+        return {name: guid_text(numbers.getrandbits(128)) for name in names}  # type: ignore[attr-defined]
+
+    return Base(
+        companies=ids(COMPANIES),
+        currencies=ids(("USD", "EUR")),
+        resources=ids(RESOURCES),
+        categories=ids(CATEGORIES),
+        products=ids(PRODUCTS),
+        units=ids(UNITS),
+        roles=ids(("Consultant", "Engineer")),
+        organizational_units=ids(("Contoso US", "Contoso DE")),
+        payment_terms=ids(("Net30", "Net60")),
+        messages=ids(MESSAGES),
+    )
+
+
+def found_organization(writer: Writer, organization_id: str, name: str) -> None:
+    """Write the base rows, once per database."""
+    if writer.connection.execute("SELECT 1 FROM organization").fetchone():
+        return
+    base = base_rows()
+    add = _adder(writer)
+    add("organization", organization_id, name=name, localeid=1033)
+    for code, (company, _) in COMPANIES.items():
+        add("cdm_company", base.companies[code], cdm_companycode=code, cdm_name=company)
+    for iso, symbol, rate in (("USD", "$", 10_000_000_000), ("EUR", "€", 9_200_000_000)):
+        add("transactioncurrency", base.currencies[iso], currencyname=iso, isocurrencycode=iso, currencysymbol=symbol,
+            currencyprecision=4, exchangerate=rate)  # fmt: skip
+    _catalog(add, base)
+    for message in MESSAGES:
+        add("sdkmessage", base.messages[message], name=message)
+    _message_filters(add, writer, base)
+
+
+def _catalog(add: Callable[..., None], base: Base) -> None:
+    for resource, key in base.resources.items():
+        add("bookableresource", key, name=resource)
+    for category, key in base.categories.items():
+        add("msdyn_transactioncategory", key, msdyn_name=category, msdyn_transactioncategorynumber=CATEGORIES[category])
+    for product, key in base.products.items():
+        add("product", key, name=product, productnumber=PRODUCTS[product], msdyn_productnumber=PRODUCTS[product])
+    for unit, key in base.units.items():
+        add("uom", key, name=unit, msdyn_symbol=UNITS[unit])
+    for role, key in base.roles.items():
+        add("bookableresourcecategory", key, name=role)
+    for unit, key in base.organizational_units.items():
+        add("msdyn_organizationalunit", key, msdyn_name=unit)
+    for term, key in base.payment_terms.items():
+        add("msdyn_paymentterm", key, msdyn_name=term, msdyn_description=f"{term} days", msdyn_company=None)
+
+
+def _message_filters(add: Callable[..., None], writer: Writer, base: Base) -> None:
+    numbers = random.Random("message filters")  # noqa: S311 - reproducible ids, no secrets
+    for table in writer.schema.tables:
+        for key in base.messages.values():
+            add("sdkmessagefilter", guid_text(numbers.getrandbits(128)), primaryobjecttypecode=table, sdkmessageid=key)
+
+
+def _adder(writer: Writer) -> Callable[..., None]:
+    now = now_text()
+
+    def add(table: str, key: str, **values: SqlValue) -> None:
+        standard: dict[str, SqlValue] = {f"{table}id": key, "createdon": now, "modifiedon": now}
+        writer.insert(table, standard | {"statecode": 0, "statuscode": 1} | values)
+
+    return add

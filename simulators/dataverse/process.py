@@ -1,0 +1,101 @@
+"""The process: builds the organization, listens, says so, stops on a signal."""
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+from aiohttp import web
+
+from simulators.dataverse.control import Control
+from simulators.dataverse.dispatch import Dispatcher
+from simulators.dataverse.organization import found_organization
+from simulators.dataverse.paging import Cookies
+from simulators.dataverse.reads import Reader
+from simulators.dataverse.schema import load_schema
+from simulators.dataverse.service import Service
+from simulators.dataverse.store import Store, new_id
+from simulators.dataverse.switches import Switches
+from simulators.tokens import TokenCheck
+
+# Longer than any URL that the service takes: it has to read a long one to refuse it in its own words.
+LONGEST_LINE = 262_144
+LARGEST_BODY = 128 * 1024 * 1024
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> Namespace:
+    parser = ArgumentParser(prog="python -m simulators.dataverse", description="A simulated Dataverse organization.")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--ready-file", type=Path, required=True, help="written once connections are accepted")
+    parser.add_argument("--token-secret", required=True, help="what the sign-in simulator signs tokens with")
+    parser.add_argument("--data", type=Path, help="folder of the database; without it nothing is kept")
+    parser.add_argument("--clients", default="", help="client ids of application users, comma-separated; default: all")
+    return parser.parse_args(arguments)
+
+
+async def serve(options: Namespace, folder: Path) -> None:
+    """Run until SIGTERM or SIGINT."""
+    listener = socket.create_server(("127.0.0.1", options.port), backlog=512)
+    origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    schema = load_schema()
+    store = Store(schema, folder)
+    organization_id = store.setting("organizationId", new_id)
+    cookies = Cookies(store.setting("cookieSecret", lambda: secrets.token_hex(16)).encode())
+    store.prepare(lambda writer: found_organization(writer, organization_id, "contoso"))
+    switches = Switches()
+    members = frozenset(filter(None, options.clients.split(","))) or None
+    dispatcher = Dispatcher(schema, Reader(schema, cookies, switches), organization_id)
+    service = Service(store, dispatcher, TokenCheck(options.token_secret, origin, members), switches)
+    runner = web.AppRunner(
+        _application(service, Control(store, service, switches)),
+        access_log=None,
+        shutdown_timeout=2,
+        max_line_size=LONGEST_LINE,
+        max_field_size=LONGEST_LINE,
+    )
+    await runner.setup()
+    await web.SockSite(runner, listener).start()
+    _write_ready(options.ready_file, {"url": origin, "pid": os.getpid(), "organizationId": organization_id})
+    logging.getLogger("simulators.dataverse").info("listening on %s, data in %s", origin, folder)
+    await _signalled()
+    await runner.cleanup()
+    store.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parse_arguments(arguments)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    if options.data:
+        options.data.mkdir(parents=True, exist_ok=True)
+        asyncio.run(serve(options, options.data))
+        return
+    with tempfile.TemporaryDirectory(prefix="dataverse-") as folder:
+        asyncio.run(serve(options, Path(folder)))
+
+
+def _application(service: Service, control: Control) -> web.Application:
+    application = web.Application(client_max_size=LARGEST_BODY)
+    application.add_routes(control.routes())
+    application.router.add_route("*", "/{path:.*}", service.handle)
+    return application
+
+
+def _write_ready(path: Path, content: dict[str, object]) -> None:
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    temporary.write_bytes(orjson.dumps(content))
+    temporary.replace(path)
+
+
+async def _signalled() -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()

@@ -1,0 +1,124 @@
+"""Service protection limits, and how long a throttled caller has to stay away."""
+
+import math
+import time
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+from simulators.dataverse.errors import ServiceError
+from simulators.dataverse.switches import Switches
+
+LONGEST_WAIT = 300.0
+ABSURD_WAIT = "31536000"
+REQUESTS, EXECUTION_TIME, CONCURRENCY = "0x80072322", "0x80072321", "0x80072326"
+
+
+@dataclass
+class _Budget:
+    """What one user has used on one server, and the wait it was told."""
+
+    requests: deque[tuple[float, float]] = field(default_factory=deque)
+    seconds: float = 0.0
+    running: int = 0
+    until: float = 0.0
+    wait: float = 0.0
+    told: float = 0.0
+    reason: tuple[str, str] = ("", "")
+
+
+class Protection:
+    """Counts per user and server. A caller that ignores Retry-After is refused, and its wait grows each time."""
+
+    def __init__(self, switches: Switches) -> None:
+        self.switches = switches
+        self.throttled = 0
+        self.while_throttled = 0
+        self._budgets: dict[tuple[str, str], _Budget] = defaultdict(_Budget)
+
+    def enter(self, user: str, server: str) -> None:
+        """Count a request that begins. Raises ServiceError with status 429."""
+        budget, now = self._budgets[user, server], time.monotonic()
+        self._refuse_early(budget, now)
+        if self.switches.limitsOn:
+            self._refuse_excess(budget, now)
+        budget.running += 1
+
+    def leave(self, user: str, server: str, seconds: float) -> None:
+        """Count a request that entered and took so long."""
+        budget = self._budgets[user, server]
+        budget.running -= 1
+        budget.requests.append((time.monotonic(), seconds))
+        budget.seconds += seconds
+
+    def throttle(self, user: str, server: str) -> ServiceError:
+        """Return a refusal without a cause of the caller's, as one server of many gives it."""
+        message = f"Number of requests exceeded the limit of {self.switches.limitRequests} {self._window}."
+        return self._tell(self._budgets[user, server], (REQUESTS, message), self.switches.throttleSeconds)
+
+    def headers(self, user: str, server: str) -> dict[str, str]:
+        budget = self._budgets[user, server]
+        self._forget(budget, time.monotonic())
+        seconds = max(0.0, self.switches.limitExecutionSeconds - budget.seconds)
+        return {
+            "x-ms-ratelimit-burst-remaining-xrm-requests": str(
+                max(0, self.switches.limitRequests - len(budget.requests) - 1)
+            ),
+            "x-ms-ratelimit-time-remaining-xrm-requests": f"{seconds:,.2f}",
+        }
+
+    @property
+    def _window(self) -> str:
+        return f"over time window of {self.switches.limitWindowSeconds:g} seconds"
+
+    def _refuse_early(self, budget: _Budget, now: float) -> None:
+        if now >= budget.until:
+            budget.wait = 0.0 if now > budget.until + LONGEST_WAIT else budget.wait
+            return
+        # What was already on its way when the wait was told is no disobedience.
+        if now > budget.told + self.switches.throttleGraceSeconds:
+            self.while_throttled += 1
+            raise self._tell(budget, budget.reason, min(LONGEST_WAIT, budget.wait + self.switches.throttleSeconds))
+        raise self._refusal(budget.reason, budget.until - now)
+
+    def _refuse_excess(self, budget: _Budget, now: float) -> None:
+        self._forget(budget, now)
+        limits = self.switches
+        reason: tuple[str, str] | None = None
+        if budget.running >= limits.limitConcurrency:
+            reason = CONCURRENCY, f"Number of concurrent requests exceeded the limit of {limits.limitConcurrency}."
+        elif len(budget.requests) >= limits.limitRequests:
+            reason = REQUESTS, f"Number of requests exceeded the limit of {limits.limitRequests} {self._window}."
+        elif budget.seconds >= limits.limitExecutionSeconds:
+            limit = f"{int(limits.limitExecutionSeconds * 1000):,} milliseconds"
+            reason = (
+                EXECUTION_TIME,
+                (
+                    f"Combined execution time of incoming requests exceeded limit of {limit} {self._window}. "
+                    "Decrease number of concurrent requests or reduce the duration of requests and try again later."
+                ),
+            )
+        if reason:
+            raise self._tell(budget, reason, limits.limitRetryAfterSeconds)
+
+    def _tell(self, budget: _Budget, reason: tuple[str, str], wait: float) -> ServiceError:
+        now = time.monotonic()
+        # Only a wait that the caller was really told can be ignored.
+        if self.switches.retryAfterForm in {"seconds", "date"}:
+            budget.until, budget.wait, budget.told, budget.reason = now + wait, wait, now, reason
+        return self._refusal(reason, wait)
+
+    def _refusal(self, reason: tuple[str, str], wait: float) -> ServiceError:
+        self.throttled += 1
+        seconds = max(1, math.ceil(wait))
+        forms = {
+            "seconds": {"Retry-After": str(seconds)},
+            "date": {"Retry-After": format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)},
+            "absurd": {"Retry-After": ABSURD_WAIT},
+        }
+        return ServiceError(429, *reason, forms.get(self.switches.retryAfterForm, {}))
+
+    def _forget(self, budget: _Budget, now: float) -> None:
+        while budget.requests and budget.requests[0][0] < now - self.switches.limitWindowSeconds:
+            budget.seconds -= budget.requests.popleft()[1]

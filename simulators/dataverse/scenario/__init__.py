@@ -1,0 +1,1 @@
+"""Project invoices as a year of work leaves them: drafted, confirmed, corrected."""

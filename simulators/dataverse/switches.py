@@ -1,0 +1,93 @@
+"""What can be made awkward while the simulator runs."""
+
+from dataclasses import asdict, dataclass, fields
+
+RETRY_AFTER_FORMS = ("seconds", "date", "missing", "absurd")
+
+
+class SwitchRefused(Exception):
+    """An unknown switch, or a value of the wrong type."""
+
+
+@dataclass
+class Switches:
+    """All switches with their values at start: an obliging service.
+
+    Faults come as a share of all requests (0..1, "...Share") or for the next n requests ("...Next");
+    `faultRoute` limits both to requests whose "METHOD path" contains it, `faultSeed` makes shares repeatable.
+    """
+
+    # How the organization behaves
+    dualWriteColumnsLocked: bool = True  # noqa: N815 - the names on the wire
+    dualWriteClients: str = ""  # noqa: N815
+    bulkUnsupported: str = ""  # noqa: N815
+    aggregateLimit: int = 50_000  # noqa: N815
+    transactionDateAsInstant: bool = False  # noqa: N815
+    # How it confirms
+    confirmInTwoTransactions: bool = False  # noqa: N815
+    confirmGapSeconds: float = 2.0  # noqa: N815
+    confirmWithoutActuals: bool = False  # noqa: N815
+    newUnbilledStamped: bool = False  # noqa: N815
+    # Service protection limits
+    limitsOn: bool = False  # noqa: N815
+    limitWindowSeconds: float = 300.0  # noqa: N815
+    limitRequests: int = 6_000  # noqa: N815
+    limitExecutionSeconds: float = 1_200.0  # noqa: N815
+    limitConcurrency: int = 52  # noqa: N815
+    limitRetryAfterSeconds: float = 2.0  # noqa: N815
+    servers: int = 1
+    # Faults
+    latencySeconds: float = 0.0  # noqa: N815
+    pageLatencySeconds: float = 0.0  # noqa: N815
+    faultRoute: str = ""  # noqa: N815
+    faultSeed: int = 0  # noqa: N815
+    throttleShare: float = 0.0  # noqa: N815
+    throttleNext: int = 0  # noqa: N815
+    throttleSeconds: float = 2.0  # noqa: N815
+    throttleGraceSeconds: float = 0.25  # noqa: N815
+    retryAfterForm: str = "seconds"  # noqa: N815
+    errorShare: float = 0.0  # noqa: N815
+    errorNext: int = 0  # noqa: N815
+    errorStatus: int = 503  # noqa: N815
+    resetBeforeShare: float = 0.0  # noqa: N815
+    resetBeforeNext: int = 0  # noqa: N815
+    resetAfterCommitShare: float = 0.0  # noqa: N815
+    resetAfterCommitNext: int = 0  # noqa: N815
+    sqlTimeoutShare: float = 0.0  # noqa: N815
+    sqlTimeoutNext: int = 0  # noqa: N815
+    tokenRejectNext: int = 0  # noqa: N815
+    foreignNextLink: bool = False  # noqa: N815
+    repeatNextLink: bool = False  # noqa: N815
+    extraRowsPerPage: int = 0  # noqa: N815
+    # Webhooks
+    webhookOff: bool = False  # noqa: N815
+    webhookDuplicates: int = 0  # noqa: N815
+    webhookShuffle: bool = False  # noqa: N815
+    webhookLost: float = 0.0  # noqa: N815
+    webhookStrip: bool = False  # noqa: N815
+    webhookOffsetDates: bool = False  # noqa: N815
+    webhookTimeoutSeconds: float = 60.0  # noqa: N815
+    webhookRetrySeconds: float = 0.5  # noqa: N815
+
+    def as_json(self) -> dict[str, object]:
+        return asdict(self)
+
+    def merge(self, changes: dict[str, object]) -> None:
+        """Take the given values; nothing changes when one is refused. Raises SwitchRefused."""
+        known = {field.name: type(getattr(self, field.name)) for field in fields(self)}
+        taken = {name: _checked(name, value, known) for name, value in changes.items()}
+        for name, value in taken.items():
+            setattr(self, name, value)
+
+
+def _checked(name: str, value: object, known: dict[str, type]) -> object:
+    if name not in known:
+        raise SwitchRefused(f"unknown switch '{name}'")
+    wanted = known[name]
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not wanted:
+        raise SwitchRefused(f"switch '{name}' takes {wanted.__name__}, not {type(value).__name__}")
+    if name == "retryAfterForm" and value not in RETRY_AFTER_FORMS:
+        raise SwitchRefused(f"switch '{name}' takes one of {', '.join(RETRY_AFTER_FORMS)}")
+    return value
