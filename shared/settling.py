@@ -32,7 +32,8 @@ async def settle(ports: Ports, message: Settle, *, after: After) -> None:
     if shipment.step == Step.CLAIMED:
         await _take_over(ports, shipment, after)
     elif shipment.step == Step.FINISHED:
-        await _book(ports, shipment, after)
+        status = await ports.finance.status(shipment.execution_id)
+        await _book(ports, shipment, status or ImportStatus.UNKNOWN, after)
     else:
         await _poll(ports, shipment, after)
 
@@ -69,7 +70,7 @@ async def _poll(ports: Ports, shipment: Shipment, after: After) -> None:
     else:
         finished = await ports.dock.finish(shipment)
         await ports.queues.send(Ship(stage=shipment.stage))
-        await _book(ports, finished, after)
+        await _book(ports, finished, status, after)
 
 
 async def _never_arrived(ports: Ports, shipment: Shipment) -> bool:
@@ -83,10 +84,9 @@ def pace(polls: int, longest: timedelta) -> timedelta:
     return min(timedelta(seconds=1.4 ** max(0, polls - 5)), longest)
 
 
-async def _book(ports: Ports, shipment: Shipment, after: After) -> None:
-    status = await ports.finance.status(shipment.execution_id)
+async def _book(ports: Ports, shipment: Shipment, status: ImportStatus, after: After) -> None:
     cargo = await ports.dock.cargo(shipment)
-    outcome = await outcome_of(ports, shipment, status or ImportStatus.UNKNOWN, cargo)
+    outcome = await outcome_of(ports, shipment, status, cargo)
     if outcome.whole:
         await _fail_whole(ports, shipment, outcome.whole, after)
         return

@@ -130,10 +130,15 @@ class Stack:
             server.start()
         self.azurite.await_ready()
         late = [server for name, server in self.services.items() if name == "finance"]
-        self._write_host_files()
-        for server in [*late, *self.hosts]:
+        for server in late:
             server.start()
-        for server in [self.signin, *early, *late, *self.hosts]:
+        for server in [self.signin, *early, *late]:
+            server.await_ready()
+        # The app's settings name what the services say of themselves.
+        self._write_host_files()
+        for server in self.hosts:
+            server.start()
+        for server in self.hosts:
             server.await_ready()
 
     def _make_signin(self) -> Server:

@@ -1,0 +1,138 @@
+"""`python -m simulators.demo`: a project invoice of any size from Dataverse to Finance, on one machine.
+
+Starts Azurite, the simulated tenant and the app's host, makes project invoices in Dataverse and confirms them there.
+Dataverse sends its webhook; the app does the rest. Then Finance imports from its staging table, and what arrived is
+compared with what Dataverse says. Exit code 0 only if every run completed and the difference is 0.
+"""
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from simulators.progress import watcher
+from simulators.stack import Stack
+from simulators.summary import is_complete, summarize
+from simulators.tenant import Tenant, app_settings
+
+FINAL = {"completed", "needs attention", "failed", "rejected"}
+LOOK_EVERY_SECONDS = 0.5
+COMPANY = "usmf"
+
+
+def main() -> int:
+    """Run the command."""
+    arguments = _read_arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    run_dir = Path(tempfile.mkdtemp(prefix="invoice-relay-demo-"))
+    try:
+        return _run(arguments, run_dir)
+    except KeyboardInterrupt:
+        _say("stopped")
+        return 130
+
+
+def _run(arguments: argparse.Namespace, run_dir: Path) -> int:
+    _say(f"Starting Azurite, the simulated tenant and the Functions host (logs: {run_dir}) ...")
+    with Stack(run_dir, app_settings=app_settings) as stack:
+        tenant = Tenant(stack)
+        tenant.register_webhook()
+        summary = carry(tenant, arguments.invoices, arguments.lines)
+        print(table(summary))
+        if arguments.json:
+            arguments.json.write_text(json.dumps(summary, indent=2) + "\n")
+        if arguments.keep:
+            _keep(stack)
+        return 0 if is_complete(summary) else 1
+
+
+def carry(tenant: Tenant, count: int, lines: int) -> dict[str, Any]:
+    """Make and confirm invoices, watch the app carry them over, have Finance import them, and count."""
+    _say(f"Drafting {count} project invoice(s) of {lines} lines in Dataverse ...")
+    invoices = [tenant.draft(lines, seed=number, company=COMPANY) for number in range(1, count + 1)]
+    _say("Confirming; from here on Dataverse's webhook and the app are on their own.")
+    began = time.monotonic()
+    for invoice_id in invoices:
+        tenant.confirm(invoice_id)
+    runs = watch(tenant, invoices)
+    seconds = time.monotonic() - began
+    _say("Finance: import from staging table, post the integration journal, import again ...")
+    tenant.book(COMPANY)
+    return summarize(tenant, invoices, runs, seconds)
+
+
+def watch(tenant: Tenant, invoices: Sequence[str]) -> list[dict[str, Any] | None]:
+    """Show progress until every run is in a final state; return the runs."""
+    runs: dict[str, dict[str, Any] | None] = dict.fromkeys(invoices)
+    with watcher() as progress:
+        while True:
+            for invoice_id, run in runs.items():
+                if run is None or run["state"] not in FINAL:
+                    runs[invoice_id] = tenant.run(invoice_id)
+            progress.show(list(runs.values()))
+            if all(run and run["state"] in FINAL for run in runs.values()):
+                return list(runs.values())
+            time.sleep(LOOK_EVERY_SECONDS)
+
+
+def table(summary: dict[str, Any]) -> str:
+    """The summary for a person."""
+    states = ", ".join(f"{count} {state}" for state, count in summary["states"].items())
+    facts = {
+        "invoices": f"{summary['invoices']} ({states})",
+        "lines": summary["lines"],
+        "actuals in Finance": f"{summary['actuals_in_finance']} of {summary['actuals_expected']}",
+        "connections in Finance": f"{summary['connections_in_finance']} of {summary['connections_expected']}",
+        "duplicates": summary["duplicates"],
+        "rejected rows": summary["rejected"],
+        "requests": f"{summary['dataverse_requests']} to Dataverse, {summary['finance_requests']} to Finance",
+        "imports": summary["imports"],
+        "seconds": summary["seconds"],
+        "proforma total": summary["proforma_total"],
+        "proposal total": summary["proposal_total"],
+        "difference": summary["difference"],
+    }
+    return "\n".join(f"  {name:<23} {value}" for name, value in facts.items())
+
+
+def _keep(stack: Stack) -> None:
+    host, key = stack.host_urls[0], stack.function_key
+    print(
+        f"\nRunning until Ctrl-C:\n  app        {host}\n  function key  {key}\n"
+        f"  Dataverse  {stack.url('dataverse')}\n  Finance    {stack.url('finance')}\n\nTry:\n"
+        f'  curl -X POST {stack.url("dataverse")}/sim/invoices -d \'{{"lines": 10, "seed": 99}}\''
+        "   # answers with an invoiceId\n"
+        f"  curl -X POST {stack.url('dataverse')}/sim/invoices/INVOICE_ID/confirm\n"
+        f"  curl -H 'x-functions-key: {key}' {host}/api/runs/INVOICE_ID",
+        flush=True,
+    )
+    signal.pause()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m simulators.demo", description=__doc__.partition("\n")[0])
+    parser.add_argument("--lines", type=_positive, default=2500, help="lines of each invoice (default 2500)")
+    parser.add_argument("--invoices", type=_positive, default=1, help="invoices confirmed together (default 1)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary to FILE")
+    parser.add_argument("--keep", action="store_true", help="leave everything running and print the addresses")
+    return parser.parse_args()
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())
