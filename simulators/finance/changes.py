@@ -14,7 +14,7 @@ from simulators.finance.entities import ACTUALS, COMPANIES, DEFAULT_COMPANY
 from simulators.finance.fields import DATE, Kind, Stored, ValueRefused, new_guid
 from simulators.finance.queries import QUERY_EXCEPTION, Options, crosses_companies
 from simulators.finance.rules import RowRefused, Rules
-from simulators.finance.sets import ACTUAL_SET, EntitySet
+from simulators.finance.sets import ACTUAL_SET, EntitySet, etag
 from simulators.finance.store import Store
 from simulators.finance.switches import Switches
 from simulators.finance.target import Writer, record
@@ -60,7 +60,7 @@ class Changer:
         values = _read(ACTUAL_SET, body)
         values.pop("dataAreaId", None)
         values[ACTUALS.key] = key[ACTUALS.key]
-        self._write(db, key["dataAreaId"].lower(), values, "updated")
+        self._write(db, key["dataAreaId"], values, "updated")
 
     def delete(self, db: sqlite3.Connection, key: dict[str, str], options: Options, tag: str | None) -> None:
         """Remove an actual."""
@@ -68,11 +68,11 @@ class Changer:
         db.execute("DELETE FROM actuals WHERE recid = ?", (row["recid"],))
 
     def _expect(self, db: sqlite3.Connection, key: dict[str, str], options: Options, tag: str | None) -> sqlite3.Row:
-        in_view = crosses_companies(options) or key["dataAreaId"].lower() == DEFAULT_COMPANY
+        in_view = crosses_companies(options) or key["dataAreaId"] == DEFAULT_COMPANY
         row = _find(db, key["dataAreaId"], key[ACTUALS.key]) if in_view else None
         if row is None:
             raise ServiceRefused(400, NOTHING_FOUND, WRITE_EXCEPTION)
-        if tag not in {None, "*", ACTUAL_SET.etag(row)}:
+        if tag not in {None, "*", etag(row["recversion"], row["recid"])}:
             text = "An update conflict occurred due to another user process deleting the record or changing one or more"
             raise ServiceRefused(412, f"Cannot edit a record in {ACTUALS.label}. {text} fields in the record.")
         return row

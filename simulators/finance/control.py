@@ -12,6 +12,7 @@ from simulators.finance.entities import ACTUALS, CONNECTIONS, HEADERS, Entity
 from simulators.finance.executions import Executions
 from simulators.finance.fields import EMPTY_GUID
 from simulators.finance.gate import Gate
+from simulators.finance.ledger import POSTED
 from simulators.finance.store import Store
 from simulators.finance.switches import Switches, UnknownSwitch
 
@@ -90,8 +91,9 @@ class Control:
     async def _dump(
         self, request: web.Request, entity: Entity, where: str = "1", parameters: tuple[str, ...] = ()
     ) -> web.StreamResponse:
-        sql = f"SELECT * FROM {entity.table} WHERE {where} ORDER BY recid"  # noqa: S608 - names are our own constants
-        return await self._stream(request, sql, parameters, lambda row: entity_line(entity, row))
+        columns = ", ".join(["dataareaid", "state", *(name.lower() for name in entity.fields)])
+        sql = f"SELECT {columns} FROM {entity.table} WHERE {where} ORDER BY recid"  # noqa: S608 - our own names
+        return await self._stream(request, sql, parameters, line_maker(entity))
 
     async def _stream(
         self, request: web.Request, sql: str, parameters: tuple[Any, ...], line: Callable[[Any], dict[str, Any]]
@@ -112,10 +114,15 @@ def plain(body: object, status: int = 200) -> web.Response:
     return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
 
 
-def entity_line(entity: Entity, row: Any) -> dict[str, Any]:
-    """Return one held row with every field, its company, and how far Finance has taken it."""
-    values = {name: kind.show(row[name.lower()]) for name, kind in entity.fields.items()}
-    return {"dataAreaId": row["dataareaid"], **values, "posted": row["state"] == 2}
+def line_maker(entity: Entity) -> Callable[[Any], dict[str, Any]]:
+    """Return the function that shows a held row: every field, its company, and whether Finance has posted it."""
+    shows = [(name, place, kind.show) for place, (name, kind) in enumerate(entity.fields.items(), start=2)]
+
+    def line(row: Any) -> dict[str, Any]:
+        shown = {name: show(row[place]) for name, place, show in shows}
+        return {"dataAreaId": row[0], **shown, "posted": row[1] == POSTED}
+
+    return line
 
 
 def _journal_line(row: Any) -> dict[str, Any]:

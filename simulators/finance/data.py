@@ -106,7 +106,8 @@ class Data:
 
     def _created(self, db: sqlite3.Connection, entity_set: EntitySet, key: dict[str, Any]) -> Reply:
         where = " AND ".join(f"{name.lower()} = ?" for name in key)
-        row = db.execute(f"SELECT * FROM {entity_set.table} WHERE {where}", tuple(key.values())).fetchone()  # noqa: S608
+        sql = f"SELECT {entity_set.columns(None)} FROM {entity_set.table} WHERE {where}"  # noqa: S608 - our own names
+        row = db.execute(sql, tuple(key.values())).fetchone()
         body = {"@odata.context": f"{self._root}/$metadata#{entity_set.name}/$entity"}
         place = ",".join(f"{name}='{value}'" for name, value in key.items())
         headers = {"Location": f"{self._root}/{entity_set.name}({place})"}

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -22,6 +23,7 @@ EMPTY_DATE = "1900-01-01T12:00:00Z"
 
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _DECIMAL = re.compile(r"(-?)(\d+)(?:\.(\d+))?", re.ASCII)
+_INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -62,6 +64,7 @@ def _parse_decimal(text: str) -> int:
     return -scaled if sign else scaled
 
 
+@lru_cache
 def _parse_date(text: str) -> str:
     try:
         if not _DATE.fullmatch(text):
@@ -75,8 +78,9 @@ def _parse_date(text: str) -> str:
 def _parse_integer(bits: int) -> Callable[[str], int]:
     limit = 2 ** (bits - 1)
 
+    @lru_cache
     def parse(text: str) -> int:
-        if not re.fullmatch(r"-?\d{1,19}", text, re.ASCII) or not -limit <= int(text) < limit:
+        if not _INTEGER.fullmatch(text) or not -limit <= int(text) < limit:
             raise ValueRefused(f'DMF2018 The value "{text}" cannot be converted to type Int{bits}.')
         return int(text)
 
@@ -115,6 +119,7 @@ def enum_of(name: str, *members: str) -> Kind:
     """An enum by element name, read without regard to case; the first member is the empty value."""
     by_name = {member.lower(): member for member in members}
 
+    @lru_cache
     def parse(text: str) -> str:
         member = by_name.get(text.lower())
         if member is None:
@@ -125,7 +130,7 @@ def enum_of(name: str, *members: str) -> Kind:
     return Kind(edm, parse, _as_is, members[0], data_type="Enum", members=members)
 
 
-GUID = Kind("Edm.Guid", _parse_guid, _as_is, EMPTY_GUID, data_type="Guid")
+GUID = Kind("Edm.Guid", _parse_guid, _as_is, EMPTY_GUID, "TEXT", "Guid")
 DECIMAL = Kind("Edm.Decimal", _parse_decimal, _show_decimal, 0, "INTEGER", "Real")
 DATE = Kind("Edm.DateTimeOffset", _parse_date, _as_is, EMPTY_DATE, data_type="Date")
 INT64 = Kind("Edm.Int64", _parse_integer(64), _as_is, 0, "INTEGER", "Int64")

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from simulators.finance.answers import ServiceRefused
 from simulators.finance.entities import DEFAULT_COMPANY
+from simulators.finance.fields import GUID
 from simulators.finance.sets import NAMESPACE, EntitySet
 from simulators.finance.store import Store
 from simulators.odata import FINANCE, ODataError, Sql, parse_filter, parse_orderby, parse_select, split_top, to_sql
@@ -122,7 +123,8 @@ class Reader:
         """Return the row of a key; raises ServiceRefused with 404 when it is not there or in a company out of view."""
         query = read_query(entity_set, {name: text for name, text in options.items() if name != "$filter"})
         where = " AND ".join([query.where.text, *(f"{name.lower()} = ?" for name in key)])
-        sql = f"SELECT * FROM {entity_set.table} WHERE {where}"  # noqa: S608 - values are parameters
+        columns = entity_set.columns(query.select)
+        sql = f"SELECT {columns} FROM {entity_set.table} WHERE {where}"  # noqa: S608 - values are parameters
         rows = self._store.rows(sql, (*query.where.parameters, *key.values()))
         if not rows:
             raise ServiceRefused(404, "No resources were found.", QUERY_EXCEPTION)
@@ -130,8 +132,9 @@ class Reader:
         return context | entity_set.shower(query.select)(rows[0])
 
     def _rows(self, entity_set: EntitySet, query: Query, token: "_Token", limit: int) -> list[Any]:
+        columns = entity_set.columns(query.select)
         sql = (
-            f"SELECT * FROM {entity_set.table} WHERE {query.where.text} AND recid > ? "  # noqa: S608 - as above
+            f"SELECT {columns} FROM {entity_set.table} WHERE {query.where.text} AND recid > ? "  # noqa: S608 - as above
             f"ORDER BY {query.order} LIMIT ? OFFSET ?"
         )
         return self._store.rows(sql, (*query.where.parameters, token.recid, limit, token.offset))
@@ -181,7 +184,13 @@ def read_key(entity_set: EntitySet, text: str) -> dict[str, str]:
         pairs = {entity_set.key[0]: text.strip().strip("'")}
     if set(pairs) != set(entity_set.key):
         raise bad_query(f"The key of {NAMESPACE}.{entity_set.type_name} has the fields {', '.join(entity_set.key)}.")
-    return {name: pairs[name] for name in entity_set.key}
+    return {name: _key_value(entity_set, name, pairs[name]) for name in entity_set.key}
+
+
+def _key_value(entity_set: EntitySet, name: str, text: str) -> str:
+    """GUIDs and companies are held in lower case."""
+    lowered = name == "dataAreaId" or entity_set.properties[name] is GUID
+    return text.lower() if lowered else text
 
 
 def _pair(part: str) -> tuple[str, str]:
@@ -190,4 +199,4 @@ def _pair(part: str) -> tuple[str, str]:
         raise ValueError(part)
     value = value.strip()
     quoted = value.startswith("'")
-    return name.strip(), value[1:-1].replace("''", "'") if quoted else value.lower()
+    return name.strip(), value[1:-1].replace("''", "'") if quoted else value

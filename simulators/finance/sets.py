@@ -66,24 +66,30 @@ class EntitySet:
             if name not in self.properties:
                 raise self.unknown(name)
 
-    def shower(self, select: tuple[str, ...] | None) -> Callable[[Any], dict[str, Any]]:
-        """Return the function that turns a stored row into its JSON object."""
+    def columns(self, select: tuple[str, ...] | None) -> str:
+        """Return the SQL columns to read for `shower`: record id and version, then the properties in turn."""
         names = self.properties if select is None else select
-        shows = [(name, name.lower(), self.properties[name].show) for name in names]
+        version = "recversion" if self.versioned else "1"
+        return ", ".join(["recid", f"{version} AS recversion", *(name.lower() for name in names)])
+
+    def shower(self, select: tuple[str, ...] | None) -> Callable[[Any], dict[str, Any]]:
+        """Return the function that turns a row of `columns` into its JSON object."""
+        names = self.properties if select is None else select
+        shows = [(name, place, self.properties[name].show) for place, name in enumerate(names, start=2)]
 
         def show(row: Any) -> dict[str, Any]:
-            shown = {"@odata.etag": self.etag(row)}
-            for name, column, convert in shows:
-                shown[name] = convert(row[column])
+            shown = {"@odata.etag": etag(row["recversion"], row["recid"])}
+            for name, place, convert in shows:
+                shown[name] = convert(row[place])
             return shown
 
         return show
 
-    def etag(self, row: Any) -> str:
-        """Return the weak tag: record version and record id, in base64."""
-        version = row["recversion"] if self.versioned else 1
-        pair = f"'{version},{FIRST_RECORD_ID + row['recid']}'"
-        return f'W/"{base64.b64encode(pair.encode()).decode()}"'
+
+def etag(version: int, recid: int) -> str:
+    """Return the weak tag of a row: record version and record id, in base64."""
+    pair = f"'{version},{FIRST_RECORD_ID + recid}'"
+    return f'W/"{base64.b64encode(pair.encode()).decode()}"'
 
 
 def _column(name: str, kind: Kind) -> Column:

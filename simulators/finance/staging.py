@@ -1,7 +1,7 @@
 """The first step of an import: from the file into the staging table, all rows of an entity or none."""
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,16 +40,10 @@ class Staged:
 
 @dataclass(frozen=True)
 class Column:
-    """One mapped column of the file."""
+    """One column of the file. Columns stand in file order; an empty cell is the field's empty value."""
 
-    position: int
     field: str
     kind: Kind
-
-    def read(self, row: list[str]) -> Stored:
-        """Return the stored value; an empty cell is the field's empty value."""
-        text = row[self.position]
-        return self.kind.parse(text) if text else self.kind.empty
 
 
 def stage(store: Store, path: Path, part: EntityPart, entity: Entity, execution_id: str) -> Staged:
@@ -101,27 +95,28 @@ def _columns(part: EntityPart, entity: Entity, header: list[str]) -> list[Column
     if len(set(header)) != len(header):
         raise FileRefused("DMF2050 The header row of the source file names a column twice.")
     names = [staging[part.mapping[name]] for name in header]
-    return [Column(position, name, entity.fields[name]) for position, name in enumerate(names)]
+    return [Column(name, entity.fields[name]) for name in names]
 
 
 def _parsed_rows(
     rows: Iterable[list[str]], width: int, columns: list[Column], entity: Entity, staged: Staged
 ) -> Iterator[tuple[int, list[Stored]]]:
-    readers: list[Callable[[list[str]], Stored]] = [column.read for column in columns]
+    readers = [(column.kind.parse, column.kind.empty) for column in columns]
     for number, row in enumerate(rows, start=1):
         if len(row) != width:
             raise FileRefused(f"DMF2018 Row {number} of the source file has {len(row)} columns instead of {width}.")
         try:
-            yield number, [read(row) for read in readers]
+            yield number, [parse(text) if text else empty for text, (parse, empty) in zip(row, readers, strict=True)]
         except ValueRefused:
             staged.errors.extend(_field_errors(number, row, columns, entity))
 
 
 def _field_errors(number: int, row: list[str], columns: list[Column], entity: Entity) -> Iterator[RowError]:
-    key = next((row[column.position] for column in columns if column.field == entity.key), "")
-    for column in columns:
+    key = next((text for text, column in zip(row, columns, strict=True) if column.field == entity.key), "")
+    for text, column in zip(row, columns, strict=True):
         try:
-            column.read(row)
+            if text:
+                column.kind.parse(text)
         except ValueRefused as refused:
             yield RowError(number, key, column.field.upper(), str(refused), orjson.dumps(row).decode())
 

@@ -67,7 +67,7 @@ def _table_of(entity: Entity) -> str:
     columns = [
         "recid INTEGER PRIMARY KEY",
         "recversion INTEGER NOT NULL DEFAULT 1",
-        "dataareaid TEXT COLLATE NOCASE NOT NULL DEFAULT ''",
+        "dataareaid TEXT NOT NULL DEFAULT ''",
         # What Finance did with the row: 0 nothing yet, 1 in a journal or on a proposal, 2 posted.
         "state INTEGER NOT NULL DEFAULT 0",
     ]

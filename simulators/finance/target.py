@@ -46,7 +46,8 @@ class Writer:
         marks = ", ".join("?" * (len(names) + 1))
         fields = ", ".join(name.lower() for name in self._entity.fields)
         where = " AND ".join(f"{column} = ?" for column in self._entity.key_columns)
-        self._find = f"SELECT recid, {fields} FROM {table} WHERE {where}"  # noqa: S608 - names are our own constants
+        self._find = f"SELECT recid FROM {table} WHERE {where}"  # noqa: S608 - names are our own constants
+        self._hold = f"SELECT {fields} FROM {table} WHERE recid = ?"  # noqa: S608
         self._insert = f"INSERT INTO {table} (dataareaid, {', '.join(names)}) VALUES ({marks})"  # noqa: S608
         changes = ", ".join(f"{name} = ?" for name in names)
         self._update = f"UPDATE {table} SET {changes}, recversion = recversion + 1 WHERE recid = ?"  # noqa: S608
@@ -57,7 +58,7 @@ class Writer:
         if not key:
             raise RowRefused(self._entity.key, [f"Field '{self._entity.key}' must be filled in."])
         found = self._db.execute(self._find, self._key(key)).fetchone()
-        row = dict(self._empty) if found is None else dict(zip(self._empty, tuple(found)[1:], strict=True))
+        row = dict(self._empty) if found is None else self._held(found[0])
         row.update(zip(self._columns, values, strict=True))
         self._rules.check(self._entity, row, number)
         if found is None:
@@ -83,6 +84,9 @@ class Writer:
             journal.append((self._entity.label, key, origin.execution_id, origin.project, action))
         record(self._db, journal)
         return written
+
+    def _held(self, recid: int) -> Row:
+        return dict(zip(self._empty, self._db.execute(self._hold, (recid,)).fetchone(), strict=True))
 
     def _key(self, key: str) -> tuple[str, ...]:
         return (self._company, key) if self._entity.by_company else (key,)
