@@ -42,7 +42,8 @@ async def _run(arguments: argparse.Namespace) -> int:
     print(describe(host.functions, host.url, options.host_json.route_prefix), flush=True)
     if arguments.ready_file:
         _write_ready_file(arguments.ready_file, {"url": host.url, "pid": os.getpid()})
-    await stopping.wait()
+    # A listener ends only when it is told to, or by an error that must not go unseen.
+    await asyncio.wait({asyncio.create_task(stopping.wait()), *host.listening}, return_when=asyncio.FIRST_COMPLETED)
     await host.stop()
     return 0
 

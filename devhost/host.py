@@ -57,7 +57,7 @@ class Host:
         )
         self._queues: list[QueueListener] = []
         self._timers: dict[str, TimerListener] = {}
-        self._listening: list[asyncio.Task[None]] = []
+        self.listening: list[asyncio.Task[None]] = []
         self.functions: list[Function] = []
         self.url = ""
 
@@ -70,16 +70,19 @@ class Host:
             self._make_listener(function)
         await self._serve()
         for listener in self._listeners():
-            self._listening.append(asyncio.create_task(listener.listen()))
+            self.listening.append(asyncio.create_task(listener.listen()))
 
     async def stop(self) -> None:
-        """Fetch and accept nothing more, give what runs 30 s to end, then close."""
+        """Fetch and accept nothing more, give what runs 30 s to end, then close; raise what ended a listener."""
         self._admin.state = "Stopping"
         for listener in self._listeners():
             listener.stop()
         await asyncio.gather(self._runner.cleanup(), self._await_listeners())
         await self._worker.stop()
         await self._accounts.close()
+        for task in self.listening:
+            if task.done():
+                task.result()
 
     async def abandon(self) -> None:
         """Release what a start that failed half way has opened."""
@@ -125,7 +128,7 @@ class Host:
         self.url = f"http://{options.address}:{port}"
 
     async def _await_listeners(self) -> None:
-        work = {*self._listening, *self._admin.running}
+        work = {*self.listening, *self._admin.running}
         if not work:
             return
         _, late = await asyncio.wait(work, timeout=STOP_GRACE.total_seconds())

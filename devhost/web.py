@@ -9,7 +9,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from devhost.admin import Admin
-from devhost.bindings import Function, HttpTrigger
+from devhost.bindings import RETURN, Function, HttpTrigger
 from devhost.invocation import Invoker
 from devhost.keys import Keys
 from devhost.routes import Route
@@ -58,7 +58,9 @@ class Website:
             return web.Response(status=401)
         call = await _read_request(request, parameters)
         reason = "This function was programmatically called via the host APIs."
-        return _make_response(await self._invoker.invoke(function, call, {}, reason=reason))
+        answer = await self._invoker.invoke(function, call, {}, reason=reason)
+        # What goes to a queue as the return value is no answer to the caller.
+        return _make_response(answer) if function.output(RETURN) is None else _make_empty_response(answer)
 
     def _is_open(self, trigger: HttpTrigger, function: Function, key: str | None) -> bool:
         if trigger.level == "anonymous":
@@ -98,12 +100,14 @@ def _datums(values: Mapping[str, str]) -> dict[str, Datum]:
     return {name: make_datum(value, "string") for name, value in values.items()}
 
 
+def _make_empty_response(answer: Answer) -> web.Response:
+    return web.Response(status=204 if answer.error is None else 500)
+
+
 def _make_response(answer: Answer) -> web.Response:
-    if answer.error is not None:
-        return web.Response(status=500)
     returned = answer.returned
-    if returned is None or returned.type is None:
-        return web.Response(status=204)
+    if answer.error is not None or returned is None:
+        return _make_empty_response(answer)
     if returned.type != "http":
         return web.Response(text=str(returned.value))
     content: dict[str, Any] = returned.value

@@ -5,6 +5,7 @@ goes on renewing messages. A thread of its own keeps that true here.
 """
 
 import asyncio
+import logging
 import os
 import sys
 import threading
@@ -20,6 +21,8 @@ from azure_functions_runtime.bindings.datumdef import Datum as RuntimeDatum  # t
 
 from devhost.bindings import Function, read_function
 from devhost.refusal import StartRefused
+
+log = logging.getLogger("devhost.worker")
 
 
 class Datum(Protocol):
@@ -50,7 +53,7 @@ class Worker:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="worker", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="worker", daemon=True)
 
     async def start(self) -> list[Function]:
         """Import the app and return its functions; StartRefused carries the worker's own message."""
@@ -73,7 +76,12 @@ class Worker:
     ) -> Answer:
         """Run a function once. Cancelling this cancels an `async def`; a `def` runs on in its thread, unheard."""
         inputs = [(function.trigger.parameter, trigger)]
-        ok, returned, outputs, error, _ = await self._run(_invoke(invocation_id, function.id, inputs, metadata))
+        try:
+            ok, returned, outputs, error, _ = await self._run(_invoke(invocation_id, function.id, inputs, metadata))
+        except asyncio.CancelledError:
+            if _is_being_cancelled():
+                raise
+            return Answer("the function was cancelled by its own code")
         return Answer(None, returned, outputs) if ok else Answer(error)
 
     async def stop(self) -> None:
@@ -83,6 +91,14 @@ class Worker:
         await self._run(_cancel_tasks())
         self._loop.call_soon_threadsafe(self._loop.stop)
         await asyncio.to_thread(self._thread.join, 5)
+
+    def _serve(self) -> None:
+        try:
+            self._loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            # As in Azure: the worker is gone, and every message in work comes back when its lease is over.
+            log.critical("the app ended the worker; the host cannot go on")
+            os._exit(1)
 
     async def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
@@ -100,6 +116,11 @@ async def _invoke(
     # The runtime sets this too, but takes it back before it logs a failure, which would then belong to no invocation.
     runtime.invocation_id_cv.set(invocation_id)
     return await native_invocation.invocation_request_native(invocation_id, function_id, inputs, metadata)
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _cancel_tasks() -> None:

@@ -5,6 +5,7 @@ import base64
 import json
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,14 +69,13 @@ class Bench:
             return response.status, await response.text()
 
 
-@pytest.fixture
-async def bench(azurite: Azurite, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    """Flags of the host come as the fixture's parameter."""
+@asynccontextmanager
+async def open_bench(azurite: Azurite, run_dir: Path, *flags: str) -> AsyncIterator[Bench]:
     names = {setting: f"{setting.lower()}-{uuid.uuid4().hex[:8]}" for setting in SETTINGS}
     names["HOPELESS"] += "-poison"
-    record = Record(tmp_path / "events")
+    record = Record(run_dir / "events")
     settings = {**names, "Storage": azurite.connection_string(), "RECORD": str(record.path)}
-    host = make_host("queues", tmp_path, settings, *getattr(request, "param", ()))
+    host = make_host("queues", run_dir, settings, *flags)
     async with QueueServiceClient.from_connection_string(azurite.connection_string()) as service:
         for setting in ("WORK", "HOPELESS", "RAW", "CHAIN"):
             await service.create_queue(names[setting])
@@ -85,6 +85,30 @@ async def bench(azurite: Azurite, tmp_path: Path, request: pytest.FixtureRequest
             yield Bench(host, names, service, record)
         finally:
             host.stop()
+
+
+@pytest.fixture(scope="module")
+async def shared_bench(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
+    async with open_bench(azurite, Path(tmp_path_factory.mktemp("queues"))) as bench:
+        yield bench
+
+
+@pytest.fixture
+async def bench(shared_bench: Bench) -> AsyncIterator[Bench]:
+    """The host that most tests share, with nothing on its queues and nothing on record."""
+    yield shared_bench
+    for setting in SETTINGS:
+        for suffix in ("", "-poison"):
+            with suppress(ResourceNotFoundError):
+                await shared_bench.queue(setting, suffix).clear_messages()
+    shared_bench.record.path.unlink(missing_ok=True)
+
+
+@pytest.fixture
+async def own_bench(azurite: Azurite, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    """A host for one test, with the flags of the parameter."""
+    async with open_bench(azurite, tmp_path, *getattr(request, "param", ())) as bench:
+        yield bench
 
 
 def texts(messages: list[QueueMessage]) -> list[str]:
@@ -153,9 +177,9 @@ async def test_binary_data_reaches_the_function_byte_for_byte(bench: Bench) -> N
 
 
 async def test_no_more_than_batch_and_threshold_run_at_once(bench: Bench) -> None:
-    for number in range(6):
-        await bench.put("WORK", {"work": {"wait": 0.5}, "number": number})
-    await until(lambda: len(bench.record.events(event="end")) == 6)
+    for number in range(12):
+        await bench.put("WORK", {"work": {"wait": 0.3}, "number": number})
+    await until(lambda: len(bench.record.events(event="end")) == 12)
     running = peak = 0
     for event in bench.record.events():
         running += 1 if event["event"] == "begin" else -1
@@ -178,10 +202,13 @@ async def test_a_queue_function_is_run_by_hand(bench: Bench) -> None:
         ("text", "{not json", ["{not json"]),
         ("list", '["{\\"amount\\": 1.10}", "[1]"]', ["[1]", '{"amount": 1.10}']),
         ("bytes", '{"amount": 1.10}', ['{"amount": 1.10}']),
+        ("return", "plain", ["plain"]),
     ],
 )  # fmt: skip
 async def test_outputs_land_as_the_host_writes_them(bench: Bench, path: str, body: str, expected: list[str]) -> None:
-    assert await bench.post(f"/api/emit/{path}", data=body) == (200, "sent")
+    # A function that returns its message to a queue has nothing for the caller.
+    answer = (204, "") if path == "return" else (200, "sent")
+    assert await bench.post(f"/api/emit/{path}", data=body) == answer
     assert texts(await bench.await_messages("OUT", len(expected))) == sorted(expected)
 
 
@@ -194,47 +221,60 @@ async def test_an_output_feeds_the_next_function(bench: Bench) -> None:
     assert texts(await bench.await_messages("OUT", 2)) == ["link-0", "link-1"]
 
 
-@pytest.mark.parametrize("bench", [("--lease-seconds", "2")], indirect=True)
-async def test_a_message_comes_again_when_its_host_was_killed(bench: Bench) -> None:
-    await bench.put("WORK", {"work": {"wait": 4}})
-    await until(lambda: bench.record.events(event="begin"))
-    bench.host.kill()
-    assert not bench.record.events(event="end")
-    bench.host.start()
-    bench.host.await_ready()
-    await until(lambda: bench.record.events(event="end"))
-    assert [event["count"] for event in bench.record.events(event="begin")] == [1, 2]
-    assert "WARNING: queue messages are leased for 2 s" in bench.host.log.read_text()
+@pytest.mark.parametrize("own_bench", [("--lease-seconds", "2")], indirect=True)
+async def test_a_message_comes_again_when_its_host_was_killed(own_bench: Bench) -> None:
+    await own_bench.put("WORK", {"work": {"wait": 4}})
+    await until(lambda: own_bench.record.events(event="begin"))
+    own_bench.host.kill()
+    assert not own_bench.record.events(event="end")
+    own_bench.host.start()
+    own_bench.host.await_ready()
+    await until(lambda: own_bench.record.events(event="end"))
+    assert [event["count"] for event in own_bench.record.events(event="begin")] == [1, 2]
+    assert "WARNING: queue messages are leased for 2 s" in own_bench.host.log.read_text()
 
 
-@pytest.mark.parametrize("bench", [("--lease-seconds", "2")], indirect=True)
-async def test_a_message_in_work_is_renewed_even_when_the_function_blocks(bench: Bench) -> None:
-    await bench.put("WORK", {"work": {"block": 4}})
-    await until(lambda: bench.record.events(event="end"))
-    await bench.await_empty("WORK")
-    assert len(bench.record.events(event="begin")) == 1
+@pytest.mark.parametrize("own_bench", [("--lease-seconds", "2")], indirect=True)
+async def test_a_message_in_work_is_renewed_even_when_the_function_blocks(own_bench: Bench) -> None:
+    await own_bench.put("WORK", {"work": {"block": 4}})
+    await until(lambda: own_bench.record.events(event="end"))
+    await own_bench.await_empty("WORK")
+    assert len(own_bench.record.events(event="begin")) == 1
 
 
-@pytest.mark.parametrize("bench", [("--lease-seconds", "1")], indirect=True)
-async def test_a_message_that_kills_its_host_each_time_is_put_aside_without_a_run(bench: Bench) -> None:
-    await bench.put("WORK", {"work": {"wait": 30}})
+@pytest.mark.parametrize("own_bench", [("--lease-seconds", "1")], indirect=True)
+async def test_a_message_that_kills_its_host_each_time_is_put_aside_without_a_run(own_bench: Bench) -> None:
+    await own_bench.put("WORK", {"work": {"wait": 30}})
     for life in range(1, 4):
-        await until(lambda count=life: bench.record.events(event="begin", count=count))  # type: ignore[misc]
-        bench.host.kill()
-        bench.host.start()
-        bench.host.await_ready()
-    await bench.await_messages("WORK", 1, "-poison")
+        await until(lambda count=life: own_bench.record.events(event="begin", count=count))  # type: ignore[misc]
+        own_bench.host.kill()
+        own_bench.host.start()
+        own_bench.host.await_ready()
+    await own_bench.await_messages("WORK", 1, "-poison")
+    assert len(own_bench.record.events(event="begin")) == 3
+
+
+@pytest.mark.parametrize("own_bench", [("--lease-seconds", "1")], indirect=True)
+async def test_an_app_that_ends_its_worker_ends_the_host(own_bench: Bench) -> None:
+    await own_bench.put("WORK", {"work": {"quit": True}})
+    await until(lambda: not own_bench.host.running)
+    assert "the app ended the worker" in own_bench.host.tail()
+
+
+async def test_a_function_that_cancels_itself_has_failed(bench: Bench) -> None:
+    await bench.put("WORK", {"work": {"cancel": True}})
+    assert len(await bench.await_messages("WORK", 1, "-poison")) == 1
     assert len(bench.record.events(event="begin")) == 3
 
 
-async def test_a_stopped_host_lets_what_runs_end_and_fetches_no_more(bench: Bench) -> None:
-    await bench.put("WORK", {"work": {"wait": 1}})
-    await until(lambda: bench.record.events(event="begin"))
-    stopping = asyncio.create_task(asyncio.to_thread(bench.host.stop, 30))
-    await bench.put("CHAIN", "not any more")
+async def test_a_stopped_host_lets_what_runs_end_and_fetches_no_more(own_bench: Bench) -> None:
+    await own_bench.put("WORK", {"work": {"wait": 1}})
+    await until(lambda: own_bench.record.events(event="begin"))
+    stopping = asyncio.create_task(asyncio.to_thread(own_bench.host.stop, 30))
+    await own_bench.put("CHAIN", "not any more")
     assert await stopping == 0
-    assert len(bench.record.events(event="end")) == 1
-    assert await bench.count("WORK") == 0
+    assert len(own_bench.record.events(event="end")) == 1
+    assert await own_bench.count("WORK") == 0
 
 
 async def test_messages_wait_while_storage_is_down_and_are_worked_off_after(tmp_path: Path) -> None:

@@ -31,6 +31,10 @@ async def take(msg: func.QueueMessage) -> None:
     )
     await asyncio.sleep(work.get("wait", 0))
     time.sleep(work.get("block", 0))  # noqa: ASYNC251 - the mistake under test
+    if work.get("cancel"):
+        raise asyncio.CancelledError
+    if work.get("quit"):
+        raise SystemExit
     if work.get("fail"):
         raise ValueError("refused")
     record(event="end", text=text)
@@ -79,6 +83,12 @@ async def emit_bytes(req: func.HttpRequest, out: func.Out[bytes]) -> str:
 async def emit_chain(req: func.HttpRequest, out: func.Out[str]) -> str:
     out.set(req.get_body().decode())
     return "sent"
+
+
+@app.route(route="emit/return")
+@app.queue_output("$return", "%OUT%", "Storage")
+async def emit_return(req: func.HttpRequest) -> str:
+    return req.get_body().decode()
 
 
 @app.route(route="emit/too-large")
