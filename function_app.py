@@ -1,5 +1,7 @@
 """The function app: the three stages, in the order in which an invoice takes them."""
 
+import logging
+
 import azure.functions as func
 
 from confirm_invoice.functions import blueprint as confirm_invoice
@@ -7,6 +9,7 @@ from link_transactions.functions import blueprint as link_transactions
 from shared.ports import configuration
 from sync_actuals.functions import blueprint as sync_actuals
 
+logging.getLogger("azure").setLevel(logging.WARNING)  # the storage SDK logs every request, headers and all
 configuration()  # a wrong setting or map is refused here, before the first message
 
 app = func.FunctionApp()
