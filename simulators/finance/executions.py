@@ -1,7 +1,6 @@
 """The record of executions: data projects, jobs, statuses, counts and errors."""
 
 import sqlite3
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from simulators.finance.answers import ServiceRefused, action_failed
@@ -14,7 +13,6 @@ BUSY = (
     "DMF1996 A deadlock occurred because the data project '{project}' is being imported by another execution. DMF2025 "
     "ImportFromPackage must not be called in parallel for one data project."
 )
-TERMINAL = frozenset({"Succeeded", "PartiallySucceeded", "Failed", "Canceled"})
 
 
 @dataclass(frozen=True)
@@ -40,53 +38,47 @@ class Executions:
 
     def check(self, request: ImportRequest) -> None:
         """Refuse a used execution id, and a data project that exists when overwriting was not asked for."""
-        if self._store.rows("SELECT 1 FROM executions WHERE id = ?", (request.execution_id,)):
+        with self._store.writing() as db:
+            self._check(db, request)
+
+    def _check(self, db: sqlite3.Connection, request: ImportRequest) -> None:
+        if db.execute("SELECT 1 FROM executions WHERE id = ?", (request.execution_id,)).fetchone():
             raise action_failed(
                 request.action, f"An execution with the execution id '{request.execution_id}' already exists."
             )
-        exists = self._store.rows("SELECT 1 FROM projects WHERE name = ?", (request.project,))
+        exists = db.execute("SELECT 1 FROM projects WHERE name = ?", (request.project,)).fetchone()
         if exists and not request.overwrite:
             text = f"The data project '{request.project}' exists and overwrite has not been specified."
             raise action_failed(request.action, text)
 
     def register(self, request: ImportRequest) -> bool:
-        """Record a new execution; False when it failed at once because another one holds its data project.
+        """Check once more and record a new execution; False when it failed at once because its data project is busy.
 
         Registered executions are not found by their id until they are taken up.
         """
-        busy = self._is_busy(request.project)
-        self.clashes += busy
-        if busy and self._switches.busy_project == "refuse":
-            raise action_failed(request.action, BUSY.format(project=request.project))
         with self._store.writing() as db:
+            self._check(db, request)
+            busy = _is_busy(db, request.project)
+            self.clashes += busy
+            if busy and self._switches.busy_project == "refuse":
+                raise action_failed(request.action, BUSY.format(project=request.project))
             db.execute(
                 "INSERT INTO executions (id, project, company, status) VALUES (?, ?, ?, ?)",
                 (request.execution_id, request.project, request.company, "Failed" if busy else "Unknown"),
             )
             db.execute("INSERT OR IGNORE INTO projects (name) VALUES (?)", (request.project,))
-        if busy:
-            self.add_errors(request.execution_id, "", "staging", [whole(BUSY.format(project=request.project))])
+            if busy:
+                add_errors(db, request.execution_id, "", "staging", [whole(BUSY.format(project=request.project))])
         return not busy
 
-    def define(self, project: str, manifest: Manifest) -> None:
-        """Make the data project what the manifest says, replacing what it was."""
+    def take_up(self, request: ImportRequest, manifest: Manifest) -> None:
+        """Make the data project what the manifest says and give the execution a job an entity: now it can be seen."""
         with self._store.writing() as db:
-            db.execute("UPDATE projects SET description = ? WHERE name = ?", (manifest.description[:60], project))
-            db.execute("DELETE FROM project_entities WHERE definitiongroupid = ?", (project,))
+            _define(db, request.project, manifest)
             for part in manifest.entities:
                 db.execute(
-                    "INSERT OR REPLACE INTO project_entities (definitiongroupid, entityname, sourceformat, "
-                    "executionunit, levelinexecutionunit, sequenceinlevel) VALUES (?, ?, ?, ?, ?, ?)",
-                    (project, part.entity_name, part.source_format, part.unit, part.level, part.sequence),
-                )
-
-    def take_up(self, request: ImportRequest, labels: Iterable[str]) -> None:
-        """Give the execution its jobs, one an entity; from now on it can be seen."""
-        with self._store.writing() as db:
-            for label in labels:
-                db.execute(
                     "INSERT OR IGNORE INTO jobs (jobid, definitiongroupid, entityname) VALUES (?, ?, ?)",
-                    (request.execution_id, request.project, label),
+                    (request.execution_id, request.project, part.entity_name),
                 )
             _set_status(db, request.execution_id, "NotRun")
 
@@ -139,9 +131,21 @@ class Executions:
             sql, parameters = f"{sql} AND step = ?", (*parameters, step)
         return self._store.rows(f"{sql} ORDER BY entity, row, rowid", parameters)
 
-    def _is_busy(self, project: str) -> bool:
-        sql = "SELECT 1 FROM executions WHERE project = ? AND status IN ('Unknown', 'NotRun', 'Executing')"
-        return bool(self._store.rows(sql, (project,)))
+
+def _define(db: sqlite3.Connection, project: str, manifest: Manifest) -> None:
+    db.execute("UPDATE projects SET description = ? WHERE name = ?", (manifest.description[:60], project))
+    db.execute("DELETE FROM project_entities WHERE definitiongroupid = ?", (project,))
+    for part in manifest.entities:
+        db.execute(
+            "INSERT OR REPLACE INTO project_entities (definitiongroupid, entityname, sourceformat, executionunit, "
+            "levelinexecutionunit, sequenceinlevel) VALUES (?, ?, ?, ?, ?, ?)",
+            (project, part.entity_name, part.source_format, part.unit, part.level, part.sequence),
+        )
+
+
+def _is_busy(db: sqlite3.Connection, project: str) -> bool:
+    sql = "SELECT 1 FROM executions WHERE project = ? AND status IN ('Unknown', 'NotRun', 'Executing')"
+    return db.execute(sql, (project,)).fetchone() is not None
 
 
 def _set_status(db: sqlite3.Connection, execution_id: str, status: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from simulators.finance.answers import action_failed
+from simulators.finance.answers import ServiceRefused, action_failed
 from simulators.finance.blobs import BlobRefused, Blobs
 from simulators.finance.entities import COMPANIES, Entity
 from simulators.finance.executions import Executions, ImportRequest, add_errors, whole
@@ -21,6 +21,10 @@ from simulators.finance.switches import Switches
 from simulators.finance.target import Origin, Writer, Written
 
 LOG = logging.getLogger(__name__)
+
+
+class ImportFailed(Exception):
+    """An execution that ends as a whole."""
 
 
 @dataclass
@@ -56,13 +60,12 @@ class Imports:
         answer waits until the package is unpacked into staging; the work goes on when the caller hangs up.
         """
         _check_company(request)
-        self._executions.check(request)
+        await asyncio.to_thread(self._executions.check, request)
         path = self._directory / f"{new_guid()}.zip"
         manifest = None
         if self._switches.async_checks_package or not answer_at_once:
             manifest = await self._open(request, path)
-        self._executions.check(request)
-        if not self._executions.register(request):
+        if not await asyncio.to_thread(self._register, request, path):
             return request.execution_id
         unpacked = asyncio.Event()
         self._spawn(self._run(request, path, manifest, unpacked))
@@ -81,6 +84,15 @@ class Imports:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _register(self, request: ImportRequest, path: Path) -> bool:
+        registered = False
+        try:
+            registered = self._executions.register(request)
+        finally:
+            if not registered:
+                path.unlink(missing_ok=True)
+        return registered
+
     async def _open(self, request: ImportRequest, path: Path) -> Manifest:
         try:
             await asyncio.to_thread(self._blobs.fetch, request.package_url, path)
@@ -95,10 +107,11 @@ class Imports:
         try:
             status = await self._work(request, path, manifest, unpacked)
             await asyncio.to_thread(self._executions.set_status, request.execution_id, status)
+        except (ImportFailed, ServiceRefused) as refused:
+            await asyncio.to_thread(self._fail, request, str(refused))
         except Exception as error:
             LOG.exception("execution %s failed", request.execution_id)
-            self._executions.add_errors(request.execution_id, "", "staging", [whole(str(error))])
-            self._executions.set_status(request.execution_id, "Failed")
+            await asyncio.to_thread(self._fail, request, str(error))
         finally:
             unpacked.set()
             await asyncio.to_thread(path.unlink, missing_ok=True)
@@ -110,23 +123,24 @@ class Imports:
         if manifest is None:
             manifest = await self._open(request, path)
         parts = [Part(plan, find_entity(plan.entity_name)) for plan in manifest.entities if not plan.skip]
-        self._executions.define(request.project, manifest)
-        self._executions.take_up(request, [part.label for part in parts])
+        await asyncio.to_thread(self._executions.take_up, request, manifest)
         await asyncio.sleep(self._switches.import_fixed_seconds / 2)
-        self._executions.set_status(request.execution_id, "Executing")
+        await asyncio.to_thread(self._executions.set_status, request.execution_id, "Executing")
         if self._switches.spend("import_never_ends"):
             unpacked.set()
             return "Executing"
         if self._switches.spend("import_fails_whole"):
-            text = "DMF042 The data management service is not reachable. Try again later."
-            self._executions.add_errors(request.execution_id, "", "staging", [whole(text)])
-            return "Failed"
+            raise ImportFailed("DMF042 The data management service is not reachable. Try again later.")
         if not self._switches.spend("succeeds_with_zero_rows"):
             await self._unpack(request, path, parts)
             unpacked.set()
             await self._write_all(request, parts)
         await asyncio.sleep(self._switches.import_fixed_seconds / 2)
         return _outcome(parts)
+
+    def _fail(self, request: ImportRequest, text: str) -> None:
+        self._executions.add_errors(request.execution_id, "", "staging", [whole(text)])
+        self._executions.set_status(request.execution_id, "Failed")
 
     async def _unpack(self, request: ImportRequest, path: Path, parts: list[Part]) -> None:
         if request.action == "ImportFromPackage":
@@ -175,19 +189,20 @@ class Imports:
 
     async def _write(self, request: ImportRequest, part: Part) -> None:
         if part.staged is None:
-            status = "NotRun" if part.failed else "Finished"
-            self._executions.set_job(request.execution_id, part.label, targetstatus=status)
+            await self._set_target(request, part, "NotRun" if part.failed else "Finished")
             return
-        self._executions.set_job(request.execution_id, part.label, targetstatus="Executing")
+        await self._set_target(request, part, "Executing")
         total = Written()
         for rows in staged_chunks(self._store.reading(), request.execution_id, part.entity):
             await asyncio.to_thread(self._write_chunk, request, part, rows, total)
             await asyncio.sleep(self._switches.import_seconds_per_row * len(rows))
         part.accepted = total.created + total.updated
         part.failed = part.failed or bool(total.errors)
-        status = "Error" if total.errors else "Finished"
-        self._executions.set_job(request.execution_id, part.label, targetstatus=status)
+        await self._set_target(request, part, "Error" if total.errors else "Finished")
         await asyncio.to_thread(discard, self._store, request.execution_id, part.entity)
+
+    async def _set_target(self, request: ImportRequest, part: Part, status: str) -> None:
+        await asyncio.to_thread(self._executions.set_job, request.execution_id, part.label, targetstatus=status)
 
     def _write_chunk(
         self, request: ImportRequest, part: Part, rows: list[tuple[int, list[Stored]]], total: Written

@@ -10,6 +10,7 @@ from pathlib import Path
 from aiohttp import web
 
 from simulators.finance.actions import Actions
+from simulators.finance.batch import Batch
 from simulators.finance.blobs import Blobs
 from simulators.finance.business import Business
 from simulators.finance.changes import Changer
@@ -18,6 +19,7 @@ from simulators.finance.data import Data
 from simulators.finance.executions import Executions
 from simulators.finance.gate import Gate
 from simulators.finance.imports import Imports
+from simulators.finance.metadata import Metadata
 from simulators.finance.periodic import StagingImport
 from simulators.finance.proposals import Proposals
 from simulators.finance.queries import Reader
@@ -51,7 +53,8 @@ def build(settings: Settings, origin: str) -> web.Application:
     actions = Actions(
         origin=origin, store=store, blobs=blobs, switches=switches, executions=executions, imports=imports
     )
-    data = Data(Reader(store, origin), Changer(store, switches), switches, origin)
+    changer = Changer(store, switches)
+    data = Data(Reader(store, origin), changer, switches, origin)
     gate = Gate(switches, TokenCheck(settings.token_secret, origin, settings.clients))
     periodic = StagingImport(store, switches)
     controls = (
@@ -61,6 +64,8 @@ def build(settings: Settings, origin: str) -> web.Application:
 
     app = web.Application(client_max_size=LARGEST_BODY, middlewares=[gate.pass_through])
     app.router.add_post("/data/DataManagementDefinitionGroups/{action}", actions.answer)
+    app.router.add_post("/data/$batch", Batch(data, changer, switches).answer)
+    Metadata(origin).add_routes(app.router)
     app.router.add_route("*", "/data/{resource:.+}", data.answer)
     for control in controls:
         control.add_routes(app.router)

@@ -111,6 +111,11 @@ class Store:
         """Return all rows of a query."""
         return self.reading().execute(sql, parameters).fetchall()
 
+    def change(self, sql: str, parameters: tuple[Any, ...]) -> None:
+        """Run one statement in a transaction of its own."""
+        with self.writing() as db:
+            db.execute(sql, parameters)
+
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, timeout=30)
         connection.row_factory = sqlite3.Row

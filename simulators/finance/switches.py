@@ -48,6 +48,7 @@ class Switches:
     throttle_share: float = 0.0
     throttle_next: int = 0
     throttle_actions: bool = False
+    batch_throttle_next: int = 0
     retry_after_form: str = "seconds"
     retry_after_seconds: float = 1.0
     throttle_grace_seconds: float = 0.25
