@@ -24,6 +24,8 @@ from simulators.dataverse.scenario.figures import (
 from simulators.dataverse.service import Service
 from simulators.dataverse.store import Store, Writer
 from simulators.dataverse.switches import Switches, SwitchRefused
+from simulators.dataverse.webhooks.registration import RegistrationRefused, register, unregister
+from simulators.dataverse.webhooks.sender import Sender
 
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -37,12 +39,16 @@ class Control:
     store: Store
     service: Service
     switches: Switches
+    sender: Sender
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/sim/requests", _guarded(self.requests)),
             web.get("/sim/switches", _guarded(self.read_switches)),
             web.put("/sim/switches", _guarded(self.set_switches)),
+            web.get("/sim/webhooks", _guarded(self.webhooks)),
+            web.post("/sim/webhooks", _guarded(self.register)),
+            web.delete("/sim/webhooks/{id}", _guarded(self.unregister)),
             web.get("/sim/invoices", _guarded(self.invoices)),
             web.post("/sim/invoices", _guarded(self.create)),
             web.get("/sim/invoices/{id}", _guarded(self.invoice)),
@@ -61,6 +67,24 @@ class Control:
     async def set_switches(self, request: web.Request) -> web.Response:
         self.switches.merge(await _body(request))
         return _json(self.switches.as_json())
+
+    async def webhooks(self, _: web.Request) -> web.Response:
+        """What is registered, and what became of the deliveries so far."""
+        steps = [{"id": step.step_id, "url": step.url, "entity": step.entity, "message": step.message}
+                 for step in self.sender.steps]  # fmt: skip
+        return _json({"steps": steps, "deliveries": dict(self.sender.counts), "pending": self.sender.pending})
+
+    async def register(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        step = await self.store.write(lambda writer: register(writer, body))
+        self.sender.steps.append(step)
+        return _json({"id": step.step_id}, 201)
+
+    async def unregister(self, request: web.Request) -> web.Response:
+        step_id = request.match_info["id"]
+        self.sender.steps[:] = [step for step in self.sender.steps if step.step_id != step_id]
+        await self.store.write(lambda writer: unregister(writer, step_id))
+        return web.Response(status=204)
 
     async def invoices(self, _: web.Request) -> web.Response:
         return _json(await self.store.read(all_invoices))
@@ -129,7 +153,7 @@ def _guarded(handler: Handler) -> Handler:
     async def guarded(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)
-        except (SwitchRefused, BadOrder) as refused:
+        except (SwitchRefused, BadOrder, RegistrationRefused) as refused:
             return _json({"error": str(refused)}, 400)
         except UnknownInvoice as refused:
             return _json({"error": str(refused)}, 404)

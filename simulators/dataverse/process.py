@@ -15,6 +15,8 @@ from pathlib import Path
 import orjson
 from aiohttp import web
 
+from simulators.dataverse.actuals import ActualRules
+from simulators.dataverse.bulk import Bulk
 from simulators.dataverse.control import Control
 from simulators.dataverse.dispatch import Dispatcher
 from simulators.dataverse.organization import found_organization
@@ -24,6 +26,9 @@ from simulators.dataverse.schema import load_schema
 from simulators.dataverse.service import Service
 from simulators.dataverse.store import Store, new_id
 from simulators.dataverse.switches import Switches
+from simulators.dataverse.webhooks.registration import registered_steps
+from simulators.dataverse.webhooks.sender import Sender
+from simulators.dataverse.writes import Rows
 from simulators.tokens import TokenCheck
 
 # Longer than any URL that the service takes: it has to read a long one to refuse it in its own words.
@@ -52,10 +57,15 @@ async def serve(options: Namespace, folder: Path) -> None:
     store.prepare(lambda writer: found_organization(writer, organization_id, "contoso"))
     switches = Switches()
     members = frozenset(filter(None, options.clients.split(","))) or None
-    dispatcher = Dispatcher(schema, Reader(schema, cookies, switches), organization_id)
+    reader = Reader(schema, cookies, switches)
+    rows = Rows(schema, reader, ActualRules(switches))
+    dispatcher = Dispatcher(schema, reader, rows, Bulk(schema, rows, switches), organization_id)
+    sender = Sender(store, schema, switches, organization_id)
+    sender.steps += store.prepare(lambda writer: registered_steps(writer.connection, schema))
+    store.tell = sender.tell
     service = Service(store, dispatcher, TokenCheck(options.token_secret, origin, members), switches)
     runner = web.AppRunner(
-        _application(service, Control(store, service, switches)),
+        _application(service, Control(store, service, switches, sender)),
         access_log=None,
         shutdown_timeout=2,
         max_line_size=LONGEST_LINE,
@@ -67,6 +77,7 @@ async def serve(options: Namespace, folder: Path) -> None:
     logging.getLogger("simulators.dataverse").info("listening on %s, data in %s", origin, folder)
     await _signalled()
     await runner.cleanup()
+    await sender.close()
     store.close()
 
 

@@ -45,10 +45,10 @@ class Reader:
         if key is None:
             raise address.missing()
         source = Source(self.schema, address.table)
-        selection = Selection(source, call)
+        selection = Selection(self.schema, address.table, call)
         sql = f'SELECT {", ".join(selection.columns)} FROM {source.sql} WHERE t0."{address.table.key}" = ?'  # noqa: S608
         row = connection.execute(sql, (key,)).fetchone()
-        found = selection.json(row)
+        [found] = selection.json(connection, [row])
         tag = str(found["@odata.etag"])
         if _not_modified(call, tag):
             return Reply(304, b"", {"ETag": tag})
@@ -79,7 +79,7 @@ class _Page:
         self.reader, self.connection, self.call, self.table = reader, connection, call, table
         self.url = f"{call.prefix}/{call.path.strip('/')}"
         self.source = Source(reader.schema, table)
-        self.selection = Selection(self.source, call)
+        self.selection = Selection(reader.schema, table, call)
         self.order = Order(self.source, parse_orderby(call.options["$orderby"]) if "$orderby" in call.options else ())
         self.condition = condition_of(self.source, call)
         self.query, self.number, self.last = call.query, 1, list[SqlValue]()
@@ -91,7 +91,7 @@ class _Page:
         rows = self._rows(size + 1)
         content: dict[str, object] = {"@odata.context": self._context()}
         content |= self._counts()
-        content["value"] = [self.selection.json(row) for row in rows[:size]]
+        content["value"] = self.selection.json(self.connection, rows[:size])
         if len(rows) > size and not top:
             content["@odata.nextLink"] = self._next_link(rows[size - 1])
         reply = json_reply(content, headers=applied(self.call))

@@ -1,13 +1,16 @@
-"""`$select` and `$expand`: which columns a query fetches, and how a fetched row becomes JSON."""
+"""`$select` and `$expand`: which columns a query fetches, and how fetched rows become JSON."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import orjson
 
 from simulators.dataverse.calls import FORMATTED_VALUE, LOOKUP_NAME, NAVIGATION, Call
 from simulators.dataverse.errors import bad_query, unknown_property
 from simulators.dataverse.events import SqlValue
-from simulators.dataverse.schema import Column, Table
-from simulators.dataverse.source import Source
+from simulators.dataverse.schema import Column, Schema, Table
 from simulators.dataverse.store import Row
 from simulators.dataverse.values import Convert, converter, formatted
 from simulators.odata import Expand, parse_expand, parse_select
@@ -16,112 +19,142 @@ MAX_EXPANDS = 15
 
 
 @dataclass(frozen=True)
-class Field:
-    name: str
-    index: int
-    convert: Convert | None
-    column: Column
-    name_index: int | None = None
+class Annotations:
+    """Which annotations the caller asked for."""
+
+    formatted: bool
+    lookup: bool
+    navigation: bool
+
+    @classmethod
+    def of(cls, call: Call) -> "Annotations":
+        return cls(call.wants(FORMATTED_VALUE), call.wants(LOOKUP_NAME), call.wants(NAVIGATION))
+
+    def __bool__(self) -> bool:
+        return self.formatted or self.lookup or self.navigation
 
 
-@dataclass
 class Level:
-    """One object of the answer: the row itself or one that a lookup leads to."""
+    """The objects of one table in an answer: the rows themselves, or those that a lookup leads to.
 
-    table: Table
-    key_index: int
-    fields: list[Field] = field(default_factory=list)
-    children: list[tuple[str, "Level"]] = field(default_factory=list)
+    Expanded objects are fetched and rendered once per page however many rows point to them: a page of invoice lines
+    leads to a handful of projects.
+    """
+
+    def __init__(self, schema: Schema, table: Table, names: Sequence[str] | None, annotations: Annotations) -> None:
+        self.schema, self.table, self.annotations = schema, table, annotations
+        self.selected = _selected(table, names)
+        self.names = tuple(column.wire_name for column in self.selected)
+        self.columns = [f't0."{column.name}"' for column in self.selected]
+        self.children: list[tuple[str, int, Level]] = []
+        self._converted: list[tuple[str, int, Convert]] = [
+            (column.wire_name, index, convert)
+            for index, column in enumerate(self.selected)
+            if (convert := converter(column)) is not None
+        ]
+        self._shown: dict[str, int] = self._name_columns() if annotations.formatted else {}
+
+    def expand(self, expands: Sequence[Expand]) -> None:
+        """Add what is expanded below. Raises ServiceError."""
+        for expand in expands:
+            lookup = self.table.navigations.get(expand.navigation)
+            if lookup is None:
+                raise unknown_property(expand.navigation, self.table.logical_name)
+            if expand.filter or expand.orderby or expand.top is not None:
+                raise bad_query(
+                    "Only $select and $expand are allowed in the $expand of a single-valued navigation property."
+                )
+            child = Level(self.schema, self.schema.tables[lookup.target], expand.select, self.annotations)
+            child.expand(expand.expand)
+            self.columns.append(f't0."{lookup.column}"')
+            self.children.append((expand.navigation, len(self.columns) - 1, child))
+
+    def render(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> list[dict[str, object]]:
+        """Return the objects of fetched rows, expanded ones inside."""
+        below = [
+            (name, index, child.load(connection, {row[index] for row in rows})) for name, index, child in self.children
+        ]
+        found = [self._object(row) for row in rows]
+        for name, index, objects in below:
+            for row, item in zip(rows, found, strict=True):
+                item[name] = objects.get(row[index])
+        return found
+
+    def load(self, connection: sqlite3.Connection, keys: Iterable[SqlValue]) -> dict[SqlValue, orjson.Fragment]:
+        """Return the rendered objects with these primary keys."""
+        wanted = [key for key in keys if key is not None]
+        sql = (
+            f'SELECT {", ".join(self.columns)} FROM "{self.table.logical_name}" t0 '  # noqa: S608 - names of the schema
+            f'WHERE t0."{self.table.key}" IN (SELECT value FROM json_each(?))'
+        )
+        rows = connection.execute(sql, (json.dumps(wanted),)).fetchall() if wanted else []
+        objects = self.render(connection, rows)
+        return {row[0]: orjson.Fragment(orjson.dumps(item)) for row, item in zip(rows, objects, strict=True)}
+
+    def _object(self, row: Row) -> dict[str, object]:
+        item: dict[str, object] = dict(zip(self.names, row, strict=False))
+        for name, index, convert in self._converted:
+            value = row[index]
+            if value is not None:
+                item[name] = convert(value)  # type: ignore[arg-type]
+        if self.annotations:
+            self._annotate(item, row)
+        return item
+
+    def _annotate(self, item: dict[str, object], row: Row) -> None:
+        for index, column in enumerate(self.selected):
+            value, name = row[index], column.wire_name
+            if value is None:
+                continue
+            shown = row[self._shown[name]] if name in self._shown else formatted(column, value, self.schema)
+            if self.annotations.formatted and shown is not None:
+                item[f"{name}@{FORMATTED_VALUE}"] = shown
+            if self.annotations.lookup and column.lookup:
+                item[f"{name}@{LOOKUP_NAME}"] = column.lookup.target
+            if self.annotations.navigation and column.lookup:
+                item[f"{name}@{NAVIGATION}"] = column.lookup.navigation
+
+    def _name_columns(self) -> dict[str, int]:
+        """Fetch the primary names behind lookups: they are what people see of them."""
+        places: dict[str, int] = {}
+        for column in self.selected:
+            if column.lookup:
+                target = self.schema.tables[column.lookup.target]
+                places[column.wire_name] = len(self.columns)
+                self.columns.append(
+                    f'(SELECT n."{target.primary_name}" FROM "{target.logical_name}" n '  # noqa: S608 - as above
+                    f'WHERE n."{target.key}" = t0."{column.name}")'
+                )
+        return places
 
 
 class Selection:
-    """The columns of one query. Raises ServiceError for names that the table does not have."""
+    """What one query answers of its rows. Raises ServiceError for names that the table does not have."""
 
-    def __init__(self, source: Source, call: Call) -> None:
-        self.source = source
-        self.call = call
-        self.columns: list[str] = []
-        self._annotated = call.wants(FORMATTED_VALUE), call.wants(LOOKUP_NAME), call.wants(NAVIGATION)
+    def __init__(self, schema: Schema, table: Table, call: Call) -> None:
         select, expand = call.options.get("$select"), call.options.get("$expand")
         self.names = parse_select(select) if select is not None else None
         self.expands = parse_expand(expand) if expand is not None else ()
         if _count(self.expands) > MAX_EXPANDS:
             raise bad_query(f"Exceeds the maximum number of $expand allowed: {MAX_EXPANDS}.")
-        self.version_index = self._add('t0."versionnumber"')
-        self.root = self._level((), self.names, self.expands)
+        self.root = Level(schema, table, self.names, Annotations.of(call))
+        self.root.expand(self.expands)
+        self.columns = [*self.root.columns, 't0."versionnumber"']
 
-    def json(self, row: Row) -> dict[str, object]:
-        """Return one row of the answer with its ETag."""
-        found: dict[str, object] = {"@odata.etag": f'W/"{row[self.version_index]}"'}
-        self._fill(found, self.root, row)
-        return found
+    def json(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> list[dict[str, object]]:
+        """Return the rows of an answer, each with its ETag."""
+        version = len(self.columns) - 1
+        found = self.root.render(connection, rows)
+        return [{"@odata.etag": f'W/"{row[version]}"', **item} for row, item in zip(rows, found, strict=True)]
 
     @property
     def context(self) -> str:
         """What stands in brackets behind the set's name in `@odata.context`."""
         return _context(self.names, self.expands)
 
-    def _fill(self, found: dict[str, object], level: Level, row: Row) -> None:
-        for item in level.fields:
-            value = row[item.index]
-            if value is None:
-                found[item.name] = None
-                continue
-            found[item.name] = item.convert(value) if item.convert else value  # type: ignore[arg-type]
-            if any(self._annotated):
-                self._annotate(found, item, value, row)
-        for navigation, child in level.children:
-            if row[child.key_index] is None:
-                found[navigation] = None
-            else:
-                inner: dict[str, object] = {}
-                found[navigation] = inner
-                self._fill(inner, child, row)
-
-    def _annotate(self, found: dict[str, object], item: Field, value: SqlValue, row: Row) -> None:
-        text, target, navigation = self._annotated
-        if text:
-            shown = row[item.name_index] if item.name_index else formatted(item.column, value, self.source.schema)
-            if shown is not None:
-                found[f"{item.name}@{FORMATTED_VALUE}"] = shown
-        if item.column.lookup and target:
-            found[f"{item.name}@{LOOKUP_NAME}"] = item.column.lookup.target
-        if item.column.lookup and navigation:
-            found[f"{item.name}@{NAVIGATION}"] = item.column.lookup.navigation
-
-    def _level(self, path: tuple[str, ...], names: Sequence[str] | None, expands: Sequence[Expand]) -> Level:
-        alias, table = self.source.reach(path)
-        level = Level(table, self._add(f'{alias}."{table.key}"'))
-        for column in _selected(table, names):
-            level.fields.append(self._field(alias, column))
-        for expand in expands:
-            if expand.navigation not in table.navigations:
-                raise unknown_property(expand.navigation, table.logical_name)
-            if expand.filter or expand.orderby or expand.top is not None:
-                raise bad_query(
-                    "Only $select and $expand are allowed in the $expand of a single-valued navigation property."
-                )
-            child = self._level((*path, expand.navigation), expand.select, expand.expand)
-            level.children.append((expand.navigation, child))
-        return level
-
-    def _field(self, alias: str, column: Column) -> Field:
-        index = self._add(f'{alias}."{column.name}"')
-        name_index = None
-        if column.lookup and self._annotated[0]:
-            target = self.source.schema.tables[column.lookup.target]
-            name_index = self._add(
-                f'(SELECT n."{target.primary_name}" FROM "{target.logical_name}" n '  # noqa: S608 - names of the schema
-                f'WHERE n."{target.key}" = {alias}."{column.name}")'
-            )
-        return Field(column.wire_name, index, converter(column), column, name_index)
-
-    def _add(self, expression: str) -> int:
-        self.columns.append(expression)
-        return len(self.columns) - 1
-
 
 def _selected(table: Table, names: Sequence[str] | None) -> list[Column]:
+    """Return the columns to show, the primary key first."""
     if names is None or "*" in names:
         return list(table.columns.values())
     chosen = {table.key: table.columns[table.key]}

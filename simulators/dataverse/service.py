@@ -9,12 +9,13 @@ from collections import Counter
 
 from aiohttp import web
 
+from simulators.dataverse.batch import Batch
 from simulators.dataverse.calls import Call, Reply
 from simulators.dataverse.dispatch import Dispatcher
 from simulators.dataverse.errors import SQL_TIMEOUT, ServiceError
 from simulators.dataverse.faults import Faults, gateway_page
 from simulators.dataverse.protection import Protection
-from simulators.dataverse.store import Store, new_id
+from simulators.dataverse.store import Store, Writer, new_id
 from simulators.dataverse.switches import Switches
 from simulators.tokens import TokenCheck, TokenRefused
 
@@ -116,10 +117,21 @@ class Service:
         return reply
 
     async def _work(self, call: Call) -> Reply:
-        reply = await self.store.read(lambda connection: self.dispatcher.read(connection, call))
+        if call.method in {"GET", "HEAD"}:
+            reply = await self.store.read(lambda connection: self.dispatcher.read(connection, call))
+        elif call.path == "$batch":
+            reply = await self.store.write(lambda writer: Batch(self._part).run(writer, call))
+        else:
+            reply = await self.store.write(lambda writer: self.dispatcher.write(writer, call))
         if self.switches.pageLatencySeconds:
             await asyncio.sleep(self.switches.pageLatencySeconds * reply.rows / PAGE_OF_LATENCY)
         return reply
+
+    def _part(self, writer: Writer, call: Call) -> Reply:
+        """Answer one part of a batch; a server may be short of breath in the middle of it."""
+        if self.faults.strikes("throttle", f"batch {call.method} {call.path}"):
+            raise self.protection.throttle(call.user, "batch")
+        return self.dispatcher.write(writer, call)
 
     def _server(self, request: web.Request) -> str:
         known = request.cookies.get("ARRAffinity", "")

@@ -4,10 +4,10 @@ import asyncio
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from simulators.dataverse.events import Event, SqlValue
 from simulators.dataverse.schema import Schema, Table
@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS sim_produced (
   invoice_id TEXT NOT NULL, kind TEXT NOT NULL, row_id TEXT NOT NULL, import_id TEXT, type INTEGER, amount INTEGER,
   billing_type INTEGER);
 CREATE INDEX IF NOT EXISTS sim_produced_invoice ON sim_produced (invoice_id);
+CREATE TABLE IF NOT EXISTS sim_webhook (step_id TEXT PRIMARY KEY, definition TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS sim_billed (line_id TEXT PRIMARY KEY, billed_id TEXT NOT NULL) WITHOUT ROWID;
 """
 
@@ -154,10 +155,23 @@ class Writer:
         found = self.connection.execute(sql, (key,)).fetchone()
         return dict(zip(names, found, strict=True)) if found else None
 
-    def raise_event(self, message: str, table: str, key: str, changes: dict[str, SqlValue], **origin: Any) -> None:
-        """Remember a change of one row for those who listen; `origin` is who made it and how (see Event)."""
-        row = self.row(table, key) or {}
-        self.events.append(Event(message, table, key, changes, row, **origin))
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what happens inside when it raises, rows and events, and nothing else of the transaction."""
+        events = len(self.events)
+        self.connection.execute("SAVEPOINT inner")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK TO inner")
+            del self.events[events:]
+            raise
+        finally:
+            self.connection.execute("RELEASE inner")
+
+    def event(self, message: str, table: str, key: str, changes: dict[str, SqlValue]) -> Event:
+        """Return what those who listen learn of a change, with the row as it is now."""
+        return Event(message, table, key, changes, self.row(table, key) or {})
 
     def insert_many(self, table: str, names: Sequence[str], rows: Iterable[Row]) -> None:
         """Insert many rows of the same columns; versions are the caller's."""

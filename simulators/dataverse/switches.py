@@ -2,7 +2,10 @@
 
 from dataclasses import asdict, dataclass, fields
 
-RETRY_AFTER_FORMS = ("seconds", "date", "missing", "absurd")
+WORDS = {
+    "retryAfterForm": ("seconds", "date", "missing", "absurd"),
+    "webhookStripForm": ("absent", "null", "empty"),
+}
 
 
 class SwitchRefused(Exception):
@@ -22,7 +25,6 @@ class Switches:
     dualWriteClients: str = ""  # noqa: N815
     bulkUnsupported: str = ""  # noqa: N815
     aggregateLimit: int = 50_000  # noqa: N815
-    transactionDateAsInstant: bool = False  # noqa: N815
     # How it confirms
     confirmInTwoTransactions: bool = False  # noqa: N815
     confirmGapSeconds: float = 2.0  # noqa: N815
@@ -65,6 +67,7 @@ class Switches:
     webhookShuffle: bool = False  # noqa: N815
     webhookLost: float = 0.0  # noqa: N815
     webhookStrip: bool = False  # noqa: N815
+    webhookStripForm: str = "absent"  # noqa: N815
     webhookOffsetDates: bool = False  # noqa: N815
     webhookTimeoutSeconds: float = 60.0  # noqa: N815
     webhookRetrySeconds: float = 0.5  # noqa: N815
@@ -88,6 +91,6 @@ def _checked(name: str, value: object, known: dict[str, type]) -> object:
         value = float(value)
     if type(value) is not wanted:
         raise SwitchRefused(f"switch '{name}' takes {wanted.__name__}, not {type(value).__name__}")
-    if name == "retryAfterForm" and value not in RETRY_AFTER_FORMS:
-        raise SwitchRefused(f"switch '{name}' takes one of {', '.join(RETRY_AFTER_FORMS)}")
+    if name in WORDS and value not in WORDS[name]:
+        raise SwitchRefused(f"switch '{name}' takes one of {', '.join(WORDS[name])}")
     return value

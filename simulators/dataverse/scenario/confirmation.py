@@ -1,6 +1,6 @@
 """Confirming a project invoice: the actuals and connections that the rules of billing make of each line."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
@@ -58,7 +58,7 @@ class Confirmation:
         self.ledger = Ledger(writer, invoice_id)
         self.today = local_midnight(datetime.now(TIME_ZONE).date())
         self.numbers = Random()  # noqa: S311 - seeded per part
-        self.new_id = ids_of(self.numbers)
+        self.new_id: Callable[[], str] = ids_of(self.numbers)
         actual = writer.schema.tables[ACTUAL]
         self._cleared = dict.fromkeys((*actual.dualwrite, *actual.custom))
         self._updates: list[tuple[str, int, str]] = []
@@ -68,6 +68,7 @@ class Confirmation:
         if part.writes_status and self.invoice["msdyn_projectinvoicestatus"] == CONFIRMED:
             raise ConfirmRefused(f"invoice {self.invoice['msdyn_invoicenumber']} is already confirmed")
         self.numbers.seed(f"{self.ledger.seed}/confirm/{self.invoice_id}/{part.offset}")
+        self.new_id = ids_of(self.numbers)
         if part.makes_actuals:
             for line, original in self._lines(part):
                 self._confirm(line, original)
@@ -254,7 +255,7 @@ class Confirmation:
     def _write_status(self) -> None:
         changes: Values = {"msdyn_projectinvoicestatus": CONFIRMED, "modifiedon": self.rows.now}
         self.writer.update("invoice", self.invoice_id, changes)
-        self.writer.raise_event("Update", "invoice", self.invoice_id, changes)
+        self.writer.events.append(self.writer.event("Update", "invoice", self.invoice_id, changes))
 
 
 _SHARED = (

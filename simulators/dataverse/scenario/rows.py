@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from itertools import count
 from random import Random
 
 from simulators.dataverse.events import SqlValue
@@ -49,8 +50,12 @@ class Rows:
 
 
 def ids_of(numbers: Random) -> Callable[[], str]:
-    """Return a maker of reproducible GUIDs."""
-    return lambda: guid_text(numbers.getrandbits(128))
+    """Return a maker of reproducible GUIDs.
+
+    Like the service's own they begin with a counter, so that rows of one transaction are neighbours in the indexes.
+    """
+    counter = count(numbers.getrandbits(31))
+    return lambda: guid_text(next(counter) << 96 | numbers.getrandbits(96))
 
 
 @lru_cache(maxsize=4096)

@@ -1,0 +1,1 @@
+"""The platform's notifications: who listens, what it is told, and how the telling can fail."""

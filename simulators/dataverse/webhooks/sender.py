@@ -1,0 +1,157 @@
+"""Sends webhooks after commit, as often and as badly as the platform does."""
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from aiohttp import ClientError, ClientSession, ClientTimeout
+
+from simulators.dataverse.events import Event
+from simulators.dataverse.schema import Schema
+from simulators.dataverse.store import Store, Writer, new_id
+from simulators.dataverse.switches import Switches
+from simulators.dataverse.values import now_text
+from simulators.dataverse.webhooks.context import LARGEST_BODY, ContextWriter, Job, serialize, stripped
+from simulators.dataverse.webhooks.registration import Step
+
+AT_ONCE = 32
+RETRIED = {502, 503, 504}
+SUCCEEDED, FAILED = 30, 31
+WEBHOOK_ERROR = -2146893803
+_log = logging.getLogger("simulators.dataverse.webhooks")
+
+
+class Sender:
+    """Delivers each event to each matching step once; one more attempt follows 502, 503 and 504, and nothing else.
+
+    There is no promise of delivery and none of order. Every delivery is a system job (asyncoperation).
+    """
+
+    def __init__(self, store: Store, schema: Schema, switches: Switches, organization_id: str) -> None:
+        self.store, self.switches = store, switches
+        self.writer = ContextWriter(schema, organization_id)
+        self.organization = f"org{organization_id[:8]}.crm4.dynamics.com"
+        self.steps: list[Step] = []
+        self.counts: Counter[str] = Counter()
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._session: ClientSession | None = None
+        self._random = random.Random()  # noqa: S311 - faults, no secrets
+
+    def tell(self, events: list[Event]) -> None:
+        """Take the events of a committed transaction."""
+        if self.switches.webhookOff:
+            return
+        correlation, now = new_id(), datetime.now(UTC)
+        jobs = [
+            Job(event, step, new_id(), correlation, now)
+            for event in events
+            for step in self.steps
+            if _concerns(step, event) and not self._loses()
+        ]
+        if jobs:
+            task = asyncio.get_running_loop().create_task(self._run(jobs))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Drop what is under way: a stopped organization sends nothing more."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._session:
+            await self._session.close()
+
+    @property
+    def pending(self) -> int:
+        return len(self._tasks)
+
+    async def _run(self, jobs: list[Job]) -> None:
+        await self.store.write(lambda writer: _queue(writer, jobs))
+        if self.switches.webhookShuffle:
+            self._random.shuffle(jobs)
+        await asyncio.gather(*(self._deliver(job) for job in jobs))
+
+    def _loses(self) -> bool:
+        lost = self._random.random() < self.switches.webhookLost
+        self.counts["lost"] += lost
+        return lost
+
+    async def _deliver(self, job: Job) -> None:
+        body, headers = self._message(job)
+        async with self._slots:
+            for _ in range(1 + self.switches.webhookDuplicates):
+                failure = await self._attempts(job.step, body, headers)
+        self.counts["failed" if failure else "succeeded"] += 1
+        await self.store.write(lambda writer: _finish(writer, job, failure))
+
+    async def _attempts(self, step: Step, body: bytes, headers: dict[str, str]) -> str:
+        """Return why the delivery failed, or nothing."""
+        status, failure = await self._post(step, body, headers)
+        if status in RETRIED:
+            await asyncio.sleep(self.switches.webhookRetrySeconds)
+            status, failure = await self._post(step, body, headers)
+        return failure
+
+    async def _post(self, step: Step, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
+        self.counts["sent"] += 1
+        self._session = self._session or ClientSession()
+        timeout = ClientTimeout(total=self.switches.webhookTimeoutSeconds)
+        try:
+            async with self._session.post(step.address, data=body, headers=headers, timeout=timeout) as answer:
+                if answer.ok:
+                    return answer.status, ""
+                phrase = HTTPStatus(answer.status).phrase
+                return answer.status, f"The webhook call failed with status {answer.status} ({phrase})."
+        except TimeoutError:
+            return 0, "The webhook call failed because the http request timed out at client side."
+        except ClientError as error:
+            return 0, f"The webhook call failed because the endpoint could not be reached: {error}"
+
+    def _message(self, job: Job) -> tuple[bytes, dict[str, str]]:
+        context = self.writer.context(job, offset_dates=self.switches.webhookOffsetDates)
+        body = serialize(context)
+        headers = {
+            "Content-Type": "application/json; charset=utf-8",
+            "x-ms-dynamics-organization": self.organization,
+            "x-ms-dynamics-entity-name": job.event.table,
+            "x-ms-dynamics-request-name": job.event.message,
+            "x-ms-correlation-request-id": job.correlation_id,
+            "x-request-id": new_id(),
+            **job.step.headers,
+        }
+        if len(body) > LARGEST_BODY or self.switches.webhookStrip:
+            body = serialize(stripped(context, self.switches.webhookStripForm))
+            headers["x-ms-dynamics-msg-size-exceeded"] = "True"
+        return body, headers
+
+
+def _concerns(step: Step, event: Event) -> bool:
+    if event.bypass or (step.entity, step.message) != (event.table, event.message):
+        return False
+    return event.message != "Update" or not step.filtering or any(name in event.changes for name in step.filtering)
+
+
+def _queue(writer: Writer, jobs: list[Job]) -> None:
+    now = now_text()
+    for job in jobs:
+        event = job.event
+        writer.insert("asyncoperation", {
+            "asyncoperationid": job.job_id, "name": f"{event.message} of {event.table}", "statecode": 2, "statuscode": 20,
+            "createdon": now, "modifiedon": now, "messagename": event.message, "correlationid": job.correlation_id,
+            "owningextensionid": job.step.step_id,
+            "regardingobjectid": event.key if event.table == "invoice" else None})  # fmt: skip
+
+
+def _finish(writer: Writer, job: Job, failure: str) -> None:
+    if not failure and job.step.auto_delete:
+        writer.connection.execute("DELETE FROM asyncoperation WHERE asyncoperationid = ?", (job.job_id,))
+        return
+    now = now_text()
+    writer.update("asyncoperation", job.job_id, {
+        "statecode": 3, "statuscode": FAILED if failure else SUCCEEDED, "completedon": now, "modifiedon": now,
+        "errorcode": WEBHOOK_ERROR if failure else None, "message": failure or None,
+        "friendlymessage": failure or None})  # fmt: skip
