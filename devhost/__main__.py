@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import logging
 import os
 import signal
 import sys
@@ -124,4 +125,8 @@ def _write_ready_file(path: Path, facts: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    logging.shutdown()
+    sys.stdout.flush()
+    # Not sys.exit: Python waits for pool threads, and a `def` that never returns would hold the host.
+    os._exit(code)

@@ -5,6 +5,7 @@ goes on renewing messages. A thread of its own keeps that true here.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import sys
@@ -21,6 +22,8 @@ from azure_functions_runtime.bindings.datumdef import Datum as RuntimeDatum  # t
 
 from devhost.bindings import Function, read_function
 from devhost.refusal import StartRefused
+
+STOP_SECONDS = 2
 
 log = logging.getLogger("devhost.worker")
 
@@ -88,9 +91,12 @@ class Worker:
         """End the app's background tasks and the worker's event loop."""
         if not self._thread.is_alive():
             return
-        await self._run(_cancel_tasks())
+        # A function that blocks the loop lets nothing else through; the thread ends with the process then.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._run(_cancel_tasks())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        await asyncio.to_thread(self._thread.join, 5)
+        await asyncio.to_thread(self._thread.join, 1)
 
     def _serve(self) -> None:
         try:
@@ -127,8 +133,8 @@ async def _cancel_tasks() -> None:
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
-    # A task may refuse to end; the process ends all the same.
-    await asyncio.wait(tasks, timeout=2) if tasks else None
+    if tasks:
+        await asyncio.wait(tasks, timeout=STOP_SECONDS)
 
 
 class _Message:

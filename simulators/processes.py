@@ -20,6 +20,7 @@ READY_SECONDS = 60.0
 TAIL_CHARACTERS = 4000
 
 _running: set["Child"] = set()
+_given_out: set[int] = set()
 
 
 class StartFailed(Exception):
@@ -176,14 +177,16 @@ def find_free_ports(count: int) -> list[int]:
     """Return ports of 127.0.0.1 that nobody listens on, to be bound by a process that must keep them over restarts.
 
     They lie below the range from which systems take ports for outgoing connections: a client that keeps calling a
-    stopped server could otherwise be given the server's own port, and the server could not come back.
+    stopped server could otherwise be given the server's own port, and the server could not come back. No port is given
+    out twice by one process.
     """
-    ports: set[int] = set()
+    ports: list[int] = []
     while len(ports) < count:
         port = random.randrange(20000, 32000)  # noqa: S311 - a port number, not a secret
-        if not _listens(port):
-            ports.add(port)
-    return sorted(ports)
+        if port not in _given_out and not _listens(port):
+            _given_out.add(port)
+            ports.append(port)
+    return ports
 
 
 def await_ports(ports: Sequence[int]) -> dict[str, Any] | None:

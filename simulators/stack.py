@@ -152,8 +152,10 @@ class Stack:
         return self._make_server("signin", arguments)
 
     def _make_service(self, name: str) -> Server:
-        storage = ["--storage", self.azurite.connection_string(FINANCE_ACCOUNT)] if name == "finance" else []
-        return self._make_server(name, storage)
+        arguments = ["--clients", f"{self.client_id},{IDENTITY_ID}"]
+        if name == "finance":
+            arguments += ["--storage", self.azurite.connection_string(FINANCE_ACCOUNT)]
+        return self._make_server(name, arguments)
 
     def _make_server(self, name: str, arguments: Sequence[str]) -> Server:
         standard = ["--port", str(self._ports[name]), "--token-secret", self.token_secret]

@@ -178,7 +178,7 @@ async def test_binary_data_reaches_the_function_byte_for_byte(bench: Bench) -> N
 
 async def test_no_more_than_batch_and_threshold_run_at_once(bench: Bench) -> None:
     for number in range(12):
-        await bench.put("WORK", {"work": {"wait": 0.3}, "number": number})
+        await bench.put("WORK", {"work": {"wait": 0.2 + number % 2 * 0.3}, "number": number})
     await until(lambda: len(bench.record.events(event="end")) == 12)
     running = peak = 0
     for event in bench.record.events():

@@ -1,6 +1,9 @@
 """Starting, crashing and stopping the whole arrangement that end-to-end tests stand on."""
 
 import base64
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -8,7 +11,7 @@ import msal
 import pytest
 from azure.storage.queue import QueueServiceClient
 
-from simulators.processes import StartFailed
+from simulators.processes import PROJECT, StartFailed
 from simulators.stack import Stack
 from tests.devhost.hosts import APPS, Record, until
 
@@ -64,6 +67,18 @@ def test_a_part_that_does_not_start_takes_the_others_with_it(tmp_path: Path) -> 
         stack.start()
     assert not stack.azurite.running
     assert not stack.signin.running
+
+
+def test_the_command_shows_the_tenant_and_stops_on_interrupt(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "simulators", "--run-dir", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=PROJECT) as running:  # noqa: S603 - ours
+        assert running.stdout is not None
+        shown = "".join(iter(running.stdout.readline, "Ctrl-C stops.\n"))
+        running.send_signal(signal.SIGINT)
+        assert running.stdout.read() == "stopped\n"
+    assert running.returncode == 0
+    for name in ("Dataverse", "Finance", "Sign-in authority", "Client secret", "curl --cacert"):
+        assert name in shown
 
 
 def test_settings_are_merged_over_the_standard_ones(tmp_path: Path) -> None:

@@ -122,6 +122,15 @@ async def test_a_second_interrupt_ends_the_host_at_once(tmp_path: Path) -> None:
         await call
 
 
+@pytest.mark.parametrize("path", ["blocking?seconds=60", "stuck"])
+async def test_a_function_that_never_ends_does_not_hold_the_stop(tmp_path: Path, path: str) -> None:
+    host = make_host("web", tmp_path, {})
+    host.start()
+    host.await_ready()
+    assert await fetch(f"{host.url}/api/{path}") == 500
+    assert host.stop(grace=10) == 0
+
+
 def test_a_variable_that_is_set_wins_over_the_settings_file() -> None:
     environment = {"A": "from outside"}
     apply_settings({"A": "from the file", "B": "from the file"}, environment)

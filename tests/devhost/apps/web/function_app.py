@@ -77,6 +77,12 @@ async def blocking(req: func.HttpRequest) -> str:
 
 
 @app.route()
+def stuck(req: func.HttpRequest) -> str:
+    time.sleep(60)
+    return "never"
+
+
+@app.route()
 async def noisy(req: func.HttpRequest) -> str:
     logging.getLogger("shop").info("quiet please")
     logging.getLogger("shop").warning("hear this")
