@@ -17,6 +17,7 @@ from shared.run import RejectedRow
 from shared.tablemap import TableMap
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_NOISE = re.compile(r"(validateWrite|validateField) failed on (data source|field)")
 _TOKENS = re.compile(r"[^,;|\s{}'\"]+")
 _KEYS_IN_A_FILTER = 50
 
@@ -67,7 +68,10 @@ def _by_number(errors: Iterable[RowError], rows: int) -> dict[int, str]:
 
 
 def _words(error: RowError) -> str:
-    return f"{error.field}: {error.text}" if error.field else error.text
+    """What Finance says, without the lines that only say that something was said."""
+    lines = [line.strip() for line in error.text.splitlines()]
+    text = " ".join(line for line in lines if line and not _NOISE.match(line)) or error.text.strip()
+    return f"{error.field}: {text}" if error.field else text
 
 
 async def _named(ports: Ports, cargo: Sequence[Cargo], texts: Mapping[str, str]) -> dict[str, list[RejectedRow]]:

@@ -13,7 +13,7 @@ from shared.errors import LeaseLost, Refused
 from shared.finance import ImportStatus
 from shared.handover import After, hand_over
 from shared.messages import Settle, Ship
-from shared.outcome import Outcome, outcome_of
+from shared.outcome import Outcome, keys_of, outcome_of
 from shared.ports import Ports
 from shared.run import RejectedRow
 from shared.sending import look_again, send
@@ -124,7 +124,7 @@ async def _fail_whole(ports: Ports, shipment: Shipment, text: str, after: After)
         await ports.dock.put_back(shipment, cargo, level=shipment.level if passing or level is None else level)
         return
     refused = {
-        item.row_key: [RejectedRow(item.stage, f"{item.part_key} ({item.rows} rows)", "application", text)]
+        item.row_key: [RejectedRow(item.stage, key, "application", text) for key in await keys_of(ports, item)]
         for item in cargo
     }
     await _settle_parts(ports, shipment, cargo, Outcome(refused), after)

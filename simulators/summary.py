@@ -25,8 +25,8 @@ def summarize(
                 actuals.add(row["actualId"].lower())
             elif row["kind"] == "connection":
                 connections.add(row["connectionId"].lower())
-    held = Counter(str(row["ACTUALID"]).lower() for row in tenant.held("actuals"))
-    linked = Counter(str(row["CONNECTIONID"]).lower() for row in tenant.held("connections"))
+    held = Counter(str(row["ActualId"]).lower() for row in tenant.held("actuals"))
+    linked = Counter(str(row["ConnectionId"]).lower() for row in tenant.held("connections"))
     proposal = sum(
         (Decimal(row["total"]) for row in tenant.proposals() if row["proposalId"] in numbers), start=Decimal(0)
     )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import requests
@@ -81,7 +82,7 @@ class Tenant:
 
     def produced(self, invoice_id: str) -> Iterator[dict[str, Any]]:
         """What must arrive in Finance, as Dataverse wrote it down while confirming."""
-        return self._lines("dataverse", f"invoices/{invoice_id}/produced")
+        return self.lines("dataverse", f"invoices/{invoice_id}/produced")
 
     def book(self, company: str) -> None:
         """Finance's own work: import from staging, post the integration journal, import from staging again."""
@@ -94,7 +95,7 @@ class Tenant:
 
     def held(self, what: str) -> Iterator[dict[str, Any]]:
         """The rows of `actuals`, `connections` or `headers` in Finance."""
-        return self._lines("finance", what)
+        return self.lines("finance", what)
 
     def counts(self) -> dict[str, Any]:
         """Finance's own counts."""
@@ -125,10 +126,11 @@ class Tenant:
         answer = self._session.post(f"{self._stack.url(service)}/sim/{path}", json=body, timeout=TIMEOUT)
         return _check(answer).json() if answer.content else None
 
-    def _lines(self, service: str, path: str) -> Iterator[dict[str, Any]]:
+    def lines(self, service: str, path: str) -> Iterator[dict[str, Any]]:
+        """The JSON lines of a control endpoint."""
         answer = self._session.get(f"{self._stack.url(service)}/sim/{path}", stream=True, timeout=TIMEOUT)
         _check(answer)
-        return (json.loads(line) for line in answer.iter_lines() if line)
+        return (json.loads(line, parse_float=Decimal) for line in answer.iter_lines() if line)
 
 
 def _check(answer: requests.Response) -> requests.Response:

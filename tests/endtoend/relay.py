@@ -1,0 +1,113 @@
+"""The whole system under test, and how a test waits for it."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+from azure.storage.queue import QueueServiceClient, TextBase64DecodePolicy, TextBase64EncodePolicy
+
+from simulators.demo import FINAL
+from simulators.stack import Stack
+from simulators.tenant import Tenant, app_settings
+
+PATIENCE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Relay:
+    """The running system: the stack of processes and the people who use the tenant."""
+
+    stack: Stack
+    tenant: Tenant
+
+    @property
+    def organization(self) -> str:
+        """The organization that the app serves."""
+        return str(self.stack.services["dataverse"].facts["organizationId"])
+
+    def post(self, body: bytes | None = None, **request: Any) -> requests.Response:
+        """POST to the webhook's address with the right key unless told otherwise."""
+        request.setdefault("headers", {"x-functions-key": self.stack.function_key})
+        return requests.post(self.address("invoices/confirmations"), data=body, timeout=60, **request)
+
+    def address(self, path: str) -> str:
+        """A URL of the app."""
+        return f"{self.stack.host_urls[0]}/api/{path}"
+
+    def event(self, invoice_id: str, **members: Any) -> dict[str, Any]:
+        """The stripped form of a confirmation."""
+        return {
+            "MessageName": "Update",
+            "PrimaryEntityName": "invoice",
+            "PrimaryEntityId": invoice_id,
+            "OrganizationId": self.organization,
+            **members,
+        }
+
+    def carry(self, lines: int, **options: Any) -> str:
+        """Draft and confirm an invoice and wait until its run is over."""
+        invoice_id = self.tenant.draft(lines, **options)
+        self.tenant.confirm(invoice_id)
+        self.finish([invoice_id])
+        return invoice_id
+
+    def finish(self, invoices: Sequence[str]) -> list[dict[str, Any]]:
+        """Wait until the runs of these invoices are in a final state; return the runs."""
+        waited = [await_that(lambda i=each: self._final(i), f"run of {each}") for each in invoices]  # type: ignore[misc]
+        return [run for run in waited if run]
+
+    def _final(self, invoice_id: str) -> dict[str, Any] | None:
+        run = self.tenant.run(invoice_id)
+        return run if run and run["state"] in FINAL else None
+
+    def queues(self) -> QueueServiceClient:
+        """The app's queues."""
+        return QueueServiceClient.from_connection_string(self.stack.azurite.connection_string())
+
+    def peek(self, queue: str) -> list[str]:
+        """The messages on a queue."""
+        client = self.queues().get_queue_client(queue, message_decode_policy=TextBase64DecodePolicy())
+        return [message.content for message in client.peek_messages(32)] if _exists(client) else []
+
+    def send(self, queue: str, text: str) -> None:
+        """Put a message on a queue."""
+        client = self.queues().get_queue_client(queue, message_encode_policy=TextBase64EncodePolicy())
+        client.send_message(text)
+
+
+def _exists(client: Any) -> bool:
+    try:
+        client.get_queue_properties()
+    except Exception as error:
+        if getattr(error, "status_code", None) == 404:
+            return False
+        raise
+    return True
+
+
+def await_that[T](condition: Callable[[], T | None], what: str, patience: float = PATIENCE_SECONDS) -> T:
+    """Ask again and again until the condition gives something; fail loudly when patience is over."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"{what}: nothing after {patience:.0f} s")
+
+
+@contextmanager
+def relay(run_dir: Path, *, webhook: bool = True, **options: Any) -> Iterator[Relay]:
+    """Start everything; `settings` are app settings on top of the tenant's."""
+    extra = options.pop("settings", {})
+    stack = Stack(run_dir, app_settings=lambda stack: app_settings(stack) | extra, **options)
+    with stack:
+        tenant = Tenant(stack)
+        if webhook:
+            tenant.register_webhook()
+        # Imports that take no time show every mistake just as well.
+        tenant.switch("finance", importFixedSeconds=0.05, importSecondsPerRow=0.0)
+        yield Relay(stack, tenant)
