@@ -64,10 +64,10 @@ class Batch:
     def _part(self, part: Part) -> bytes:
         if part.boundary is not None:
             return self._changeset(split(part.content, part.boundary))
-        call = read_call(part.content)
-        return _http_part(_guarded(lambda: self._single(call)), part.headers.get("content-id"))
+        return _http_part(_guarded(lambda: self._single(part)), part.headers.get("content-id"))
 
-    def _single(self, call: Call) -> Reply:
+    def _single(self, part: Part) -> Reply:
+        call = read_call(part.content)
         if self._switches.spend("batch_throttle_next"):
             return _throttled(self._switches)
         if not call.changes:

@@ -43,10 +43,14 @@ class Control:
         return plain(self._switches.as_json())
 
     async def put_switches(self, request: web.Request) -> web.Response:
+        """Setting `throttleShare`, to whatever it is, also ends a wait that was announced."""
         try:
-            self._switches.merge(orjson.loads(await request.read()))
+            given = orjson.loads(await request.read())
+            self._switches.merge(given)
         except (UnknownSwitch, orjson.JSONDecodeError, AttributeError) as error:
             return plain({"error": str(error)}, 400)
+        if "throttleShare" in given:
+            self._gate.relax()
         return plain(self._switches.as_json())
 
     async def get_requests(self, _request: web.Request) -> web.Response:

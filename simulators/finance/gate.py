@@ -41,6 +41,10 @@ class Throttle:
         self.answered = 0
         self.ignored = 0
 
+    def relax(self) -> None:
+        """End the present wait."""
+        self._until = 0.0
+
     def refuse(self) -> web.Response | None:
         """Return a 429, or None when the request may pass."""
         now = time.time()
@@ -92,6 +96,10 @@ class Gate:
             "throttled": self._throttle.answered,
             "whileThrottled": self._throttle.ignored,
         }
+
+    def relax(self) -> None:
+        """Serve at once again whoever was told to wait."""
+        self._throttle.relax()
 
     @web.middleware
     async def pass_through(self, request: web.Request, handler: Handler) -> web.StreamResponse:
