@@ -69,7 +69,9 @@ class QueueListener:
                 found = True
                 await self._wait_for_room()
             else:
-                await _set_within(self._wake, interval.next_wait(found=found))
+                wait = interval.next_wait(found=found)
+                log.debug("queue %s is looked at again in %d ms", self.trigger.queue, wait / timedelta(milliseconds=1))
+                await _set_within(self._wake, wait)
                 found = False
         if self._processing:
             await asyncio.wait(self._processing)

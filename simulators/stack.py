@@ -129,6 +129,9 @@ class Stack:
         for server in early:
             server.start()
         self.azurite.await_ready()
+        if "finance" in self.services:
+            # Azurite may have had to take other ports than it was made with.
+            self.services["finance"] = self._make_service("finance")
         late = [server for name, server in self.services.items() if name == "finance"]
         for server in late:
             server.start()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,12 +19,21 @@ KEYS = {
 }
 
 
-def make_host(app: str, run_dir: Path, settings: Mapping[str, str], *flags: str, name: str = "devhost") -> Server:
-    """A host of a sample app that is not started yet; its settings and keys files lie in the run directory."""
+def make_host(
+    app: str, run_dir: Path, settings: Mapping[str, str], *flags: str, host_json: Mapping[str, Any] | None = None
+) -> Server:
+    """A host of a sample app that is not started yet; its settings and keys files lie in the run directory.
+
+    With another host.json than its own the app is run from a copy there.
+    """
+    root = APPS / app
+    if host_json is not None:
+        root = Path(shutil.copytree(root, run_dir / "app"))
+        (root / "host.json").write_text(json.dumps(host_json))
     (run_dir / "settings.json").write_text(json.dumps({"IsEncrypted": False, "Values": dict(settings)}))
     (run_dir / "keys.json").write_text(json.dumps(KEYS))
     files = ["--settings", str(run_dir / "settings.json"), "--keys", str(run_dir / "keys.json")]
-    return Server(name, "devhost", ["--root", str(APPS / app), *files, "--port", "0", *flags], run_dir=run_dir)
+    return Server("devhost", "devhost", ["--root", str(root), *files, "--port", "0", *flags], run_dir=run_dir)
 
 
 @dataclass(frozen=True)

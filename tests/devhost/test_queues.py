@@ -3,8 +3,10 @@
 import asyncio
 import base64
 import json
+import re
+import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,12 +72,14 @@ class Bench:
 
 
 @asynccontextmanager
-async def open_bench(azurite: Azurite, run_dir: Path, *flags: str) -> AsyncIterator[Bench]:
+async def open_bench(
+    azurite: Azurite, run_dir: Path, *flags: str, host_json: Mapping[str, Any] | None = None
+) -> AsyncIterator[Bench]:
     names = {setting: f"{setting.lower()}-{uuid.uuid4().hex[:8]}" for setting in SETTINGS}
     names["HOPELESS"] += "-poison"
     record = Record(run_dir / "events")
     settings = {**names, "Storage": azurite.connection_string(), "RECORD": str(record.path)}
-    host = make_host("queues", run_dir, settings, *flags)
+    host = make_host("queues", run_dir, settings, *flags, host_json=host_json)
     async with QueueServiceClient.from_connection_string(azurite.connection_string()) as service:
         for setting in ("WORK", "HOPELESS", "RAW", "CHAIN"):
             await service.create_queue(names[setting])
@@ -265,6 +269,45 @@ async def test_a_function_that_cancels_itself_has_failed(bench: Bench) -> None:
     await bench.put("WORK", {"work": {"cancel": True}})
     assert len(await bench.await_messages("WORK", 1, "-poison")) == 1
     assert len(bench.record.events(event="begin")) == 3
+
+
+async def test_a_message_that_someone_else_has_taken_is_left_to_them(bench: Bench) -> None:
+    await bench.put("WORK", {"work": {"wait": 1}})
+    (seen,) = await until(lambda: bench.record.events(event="begin"))
+    taken = await bench.queue("WORK").update_message(seen["id"], seen["receipt"], visibility_timeout=30)
+    await until(lambda: bench.record.events(event="end"))
+    await bench.put("WORK", "the next one")
+    await until(lambda: bench.record.events(event="end", text="the next one"))
+    # The new receipt still works: the host has deleted nothing of ours.
+    await bench.queue("WORK").delete_message(taken)
+    assert "left as it is" not in bench.host.log.read_text()
+
+
+async def test_a_failed_message_comes_again_after_the_visibility_timeout(azurite: Azurite, tmp_path: Path) -> None:
+    settings = {"visibilityTimeout": "00:00:01", "maxDequeueCount": 2, "maxPollingInterval": "00:00:00.1"}
+    host_json = {"version": "2.0", "extensions": {"queues": settings}}
+    async with open_bench(azurite, tmp_path, host_json=host_json) as bench:
+        await bench.put("WORK", {"work": {"fail": True}})
+        first, second = await until(lambda: len(e := bench.record.events(event="begin")) == 2 and e)  # type: ignore[misc]
+        assert second["at"] - first["at"] >= 1
+        assert len(await bench.await_messages("WORK", 1, "-poison")) == 1
+
+
+async def test_an_output_wakes_the_listener_of_its_queue(azurite: Azurite, tmp_path: Path) -> None:
+    queues = {"maxPollingInterval": "00:01:00"}
+    host_json = {
+        "version": "2.0",
+        "extensions": {"queues": queues},
+        "logging": {"logLevel": {"default": "Debug"}},
+    }
+    async with open_bench(azurite, tmp_path, host_json=host_json) as bench:
+        # Four digits from 2000 on: the next look is two seconds away or more.
+        idle = re.compile(f"queue {bench.names['CHAIN']} is looked at again in [2-9]\\d{{3}} ms")
+        await until(lambda: idle.search(bench.host.log.read_text()))
+        started = time.monotonic()
+        assert await bench.post("/api/emit/chain", data=b"link") == (200, "sent")
+        await until(lambda: "Executed 'Functions.chain'" in bench.host.log.read_text())
+        assert time.monotonic() - started < 1.5
 
 
 async def test_a_stopped_host_lets_what_runs_end_and_fetches_no_more(own_bench: Bench) -> None:

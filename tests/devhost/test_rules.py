@@ -211,6 +211,10 @@ def test_text_that_is_not_base64_is_undecodable(text: str) -> None:
     assert decode(text, base64_encoded=False) == text.encode()
 
 
+def test_an_empty_list_is_no_message() -> None:
+    assert list_messages(make_datum("[]", "json")) == []
+
+
 @given(st.lists(st.text(), max_size=5))
 def test_a_list_of_texts_arrives_untouched(texts: list[str]) -> None:
     messages = list_messages(make_datum(json.dumps(texts), "json"))

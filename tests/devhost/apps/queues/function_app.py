@@ -12,7 +12,7 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 def record(**event: typing.Any) -> None:
     with Path(os.environ["RECORD"]).open("a") as file:
-        file.write(json.dumps(event, default=str) + "\n")
+        file.write(json.dumps({"at": time.time(), **event}, default=str) + "\n")
 
 
 @app.queue_trigger("msg", "%WORK%", "Storage")
