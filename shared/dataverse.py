@@ -17,6 +17,7 @@ NAME = "Dataverse"
 IDS_IN_A_URL = 600
 """43 characters each as encoded JSON text stay below Dataverse's limit of 32,768 for a URL."""
 
+_NO_SUCH_ROW = "0x80040217"
 _HEADERS = {"OData-MaxVersion": "4.0", "OData-Version": "4.0", "If-None-Match": "null"}
 
 
@@ -44,11 +45,11 @@ class Dataverse:
         self._service = service
 
     async def one(self, entity_set: str, key: UUID, options: Mapping[str, str]) -> Row | None:
-        """The row with this id, or None where there is none."""
+        """The row with this id, or None where Dataverse says that there is none."""
         try:
             answer = await self._service.get(self._url(f"{entity_set}({key})", options), _HEADERS)
         except Refused as refusal:
-            if refusal.status == 404:
+            if _says_no_such_row(refusal):
                 return None
             raise
         return answer.json(NAME)
@@ -93,6 +94,12 @@ class Dataverse:
 
     def _url(self, path: str, options: Mapping[str, str]) -> URL:
         return self._service.url(f"{API}/{path}?{query(options)}")
+
+
+def _says_no_such_row(refusal: Refused) -> bool:
+    # A mistyped set or a gateway answers 404 too, and says nothing about the row.
+    named = refusal.code.lower() == _NO_SUCH_ROW or "does not exist" in refusal.text.lower()
+    return refusal.status == 404 and named
 
 
 def _page(answer: Answer) -> Page:

@@ -25,7 +25,6 @@ from shared.errors import LeaseLost
 from shared.run import Part
 from shared.stages import Stage
 
-LEASE = timedelta(minutes=5)
 PARTS_IN_A_SHIPMENT = 97
 """A table transaction takes 100 operations: the parts, the shipment, and the lane."""
 
@@ -121,9 +120,10 @@ class View:
 class Dock:
     """The dock table."""
 
-    def __init__(self, table: TableClient, clock: Callable[[], datetime]) -> None:
+    def __init__(self, table: TableClient, clock: Callable[[], datetime], lease: timedelta) -> None:
         self._table = table
         self._clock = clock
+        self._lease = lease
 
     async def land(self, part: Part) -> None:
         """Put a landed part on the dock; doing it twice is the same as once."""
@@ -172,7 +172,7 @@ class Dock:
             rows=sum(cargo.rows for cargo in load),
             level=first.level,
             step=Step.CLAIMED,
-            lease_until=self._clock() + LEASE,
+            lease_until=self._clock() + self._lease,
         )
         standing = view.lanes.get(lane)
         lane_entity = _lane_entity(first.stage, lane, ticket)
@@ -184,13 +184,13 @@ class Dock:
 
     async def save(self, shipment: Shipment, **changes: Any) -> Shipment:
         """Change a shipment as it was read, and renew its lease. Raises LeaseLost when it has changed since."""
-        changed = replace(shipment, **{"lease_until": self._clock() + LEASE} | changes)
+        changed = replace(shipment, **{"lease_until": self._clock() + self._lease} | changes)
         results = await self._transact([_guarded(_shipment_entity(changed), shipment.etag)])
         return replace(changed, etag=results[0]["etag"])
 
     async def finish(self, shipment: Shipment) -> Shipment:
         """Note that the import is over and free its lane, in one transaction. Raises LeaseLost."""
-        changed = replace(shipment, step=Step.FINISHED, polls=0, lease_until=self._clock() + LEASE)
+        changed = replace(shipment, step=Step.FINISHED, polls=0, lease_until=self._clock() + self._lease)
         lane = _lane_entity(shipment.stage, shipment.lane, "")
         results = await self._transact([_guarded(_shipment_entity(changed), shipment.etag), ("upsert", lane)])
         return replace(changed, etag=results[0]["etag"])

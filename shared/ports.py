@@ -74,7 +74,7 @@ async def open_ports(settings: Settings, maps: Mapping[Stage, TableMap]) -> Port
         dataverse=Dataverse(source),
         finance=Finance(target, settings.finance_upload_hosts),
         ledger=Ledger(storage.runs, clock.now),
-        dock=Dock(storage.dock, clock.now),
+        dock=Dock(storage.dock, clock.now, timedelta(seconds=settings.shipment_lease)),
         landing=Landing(storage.landed),
         queues=storage.queues,
         gates=gates,
