@@ -64,13 +64,14 @@ class Call:
 
 @dataclass
 class Reply:
-    """An answer; `rows` counts the rows of a page, for the time that reading them takes."""
+    """An answer; of a page, `rows` counts the rows and `last` is the id of the last one."""
 
     status: int = 204
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     content_type: str = JSON_TYPE
     rows: int = 0
+    last: str = ""
 
 
 def json_reply(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:

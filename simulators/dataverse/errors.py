@@ -10,7 +10,7 @@ PAYLOAD_ERROR = "0x80048d19"
 SQL_TIMEOUT = "0x80044151"
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class ServiceError(Exception):
     """A request that the Web API answers with an error body."""
 

@@ -74,7 +74,7 @@ class Cookies:
 
     def _opened(self, base: str, token: str) -> tuple[int, list[SqlValue]]:
         outer = _TOKEN.match(unquote(token))
-        inner = _PAGE.match(unquote(unquote(outer[2]))) if outer else None
+        inner = _PAGE.match(unquote(outer[2])) if outer else None
         if outer is None or inner is None:
             raise ValueError(token)
         values = orjson.loads(base64.urlsafe_b64decode(inner[2]))
@@ -86,5 +86,6 @@ class Cookies:
         last = base64.urlsafe_b64encode(orjson.dumps(values)).decode()
         mac = hmac.new(self.secret, f"{base} {page} {key} {last}".encode(), hashlib.sha256).hexdigest()[:32]
         cookie = f'<cookie page="{page - 1}"><{key} last="{last}" mac="{mac}" /></cookie>'
-        twice = quote(quote(cookie, safe=""), safe="")
-        return quote(f'<cookie pagenumber="{page}" pagingcookie="{twice}" istracking="False" />', safe="=")
+        return quote(
+            f'<cookie pagenumber="{page}" pagingcookie="{quote(cookie, safe="")}" istracking="False" />', safe="="
+        )

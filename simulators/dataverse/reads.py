@@ -95,7 +95,7 @@ class _Page:
         if len(rows) > size and not top:
             content["@odata.nextLink"] = self._next_link(rows[size - 1])
         reply = json_reply(content, headers=applied(self.call))
-        reply.rows = min(len(rows), size)
+        reply.rows, reply.last = len(rows[:size]), str(rows[:size][-1][-1]) if rows[:size] else ""
         return reply
 
     def _rows(self, limit: int) -> list[tuple[SqlValue, ...]]:

@@ -15,6 +15,7 @@ from simulators.dataverse.dispatch import Dispatcher
 from simulators.dataverse.errors import SQL_TIMEOUT, ServiceError
 from simulators.dataverse.faults import Faults, gateway_page
 from simulators.dataverse.protection import Protection
+from simulators.dataverse.scenario.latecomer import add_latecomer
 from simulators.dataverse.store import Store, Writer, new_id
 from simulators.dataverse.switches import Switches
 from simulators.tokens import TokenCheck, TokenRefused
@@ -118,11 +119,16 @@ class Service:
 
     async def _work(self, call: Call) -> Reply:
         if call.method in {"GET", "HEAD"}:
-            reply = await self.store.read(lambda connection: self.dispatcher.read(connection, call))
-        elif call.path == "$batch":
-            reply = await self.store.write(lambda writer: Batch(self._part).run(writer, call))
-        else:
-            reply = await self.store.write(lambda writer: self.dispatcher.write(writer, call))
+            return await self._read(call)
+        if call.path == "$batch":
+            return await self.store.write(lambda writer: Batch(self._part).run(writer, call))
+        return await self.store.write(lambda writer: self.dispatcher.write(writer, call))
+
+    async def _read(self, call: Call) -> Reply:
+        reply = await self.store.read(lambda connection: self.dispatcher.read(connection, call))
+        if self.switches.extraRowsNext and reply.last and call.path == "msdyn_actuals":
+            self.switches.extraRowsNext -= 1
+            await self.store.write(lambda writer: add_latecomer(writer, reply.last))
         if self.switches.pageLatencySeconds:
             await asyncio.sleep(self.switches.pageLatencySeconds * reply.rows / PAGE_OF_LATENCY)
         return reply

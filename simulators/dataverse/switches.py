@@ -60,7 +60,7 @@ class Switches:
     tokenRejectNext: int = 0  # noqa: N815
     foreignNextLink: bool = False  # noqa: N815
     repeatNextLink: bool = False  # noqa: N815
-    extraRowsPerPage: int = 0  # noqa: N815
+    extraRowsNext: int = 0  # noqa: N815
     # Webhooks
     webhookOff: bool = False  # noqa: N815
     webhookDuplicates: int = 0  # noqa: N815

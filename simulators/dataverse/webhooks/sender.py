@@ -140,7 +140,8 @@ def _queue(writer: Writer, jobs: list[Job]) -> None:
     for job in jobs:
         event = job.event
         writer.insert("asyncoperation", {
-            "asyncoperationid": job.job_id, "name": f"{event.message} of {event.table}", "statecode": 2, "statuscode": 20,
+            "asyncoperationid": job.job_id, "name": f"{event.message} of {event.table}",
+            "statecode": 2, "statuscode": 20,
             "createdon": now, "modifiedon": now, "messagename": event.message, "correlationid": job.correlation_id,
             "owningextensionid": job.step.step_id,
             "regardingobjectid": event.key if event.table == "invoice" else None})  # fmt: skip
