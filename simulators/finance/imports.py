@@ -74,7 +74,7 @@ class Imports:
         return request.execution_id
 
     async def stop(self) -> None:
-        """Cancel what still runs."""
+        """Cancel what still runs; the store must be closed already, or threads go on to their end."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

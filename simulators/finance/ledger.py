@@ -64,6 +64,7 @@ def _posted(row: sqlite3.Row, voucher: str, posting: Posting) -> tuple[int | str
 
 
 def _next_voucher(db: sqlite3.Connection, series: str) -> str:
-    sql = "SELECT count(DISTINCT vouchernumber) FROM actuals WHERE vouchernumber GLOB ?"
-    used = db.execute(sql, (f"{series}-*",)).fetchone()[0]
-    return f"{series}-{used + 1:09d}"
+    db.execute("INSERT OR IGNORE INTO vouchers VALUES (?, 0)", (series,))
+    db.execute("UPDATE vouchers SET last = last + 1 WHERE series = ?", (series,))
+    last = db.execute("SELECT last FROM vouchers WHERE series = ?", (series,)).fetchone()[0]
+    return f"{series}-{last:09d}"

@@ -7,6 +7,7 @@ that overlap add the same lines twice.
 
 import asyncio
 import sqlite3
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,21 +45,19 @@ class StagingImport:
     def __init__(self, store: Store, switches: Switches) -> None:
         self._store = store
         self._switches = switches
-        self._running: set[str] = set()
+        self._running: Counter[str] = Counter()
 
     async def run(self, company: str) -> dict[str, Any]:
         """Run once and say what was made: journal lines, proposals with lines, proposals blocked and why."""
-        if company in self._running and not self._switches.allow_overlap:
+        if self._running[company] and not self._switches.allow_overlap:
             raise RunRefused(f"Import from staging table is running already for company {company}.")
-        alone = company not in self._running
-        self._running.add(company)
+        self._running[company] += 1
         try:
             plan = await asyncio.to_thread(self._plan, company)
             await asyncio.sleep(self._switches.import_from_staging_seconds)
             return await asyncio.to_thread(self._carry_out, company, plan)
         finally:
-            if alone:
-                self._running.discard(company)
+            self._running[company] -= 1
 
     def log(self, after: int = 0) -> list[dict[str, Any]]:
         """Return the log entries behind a sequence number."""

@@ -74,6 +74,7 @@ def build(settings: Settings, origin: str) -> web.Application:
         await asyncio.to_thread(blobs.prepare)
         logging.getLogger(__name__).info("Finance serves %s", origin)
         yield
+        store.close()
         await imports.stop()
         scratch.cleanup()
 

@@ -47,6 +47,7 @@ CREATE TABLE IF NOT EXISTS key_files (
 CREATE TABLE IF NOT EXISTS proposal_lines (
   recid INTEGER PRIMARY KEY, company TEXT, proposalid TEXT COLLATE NOCASE, actual INTEGER, amount INTEGER);
 CREATE INDEX IF NOT EXISTS proposal_lines_by_proposal ON proposal_lines (company, proposalid);
+CREATE TABLE IF NOT EXISTS vouchers (series TEXT PRIMARY KEY, last INTEGER);
 CREATE TABLE IF NOT EXISTS import_log (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, company TEXT, severity TEXT, subject TEXT, message TEXT);
 """
@@ -77,14 +78,20 @@ def _table_of(entity: Entity) -> str:
     return f"CREATE TABLE IF NOT EXISTS {entity.table} ({', '.join(columns)});"
 
 
+class StoreClosed(Exception):
+    """A write after the process began to stop."""
+
+
 class Store:
     """One database file: `writing()` is a transaction under the writer's lock, `reading()` a connection a thread."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "finance.sqlite"
         self._lock = threading.Lock()
+        self._closed = False
         self._local = threading.local()
         self._writer = self._connect()
+        self._writer.execute("PRAGMA cache_size = -65536")
         self._writer.executescript(_STATE + "".join(map(_table_of, ENTITIES.values())) + _INDEXES)
         self._abandon_executions()
 
@@ -92,6 +99,8 @@ class Store:
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Give the writing connection inside one transaction: committed at the end, rolled back on an error."""
         with self._lock:
+            if self._closed:
+                raise StoreClosed
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
@@ -99,6 +108,11 @@ class Store:
                 self._writer.rollback()
                 raise
             self._writer.commit()
+
+    def close(self) -> None:
+        """Let the present write end and refuse all later ones: work in threads ends there, which nobody can cancel."""
+        with self._lock:
+            self._closed = True
 
     def reading(self) -> sqlite3.Connection:
         """Return this thread's reading connection; it sees what is committed."""
@@ -120,7 +134,7 @@ class Store:
         connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, timeout=30)
         connection.row_factory = sqlite3.Row
         register_functions(connection)
-        connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536;")
+        connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;")
         return connection
 
     def _abandon_executions(self) -> None:

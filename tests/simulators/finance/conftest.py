@@ -20,23 +20,20 @@ QUICK = {
 }
 
 
-def serve(azurite: Azurite, run_dir: Path, *arguments: str) -> Iterator[Server]:
+def server_of(azurite: Azurite, run_dir: Path, *arguments: str) -> Server:
+    """Return an environment with two registered applications, not started yet."""
     storage = azurite.connection_string(FINANCE_ACCOUNT)
-    server = Server(
-        "finance",
-        "simulators.finance",
-        ["--token-secret", SECRET, "--storage", storage, "--clients", "relay,other", *arguments],
-        run_dir=run_dir,
-    )
-    server.start()
-    server.await_ready()
-    yield server
-    assert server.stop() == 0, server.tail()
+    common = ["--token-secret", SECRET, "--storage", storage, "--clients", "relay,other"]
+    return Server("finance", "simulators.finance", [*common, *arguments], run_dir=run_dir)
 
 
 @pytest.fixture(scope="session")
 def finance_server(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    yield from serve(azurite, tmp_path_factory.mktemp("finance"))
+    server = server_of(azurite, tmp_path_factory.mktemp("finance"))
+    server.start()
+    server.await_ready()
+    yield server
+    assert server.stop() == 0, server.tail()
 
 
 @pytest.fixture(scope="session")
