@@ -66,7 +66,7 @@ class StagingImport:
 
     def readiness(self, company: str, proposal: str) -> str:
         """Return why the open billed sales of a proposal cannot become lines, "" when they can."""
-        rows = self._store.rows(_OPEN_BILLED + " AND invoiceproposalid = ?", (company, proposal))
+        rows = self._store.rows(_OPEN_BILLED_OF_ONE, (company, proposal))
         return self._blocked_by(company, proposal, rows)
 
     def _plan(self, company: str) -> Plan:
@@ -119,6 +119,10 @@ WHERE dataareaid = ? AND state = 0 AND transactiontype IN ('Cost', 'Sales', 'Int
 _OPEN_BILLED = """
 SELECT recid, actualid, invoiceproposalid, transactionclassification, amount FROM actuals
 WHERE dataareaid = ? AND state = 0 AND transactiontype = 'BilledSales'
+"""
+_OPEN_BILLED_OF_ONE = """
+SELECT recid, actualid, invoiceproposalid, transactionclassification, amount FROM actuals INDEXED BY actuals_by_proposal
+WHERE dataareaid = ? AND invoiceproposalid = ? AND state = 0 AND transactiontype = 'BilledSales'
 """
 _BACKING = """
 SELECT a.state FROM connections c JOIN actuals a ON a.actualid = c.transaction2id
