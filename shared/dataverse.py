@@ -9,7 +9,7 @@ from yarl import URL
 
 from shared.errors import ContractBroken, Refused
 from shared.odata import all_of, chunks, in_list, query
-from shared.service import Answer, Complaint, Service
+from shared.service import Complaint, Service
 from shared.tablemap import Row
 
 API = "/api/data/v9.2"
@@ -56,9 +56,9 @@ class Dataverse:
 
     async def page(self, entity_set: str, options: Mapping[str, str], *, cursor: str, size: int) -> Page:
         """The page that `cursor` (a next link, empty for the first page) leads to, of at most `size` rows."""
-        url = self._service.own_url(cursor, below=f"{API}/{entity_set}") if cursor else self._url(entity_set, options)
+        url = self._service.own_url(cursor, path=f"{API}/{entity_set}") if cursor else self._url(entity_set, options)
         answer = await self._service.get(url, {**_HEADERS, "Prefer": f"odata.maxpagesize={size}"})
-        page = _page(answer)
+        page = Page(*answer.page(NAME))
         if page.next_link and page.next_link == cursor:
             raise ContractBroken(NAME, f"the next link of {entity_set} leads to the same page again")
         return page
@@ -100,11 +100,3 @@ def _says_no_such_row(refusal: Refused) -> bool:
     # A mistyped set or a gateway answers 404 too, and says nothing about the row.
     named = refusal.code.lower() == _NO_SUCH_ROW or "does not exist" in refusal.text.lower()
     return refusal.status == 404 and named
-
-
-def _page(answer: Answer) -> Page:
-    body = answer.json(NAME)
-    rows, link = body.get("value"), body.get("@odata.nextLink")
-    if not isinstance(rows, list) or not (link is None or isinstance(link, str)):
-        raise ContractBroken(NAME, "a page without a list of rows")
-    return Page(rows, link)

@@ -167,16 +167,17 @@ class Finance:
 
     async def pages(self, entity_set: str, options: Mapping[str, str]) -> AsyncIterator[list[Row]]:
         """All rows of an entity set across companies, page after page."""
-        link = f"/data/{entity_set}?{query({**options, 'cross-company': 'true'})}"
-        url = self._service.url(link)
+        url = self._service.url(f"/data/{entity_set}?{query({**options, 'cross-company': 'true'})}")
+        seen = {str(url)}
         while True:
-            body = (await self._service.get(url)).json(NAME)
-            yield body["value"]
-            if not (next_link := body.get("@odata.nextLink")):
+            rows, link = (await self._service.get(url)).page(NAME)
+            yield rows
+            if link is None:
                 return
-            if next_link == str(url):
-                raise ContractBroken(NAME, f"the next link of {entity_set} leads to the same page again")
-            url = self._service.own_url(next_link, below=f"/data/{entity_set}")
+            if link in seen:
+                raise ContractBroken(NAME, f"the next links of {entity_set} go in a circle")
+            seen.add(link)
+            url = self._service.own_url(link, path=f"/data/{entity_set}")
 
     async def _action(self, name: str, body: Mapping[str, object]) -> object:
         answer = await self._service.post(self._service.url(_ACTIONS + name), body)

@@ -41,6 +41,14 @@ class Answer:
             raise ContractBroken(service, "the answer is not a JSON object")
         return value
 
+    def page(self, service: str) -> tuple[list[dict[str, Any]], str | None]:
+        """The rows of an OData collection, and the link to the next ones. Raises ContractBroken."""
+        body = self.json(service)
+        rows, link = body.get("value"), body.get("@odata.nextLink")
+        if not isinstance(rows, list) or not (link is None or isinstance(link, str)):
+            raise ContractBroken(service, "a page without a list of rows, or with a next link that is no text")
+        return rows, link or None
+
 
 @dataclass(frozen=True)
 class Complaint:
@@ -80,18 +88,21 @@ class Service:
         """A URL of this service; the text is taken as it stands."""
         return URL(f"{self.origin}{path_and_query}", encoded=True)
 
-    def own_url(self, link: str, below: str) -> URL:
-        """A link that the service gave us, verbatim, if it leads to the service itself. Raises ContractBroken.
+    def own_url(self, link: str, path: str) -> URL:
+        """A link that the service gave us, verbatim, if it leads to this `path` of the service itself. Raises
+        ContractBroken.
 
-        A link with another scheme, host, port or user part would carry our token elsewhere.
+        A link with another scheme, host, port or user part would carry our token elsewhere, and one with a space or a
+        line break cannot be sent as it stands.
         """
         try:
             url = URL(link, encoded=True)
-            is_own = url.absolute and url.user is None and url.password is None and url.origin() == self.origin
+            at_home = (url.scheme, url.host, url.port) == (self.origin.scheme, self.origin.host, self.origin.port)
+            is_own = at_home and url.user is None and url.password is None and url.raw_path == path
         except ValueError:
             is_own = False
-        if not is_own or not url.raw_path.startswith(below):
-            raise ContractBroken(self.name, f"a link leads away from {self.origin}{below}: {link[:120]}")
+        if not is_own or any(character <= " " for character in link):
+            raise ContractBroken(self.name, f"a link leads away from {self.origin}{path}: {link[:120]!r}")
         return url
 
     async def get(self, url: URL, headers: Mapping[str, str] | None = None) -> Answer:
