@@ -1,0 +1,95 @@
+"""The app's own objects, wired as `shared.ports` wires them, against servers and a clock of the test's choice."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+from azure.data.tables.aio import TableClient
+
+from shared import clock, dataverse, finance
+from shared.dataverse import Dataverse
+from shared.finance import Finance
+from shared.gates import Gates
+from shared.ports import _TIMEOUT
+from shared.service import Service
+from shared.settings import Settings, read_settings
+from shared.signin import SignIn
+
+PATIENCE = aiohttp.ClientTimeout(total=0.5)
+
+
+class Clock:
+    """A clock that a test moves on."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta()
+        self._start = clock.now()
+
+    def now(self) -> datetime:
+        """The instant it shows."""
+        return self._start + self._ahead
+
+    def advance(self, span: timedelta) -> None:
+        """Let time pass."""
+        self._ahead += span
+
+
+@dataclass(frozen=True)
+class App:
+    """One process of the app, as far as it talks to services."""
+
+    dataverse: Dataverse
+    finance: Finance
+    source: Service
+    target: Service
+    gates: Gates
+    clock: Clock
+
+
+@asynccontextmanager
+async def wired(
+    url: str,
+    signin: SignIn,
+    table: TableClient,
+    *,
+    moving: Clock | None = None,
+    timeout: aiohttp.ClientTimeout = _TIMEOUT,
+    concurrency: int = 8,
+) -> AsyncIterator[App]:
+    """The app with both services at `url`; they wait an hour at most when they are told to."""
+    moving = moving or Clock()
+    gates = Gates(table, moving.now)
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout) as session:
+
+        def service(name: str, explain: Callable[[bytes], Any]) -> Service:
+            return Service(
+                name=name,
+                origin=url,
+                session=session,
+                signin=signin,
+                gates=gates,
+                clock=moving.now,
+                concurrency=concurrency,
+                longest_wait=timedelta(hours=1),
+                explain=explain,
+            )
+
+        source, target = service(dataverse.NAME, dataverse.explain), service(finance.NAME, finance.explain)
+        hosts = "127.0.0.1,*.blob.core.windows.net"
+        yield App(Dataverse(source), Finance(target, hosts), source, target, gates, moving)
+
+
+def settings(**changes: str) -> Settings:
+    """App settings that are good but for `changes`."""
+    standard = {
+        "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+        "DATAVERSE_URL": "http://127.0.0.1:1",
+        "DATAVERSE_ORGANIZATION_ID": str(uuid4()),
+        "FINANCE_URL": "http://127.0.0.1:2",
+        "FINANCE_UPLOAD_HOSTS": "127.0.0.1",
+    }
+    return read_settings({**standard, **changes})
