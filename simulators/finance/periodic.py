@@ -131,8 +131,9 @@ WHERE c.transaction1id = ? AND ((c.transaction1role = 'Billed Sales' AND c.trans
   OR (c.transaction1role = 'Reversing' AND c.transaction2role = 'Original' AND a.transactiontype = 'BilledSales'))
 UNION ALL
 SELECT a.state FROM connections c JOIN actuals a ON a.actualid = c.transaction1id
-WHERE c.transaction2id = ? AND c.transaction2role = 'Billed Sales' AND c.transaction1role = 'Unbilled Sales'
-  AND a.transactiontype = 'Sales'
+WHERE c.transaction2id = ? AND ((c.transaction2role = 'Billed Sales' AND c.transaction1role = 'Unbilled Sales'
+  AND a.transactiontype = 'Sales')
+  OR (c.transaction2role = 'Reversing' AND c.transaction1role = 'Original' AND a.transactiontype = 'BilledSales'))
 """
 
 

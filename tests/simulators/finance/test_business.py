@@ -133,19 +133,22 @@ async def test_milestones_and_retainers_need_no_unbilled_row(finance: Finance, t
 
 
 @pytest.mark.parametrize("posted", [True, False])
-async def test_a_reversal_needs_the_billed_row_it_takes_back(finance: Finance, posted: bool) -> None:
+@pytest.mark.parametrize("turned", [True, False])
+async def test_a_reversal_needs_the_billed_row_it_takes_back(finance: Finance, posted: bool, turned: bool) -> None:
     number, original = new_number(), billed("OLD")
     credit = billed(number, AMOUNT="-1234.5678")
-    roles = {"TRANSACTION1ROLE": "Reversing", "TRANSACTION2ROLE": "Original"}
+    ends = [(credit["ACTUALID"], "Reversing"), (original["ACTUALID"], "Original")]
+    (first, first_role), (second, second_role) = reversed(ends) if turned else ends
+    roles = {"TRANSACTION1ROLE": first_role, "TRANSACTION2ROLE": second_role}
     await seed(finance, [original], posted=posted)
-    await send(finance, number, [credit], [connection(credit["ACTUALID"], original["ACTUALID"], **roles)])
+    await send(finance, number, [credit], [connection(first, second, **roles)])
     result = await import_from_staging(finance)
     assert (number in result["proposals"], number in result["blocked"]) == (posted, not posted)
 
 
 async def test_overlapping_runs_add_the_same_lines_twice(finance: Finance) -> None:
     number = await invoice(finance)
-    await finance.switch(importFromStagingSeconds=0.3)
+    await finance.switch(importFromStagingSeconds=0.6)
     duplicates = (await finance.sim("counts"))["duplicateLines"]
     await asyncio.gather(import_from_staging(finance), import_from_staging(finance))
     found = await proposal(finance, number)
@@ -155,7 +158,7 @@ async def test_overlapping_runs_add_the_same_lines_twice(finance: Finance) -> No
 
 async def test_overlapping_can_be_forbidden(finance: Finance) -> None:
     number = await invoice(finance)
-    await finance.switch(importFromStagingSeconds=0.3, allowOverlap=False)
+    await finance.switch(importFromStagingSeconds=0.6, allowOverlap=False)
     runs = [finance.do("import-from-staging", {"company": "usmf"}) for _ in range(2)]
     assert sorted(reply.status for reply in await asyncio.gather(*runs)) == [200, 409]
     assert (await proposal(finance, number))["lines"] == 3

@@ -93,7 +93,7 @@ async def test_the_signature_ends(finance: Finance) -> None:
 
 
 async def test_an_execution_is_not_found_at_first_then_runs_then_ends(finance: Finance) -> None:
-    await finance.switch(notFoundPolls=2, importFixedSeconds=0.3)
+    await finance.switch(notFoundPolls=2, importFixedSeconds=0.8)
     execution = await finance.started(package_of(ACTUALS, [unbilled()]))
     first = await finance.call("GetExecutionSummaryStatus", executionId=execution)
     assert first.status == 400

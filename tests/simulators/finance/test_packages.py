@@ -195,11 +195,12 @@ async def test_a_data_project_is_made_once_and_then_only_overwritten_when_asked(
 
 @pytest.mark.parametrize("busy", ["refuse", "fail"])
 async def test_a_second_import_on_a_busy_data_project_clashes(finance: Finance, busy: str) -> None:
-    await finance.switch(importFixedSeconds=0.4, busyProject=busy)
+    await finance.switch(importFixedSeconds=2.0, busyProject=busy)
     clashes = (await finance.sim("counts"))["clashes"]
     project = f"Relay {new_id()}"
     first = await finance.started(actuals(), definitionGroupId=project)
     second = await finance.start(actuals(), definitionGroupId=project)
+    await finance.switch(importFixedSeconds=0.0)
     other = await finance.started(actuals())
     if busy == "refuse":
         assert second.status == 400
@@ -212,7 +213,7 @@ async def test_a_second_import_on_a_busy_data_project_clashes(finance: Finance, 
 
 
 async def test_two_at_once_on_one_data_project_never_both_run(finance: Finance) -> None:
-    await finance.switch(importFixedSeconds=0.2)
+    await finance.switch(importFixedSeconds=2.0)
     project = f"Relay {new_id()}"
     replies = await asyncio.gather(*(finance.start(actuals(), definitionGroupId=project) for _ in range(5)))
     assert sorted(reply.status for reply in replies) == [200, 400, 400, 400, 400]

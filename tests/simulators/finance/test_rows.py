@@ -182,12 +182,13 @@ async def test_rows_can_be_refused_by_rule(finance: Finance) -> None:
         rejectRows=[
             {"entity": ACTUALS, "field": "PROJECTID", "equals": "P-1", "message": "The project is closed."},
             {"entity": ACTUALS, "everyNth": 5},
+            {"field": "projectid", "contains": "-7"},
         ]
     )
     _, execution = await finance.run(package_of(ACTUALS, rows))
     errors = await finance.errors(execution)
     refused = [error["RecordId"].split(",")[1] for error in errors]
-    assert refused == [rows[at]["ACTUALSIMPORTID"] for at in (0, 4, 9)]
+    assert refused == [rows[at]["ACTUALSIMPORTID"] for at in (0, 4, 6, 9)]
     assert errors[0]["ErrorMessage"].startswith("The project is closed.")
 
 

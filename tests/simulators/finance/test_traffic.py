@@ -142,11 +142,12 @@ async def test_a_request_may_be_lost_before_it_is_read(finance: Finance) -> None
 
 
 async def test_a_caller_that_hangs_up_does_not_stop_a_slow_import(finance: Finance) -> None:
-    await finance.switch(slowUnpackSeconds=0.4)
-    execution, package = new_id(), package_of(ACTUALS, [unbilled()])
+    await finance.switch(slowUnpackSeconds=1.0)
+    body = {"packageUrl": await finance.upload(package_of(ACTUALS, [unbilled()])), "legalEntityId": "usmf"}
+    body |= {"definitionGroupId": f"Relay {new_id()}", "executionId": (execution := new_id())}
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.3):
-            await finance.start(package, action="ImportFromPackage", executionId=execution)
+        async with asyncio.timeout(0.6):
+            await finance.call("ImportFromPackage", **body, execute=True, overwrite=True)
     assert await finance.finish(execution) == "Succeeded"
 
 
