@@ -200,8 +200,11 @@ class Dock:
         keys = [f"shipment|{shipment.ticket}", *(item.row_key for item in cargo)]
         await self._transact([("delete", {"PartitionKey": str(shipment.stage), "RowKey": key}) for key in keys])
 
-    async def put_back(self, shipment: Shipment, cargo: Iterable[Cargo], *, level: int) -> None:
-        """Take a failed shipment apart: its parts wait for a lane again, to travel at `level`. Raises LeaseLost."""
+    async def put_back(
+        self, shipment: Shipment, cargo: Iterable[Cargo], *, level: int, drop: Iterable[Cargo] = ()
+    ) -> None:
+        """Take a failed shipment apart: its parts wait for a lane again, to travel at `level`, except those to `drop`,
+        which leave the dock. Raises LeaseLost."""
         operations: list[Any] = [
             ("delete", {"PartitionKey": str(shipment.stage), "RowKey": f"shipment|{shipment.ticket}"})
         ]
@@ -209,6 +212,7 @@ class Dock:
             _guarded(_cargo_entity(replace(item, shipment="", level=level, tries=item.tries + 1)), item.etag)
             for item in cargo
         ]
+        operations += [("delete", {"PartitionKey": str(item.stage), "RowKey": item.row_key}) for item in drop]
         await self._transact(operations)
 
     async def _transact(self, operations: list[Any]) -> Sequence[Any]:

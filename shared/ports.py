@@ -44,7 +44,7 @@ class Ports:
 async def open_ports(settings: Settings, maps: Mapping[Stage, TableMap]) -> Ports:
     """Wire the ports for this event loop. Raises what the storage SDK raises when storage cannot be reached."""
     signin = SignIn(settings)
-    storage = await open_storage(settings, signin)
+    storage = await open_storage(settings)
     gates = Gates(storage.gates, clock.now)
     # Cookies would tie all requests to one of the service's web servers and its limits.
     session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=_TIMEOUT, auto_decompress=True)

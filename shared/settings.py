@@ -65,6 +65,8 @@ class Settings(BaseModel):
     storage: SecretStr | None = Field(None, alias="AzureWebJobsStorage")
     storage_account: str | None = Field(None, alias="AzureWebJobsStorage__accountName", pattern=r"^[a-z0-9]{3,24}$")
 
+    storage_client_id: UUID | None = Field(None, alias="AzureWebJobsStorage__clientId")
+
     dataverse_url: Origin = Field(alias="DATAVERSE_URL")
     organization_id: UUID = Field(alias="DATAVERSE_ORGANIZATION_ID")
     time_zone: Annotated[str, AfterValidator(_time_zone)] = Field("UTC", alias="DATAVERSE_TIME_ZONE")

@@ -12,6 +12,7 @@ from shared.dock import Cargo, Shipment, Step, new_execution_id
 from shared.errors import LeaseLost, Refused
 from shared.finance import ImportStatus
 from shared.handover import After, hand_over
+from shared.landing import BlobGone
 from shared.messages import Settle, Ship
 from shared.outcome import Outcome, keys_of, outcome_of
 from shared.ports import Ports
@@ -42,11 +43,25 @@ async def start(ports: Ports, shipment: Shipment, after: After) -> None:
     """Send a shipment that this worker has just claimed."""
     try:
         await send(ports, shipment)
+    except BlobGone:
+        await _drop_settled(ports, shipment)
     except Refused as refusal:
         standing = await ports.dock.shipment(shipment.stage, shipment.ticket)
         if standing is None:
             raise LeaseLost(f"shipment {shipment.ticket}") from refusal
         await _fail_whole(ports, await ports.dock.finish(standing), refusal.text, after)
+
+
+async def _drop_settled(ports: Ports, shipment: Shipment) -> None:
+    """A late copy of a load message can put a part on the dock once more after its run was completed and its blob
+    deleted. Such parts leave the dock; the others of the shipment wait for a lane again."""
+    cargo = await ports.dock.cargo(shipment)
+    parts = [await ports.ledger.part(item.invoice_id, item.part_key) for item in cargo]
+    gone = [item for item, part in zip(cargo, parts, strict=True) if part is None or part.state == "settled"]
+    if not gone:
+        raise LeaseLost(f"a blob of shipment {shipment.ticket} is not there, but its part is not settled either")
+    await ports.queues.send(Ship(stage=shipment.stage), delay=timedelta(seconds=2))
+    await ports.dock.put_back(shipment, [item for item in cargo if item not in gone], level=shipment.level, drop=gone)
 
 
 async def _take_over(ports: Ports, shipment: Shipment, after: After) -> None:

@@ -47,7 +47,7 @@ class Queues:
 
 
 class _AppCredential:
-    """Gives the storage SDK tokens of the app's managed identity, through the one sign-in."""
+    """Gives the storage SDK tokens of the app's managed identity, which is the only identity it has in storage."""
 
     def __init__(self, signin: SignIn) -> None:
         self._signin = signin
@@ -66,9 +66,9 @@ class _AppCredential:
         """Nothing to close."""
 
 
-async def open_storage(settings: Settings, signin: SignIn) -> Storage:
+async def open_storage(settings: Settings) -> Storage:
     """Open the clients and create what is missing."""
-    tables, blobs, queues = _services(settings, signin)
+    tables, blobs, queues = _services(settings)
     landed = blobs.get_container_client(CONTAINER)
     clients = {stage: queues.get_queue_client(stage, message_encode_policy=TextBase64EncodePolicy()) for stage in Stage}
     found = {name: tables.get_table_client(name) for name in TABLES}
@@ -80,7 +80,7 @@ async def open_storage(settings: Settings, signin: SignIn) -> Storage:
     return Storage(found["runs"], found["dock"], found["gates"], landed, Queues(clients))
 
 
-def _services(settings: Settings, signin: SignIn) -> tuple[TableServiceClient, BlobServiceClient, QueueServiceClient]:
+def _services(settings: Settings) -> tuple[TableServiceClient, BlobServiceClient, QueueServiceClient]:
     if settings.storage:
         text = settings.storage.get_secret_value()
         return (
@@ -88,7 +88,8 @@ def _services(settings: Settings, signin: SignIn) -> tuple[TableServiceClient, B
             BlobServiceClient.from_connection_string(text),
             QueueServiceClient.from_connection_string(text),
         )
-    account, credential = settings.storage_account, _AppCredential(signin)
+    identity = settings.model_copy(update={"sign_in": "managedIdentity", "client_id": settings.storage_client_id})
+    account, credential = settings.storage_account, _AppCredential(SignIn(identity))
     return (
         TableServiceClient(f"https://{account}.table.core.windows.net", credential=credential),
         BlobServiceClient(f"https://{account}.blob.core.windows.net", credential=credential),

@@ -213,6 +213,13 @@ class TableMap(_Part):
         select, expand = _selection(paths)
         return {"$select": select} | ({"$expand": expand} if expand else {})
 
+    def blame(self, text: str) -> str:
+        """Which field of this map a service means when it quotes a column in an error, or nothing."""
+        for pair in self.outgoing:
+            if any(f"'{step}'" in text for step in pair.steps):
+                return f"field {pair.target} from {pair.source}"
+        return ""
+
     def company_of(self, row: Row) -> str:
         """The legal entity that the row belongs to. Raises RowRefused when the row names none."""
         value = follow(row, tuple((self.company or "").split(".")))

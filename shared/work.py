@@ -80,7 +80,15 @@ async def _end(ports: Ports, message: Message, error: Exception) -> None:
     if not isinstance(message, Load | Verify):
         raise error
     state = {InvoiceRejected: State.REJECTED, NeedsAttention: State.NEEDS_ATTENTION}.get(type(error), State.FAILED)
-    await end(ports, message.invoiceId, state, str(error))
+    await end(ports, message.invoiceId, state, f"{error}{_blame(ports, error)}")
+
+
+def _blame(ports: Ports, error: Exception) -> str:
+    """The map file and field behind a refused query, so that a wrong column is found at once."""
+    found = [(stage, table_map.blame(str(error))) for stage, table_map in ports.maps.items()]
+    return "".join(
+        f" (shared/maps/{stage}.json, {field})" for stage, field in found if isinstance(error, Refused) and field
+    )
 
 
 async def _wait(ports: Ports, message: Message, error: NotYet) -> None:

@@ -76,6 +76,8 @@ class Relay:
     def send(self, queue: str, text: str) -> None:
         """Put a message on a queue."""
         client = self.queues().get_queue_client(queue, message_encode_policy=TextBase64EncodePolicy())
+        if not _exists(client):
+            client.create_queue()
         client.send_message(text)
 
 

@@ -30,7 +30,8 @@ async def test_strange_messages_end_on_the_poison_queue_and_fail_the_run_that_th
 
 async def _accept_without_message(system: Relay, invoice_id: str) -> None:
     async with TableServiceClient.from_connection_string(system.stack.azurite.connection_string()) as tables:
-        await Ledger(tables.get_table_client("runs"), now).accept(UUID(invoice_id))
+        table = await tables.create_table_if_not_exists("runs")
+        await Ledger(table, now).accept(UUID(invoice_id))
 
 
 async def test_a_message_of_a_run_that_is_not_there_is_poison_too(system: Relay) -> None:
