@@ -33,6 +33,7 @@ class Business:
         router.add_post("/sim/proposals/{company}/{id}/post", self.post_proposal)
 
     async def post_seed(self, request: web.Request) -> web.Response:
+        """`POST /sim/seed`, JSON lines: rows that Finance holds from earlier."""
         lines = io.StringIO((await request.read()).decode(), newline="\n")
         try:
             held = await asyncio.to_thread(seed, self._store, lines)
@@ -41,27 +42,33 @@ class Business:
         return plain({"held": held})
 
     async def post_import(self, request: web.Request) -> web.Response:
+        """`POST /sim/import-from-staging` {company}: run the periodic job once."""
         try:
             return plain(await self._periodic.run(await _company(request)))
         except RunRefused as refused:
             return plain({"error": str(refused)}, 409)
 
     async def get_log(self, request: web.Request) -> web.Response:
+        """`GET /sim/import-log?after=N`: why proposals were not processed, run by run."""
         return plain(self._periodic.log(int(request.query.get("after", "0"))))
 
     async def post_journal(self, request: web.Request) -> web.Response:
+        """`POST /sim/post-journal` {company}: post the integration journal."""
         company = await _company(request)
         return plain({"posted": await asyncio.to_thread(self._proposals.post_journal, company)})
 
     async def get_proposals(self, _request: web.Request) -> web.Response:
+        """`GET /sim/proposals`: all of them."""
         return plain(await asyncio.to_thread(self._proposals.all))
 
     async def get_proposal(self, request: web.Request) -> web.Response:
+        """`GET /sim/proposals/{company}/{id}`: one of them."""
         found = await asyncio.to_thread(self._proposals.one, *_place(request))
         known = found["headerPresent"] or found["billedRows"]
         return plain(found) if known else plain({"error": "no such proposal"}, 404)
 
     async def post_proposal(self, request: web.Request) -> web.Response:
+        """`POST /sim/proposals/{company}/{id}/post`: post its lines."""
         try:
             return plain(await asyncio.to_thread(self._proposals.post, *_place(request)))
         except NothingToPost as refused:

@@ -40,10 +40,11 @@ class Control:
         router.add_get("/sim/headers", self.get_headers)
 
     async def get_switches(self, _request: web.Request) -> web.Response:
+        """`GET /sim/switches`: all switches with their present values."""
         return plain(self._switches.as_json())
 
     async def put_switches(self, request: web.Request) -> web.Response:
-        """Setting `throttleShare`, to whatever it is, also ends a wait that was announced."""
+        """`PUT /sim/switches`: set the given ones. Setting `throttleShare` also ends a wait that was announced."""
         try:
             given = orjson.loads(await request.read())
             self._switches.merge(given)
@@ -54,26 +55,32 @@ class Control:
         return plain(self._switches.as_json())
 
     async def get_requests(self, _request: web.Request) -> web.Response:
+        """`GET /sim/requests`: service requests so far, by route, refused with 429, and sent in spite of a wait."""
         return plain(self._gate.statistics())
 
     async def get_journal(self, request: web.Request) -> web.StreamResponse:
+        """`GET /sim/journal?after=N`: accepted rows as JSON lines, in the order in which they were written."""
         after = int(request.query.get("after", "0"))
         sql = "SELECT seq, entity, key, executionid, project, action FROM journal WHERE seq > ? ORDER BY seq"
         return await self._stream(request, sql, (after,), _journal_line)
 
     async def get_counts(self, _request: web.Request) -> web.Response:
+        """`GET /sim/counts`: rows held, imports, actuals under more than one key, clashes of imports."""
         return plain(await asyncio.to_thread(self._counts))
 
     async def get_actuals(self, request: web.Request) -> web.StreamResponse:
+        """`GET /sim/actuals?proposal=&type=&company=`: held actuals as JSON lines."""
         conditions = {"proposal": "invoiceproposalid", "type": "transactiontype", "company": "dataareaid"}
         given = [name for name in conditions if name in request.query]
         where = " AND ".join(["1", *(f"{conditions[name]} = ?" for name in given)])
         return await self._dump(request, ACTUALS, where, tuple(request.query[name] for name in given))
 
     async def get_connections(self, request: web.Request) -> web.StreamResponse:
+        """`GET /sim/connections`: held connections as JSON lines."""
         return await self._dump(request, CONNECTIONS)
 
     async def get_headers(self, request: web.Request) -> web.StreamResponse:
+        """`GET /sim/headers`: held proposal headers as JSON lines."""
         return await self._dump(request, HEADERS)
 
     def _counts(self) -> dict[str, Any]:
@@ -104,9 +111,10 @@ class Control:
     ) -> web.StreamResponse:
         answer = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await answer.prepare(request)
-        cursor = self._store.reading().execute(sql, parameters)
-        while block := await asyncio.to_thread(_lines, cursor, line):
-            await answer.write(block)
+        with self._store.snapshot() as db:
+            cursor = db.execute(sql, parameters)
+            while block := await asyncio.to_thread(_lines, cursor, line):
+                await answer.write(block)
         return answer
 
 

@@ -28,19 +28,23 @@ class Metadata:
         router.add_get("/metadata/{kind:PublicEntities|PublicEnumerations}({name})", self.get_one)
 
     async def get_document(self, _request: web.Request) -> web.Response:
+        """The metadata document."""
         return web.Response(text=document(), content_type="application/xml")
 
     async def get_data_entities(self, _request: web.Request) -> web.Response:
+        """All data entities, public or not."""
         public = {one.entity: one for one in SETS.values()}
         hidden = [_data_entity(entity.name, entity.label, None) for entity in _hidden(public)]
         shown = [_data_entity(one.entity, _label(one), one) for one in SETS.values()]
         return json_answer({"@odata.context": f"{self._context}#DataEntities", "value": hidden + shown})
 
     async def get_public_entities(self, _request: web.Request) -> web.Response:
+        """The public entities with their properties."""
         entities = [_public_entity(one) for one in SETS.values()]
         return json_answer({"@odata.context": f"{self._context}#PublicEntities", "value": entities})
 
     async def get_one(self, request: web.Request) -> web.Response:
+        """One public entity or enumeration by name."""
         kind, name = request.match_info["kind"], request.match_info["name"].strip("'")
         found = _entity_named(name) if kind == "PublicEntities" else _enumeration_named(name)
         if found is None:

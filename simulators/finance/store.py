@@ -122,6 +122,15 @@ class Store:
             connection = self._local.connection = self._connect()
         return connection
 
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection of its own to a long read: an open cursor keeps its connection in the past."""
+        connection = self._connect()
+        try:
+            yield connection
+        finally:
+            connection.close()
+
     def rows(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
         """Return all rows of a query."""
         return self.reading().execute(sql, parameters).fetchall()
