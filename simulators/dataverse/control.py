@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from simulators.dataverse.organization import COMPANIES
+from simulators.dataverse.organization import COMPANIES, align_message_filters
 from simulators.dataverse.scenario.confirmation import Confirmation, ConfirmRefused, Part
 from simulators.dataverse.scenario.correction import Correction, Credit
 from simulators.dataverse.scenario.creation import Creation, Order
@@ -65,7 +65,11 @@ class Control:
         return _json(self.switches.as_json())
 
     async def set_switches(self, request: web.Request) -> web.Response:
-        self.switches.merge(await _body(request))
+        changes = await _body(request)
+        self.switches.merge(changes)
+        if "bulkUnsupported" in changes:
+            unsupported = self.switches.bulkUnsupported.split(",")
+            await self.store.write(lambda writer: align_message_filters(writer, unsupported))
         return _json(self.switches.as_json())
 
     async def webhooks(self, _: web.Request) -> web.Response:

@@ -1,7 +1,7 @@
 """The rows that every organization has before anyone works in it."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from simulators.dataverse.events import SqlValue
@@ -77,7 +77,7 @@ def found_organization(writer: Writer, organization_id: str, name: str) -> None:
     _catalog(add, base)
     for message in MESSAGES:
         add("sdkmessage", base.messages[message], name=message)
-    _message_filters(add, writer, base)
+    align_message_filters(writer, ())
 
 
 def _catalog(add: Callable[..., None], base: Base) -> None:
@@ -97,11 +97,16 @@ def _catalog(add: Callable[..., None], base: Base) -> None:
         add("msdyn_paymentterm", key, msdyn_name=term, msdyn_description=f"{term} days", msdyn_company=None)
 
 
-def _message_filters(add: Callable[..., None], writer: Writer, base: Base) -> None:
+def align_message_filters(writer: Writer, unsupported: Collection[str]) -> None:
+    """Say which messages exist for which tables: bulk messages do not for the `unsupported` ones."""
+    add, base = _adder(writer), base_rows()
     numbers = random.Random("message filters")  # noqa: S311 - reproducible ids, no secrets
+    writer.connection.execute("DELETE FROM sdkmessagefilter")
     for table in writer.schema.tables:
-        for key in base.messages.values():
-            add("sdkmessagefilter", guid_text(numbers.getrandbits(128)), primaryobjecttypecode=table, sdkmessageid=key)
+        for message, key in base.messages.items():
+            filter_id = guid_text(numbers.getrandbits(128))
+            if table not in unsupported or not message.endswith("Multiple"):
+                add("sdkmessagefilter", filter_id, primaryobjecttypecode=table, sdkmessageid=key)
 
 
 def _adder(writer: Writer) -> Callable[..., None]:

@@ -37,10 +37,11 @@ class Protection:
         self.while_throttled = 0
         self._budgets: dict[tuple[str, str], _Budget] = defaultdict(_Budget)
 
-    def enter(self, user: str, server: str) -> None:
-        """Count a request that begins. Raises ServiceError with status 429."""
+    def enter(self, user: str, server: str, arrived: float) -> None:
+        """Count a request that begins; it came at `arrived` (monotonic). Raises ServiceError with status 429."""
         budget, now = self._budgets[user, server], time.monotonic()
-        self._refuse_early(budget, now)
+        self._refuse_while_closed(budget, now)
+        self._refuse_early(budget, now, arrived)
         if self.switches.limitsOn:
             self._refuse_excess(budget, now)
         budget.running += 1
@@ -54,8 +55,7 @@ class Protection:
 
     def throttle(self, user: str, server: str) -> ServiceError:
         """Return a refusal without a cause of the caller's, as one server of many gives it."""
-        message = f"Number of requests exceeded the limit of {self.switches.limitRequests} {self._window}."
-        return self._tell(self._budgets[user, server], (REQUESTS, message), self.switches.throttleSeconds)
+        return self._tell(self._budgets[user, server], self._requests_exceeded, self.switches.throttleSeconds)
 
     def headers(self, user: str, server: str) -> dict[str, str]:
         budget = self._budgets[user, server]
@@ -69,15 +69,25 @@ class Protection:
         }
 
     @property
+    def _requests_exceeded(self) -> tuple[str, str]:
+        return REQUESTS, f"Number of requests exceeded the limit of {self.switches.limitRequests} {self._window}."
+
+    @property
     def _window(self) -> str:
         return f"over time window of {self.switches.limitWindowSeconds:g} seconds"
 
-    def _refuse_early(self, budget: _Budget, now: float) -> None:
+    def _refuse_while_closed(self, budget: _Budget, now: float) -> None:
+        """The switch `throttleUntil` closes the service until a moment in seconds since 1970."""
+        rest = self.switches.throttleUntil - time.time()
+        if rest > 0 and now >= budget.until:
+            raise self._tell(budget, self._requests_exceeded, rest)
+
+    def _refuse_early(self, budget: _Budget, now: float, arrived: float) -> None:
         if now >= budget.until:
             budget.wait = 0.0 if now > budget.until + LONGEST_WAIT else budget.wait
             return
         # What was already on its way when the wait was told is no disobedience.
-        if now > budget.told + self.switches.throttleGraceSeconds:
+        if arrived > budget.told + self.switches.throttleGraceSeconds:
             self.while_throttled += 1
             raise self._tell(budget, budget.reason, min(LONGEST_WAIT, budget.wait + self.switches.throttleSeconds))
         raise self._refusal(budget.reason, budget.until - now)
@@ -89,7 +99,7 @@ class Protection:
         if budget.running >= limits.limitConcurrency:
             reason = CONCURRENCY, f"Number of concurrent requests exceeded the limit of {limits.limitConcurrency}."
         elif len(budget.requests) >= limits.limitRequests:
-            reason = REQUESTS, f"Number of requests exceeded the limit of {limits.limitRequests} {self._window}."
+            reason = self._requests_exceeded
         elif budget.seconds >= limits.limitExecutionSeconds:
             limit = f"{int(limits.limitExecutionSeconds * 1000):,} milliseconds"
             reason = (

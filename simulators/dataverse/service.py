@@ -64,13 +64,13 @@ class Service:
         below = path[root.end() :].strip("/") if root else path
         route = f"{request.method} {_ROUTE.sub('', below) or '/'}"
         self.routes[route] += 1
-        server = self._server(request)
+        server, arrived = self._server(request), time.monotonic()
         try:
             user = await self._admit(request, route)
             check_length(self.tokens.audience + request.raw_path, MAX_URL)
             prefix = self.tokens.audience + (root[0] if root else "")
             call = Call(request.method, below, query, _lower(request), await request.read(), user, prefix)
-            reply = await self._within_limits(call, route, server)
+            reply = await self._within_limits(call, route, server, arrived)
         except ServiceError as error:
             reply = Reply(error.status, error.body(), dict(error.headers))
             user = ""
@@ -99,8 +99,8 @@ class Service:
         )
         return ServiceError(401, "0x8004A001", refused.reason, {"WWW-Authenticate": challenge})
 
-    async def _within_limits(self, call: Call, route: str, server: str) -> Reply:
-        self.protection.enter(call.user, server)
+    async def _within_limits(self, call: Call, route: str, server: str, arrived: float) -> Reply:
+        self.protection.enter(call.user, server, arrived)
         started = time.monotonic()
         try:
             if self.faults.strikes("throttle", route):

@@ -45,6 +45,7 @@ class Switches:
     faultSeed: int = 0  # noqa: N815
     throttleShare: float = 0.0  # noqa: N815
     throttleNext: int = 0  # noqa: N815
+    throttleUntil: float = 0.0  # noqa: N815
     throttleSeconds: float = 2.0  # noqa: N815
     throttleGraceSeconds: float = 0.25  # noqa: N815
     retryAfterForm: str = "seconds"  # noqa: N815

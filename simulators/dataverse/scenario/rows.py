@@ -64,6 +64,7 @@ def local_midnight(day: date) -> str:
     return instant_text(datetime(day.year, day.month, day.day, tzinfo=TIME_ZONE))
 
 
+@lru_cache(maxsize=4096)
 def local_day(instant: str | None) -> str | None:
     """Return the date that the organization's people see for a stored instant."""
     return datetime.fromisoformat(instant).astimezone(TIME_ZONE).date().isoformat() if instant else None

@@ -55,5 +55,8 @@ async def test_some_actions_are_not_there(dataverse: Dataverse) -> None:
     gone = await run(dataverse, "DeleteMultiple", [{**TYPE}])
     assert gone.status == 501
     assert gone.message == "DeleteMultiple has not yet been implemented."
+    probe = {"filter": "sdkmessageid/name eq 'CreateMultiple' and primaryobjecttypecode eq 'account'"}
+    assert len((await dataverse.query("sdkmessagefilters", **probe)).rows) == 1
     await dataverse.switch(bulkUnsupported="account,uom")
+    assert (await dataverse.query("sdkmessagefilters", **probe)).rows == []
     assert (await run(dataverse, "CreateMultiple", [{**TYPE}])).status == 501

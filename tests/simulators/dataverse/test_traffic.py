@@ -71,6 +71,24 @@ async def test_requests_on_their_way_when_the_wait_is_told_are_not_held_against_
     await asyncio.sleep(0.35)
 
 
+async def test_the_service_can_be_closed_until_a_moment(dataverse: Dataverse, fresh: Dataverse) -> None:
+    opens = time.time() + 0.4
+    await dataverse.switch(throttleUntil=opens, throttleGraceSeconds=5.0)
+    assert [(await fresh.get("uoms")).status for _ in range(3)] == [429, 429, 429]
+    await asyncio.sleep(opens - time.time() + 0.05)
+    assert (await fresh.get("uoms")).status == 200
+
+
+async def test_a_request_that_was_slow_to_arrive_is_no_disobedience(dataverse: Dataverse, fresh: Dataverse) -> None:
+    await dataverse.switch(throttleNext=1, throttleSeconds=0.6, throttleGraceSeconds=0.0, latencySeconds=0.2)
+    before = await dataverse.sim("GET", "requests")
+    replies = await asyncio.gather(*(fresh.get("uoms") for _ in range(3)))
+    after = await dataverse.sim("GET", "requests")
+    assert [reply.status for reply in replies] == [429, 429, 429]
+    assert after["whileThrottled"] == before["whileThrottled"]
+    await asyncio.sleep(0.6)
+
+
 @pytest.mark.parametrize("form", ["date", "missing", "absurd"])
 async def test_retry_after_has_other_forms(dataverse: Dataverse, fresh: Dataverse, form: str) -> None:
     await dataverse.switch(throttleNext=1, throttleSeconds=0.05, retryAfterForm=form)
