@@ -28,7 +28,8 @@ COMPANY = "usmf"
 def main() -> int:
     """Run the command."""
     arguments = _read_arguments()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.default_int_handler)
     run_dir = Path(tempfile.mkdtemp(prefix="invoice-relay-demo-"))
     try:
         return _run(arguments, run_dir)

@@ -4,8 +4,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 MAPS = {"invoices": "headers", "actuals": "actuals", "transactionconnections": "connections"}
 
@@ -22,18 +24,18 @@ class Bars:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[note]}"),
-            console=Console(stderr=True),
         )
+        self._live = Live(console=Console(stderr=True), refresh_per_second=4)
         self._tasks: dict[str, TaskID] = {
             name: self._progress.add_task(title, total=None, note="") for name, title in MAPS.items()
         }
 
     def __enter__(self) -> "Bars":
-        self._progress.start()
+        self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        self._live.stop()
 
     def show(self, runs: Runs) -> None:
         """Draw how far the runs are."""
@@ -41,7 +43,7 @@ class Bars:
             done, rows, rejected = count(runs, name)
             note = f"{rejected} rejected" if rejected else ""
             self._progress.update(task, completed=done, total=rows or None, note=note)
-        self._progress.update(self._tasks["actuals"], note=describe(runs))
+        self._live.update(Group(self._progress, Text(f"  {describe(runs)}")))
 
 
 class Lines:
