@@ -204,7 +204,7 @@ def _order(body: dict[str, Any]) -> Order:
         company=body.get("company", "usmf"),
         edited=_share(body, "edited", 0.1),
     )
-    if order.company not in COMPANIES:
+    if not isinstance(order.company, str) or order.company not in COMPANIES:
         raise BadOrder(f"unknown company '{order.company}'")
     if order.lines < 1:
         raise BadOrder("'lines' must be a whole number of at least 1")

@@ -5,7 +5,6 @@ import logging
 import random
 from collections import Counter
 from datetime import UTC, datetime
-from http import HTTPStatus
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
@@ -104,8 +103,7 @@ class Sender:
             async with self._session.post(step.address, data=body, headers=headers, timeout=timeout) as answer:
                 if answer.ok:
                     return answer.status, ""
-                phrase = HTTPStatus(answer.status).phrase
-                return answer.status, f"The webhook call failed with status {answer.status} ({phrase})."
+                return answer.status, f"The webhook call failed with status {answer.status} ({answer.reason})."
         except TimeoutError:
             return 0, "The webhook call failed because the http request timed out at client side."
         except ClientError as error:
