@@ -4,12 +4,15 @@ Whoever is told to wait closes the gate for everyone; whoever is about to send a
 costs nothing: each process reads the gates at most once a second and knows at once what it closed itself.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core import MatchConditions
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
 from shared.clock import parse_stamp, stamp
@@ -37,6 +40,7 @@ class Gates:
         self._clock = clock
         self._known: dict[str, Gate] = {}
         self._read_at: dict[str, datetime] = {}
+        self._one_reader = asyncio.Lock()
 
     async def pass_through(self, service: str) -> None:
         """Return if something may be sent to `service` now. Raises Throttled while its gate is closed."""
@@ -46,36 +50,62 @@ class Gates:
 
     async def look(self, service: str) -> Gate | None:
         """The gate of `service` if it is closed."""
-        now = self._clock()
-        known = self._known.get(service)
-        if known and known.until > now:
-            return known
-        if now - self._read_at.get(service, datetime.min.replace(tzinfo=UTC)) < _FRESH:
-            return None
-        self._read_at[service] = now
-        gate = await self._read(service)
-        if gate is None or gate.until <= now:
-            return None
-        self._known[service] = gate
-        return gate
+        if not self._knows(service):
+            # Whoever comes while the gate is being read waits for the answer, or it would take the gate for open.
+            async with self._one_reader:
+                if not self._knows(service):
+                    await self._read(service)
+                    self._read_at[service] = self._clock()
+        return self._closed(service)
 
     async def close(self, service: str, until: datetime, reason: str) -> None:
-        """Close the gate of `service`; a later end that somebody else has set stays."""
-        standing = await self._read(service)
-        if standing and standing.until >= until:
-            self._known[service] = standing
-            return
-        self._known[service] = Gate(service, until, reason)
-        await self._table.upsert_entity(
-            {"PartitionKey": "gate", "RowKey": service, "until": stamp(until), "reason": reason}
-        )
+        """Close the gate of `service`; a later end that somebody else has set stays.
 
-    async def _read(self, service: str) -> Gate | None:
+        Within this process it is closed before anything is awaited: the next request is already in the queue.
+        """
+        gate = Gate(service, until, reason)
+        self._learn(gate)
+        while not await self._write(gate):
+            pass
+
+    def _knows(self, service: str) -> bool:
+        read_at = self._read_at.get(service, datetime.min.replace(tzinfo=UTC))
+        return self._closed(service) is not None or self._clock() - read_at < _FRESH
+
+    def _closed(self, service: str) -> Gate | None:
+        known = self._known.get(service)
+        return known if known and known.until > self._clock() else None
+
+    def _learn(self, gate: Gate) -> None:
+        known = self._known.get(gate.service)
+        if known is None or known.until < gate.until:
+            self._known[gate.service] = gate
+
+    async def _read(self, service: str) -> tuple[Gate, str] | None:
         try:
             row = await self._table.get_entity("gate", service)
         except ResourceNotFoundError:
             return None
-        return Gate(service, parse_stamp(str(row["until"])), str(row["reason"]))
+        gate = Gate(service, parse_stamp(str(row["until"])), str(row["reason"]))
+        self._learn(gate)
+        return gate, str(row.metadata["etag"])
+
+    async def _write(self, gate: Gate) -> bool:
+        """Write the gate unless a later end stands; False when somebody else wrote at the same time."""
+        entity = {"PartitionKey": "gate", "RowKey": gate.service, "until": stamp(gate.until), "reason": gate.reason}
+        found = await self._read(gate.service)
+        if found is not None and found[0].until >= gate.until:
+            return True
+        try:
+            if found is None:
+                await self._table.create_entity(entity)
+            else:
+                await self._table.update_entity(
+                    entity, mode=UpdateMode.REPLACE, etag=found[1], match_condition=MatchConditions.IfNotModified
+                )
+        except (ResourceExistsError, ResourceModifiedError):
+            return False
+        return True
 
 
 def retry_instant(retry_after: str | None, now: datetime, longest: timedelta) -> datetime:
