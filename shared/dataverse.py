@@ -33,8 +33,8 @@ def explain(content: bytes) -> Complaint:
     """Read Dataverse's error body; a gateway's HTML becomes no text."""
     try:
         error = json.loads(content)["error"]
-        return Complaint(str(error.get("code", "")), str(error.get("message", "")))
-    except (ValueError, KeyError, TypeError, AttributeError):
+        return Complaint(str(error.get("code") or ""), str(error.get("message") or ""))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Complaint("", "")
 
 

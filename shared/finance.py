@@ -85,11 +85,11 @@ def explain(content: bytes) -> Complaint:
     try:
         raw = json.loads(content)
         if "Message" in raw:
-            return Complaint("", str(raw["Message"]))
+            return Complaint("", str(raw["Message"] or ""))
         error = raw["error"]
         inner = (error.get("innererror") or {}).get("message")
-        return Complaint("", str(inner or error.get("message", "")))
-    except (ValueError, KeyError, TypeError, AttributeError):
+        return Complaint("", str(inner or error.get("message") or ""))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Complaint("", "")
 
 

@@ -34,8 +34,8 @@ class Answer:
     def json(self, service: str) -> dict[str, Any]:
         """The body as an object, decimals exact. Raises ContractBroken."""
         try:
-            value = json.loads(self.body, parse_float=Decimal)
-        except ValueError as error:
+            value = json.loads(self.body, parse_float=Decimal, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
             raise ContractBroken(service, f"the answer is not JSON: {self.body[:80]!r}") from error
         if not isinstance(value, dict):
             raise ContractBroken(service, "the answer is not a JSON object")
@@ -56,6 +56,10 @@ class Complaint:
 
     code: str
     text: str
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
 
 
 class Service:
