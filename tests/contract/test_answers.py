@@ -1,0 +1,277 @@
+"""What the app makes of every answer that is not a good one."""
+
+import gzip
+import json
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from azure.data.tables.aio import TableClient
+
+from shared.errors import ContractBroken, Refused, SignInFailed, Unavailable
+from shared.service import Answer, Service
+from shared.signin import SignIn
+from tests.contract.conftest import Tenant
+from tests.contract.server import Manner, Reply, Server, html, said
+from tests.contract.wiring import PATIENCE, App, wired
+
+PLUGIN_ERROR = {"error": {"code": "0x80040265", "message": "An error occurred in the plug-in."}}
+X_ERROR = {
+    "error": {
+        "code": "",
+        "message": "An error has occurred.",
+        "innererror": {
+            "message": "Write failed for table row of type 'ProjCDSActualsImportEntity'.",
+            "type": "Microsoft.Dynamics.Platform.Integration.Services.OData.AxODataWriteException",
+            "stacktrace": "   at Microsoft.Dynamics...",
+        },
+    }
+}
+
+type Call = Callable[[Service], Awaitable[Answer]]
+
+
+async def get(service: Service) -> Answer:
+    return await service.get(service.url("/data/ProjActualsImports?$select=Amount"))
+
+
+async def post(service: Service) -> Answer:
+    return await service.post(service.url("/data/DataManagementDefinitionGroups/Action"), {"executionId": "x"})
+
+
+@pytest.fixture(params=[get, post], ids=["GET", "POST"])
+def call(request: pytest.FixtureRequest) -> Call:
+    action: Call = request.param
+    return action
+
+
+async def test_a_401_is_answered_once_with_a_new_token(
+    server: Server, tenant: Tenant, table: TableClient, call: Call
+) -> None:
+    server.script(said({}), said({}, 401), said({"value": 1}))
+    async with wired(server.url, tenant.sign_in(), table) as app:
+        await call(app.source)
+        before = tenant.count("POST token")
+        assert (await call(app.source)).json("Dataverse") == {"value": 1}
+    assert tenant.count("POST token") == before + 1
+    _, first, second = server.received
+    assert (first.method, first.target, first.body) == (second.method, second.target, second.body)
+
+
+async def test_a_second_401_is_a_failed_sign_in(app: App, server: Server, call: Call) -> None:
+    server.script(*[Reply(401, b"", {"WWW-Authenticate": "Bearer authorization_uri=https://login/"})] * 3)
+    with pytest.raises(SignInFailed, match="authorization_uri") as caught:
+        await call(app.source)
+    assert caught.value.service == "Dataverse"
+    assert len(server.received) == 2
+    assert server.received[1].token not in str(caught.value)
+
+
+async def test_a_403_is_a_failed_sign_in_at_once_and_says_why(app: App, server: Server, call: Call) -> None:
+    message = "The user is not a member of the organization."
+    server.script(said({"error": {"code": "0x80072560", "message": message}}, 403))
+    with pytest.raises(SignInFailed, match="The user is not a member"):
+        await call(app.source)
+    assert len(server.received) == 1
+
+
+@pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
+async def test_a_passing_failure_is_unavailable_and_is_not_repeated(
+    app: App, server: Server, call: Call, status: int
+) -> None:
+    server.script(html(status), said({}))
+    with pytest.raises(Unavailable, match=str(status)):
+        await call(app.target)
+    assert len(server.received) == 1
+    assert await app.gates.look("Finance") is None
+
+
+async def test_a_passing_failure_keeps_the_services_words(app: App, server: Server) -> None:
+    server.script(said(X_ERROR, 500))
+    with pytest.raises(Unavailable, match="ProjCDSActualsImportEntity"):
+        await get(app.target)
+
+
+async def test_a_connection_reset_before_anything_was_read_is_unavailable(app: App, server: Server, call: Call) -> None:
+    server.hangs_up = True
+    with pytest.raises(Unavailable):
+        await call(app.source)
+
+
+async def test_a_connection_reset_after_the_request_was_read_is_unavailable(
+    app: App, server: Server, call: Call
+) -> None:
+    server.script(*[Reply(manner=Manner.RESET)] * 5)
+    with pytest.raises(Unavailable):
+        await call(app.source)
+    # The HTTP library repeats a GET once by itself.
+    assert len(server.received) == (2 if call is get else 1)
+
+
+async def test_a_post_on_a_kept_connection_that_breaks_is_not_sent_again(app: App, server: Server) -> None:
+    # What was read may have been done: a second import would be a second invoice.
+    server.script(Reply(keep=True), Reply(manner=Manner.RESET), said({}))
+    await get(app.target)
+    with pytest.raises(Unavailable):
+        await post(app.target)
+    assert server.connections == 1
+    assert [request.method for request in server.received] == ["GET", "POST"]
+
+
+async def test_nobody_listening_is_unavailable(server: Server, signin: SignIn, table: TableClient, call: Call) -> None:
+    async with wired("http://127.0.0.1:9", signin, table) as app:
+        with pytest.raises(Unavailable):
+            await call(app.source)
+
+
+async def test_half_a_body_is_unavailable(app: App, server: Server, call: Call) -> None:
+    server.script(Reply(body=b'{"value": [1, 2, 3, 4]}', manner=Manner.CUT))
+    with pytest.raises(Unavailable):
+        await call(app.source)
+
+
+async def test_half_a_compressed_body_is_unavailable(app: App, server: Server) -> None:
+    body = gzip.compress(b'{"value": [' + b"1," * 5000 + b"1]}")
+    server.script(Reply(body=body, headers={"Content-Encoding": "gzip"}, manner=Manner.CUT))
+    with pytest.raises(Unavailable):
+        await get(app.source)
+
+
+async def test_a_compressed_body_that_is_none_is_unavailable(app: App, server: Server) -> None:
+    server.script(Reply(body=b'{"value": []}', headers={"Content-Encoding": "gzip"}))
+    with pytest.raises(Unavailable):
+        await get(app.source)
+
+
+async def test_a_compressed_answer_is_read(app: App, server: Server) -> None:
+    server.script(Reply(body=gzip.compress(b'{"value": [1.10]}'), headers={"Content-Encoding": "gzip"}))
+    assert (await get(app.source)).json("Dataverse") == {"value": [Decimal("1.10")]}
+
+
+async def test_silence_is_unavailable_after_the_time_out(
+    server: Server, signin: SignIn, table: TableClient, call: Call
+) -> None:
+    server.script(Reply(manner=Manner.SILENT), said({}))
+    async with wired(server.url, signin, table, timeout=PATIENCE) as app:
+        with pytest.raises(Unavailable, match="Timeout"):
+            await call(app.source)
+    assert len(server.received) == 1
+
+
+async def test_an_answer_that_is_no_http_is_unavailable(app: App, server: Server) -> None:
+    server.script(Reply(headers={"Content-Length": "many"}))
+    with pytest.raises(Unavailable):
+        await get(app.source)
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 409, 412, 413, 422, 501])
+async def test_a_refusal_by_dataverse_carries_status_code_and_text(app: App, server: Server, status: int) -> None:
+    server.script(said(PLUGIN_ERROR, status))
+    with pytest.raises(Refused) as caught:
+        await get(app.source)
+    refusal = caught.value
+    assert (refusal.status, refusal.code, refusal.text) == (
+        status,
+        "0x80040265",
+        "An error occurred in the plug-in.",
+    )
+    assert len(server.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (X_ERROR, "Write failed for table row of type 'ProjCDSActualsImportEntity'."),
+        ({"error": {"code": "", "message": "An error has occurred."}}, "An error has occurred."),
+        ({"Message": "Authorization has been denied for this request."}, "Authorization has been denied"),
+        ({"error": {"code": None, "message": None}}, ""),
+        ({"Message": None}, ""),
+        ({"error": "invalid"}, ""),
+        ([], ""),
+        ("Message", ""),
+        (7, ""),
+    ],
+)
+async def test_a_refusal_by_finance_carries_its_useful_words(app: App, server: Server, body: object, text: str) -> None:
+    server.script(said(body, 400))
+    with pytest.raises(Refused) as caught:
+        await post(app.target)
+    assert (caught.value.status, caught.value.code) == (400, "")
+    assert caught.value.text.startswith(text)
+    assert bool(caught.value.text) == bool(text)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"error": {"code": None, "message": None}}, {"error": {}}, {"error": []}, {"error": None}, {}, [], 7, "error"],
+)
+async def test_a_refusal_by_dataverse_in_another_form_has_no_words(app: App, server: Server, body: object) -> None:
+    server.script(said(body, 400))
+    with pytest.raises(Refused) as caught:
+        await get(app.source)
+    assert (caught.value.code, caught.value.text) == ("", "")
+
+
+async def test_a_refusal_in_html_has_no_words(app: App, server: Server, call: Call) -> None:
+    for service in (app.source, app.target):
+        server.script(html(400))
+        with pytest.raises(Refused) as caught:
+            await call(service)
+        assert caught.value.text == ""
+
+
+async def test_an_endless_error_text_is_cut(app: App, server: Server) -> None:
+    server.script(said({"error": {"code": "", "message": "x" * 100_000}}, 400))
+    with pytest.raises(Refused) as caught:
+        await get(app.source)
+    assert len(caught.value.text) == 2000
+
+
+DEEP = b"[" * 200_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html></html>", b"[]", b"7", b"null", b'"text"', b'{"value": [', b"\xff\xfe", DEEP, b'{"value": NaN}'],
+    ids=["empty", "HTML", "list", "number", "null", "text", "half", "no UTF-8", "too deep", "no JSON number"],
+)
+async def test_a_good_status_without_a_json_object_breaks_the_contract(app: App, server: Server, body: bytes) -> None:
+    server.script(Reply(body=body))
+    with pytest.raises(ContractBroken):
+        (await get(app.source)).json("Dataverse")
+
+
+async def test_an_error_body_nested_too_deep_is_a_refusal_without_words(app: App, server: Server) -> None:
+    for service in (app.source, app.target):
+        server.script(Reply(status=400, body=DEEP))
+        with pytest.raises(Refused):
+            await get(service)
+
+
+async def test_a_byte_order_mark_before_the_json_does_no_harm(app: App, server: Server) -> None:
+    server.script(Reply(body=b'\xef\xbb\xbf{"value": 1}'))
+    assert (await get(app.source)).json("Dataverse") == {"value": 1}
+
+
+@pytest.mark.parametrize(
+    "amount", ["1234567890.1234", "0.1", "20000.0000", "-0.00", "123456789012345678901234567890.12", "1E-4", "7"]
+)
+async def test_amounts_arrive_as_the_digits_that_were_sent(app: App, server: Server, amount: str) -> None:
+    body = f'{{"value": [{{"Amount": {amount}}}]}}'.encode()
+    server.script(Reply(body=body), Reply(body=body))
+    options = {"$select": "Amount"}
+    read: list[Any] = [row["Amount"] async for rows in app.finance.pages("Imports", options) for row in rows]
+    read += [row["Amount"] async for rows in app.dataverse.pages("imports", options, size=1) for row in rows]
+    assert [str(Decimal(value)) for value in read] == [str(Decimal(amount))] * 2
+    assert not any(isinstance(value, float) for value in read)
+
+
+async def test_a_body_is_sent_as_json_with_its_type(app: App, server: Server) -> None:
+    server.script(said({}))
+    body = {"text": 'O\'Hara & "Söhne" 🧾', "flag": True, "none": None}
+    await app.target.post(app.target.url("/data/Action"), body)
+    [request] = server.received
+    assert request.header("Content-Type") == "application/json"
+    assert request.header("Accept") == "application/json"
+    assert json.loads(request.body) == body

@@ -1,0 +1,165 @@
+"""While a service asks us to wait, nobody sends it anything: not the one who was told, and no other process."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from azure.data.tables.aio import TableClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import Throttled, Unavailable
+from shared.gates import Gates, retry_instant
+from shared.service import Service
+from shared.signin import SignIn
+from tests.contract.server import Server, html, said
+from tests.contract.wiring import App, Clock, wired
+
+TOO_MANY = {"error": {"code": "0x80072322", "message": "Number of requests exceeded the limit of 6000."}}
+LONGEST = timedelta(hours=1)
+
+
+async def ask(service: Service) -> None:
+    await service.get(service.url("/data/ProjActualsImports"))
+
+
+async def throttled(service: Service) -> Throttled:
+    with pytest.raises(Throttled) as caught:
+        await ask(service)
+    return caught.value
+
+
+def wait_of(throttling: Throttled, clock: Clock) -> float:
+    return (throttling.until - clock.now()).total_seconds()
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry_After": "17"}, 17),
+        ({"Retry_After": "1.5"}, 1.5),
+        ({"Retry_After": "0"}, 1),
+        ({}, 30),
+        ({"Retry_After": "soon"}, 30),
+        ({"Retry_After": ""}, 30),
+        ({"Retry_After": "86400"}, 3600),
+        ({"Retry_After": "-20"}, 1),
+    ],
+)
+async def test_a_429_waits_as_long_as_it_says_within_reason(
+    app: App, server: Server, headers: dict[str, str], seconds: float
+) -> None:
+    server.script(said(TOO_MANY, 429, **headers))
+    throttling = await throttled(app.source)
+    assert wait_of(throttling, app.clock) == seconds
+    assert throttling.reason == "Number of requests exceeded the limit of 6000."
+
+
+async def test_a_retry_after_may_be_a_date(app: App, server: Server) -> None:
+    until = (app.clock.now() + timedelta(seconds=90)).replace(microsecond=0)
+    server.script(said(TOO_MANY, 429, Retry_After=format_datetime(until, usegmt=True)))
+    assert (await throttled(app.source)).until == until
+
+
+async def test_a_503_with_retry_after_is_throttling(app: App, server: Server) -> None:
+    server.script(html(503, Retry_After="12"))
+    assert wait_of(await throttled(app.target), app.clock) == 12
+
+
+async def test_a_503_without_retry_after_closes_no_gate(app: App, server: Server) -> None:
+    server.script(html(503), said({}))
+    with pytest.raises(Unavailable):
+        await ask(app.target)
+    await ask(app.target)
+
+
+async def test_a_closed_gate_lets_nothing_of_this_process_through_until_it_opens(app: App, server: Server) -> None:
+    server.script(said(TOO_MANY, 429, Retry_After="20"), said({}))
+    until = (await throttled(app.source)).until
+    for seconds in (0, 10, 9.9):
+        app.clock.advance(timedelta(seconds=seconds))
+        assert (await throttled(app.source)).until == until
+    assert len(server.received) == 1
+    app.clock.advance(timedelta(seconds=0.1))
+    await ask(app.source)
+    assert len(server.received) == 2
+
+
+async def test_a_gate_closes_one_service_only(app: App, server: Server) -> None:
+    server.script(said(TOO_MANY, 429, Retry_After="20"), said({}))
+    await throttled(app.source)
+    await ask(app.target)
+
+
+async def test_a_closed_gate_holds_another_process_back(
+    app: App, server: Server, signin: SignIn, table: TableClient
+) -> None:
+    server.script(said(TOO_MANY, 429, Retry_After="20"), said({}))
+    until = (await throttled(app.source)).until
+    async with wired(server.url, signin, table, moving=app.clock) as other:
+        held = await throttled(other.source)
+        assert abs(held.until - until) < timedelta(milliseconds=1)
+        assert held.reason == "Number of requests exceeded the limit of 6000."
+        assert len(server.received) == 1
+        app.clock.advance(timedelta(seconds=20))
+        await ask(other.source)
+
+
+async def test_another_process_that_has_just_looked_learns_of_a_closed_gate_within_a_second(
+    app: App, server: Server, signin: SignIn, table: TableClient
+) -> None:
+    async with wired(server.url, signin, table, moving=app.clock) as other:
+        server.script(said({}), said(TOO_MANY, 429, Retry_After="20"))
+        await ask(other.source)
+        await throttled(app.source)
+        app.clock.advance(timedelta(seconds=1))
+        await throttled(other.source)
+        assert len(server.received) == 2
+
+
+async def test_a_process_that_starts_with_many_requests_at_once_sends_none_through_a_closed_gate(
+    app: App, server: Server, signin: SignIn, table: TableClient
+) -> None:
+    # The first caller reads the gate; those who came while it was reading took the gate for open.
+    server.script(said(TOO_MANY, 429, Retry_After="20"), *[said({})] * 8)
+    await throttled(app.source)
+    async with wired(server.url, signin, table, moving=app.clock) as other:
+        await asyncio.gather(*(throttled(other.source) for _ in range(8)))
+    assert len(server.received) == 1
+
+
+async def test_nothing_that_waited_for_its_turn_follows_a_429(
+    server: Server, signin: SignIn, table: TableClient
+) -> None:
+    # The slot was free before the gate was closed, and the next in the queue went through.
+    server.rule = lambda _: said(TOO_MANY, 429, Retry_After="20")
+    async with wired(server.url, signin, table, concurrency=1) as app:
+        await asyncio.gather(*(throttled(app.source) for _ in range(8)))
+    assert len(server.received) == 1
+
+
+async def test_of_two_ends_the_later_counts(table: TableClient) -> None:
+    clock = Clock()
+    ours, theirs, third = (Gates(table, clock.now) for _ in range(3))
+    near, far = clock.now() + timedelta(seconds=5), clock.now() + timedelta(seconds=60)
+    await asyncio.gather(theirs.close("Finance", far, "long"), ours.close("Finance", near, "short"))
+    await ours.close("Finance", near, "short")
+    gate = await third.look("Finance")
+    assert gate is not None
+    assert gate.reason == "long"
+
+
+async def test_many_processes_that_are_told_to_wait_at_once_leave_the_latest_end(table: TableClient) -> None:
+    clock = Clock()
+    ends = [clock.now() + timedelta(seconds=seconds) for seconds in (9, 3, 60, 1, 30, 5, 20, 2)]
+    await asyncio.gather(*(Gates(table, clock.now).close("Finance", end, f"{end}") for end in ends))
+    gate = await Gates(table, clock.now).look("Finance")
+    assert gate is not None
+    assert gate.reason == f"{max(ends)}"
+
+
+@given(st.one_of(st.text(max_size=40), st.floats().map(str), st.datetimes().map(format_datetime)))
+def test_any_retry_after_means_a_wait_between_a_second_and_the_longest(header: str) -> None:
+    now = datetime(2026, 11, 20, 14, 2, 10, tzinfo=UTC)
+    assert timedelta(seconds=1) <= retry_instant(header, now, LONGEST) - now <= LONGEST
