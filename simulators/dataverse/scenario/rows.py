@@ -1,12 +1,14 @@
 """Rows on their way into the database, a thousand at a time."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from itertools import count
 from random import Random
 
 from simulators.dataverse.events import SqlValue
+from simulators.dataverse.schema import STANDARD_COLUMNS
 from simulators.dataverse.store import Writer, guid_text
 from simulators.dataverse.values import TIME_ZONE, instant_text
 
@@ -21,32 +23,36 @@ class Rows:
     def __init__(self, writer: Writer, now: str) -> None:
         self.writer = writer
         self.now = now
-        self._pending: dict[str, list[tuple[SqlValue, ...]]] = {}
+        self._pending: dict[str, _Pending] = {}
 
     def add(self, table: str, key: str, values: Values) -> None:
-        """Take one row; the standard columns are filled in here."""
-        row: Values = {
-            "statecode": 0,
-            "statuscode": 1,
-            **values,
-            f"{table}id": key,
-            "createdon": self.now,
-            "modifiedon": self.now,
-            "versionnumber": self.writer.next_version(),
-        }
-        names = self.writer.schema.tables[table].column_names
-        pending = self._pending.setdefault(table, [])
-        pending.append(tuple(map(row.get, names)))
-        if len(pending) >= CHUNK:
-            self._flush(table)
+        """Take one active row; its id, version and dates are given here, whatever `values` says of them."""
+        pending = self._pending.get(table) or self._open(table)
+        given = (key, self.now, self.now, 0, 1, self.writer.next_version())
+        pending.rows.append((*given, *map(values.get, pending.names)))
+        if len(pending.rows) >= CHUNK:
+            self._flush(table, pending)
 
     def flush(self) -> None:
-        for table in self._pending:
-            self._flush(table)
+        for table, pending in self._pending.items():
+            self._flush(table, pending)
 
-    def _flush(self, table: str) -> None:
-        self.writer.insert_many(table, self.writer.schema.tables[table].column_names, self._pending[table])
-        self._pending[table].clear()
+    def _open(self, table: str) -> "_Pending":
+        own = {f"{table}id", *STANDARD_COLUMNS}
+        names = tuple(name for name in self.writer.schema.tables[table].column_names if name not in own)
+        self._pending[table] = pending = _Pending((f"{table}id", *STANDARD_COLUMNS), names, [])
+        return pending
+
+    def _flush(self, table: str, pending: "_Pending") -> None:
+        self.writer.insert_many(table, (*pending.given, *pending.names), pending.rows)
+        pending.rows.clear()
+
+
+@dataclass(frozen=True)
+class _Pending:
+    given: tuple[str, ...]
+    names: tuple[str, ...]
+    rows: list[tuple[SqlValue, ...]]
 
 
 def ids_of(numbers: Random) -> Callable[[], str]:
