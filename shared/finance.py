@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from fnmatch import fnmatch
 from typing import IO
@@ -27,6 +27,7 @@ from shared.tablemap import Row
 NAME = "Finance"
 _ACTIONS = "/data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities."
 _NOT_FOUND = "were not found for execution id"
+_HOST = re.compile(r"[a-z0-9.:-]+")
 _ERROR_ENTRY = re.compile(
     r'"RecordId"\s*:\s*"?(?P<record>.*?)"?\s*,\s*"Field"\s*:\s*"(?P<field>.*?)"\s*,\s*"ErrorMessage"\s*:\s*"(?P<text>.*)"\s*',
     re.DOTALL,
@@ -106,6 +107,7 @@ class Finance:
         try:
             url = str(json.loads(str(value))["BlobUrl"])
             expires = datetime.fromisoformat(parse_qs(urlsplit(url).query)["se"][0])
+            expires = expires if expires.tzinfo else expires.replace(tzinfo=UTC)
         except (ValueError, KeyError, TypeError) as error:
             raise ContractBroken(NAME, "GetAzureWriteUrl gave no signed URL") from error
         self._check_upload_host(url)
@@ -153,12 +155,13 @@ class Finance:
         """How many rows an import created and updated; None where Finance has no trace of it."""
         options = {"$filter": f"JobId eq {quote_text(execution_id)}", "cross-company": "true"}
         answer = await self._service.get(self._service.url(f"/data/DataManagementExecutionJobDetails?{query(options)}"))
-        rows = answer.json(NAME).get("value")
-        if not rows:
-            return None
-        created = sum(int(row.get("TargetRecordsCreatedCount") or 0) for row in rows)
-        updated = sum(int(row.get("TargetRecordsUpdatedCount") or 0) for row in rows)
-        return Counts(created, updated)
+        rows, _ = answer.page(NAME)
+        try:
+            created = sum(int(row.get("TargetRecordsCreatedCount") or 0) for row in rows)
+            updated = sum(int(row.get("TargetRecordsUpdatedCount") or 0) for row in rows)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ContractBroken(NAME, "execution details without counts") from error
+        return Counts(created, updated) if rows else None
 
     async def errors(self, execution_id: str) -> list[RowError]:
         """The error list of an import."""
@@ -186,23 +189,27 @@ class Finance:
     def _check_upload_host(self, url: str) -> None:
         parts = urlsplit(url)
         host = parts.hostname or ""
-        safe = parts.scheme == "https" or is_loopback(host)
-        if not safe or parts.username or not any(fnmatch(host, pattern) for pattern in self._upload_hosts):
-            raise ContractBroken(
-                NAME, f"it wants the package at {parts.scheme}://{parts.netloc}, not in FINANCE_UPLOAD_HOSTS"
-            )
+        safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+        # A backslash or a percent sign in the name may be the end of it for whoever connects.
+        plain = _HOST.fullmatch(host) and "@" not in parts.netloc
+        if not safe or not plain or not any(fnmatch(host, pattern) for pattern in self._upload_hosts):
+            raise ContractBroken(NAME, f"it wants the package at {parts.scheme}://{host}, not in FINANCE_UPLOAD_HOSTS")
 
 
 def parse_errors(text: str) -> list[RowError]:
     """Read GetExecutionErrors. Finance escapes neither quotes nor line breaks inside the messages, so where the text
-    is no JSON it is cut at the start of each entry."""
+    is no JSON it is cut at the start of each entry. What has no entries is one error of the import as a whole."""
     try:
         raw = json.loads(text or "[]")
-    except ValueError:
+    except (ValueError, RecursionError):
         entries = re.split(r'\{\s*(?="RecordId")', text)
         found = [_ERROR_ENTRY.match(entry.strip().rstrip("],").rstrip().removesuffix("}")) for entry in entries]
-        return [RowError(match["record"], match["field"], match["text"]) for match in found if match]
-    return [
-        RowError(str(entry.get("RecordId", "")), str(entry.get("Field", "")), str(entry.get("ErrorMessage", "")))
-        for entry in raw
-    ]
+        errors = [RowError(match["record"], match["field"], match["text"]) for match in found if match]
+        return errors or [RowError("", "", text)]
+    return [_row_error(entry) for entry in (raw if isinstance(raw, list) else [raw]) if entry]
+
+
+def _row_error(entry: object) -> RowError:
+    if not isinstance(entry, dict):
+        return RowError("", "", str(entry))
+    return RowError(str(entry.get("RecordId", "")), str(entry.get("Field", "")), str(entry.get("ErrorMessage", "")))
