@@ -20,7 +20,9 @@ class ServiceError(Exception):
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def body(self) -> bytes:
-        return orjson.dumps({"error": {"code": self.code, "message": self.message}})
+        # Half a surrogate pair is quoted back in words: it cannot be written as UTF-8.
+        message = self.message.encode("utf-8", "backslashreplace").decode()
+        return orjson.dumps({"error": {"code": self.code, "message": message}})
 
 
 def bad_query(message: str) -> ServiceError:

@@ -121,11 +121,14 @@ class Payload:
 
 
 def _text(_: Column, value: object) -> SqlValue:
-    return value if isinstance(value, str) else None
+    if not isinstance(value, str) or any("\ud800" <= character <= "\udfff" for character in value):
+        return None
+    return value
 
 
-def _whole(_: Column, value: object) -> SqlValue:
-    return value if type(value) is int else None
+def _whole(column: Column, value: object) -> SqlValue:
+    largest = 2 ** (63 if column.type == "bigint" else 31)
+    return value if type(value) is int and -largest <= value < largest else None
 
 
 def _truth(_: Column, value: object) -> SqlValue:

@@ -155,12 +155,12 @@ def count_rows(connection: sqlite3.Connection, source: Source, condition: Sql, l
 def page_size(call: Call) -> tuple[int, bool]:
     """Return how many rows to send and whether `$top` said so; a page size preference makes `$top` void."""
     preferred = call.preferences.get("odata.maxpagesize")
-    if preferred is not None and preferred.isdigit() and int(preferred) > 0:
+    if preferred is not None and preferred.isdecimal() and int(preferred) > 0:
         return min(int(preferred), MAX_PAGE), False
     top = call.options.get("$top")
     if top is None:
         return MAX_PAGE, False
-    if not top.isdigit():
+    if not top.isdecimal():
         raise bad_query(
             f"Invalid value '{top}' for $top query option found. "
             "The $top query option requires a non-negative integer value."

@@ -52,6 +52,9 @@ class Service:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=500)
+        except Exception:  # noqa: BLE001 - whatever went wrong inside, the service answers in its own form
+            _log.exception("%s %s", request.method, request.raw_path[:500])
+            reply = Reply(500, ServiceError(500, "0x80040216", "An unexpected error occurred.").body())
         return web.Response(
             status=reply.status,
             body=reply.body,
@@ -141,7 +144,7 @@ class Service:
 
     def _server(self, request: web.Request) -> str:
         known = request.cookies.get("ARRAffinity", "")
-        if known.isdigit() and int(known) < self.switches.servers:
+        if known.isdecimal() and int(known) < self.switches.servers:
             return known
         return str(secrets.randbelow(max(1, self.switches.servers)))
 

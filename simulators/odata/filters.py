@@ -299,7 +299,7 @@ def _read_enum(token: _Token) -> Literal:
 
 def _read_number(token: _Token) -> Literal:
     digits = token.text.rstrip("mMlLfFdD")
-    edm = "Edm.Int32" if digits.lstrip("+-").isdigit() else "Edm.Decimal"
+    edm = "Edm.Int32" if digits.lstrip("+-").isdecimal() else "Edm.Decimal"
     return Literal(edm, Decimal(digits), token.position)
 
 

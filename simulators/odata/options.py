@@ -103,6 +103,6 @@ def _with_option(expand: Expand, option: str) -> Expand:
 
 
 def _whole(text: str) -> int:
-    if not text.strip().isdigit():
+    if not text.strip().isdecimal():
         raise ODataError(f"Invalid value '{text}' for $top query option found. It must be a non-negative integer.")
     return int(text)

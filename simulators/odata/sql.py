@@ -179,6 +179,8 @@ def encode(column: Column, literal: Literal, operator: str) -> Stored:
 
 
 def _scaled(number: Decimal, scale: int, operator: str) -> Stored:
+    if number.adjusted() > 18:
+        return _LARGEST if number > 0 else -_LARGEST
     exact = number.scaleb(scale)
     if operator in {"eq", "ne"} and exact != exact.to_integral_value():
         return str(number)

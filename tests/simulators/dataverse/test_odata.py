@@ -92,6 +92,8 @@ def table() -> Iterator[sqlite3.Connection]:
         ("amount le -0.5", [2]),
         ("amount lt -0.5", []),
         ("0 lt amount", [1]),
+        ("amount lt 1e999999999", [1, 2]),
+        ("amount gt -1e999999999", [1, 2]),
         ("open eq true", [1]),
         ("open", [1]),
         ("open ne true", [2, 3]),

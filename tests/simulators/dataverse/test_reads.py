@@ -6,6 +6,8 @@ from urllib.parse import quote
 
 import aiohttp
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from simulators import tokens
 from tests.simulators.dataverse.client import BILLED, SECRET, Dataverse
@@ -243,3 +245,20 @@ async def test_the_probe_for_bulk_actions_takes_parameter_aliases(dataverse: Dat
         "primaryobjecttypecode%20eq%20@table&@message='UpsertMultiple'&@table='account'"
     )
     assert len((await dataverse.get(path)).rows) == 1
+
+
+QUERY_PARTS = st.sampled_from(
+    [
+        "msdyn_amount", " eq ", "'a'", "null", "(", ")", "not ", " and ", "contains(", "msdyn_description", ",",
+        "1e400", "9" * 30, "msdyn_Invoice/", "2026-02-30", "true", "@x", "$", "/", "=", ";", "\x00", "🚧", "%", "[", "'",
+        '"', "²", "filter(", "groupby((", "aggregate(", " with sum as t", "desc",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(parts=st.lists(QUERY_PARTS, min_size=1, max_size=7))
+async def test_no_query_text_is_more_than_refused(dataverse: Dataverse, parts: list[str]) -> None:
+    for option in ("filter", "select", "orderby", "expand", "apply", "top", "skiptoken"):
+        reply = await dataverse.query("msdyn_actuals", **{option: "".join(parts)})
+        assert reply.status in {200, 400}, (option, parts)
