@@ -2,13 +2,13 @@
 
 import sqlite3
 from dataclasses import dataclass
-from uuid import NAMESPACE_URL, uuid5
 
 from simulators.dataverse.bulk import Bulk
 from simulators.dataverse.calls import Call, Reply, json_reply
 from simulators.dataverse.errors import ServiceError, bad_query, unknown_segment
 from simulators.dataverse.keys import Address, parse_address
 from simulators.dataverse.metadata import Metadata
+from simulators.dataverse.organization import business_unit, user_id
 from simulators.dataverse.reads import Reader
 from simulators.dataverse.schema import Schema
 from simulators.dataverse.store import Writer
@@ -98,15 +98,6 @@ class Dispatcher:
                 "OrganizationId": self.organization_id,
             }
         )
-
-
-def user_id(client_id: str) -> str:
-    """Return the systemuserid of an application user."""
-    return str(uuid5(NAMESPACE_URL, f"user:{client_id}"))
-
-
-def business_unit(organization_id: str) -> str:
-    return str(uuid5(NAMESPACE_URL, f"business unit:{organization_id}"))
 
 
 def method_not_allowed(call: Call) -> ServiceError:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from uuid import NAMESPACE_URL, uuid5
 
 from simulators.dataverse.events import SqlValue
 from simulators.dataverse.store import Writer, guid_text
@@ -107,6 +108,25 @@ def align_message_filters(writer: Writer, unsupported: Collection[str]) -> None:
             filter_id = guid_text(numbers.getrandbits(128))
             if table not in unsupported or not message.endswith("Multiple"):
                 add("sdkmessagefilter", filter_id, primaryobjecttypecode=table, sdkmessageid=key)
+
+
+def welcome_users(writer: Writer, clients: Collection[str]) -> None:
+    """Write the users: the platform itself and the application users, those of earlier runs excepted."""
+    add = _adder(writer)
+    known = {row[0] for row in writer.connection.execute("SELECT systemuserid FROM systemuser")}
+    for client in ("", *clients):
+        if user_id(client) not in known:
+            name = f"# {client}" if client else "SYSTEM"
+            add("systemuser", user_id(client), fullname=name, applicationid=client or None, isdisabled=0)
+
+
+def user_id(client_id: str) -> str:
+    """Return the systemuserid of an application user."""
+    return str(uuid5(NAMESPACE_URL, f"user:{client_id}"))
+
+
+def business_unit(organization_id: str) -> str:
+    return str(uuid5(NAMESPACE_URL, f"business unit:{organization_id}"))
 
 
 def _adder(writer: Writer) -> Callable[..., None]:

@@ -19,7 +19,7 @@ from simulators.dataverse.actuals import ActualRules
 from simulators.dataverse.bulk import Bulk
 from simulators.dataverse.control import Control
 from simulators.dataverse.dispatch import Dispatcher
-from simulators.dataverse.organization import found_organization
+from simulators.dataverse.organization import found_organization, welcome_users
 from simulators.dataverse.paging import Cookies
 from simulators.dataverse.reads import Reader
 from simulators.dataverse.schema import load_schema
@@ -57,6 +57,7 @@ async def serve(options: Namespace, folder: Path) -> None:
     store.prepare(lambda writer: found_organization(writer, organization_id, "contoso"))
     switches = Switches()
     members = frozenset(filter(None, options.clients.split(","))) or None
+    store.prepare(lambda writer: welcome_users(writer, members or ()))
     reader = Reader(schema, cookies, switches)
     rows = Rows(schema, reader, ActualRules(switches))
     dispatcher = Dispatcher(schema, reader, rows, Bulk(schema, rows, switches), organization_id)

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import orjson
 
-from simulators.dataverse.dispatch import business_unit, user_id
 from simulators.dataverse.events import Event, SqlValue
+from simulators.dataverse.organization import business_unit, user_id
 from simulators.dataverse.schema import Column, Schema, Table
 from simulators.dataverse.values import TIME_ZONE, parse_instant
 from simulators.dataverse.webhooks.registration import Step

@@ -1,5 +1,6 @@
 """What confirming makes of each kind of line, read back as any client would."""
 
+import asyncio
 from collections import Counter, defaultdict
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -283,8 +284,17 @@ async def test_an_invoice_can_be_confirmed_without_any_actuals(dataverse: Datave
 
 
 async def test_the_status_can_come_before_the_second_half_of_the_actuals(dataverse: Dataverse) -> None:
-    await dataverse.switch(confirmInTwoTransactions=True, confirmGapSeconds=0.0)
-    split = await dataverse.confirmed(31, seed=40, edited=0)
+    await dataverse.switch(confirmInTwoTransactions=True, confirmGapSeconds=0.5)
+    draft = await dataverse.invoice(31, seed=40, edited=0)
+    path = f"invoices({draft['invoiceId']})/msdyn_projectinvoicestatus"
+    billed = f"_msdyn_invoice_value eq {draft['invoiceId']} and msdyn_transactiontypecode eq {BILLED}"
+    confirming = asyncio.create_task(dataverse.confirm(draft["invoiceId"]))
+    async with asyncio.timeout(10):
+        while (await dataverse.get(path)).json["value"] != 192350002:
+            pass
+    assert len(await dataverse.all("msdyn_actuals", filter=billed)) == 16
+    split = await confirming
+    assert len(await dataverse.all("msdyn_actuals", filter=billed)) == 31
     await dataverse.switch(confirmInTwoTransactions=False)
     whole = await dataverse.confirmed(31, seed=40, edited=0)
     assert split["actualsExpected"] == whole["actualsExpected"] == 32

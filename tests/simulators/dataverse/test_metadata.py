@@ -63,5 +63,6 @@ async def test_what_does_not_exist_is_a_404(dataverse: Dataverse) -> None:
 async def test_who_am_i(dataverse: Dataverse, dataverse_server: object) -> None:
     answer = (await dataverse.get("WhoAmI")).json
     assert len(answer["UserId"]) == len(answer["OrganizationId"]) == 36
+    assert (await dataverse.get(f"systemusers({answer['UserId']})")).json["applicationid"] == "relay"
     [organization] = (await dataverse.query("organizations")).rows
     assert organization["organizationid"] == answer["OrganizationId"]
