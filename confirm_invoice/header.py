@@ -1,13 +1,12 @@
 """The first map: read the confirmed invoice back and send its header."""
 
-from collections.abc import Sequence
-
 from confirm_invoice.webhook import CONFIRMED, PROJECT_INVOICE
 from shared.errors import InvoiceRejected, NeedsAttention
+from shared.handover import Account
 from shared.loading import Announce, Batch, Reading
 from shared.messages import Load
 from shared.ports import Ports
-from shared.run import Page, Part, Run, State
+from shared.run import Page, Run, State
 from shared.stages import Stage
 from shared.tablemap import Row, RowRefused
 
@@ -49,9 +48,9 @@ def _check(invoice: Row) -> None:
         )
 
 
-async def after_header(ports: Ports, run: Run, parts: Sequence[Part]) -> None:
+async def after_header(ports: Ports, run: Run, account: Account) -> None:
     """The header is in Finance: the actuals may follow."""
-    del parts
+    del account
     if run.state in {State.ACCEPTED, State.SYNCING_HEADER}:
         await ports.ledger.save(run, state=State.SYNCING_ACTUALS)
     await ports.queues.send(Load(stage=Stage.ACTUALS, invoiceId=run.invoice_id, generation=run.generation))

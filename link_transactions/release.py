@@ -1,12 +1,10 @@
 """The connections were read with their actuals and held back; now that every actual is in Finance they may go."""
 
-from collections.abc import Sequence
-
-from shared.handover import hand_over
+from shared.handover import Account, hand_over
 from shared.loading import put_on_dock
 from shared.messages import Load, Verify
 from shared.ports import Ports
-from shared.run import Part, Run, State
+from shared.run import Run, State
 from shared.stages import Stage
 
 
@@ -24,9 +22,9 @@ async def release(ports: Ports, message: Load) -> None:
         await hand_over(ports, message.invoiceId, Stage.CONNECTIONS, message.generation, after_connections)
 
 
-async def after_connections(ports: Ports, run: Run, parts: Sequence[Part]) -> None:
+async def after_connections(ports: Ports, run: Run, account: Account) -> None:
     """Everything was sent: compare."""
-    del parts
+    del account
     if run.state == State.LINKING:
         await ports.ledger.save(run, state=State.VERIFYING)
     await ports.queues.send(Verify(stage=Stage.CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation))

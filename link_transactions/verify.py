@@ -11,17 +11,17 @@ from uuid import UUID
 from shared.billed import billed_totals
 from shared.endings import end
 from shared.errors import NeedsAttention
-from shared.handover import read_again
+from shared.handover import Account, account_of, read_again
 from shared.messages import Verify
 from shared.odata import all_of, chunks, quote_text
 from shared.ports import Ports
+from shared.rejected import UNBILLED
 from shared.run import Part, Run, State
 from shared.stages import Stage
 from shared.tablemap import Row
 from shared.totals import Tally, Totals
 
 _KEYS_IN_A_FILTER = 50
-_SALES = "Sales"
 _BILLED = "Microsoft.Dynamics.DataEntities.ProjCDSTransType'BilledSales'"
 _SELECT = "ActualsImportId,Amount,TransactionCurrencyId"
 
@@ -31,17 +31,22 @@ async def verify(ports: Ports, message: Verify) -> None:
     run = await ports.ledger.run(message.invoiceId)
     if run is None or run.state.is_final or run.generation != message.generation:
         return
-    parts = await ports.ledger.parts(run.invoice_id, Stage.ACTUALS, run.generation)
-    sent = sum((part.billed for part in parts), Totals())
+    account = await account_of(ports, run, Stage.ACTUALS)
     source = await billed_totals(ports, run.invoice_id)
-    if not source.same_money(sent):
-        await read_again(ports, run, f"Dataverse has changed: {sent.describe()} sent, now {source.describe()}")
+    if not source.same_money(account.accounted):
+        reason = f"Dataverse has changed: {account.accounted.describe()} read, now {source.describe()}"
+        await read_again(ports, run, reason)
         return
-    _compare("billed sales", sent, await _held_billed(ports, run, {part.company for part in parts}))
-    fresh = sum((part.fresh for part in parts), Totals())
-    _compare("new unbilled sales", fresh, await _held_fresh(ports, parts))
-    await end(ports, run.invoice_id, State.COMPLETED, f"Finance holds {sent.describe()} as billed sales, all verified")
+    companies = {part.company for part in account.parts}
+    _compare("billed sales", account.billed, await _held_billed(ports, run, companies))
+    _compare("new unbilled sales", account.fresh, await _held_fresh(ports, account.parts))
+    await end(ports, run.invoice_id, State.COMPLETED, _describe(account))
     await ports.landing.clear(run.invoice_id)
+
+
+def _describe(account: Account) -> str:
+    dismissed = f"; {len(account.dismissed)} rows were dismissed" if account.dismissed else ""
+    return f"Finance holds {account.billed.describe()} as billed sales, all verified{dismissed}"
 
 
 def _compare(what: str, sent: Totals, held: Totals) -> None:
@@ -67,18 +72,27 @@ async def _held_billed(ports: Ports, run: Run, companies: set[str]) -> Totals:
 
 async def _held_fresh(ports: Ports, parts: Sequence[Part]) -> Totals:
     tally = Tally()
-    for part in parts:
+    if not any(part.fresh.rows for part in parts):
+        return tally.totals()
+    settled = {row.key: row.status for row in await ports.rejections.of(parts[0].invoice_id, Stage.ACTUALS)}
+    sent_again: set[str] = set()
+    for part in sorted(parts, key=lambda part: part.number, reverse=True):
         keys = await _fresh_keys(ports, part) if part.fresh.rows else []
-        for portion in chunks(keys, _KEYS_IN_A_FILTER):
+        wanted = [
+            key for key in keys if str(key) not in sent_again and settled.get(str(key), "replaying") == "replaying"
+        ]
+        sent_again |= {str(key) for key in keys} & settled.keys()
+        for portion in chunks(wanted, _KEYS_IN_A_FILTER):
             any_of = " or ".join(f"ActualsImportId eq {key}" for key in portion)
             await _count(ports, all_of(f"dataAreaId eq {quote_text(part.company)}", any_of), tally)
     return tally.totals()
 
 
 async def _fresh_keys(ports: Ports, part: Part) -> list[UUID]:
+    """The new unbilled sales in a part. One that was rejected and sent again is in more than one."""
     table_map = ports.maps[Stage.ACTUALS]
     key, kind = table_map.position("ACTUALSIMPORTID"), table_map.position("TRANSACTIONTYPE")
-    return [UUID(row[key]) for row in await ports.landing.rows(part.blob) if row[kind] == _SALES]
+    return [UUID(row[key]) for row in await ports.landing.rows(part.blob) if row[kind] == UNBILLED]
 
 
 async def _count(ports: Ports, condition: str, tally: Tally) -> None:

@@ -16,7 +16,7 @@ from typing import IO
 from urllib.parse import parse_qs, urlsplit
 
 from azure.core.exceptions import AzureError, HttpResponseError
-from azure.storage.blob.aio import BlobClient
+from azure.storage.blob.aio import BlobClient, LinearRetry
 
 from shared.errors import ContractBroken, Refused, Unavailable
 from shared.odata import query, quote_text
@@ -27,6 +27,8 @@ from shared.tablemap import Row
 NAME = "Finance"
 _ACTIONS = "/data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities."
 _NOT_FOUND = "were not found for execution id"
+_RETRIES = LinearRetry(backoff=1, retry_total=2, random_jitter_range=1)
+"""Seconds, not the SDK's minute: the place for longer waits is the queue, and the lease of the shipment runs."""
 _HOST = re.compile(r"[a-z0-9.:-]+")
 _ERROR_ENTRY = re.compile(
     r'"RecordId"\s*:\s*"?(?P<record>.*?)"?\s*,\s*"Field"\s*:\s*"(?P<field>.*?)"\s*,\s*"ErrorMessage"\s*:\s*"(?P<text>.*)"\s*',
@@ -115,7 +117,8 @@ class Finance:
 
     async def upload(self, upload: Upload, package: IO[bytes]) -> None:
         """Write a package; large ones go in blocks, so memory does not grow with them."""
-        async with BlobClient.from_blob_url(upload.url) as blob:
+        # A redirect would carry customers' figures to a host that nobody checked.
+        async with BlobClient.from_blob_url(upload.url, retry_policy=_RETRIES, permit_redirects=False) as blob:
             try:
                 await blob.upload_blob(package, overwrite=True)
             except HttpResponseError as error:

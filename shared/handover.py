@@ -1,6 +1,7 @@
 """When every part of a stage is settled, the invoice goes on to the next; what that means is the stage's business."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -8,14 +9,39 @@ from shared.endings import end
 from shared.errors import NeedsAttention
 from shared.messages import Load
 from shared.ports import Ports
+from shared.rejected import RejectedRow, totals_of
 from shared.run import Page, Part, Run, State
 from shared.stages import Stage
+from shared.totals import Totals
 
 _MOST_READINGS = 10
 _BETWEEN_READINGS = timedelta(seconds=5)
 
-type After = Callable[[Ports, Run, Sequence[Part]], Awaitable[None]]
-"""What follows a stage whose parts are all in Finance. May be called twice; raises NeedsAttention."""
+type After = Callable[[Ports, Run, Account], Awaitable[None]]
+"""What follows a stage whose parts are all settled. May be called twice; raises NeedsAttention."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """A stage at its end: what Finance has of it, and what the operator has dismissed."""
+
+    parts: Sequence[Part]
+    dismissed: Sequence[RejectedRow]
+
+    @property
+    def billed(self) -> Totals:
+        """The billed sales that Finance has."""
+        return sum((part.billed for part in self.parts), Totals())
+
+    @property
+    def fresh(self) -> Totals:
+        """The new unbilled sales that Finance has."""
+        return sum((part.fresh for part in self.parts), Totals())
+
+    @property
+    def accounted(self) -> Totals:
+        """The billed sales that Finance has or that were dismissed: what Dataverse must say."""
+        return self.billed + totals_of(self.dismissed, billed=True)
 
 
 async def hand_over(ports: Ports, invoice_id: UUID, stage: Stage, generation: int, after: After) -> None:
@@ -23,30 +49,41 @@ async def hand_over(ports: Ports, invoice_id: UUID, stage: Stage, generation: in
     run = await ports.ledger.run(invoice_id)
     if run is None or run.state.is_final or run.generation != generation:
         return
-    pages = await ports.ledger.pages(invoice_id, reading_of(stage), generation)
+    pages = await pages_of(ports, invoice_id, stage, generation)
     parts = await ports.ledger.parts(invoice_id, stage, generation)
     if not is_over(pages, parts):
         return
+    rows = await ports.rejections.of(invoice_id, stage)
     try:
-        await _refuse_rejected(ports, invoice_id, stage)
-        await after(ports, run, parts)
+        _refuse_open(stage, [row for row in rows if row.status == "open"])
+        await after(ports, run, Account(parts, [row for row in rows if row.status == "dismissed"]))
     except NeedsAttention as attention:
         await end(ports, invoice_id, State.NEEDS_ATTENTION, str(attention))
 
 
-async def _refuse_rejected(ports: Ports, invoice_id: UUID, stage: Stage) -> None:
-    rejected = [row for row in await ports.ledger.rejected(invoice_id) if row.stage == stage]
+async def account_of(ports: Ports, run: Run, stage: Stage) -> Account:
+    """The account of a stage as it stands."""
+    parts = await ports.ledger.parts(run.invoice_id, stage, run.generation)
+    rows = await ports.rejections.of(run.invoice_id, stage)
+    return Account(parts, [row for row in rows if row.status == "dismissed"])
+
+
+def _refuse_open(stage: Stage, rejected: Sequence[RejectedRow]) -> None:
     if rejected:
         first = rejected[0]
         raise NeedsAttention(
             f"{len(rejected)} rows of {stage} rejected, the first ({first.key}): {first.text[:300]}. "
-            "Mend the cause, then replay the run"
+            "Mend the cause, then replay the run, or dismiss the rows"
         )
 
 
-def reading_of(stage: Stage) -> Stage:
-    """The stage whose pages the parts of `stage` come from: connections are read together with their actuals."""
-    return Stage.ACTUALS if stage == Stage.CONNECTIONS else stage
+async def pages_of(ports: Ports, invoice_id: UUID, stage: Stage, generation: int) -> list[Page]:
+    """The pages that the parts of `stage` come from: connections are read together with their actuals, and only
+    read by themselves when some are sent again."""
+    pages = await ports.ledger.pages(invoice_id, stage, generation)
+    if stage == Stage.CONNECTIONS:
+        pages += await ports.ledger.pages(invoice_id, Stage.ACTUALS, generation)
+    return pages
 
 
 def is_over(pages: Sequence[Page], parts: Sequence[Part]) -> bool:

@@ -9,12 +9,10 @@ A page and the parts that came of it are written in one transaction. ETags decid
 LeaseLost and drops out. What can be derived (progress, counts, sums) is derived from these rows, not kept beside them.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import batched
 from typing import Any
-from urllib.parse import quote
 from uuid import UUID, uuid4
 
 from azure.core import MatchConditions
@@ -24,7 +22,7 @@ from azure.data.tables.aio import TableClient
 
 from shared.clock import parse_stamp, stamp
 from shared.errors import LeaseLost
-from shared.run import Page, Part, RejectedRow, Run, State
+from shared.run import Page, Part, Run, State
 from shared.stages import Stage
 from shared.totals import Totals
 
@@ -114,17 +112,6 @@ class Ledger:
         changed = replace(part, **changes)
         await self._transact([_guarded(_part_entity(changed), part.etag)])
         return changed
-
-    async def reject(self, invoice_id: UUID, rows: Iterable[RejectedRow]) -> None:
-        """Keep rejected rows; keeping one twice is the same as once."""
-        for portion in batched(rows, 100, strict=False):
-            entities = {entity["RowKey"]: entity for entity in (_rejected_entity(invoice_id, row) for row in portion)}
-            await self._transact([("upsert", entity) for entity in entities.values()])
-
-    async def rejected(self, invoice_id: UUID) -> list[RejectedRow]:
-        """The rejected rows of an invoice."""
-        rows = await self._range(invoice_id, "row|")
-        return [RejectedRow(Stage(row["stage"]), row["key"], row["kind"], row["text"]) for row in rows]
 
     async def _range(self, invoice_id: UUID, prefix: str) -> list[Mapping[str, Any]]:
         upper = prefix[:-1] + chr(ord(prefix[-1]) + 1)
@@ -240,14 +227,3 @@ def _part(row: Any) -> Part:
         fresh=Totals.from_json(row["fresh"]),
         etag=row.metadata["etag"],
     )
-
-
-def _rejected_entity(invoice_id: UUID, row: RejectedRow) -> dict[str, Any]:
-    return {
-        "PartitionKey": str(invoice_id),
-        "RowKey": f"row|{row.stage}|{quote(row.key, safe='')}"[:500],
-        "stage": str(row.stage),
-        "key": row.key,
-        "kind": row.kind,
-        "text": row.text[:_TEXT_LIMIT],
-    }

@@ -14,7 +14,8 @@ from shared.handover import After, hand_over
 from shared.landing import encode
 from shared.messages import Load, Ship
 from shared.ports import Ports
-from shared.run import Page, Part, RejectedRow, Run
+from shared.rejected import RejectedRow
+from shared.run import Page, Part, Run
 from shared.stages import Stage
 from shared.totals import Totals
 
@@ -82,7 +83,7 @@ async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> None:
 
     reading = await read(ports, run, page, announce)
     parts = [await _land(ports, page, batch) for batch in reading.batches if batch.rows]
-    await ports.ledger.reject(page.invoice_id, reading.rejected)
+    await ports.rejections.keep(page.invoice_id, reading.rejected)
     await ports.ledger.close_page(page, parts, last=not any(links))
 
 

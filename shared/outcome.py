@@ -13,7 +13,7 @@ from shared.dock import Cargo, Shipment
 from shared.finance import Counts, ImportStatus, RowError
 from shared.odata import all_of, chunks, quote_text
 from shared.ports import Ports
-from shared.run import RejectedRow
+from shared.rejected import RejectedRow, rejected_row
 from shared.tablemap import TableMap
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -77,9 +77,10 @@ def _words(error: RowError) -> str:
 async def _named(ports: Ports, cargo: Sequence[Cargo], texts: Mapping[str, str]) -> dict[str, list[RejectedRow]]:
     found: dict[str, list[RejectedRow]] = {}
     for item in cargo if texts else ():
-        for key in await keys_of(ports, item):
-            if key in texts:
-                found.setdefault(item.row_key, []).append(RejectedRow(item.stage, key, "application", texts[key]))
+        position = _key_position(ports, item)
+        for row in await ports.landing.rows(item.blob):
+            if text := texts.get(row[position].lower()):
+                found.setdefault(item.row_key, []).append(_rejected(ports, item, row, text))
     return found
 
 
@@ -87,10 +88,10 @@ async def _numbered(ports: Ports, cargo: Sequence[Cargo], texts: Mapping[int, st
     found: dict[str, list[RejectedRow]] = {}
     number = 0
     for item in cargo if texts else ():
-        for key in await keys_of(ports, item):
+        for row in await ports.landing.rows(item.blob):
             number += 1
-            if number in texts:
-                found.setdefault(item.row_key, []).append(RejectedRow(item.stage, key, "application", texts[number]))
+            if text := texts.get(number):
+                found.setdefault(item.row_key, []).append(_rejected(ports, item, row, text))
     return found
 
 
@@ -103,19 +104,32 @@ async def _absent(
     text = "; ".join(dict.fromkeys(_words(error) for error in errors)) or "Finance does not hold it and gives no reason"
     found: dict[str, list[RejectedRow]] = {}
     for item in cargo:
-        keys = await keys_of(ports, item)
-        held = await held_keys(ports, table_map, item.company, map(UUID, keys))
-        rejected = [RejectedRow(item.stage, key, "application", text) for key in keys if key not in held]
+        position = _key_position(ports, item)
+        rows = await ports.landing.rows(item.blob)
+        held = await held_keys(ports, table_map, item.company, [UUID(row[position]) for row in rows])
+        rejected = [_rejected(ports, item, row, text) for row in rows if row[position].lower() not in held]
         if rejected:
             found[item.row_key] = rejected
     return found
 
 
-async def keys_of(ports: Ports, cargo: Cargo) -> list[str]:
-    """The keys of a landed part's rows, in the order of the file, in lower case."""
+def _rejected(ports: Ports, cargo: Cargo, row: list[str], text: str) -> RejectedRow:
+    return rejected_row(ports.maps[cargo.stage], cargo.stage, row, "application", text)
+
+
+def _key_position(ports: Ports, cargo: Cargo) -> int:
     table_map = ports.maps[cargo.stage]
-    position = table_map.position(table_map.integrationKey[0])
-    return [row[position].lower() for row in await ports.landing.rows(cargo.blob)]
+    return table_map.position(table_map.integrationKey[0])
+
+
+async def refuse_all(ports: Ports, cargo: Sequence[Cargo], text: str) -> Outcome:
+    """Every row of a file that Finance will not take."""
+    return Outcome(
+        {
+            item.row_key: [_rejected(ports, item, row, text) for row in await ports.landing.rows(item.blob)]
+            for item in cargo
+        }
+    )
 
 
 async def held_keys(ports: Ports, table_map: TableMap, company: str, keys: Iterable[UUID]) -> set[str]:

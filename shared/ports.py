@@ -15,6 +15,7 @@ from shared.finance import Finance
 from shared.gates import Gates
 from shared.landing import Landing
 from shared.ledger import Ledger
+from shared.rejections import Rejections
 from shared.service import Service
 from shared.settings import Settings, read_settings
 from shared.signin import SignIn
@@ -34,6 +35,7 @@ class Ports:
     dataverse: Dataverse
     finance: Finance
     ledger: Ledger
+    rejections: Rejections
     dock: Dock
     landing: Landing
     queues: Queues
@@ -74,6 +76,7 @@ async def open_ports(settings: Settings, maps: Mapping[Stage, TableMap]) -> Port
         dataverse=Dataverse(source),
         finance=Finance(target, settings.finance_upload_hosts),
         ledger=Ledger(storage.runs, clock.now),
+        rejections=Rejections(storage.runs, clock.now),
         dock=Dock(storage.dock, clock.now, timedelta(seconds=settings.shipment_lease)),
         landing=Landing(storage.landed),
         queues=storage.queues,

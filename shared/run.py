@@ -88,13 +88,3 @@ class Part:
     def row_key(self) -> str:
         """The part's name within its invoice."""
         return f"part|{self.stage}|{self.generation:04}|{self.number:06}|{quote(self.company)}"
-
-
-@dataclass(frozen=True)
-class RejectedRow:
-    """One row that did not get into Finance. `kind` is an error class: application, contract, ..."""
-
-    stage: Stage
-    key: str
-    kind: str
-    text: str

@@ -14,9 +14,9 @@ from shared.finance import ImportStatus
 from shared.handover import After, hand_over
 from shared.landing import BlobGone
 from shared.messages import Settle, Ship
-from shared.outcome import Outcome, keys_of, outcome_of
+from shared.outcome import Outcome, outcome_of, refuse_all
 from shared.ports import Ports
-from shared.run import RejectedRow
+from shared.rejected import RejectedRow, totals_of
 from shared.sending import look_again, send
 
 _LOG = logging.getLogger(__name__)
@@ -113,17 +113,24 @@ async def _settle_parts(
 ) -> None:
     for item in cargo:
         rejected = outcome.rejected.get(item.row_key, [])
-        await ports.ledger.reject(item.invoice_id, rejected)
-        await _settle_part(ports, item, len(rejected))
+        await ports.rejections.keep(item.invoice_id, rejected)
+        await _settle_part(ports, item, rejected)
     for invoice_id, generation in {(item.invoice_id, item.generation) for item in cargo}:
         await hand_over(ports, invoice_id, shipment.stage, generation, after)
     await ports.dock.remove(shipment, cargo)
 
 
-async def _settle_part(ports: Ports, cargo: Cargo, rejected: int) -> None:
+async def _settle_part(ports: Ports, cargo: Cargo, rejected: Sequence[RejectedRow]) -> None:
+    """From now on the part's totals are those of the rows that Finance has."""
     part = await ports.ledger.part(cargo.invoice_id, cargo.part_key)
     if part is not None and part.state != "settled":
-        await ports.ledger.save_part(part, state="settled", rejected=rejected)
+        await ports.ledger.save_part(
+            part,
+            state="settled",
+            rejected=len(rejected),
+            billed=part.billed - totals_of(rejected, billed=True),
+            fresh=part.fresh - totals_of(rejected, billed=False),
+        )
 
 
 async def _fail_whole(ports: Ports, shipment: Shipment, text: str, after: After) -> None:
@@ -138,11 +145,7 @@ async def _fail_whole(ports: Ports, shipment: Shipment, text: str, after: After)
             await ports.queues.send(Ship(stage=shipment.stage), delay=timedelta(seconds=15 if passing else 2))
         await ports.dock.put_back(shipment, cargo, level=shipment.level if passing or level is None else level)
         return
-    refused = {
-        item.row_key: [RejectedRow(item.stage, key, "application", text) for key in await keys_of(ports, item)]
-        for item in cargo
-    }
-    await _settle_parts(ports, shipment, cargo, Outcome(refused), after)
+    await _settle_parts(ports, shipment, cargo, await refuse_all(ports, cargo, text), after)
 
 
 def _next_level(shipment: Shipment, cargo: Sequence[Cargo]) -> int | None:

@@ -7,15 +7,19 @@ at a time for each service; MSAL itself keeps the tokens and renews one that has
 import asyncio
 import re
 import time
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
+import jwt
 import msal
 import requests
+from msal.exceptions import MsalError
 
 from shared.errors import SignInFailed
 from shared.settings import Settings
 
+LONGEST_SILENCE = 30.0
+"""Seconds after which a token request is given up; MSAL itself would wait for good, and everybody with it."""
 _PEM_BLOCK = re.compile(r"-----BEGIN (RSA )?(PRIVATE KEY|CERTIFICATE)-----.+?-----END (RSA )?\2-----", re.DOTALL)
 _WELL_KNOWN = "https://login.microsoftonline."
 
@@ -41,6 +45,7 @@ class _Confidential:
             client_credential=_credential(settings),
             authority=authority,
             instance_discovery=authority.startswith(_WELL_KNOWN),
+            timeout=LONGEST_SILENCE,
         )
 
     def acquire(self, resource: str, *, fresh: bool) -> dict[str, Any]:
@@ -63,7 +68,9 @@ class _Managed:
             if client_id
             else msal.SystemAssignedManagedIdentity()
         )
-        return msal.ManagedIdentityClient(identity, http_client=requests.Session())
+        session = requests.Session()
+        session.request = partial(session.request, timeout=LONGEST_SILENCE)  # type: ignore[method-assign]
+        return msal.ManagedIdentityClient(identity, http_client=session)
 
     def acquire(self, resource: str, *, fresh: bool) -> dict[str, Any]:
         if fresh:
@@ -83,7 +90,10 @@ def certificate_credential(pem: str) -> dict[str, str]:
 
     Without a thumbprint MSAL signs with SHA-256; giving one would fall back to SHA-1. Raises SignInFailed.
     """
-    blocks = {match[2]: match[0] for match in _PEM_BLOCK.finditer(pem)}
+    blocks: dict[str, str] = {}
+    for match in _PEM_BLOCK.finditer(pem.replace("\\n", "\n")):
+        # The app's own certificate comes first, those of its authorities may follow.
+        blocks.setdefault(match[2], match[0])
     if not {"PRIVATE KEY", "CERTIFICATE"} <= set(blocks):
         raise SignInFailed("sign-in", "SIGN_IN_CERTIFICATE must hold a certificate and its private key, both as PEM")
     return {"private_key": blocks["PRIVATE KEY"], "public_certificate": blocks["CERTIFICATE"]}
@@ -114,5 +124,5 @@ class SignIn:
     async def _acquire(self, resource: str, *, fresh: bool) -> dict[str, Any]:
         try:
             return await asyncio.to_thread(self._client.acquire, resource, fresh=fresh)
-        except (requests.RequestException, ValueError) as error:
+        except (requests.RequestException, MsalError, jwt.PyJWTError, ValueError) as error:
             raise SignInFailed("sign-in", f"{type(error).__name__}: {error}") from error

@@ -5,7 +5,7 @@ from typing import Any
 
 from shared import dataverse, finance
 from shared.clock import stamp
-from shared.handover import reading_of
+from shared.handover import is_over, pages_of
 from shared.ports import Ports
 from shared.run import Part, Run
 from shared.stages import Stage
@@ -45,16 +45,22 @@ async def _waits(ports: Ports, run: Run) -> list[dict[str, str]]:
 
 async def _progress(ports: Ports, run: Run, stage: Stage) -> dict[str, Any]:
     generation = 1 if stage == Stage.INVOICES else run.generation
-    pages = await ports.ledger.pages(run.invoice_id, reading_of(stage), generation)
+    pages = await pages_of(ports, run.invoice_id, stage, generation)
     parts = await ports.ledger.parts(run.invoice_id, stage, generation)
-    read = sum(part.rows for part in parts)
+    rows = await ports.rejections.of(run.invoice_id, stage)
+    done = sum(part.rows - part.rejected for part in parts if part.state == "settled")
+    under_way = sum(part.rows for part in parts if part.state != "settled")
+    rejected = sum(row.status == "open" for row in rows)
+    dismissed = sum(row.status == "dismissed" for row in rows)
+    known = done + under_way + rejected + dismissed
     return {
         "map": str(stage),
-        "rows": max(read, _promised(run, stage)),
-        "rowsRead": read,
-        "done": sum(part.rows - part.rejected for part in parts if part.state == "settled"),
-        "rejected": sum(part.rejected for part in parts),
-        "state": _state(run, parts, all_read=any(page.last for page in pages) and all(page.read for page in pages)),
+        "rows": max(known, _promised(run, stage)),
+        "rowsRead": known,
+        "done": done,
+        "rejected": rejected,
+        "dismissed": dismissed,
+        "state": _state(run, parts, over=is_over(pages, parts)),
     }
 
 
@@ -62,8 +68,8 @@ def _promised(run: Run, stage: Stage) -> int:
     return {Stage.INVOICES: 1, Stage.ACTUALS: run.expected.rows, Stage.CONNECTIONS: 0}[stage]
 
 
-def _state(run: Run, parts: Sequence[Part], *, all_read: bool) -> str:
-    if all_read and all(part.state == "settled" for part in parts):
+def _state(run: Run, parts: Sequence[Part], *, over: bool) -> str:
+    if over:
         return "done"
     if not parts or all(part.state == "held" for part in parts):
         return "waiting"

@@ -20,6 +20,12 @@ from shared.stages import Stage
 from shared.totals import plain
 
 MAPS = Path(__file__).parent / "maps"
+REQUIRED = {
+    Stage.INVOICES: ("INVOICEPROPOSALID",),
+    Stage.ACTUALS: ("ACTUALSIMPORTID", "AMOUNT", "TRANSACTIONCURRENCYID", "TRANSACTIONTYPE", "INVOICEPROPOSALID"),
+    Stage.CONNECTIONS: ("CONNECTIONID",),
+}
+"""The columns without which a run could not be verified."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 type Row = dict[str, Any]
@@ -204,6 +210,11 @@ class TableMap(_Part):
         return tuple(pair.target for pair in self.outgoing)
 
     @cached_property
+    def source_column(self) -> str | None:
+        """The target column that carries the row's id in Dataverse."""
+        return next((pair.target for pair in self.outgoing if pair.source == self.source.key), None)
+
+    @cached_property
     def query(self) -> dict[str, str]:
         """The OData options `$select` and `$expand` that fetch what the outgoing pairs and the company need."""
         paths = {tuple(pair.source.split(".")) for pair in self.outgoing} | {(self.source.key,)}
@@ -271,12 +282,19 @@ def load_map(stage: Stage, folder: Path = MAPS) -> TableMap:
     """Read the map of a stage. Raises MapRefused."""
     file = folder / f"{stage}.json"
     try:
-        return TableMap.model_validate(json.loads(file.read_text("utf-8"), object_pairs_hook=_no_double))
+        table_map = TableMap.model_validate(json.loads(file.read_text("utf-8"), object_pairs_hook=_no_double))
+        _check_required(stage, table_map)
     except ValidationError as error:
         problems = "\n".join(f"  {_where(problem['loc'])}{_reason(problem)}" for problem in error.errors())
         raise MapRefused(f"{file.name} refused:\n{problems}") from None
     except (OSError, ValueError) as error:
         raise MapRefused(f"{file.name} refused: {error}") from error
+    return table_map
+
+
+def _check_required(stage: Stage, table_map: TableMap) -> None:
+    if missing := [column for column in REQUIRED[stage] if column not in table_map.columns]:
+        raise ValueError(f"fields: {', '.join(missing)} must go to Finance, runs are verified by it")
 
 
 def load_maps(folder: Path = MAPS) -> dict[Stage, TableMap]:

@@ -30,6 +30,12 @@ class Totals:
             amounts[currency] = amounts.get(currency, Decimal(0)) + amount
         return Totals(self.rows + other.rows, amounts, (self.digest + other.digest) % _DIGEST_SPAN)
 
+    def __sub__(self, other: "Totals") -> "Totals":
+        amounts = dict(self.amounts)
+        for currency, amount in other.amounts.items():
+            amounts[currency] = amounts.get(currency, Decimal(0)) - amount
+        return Totals(self.rows - other.rows, amounts, (self.digest - other.digest) % _DIGEST_SPAN)
+
     def same_money(self, other: "Totals") -> bool:
         """Equal count and, per currency, equal sums to the last decimal."""
         currencies = {*self.amounts, *other.amounts}

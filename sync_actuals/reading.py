@@ -1,22 +1,23 @@
 """Reading one page of billed sales with all that belongs to it, and judging whether the reading is complete."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from shared.billed import billed_filter, billed_totals, chargeable_details
 from shared.errors import NotYet
-from shared.handover import read_again
+from shared.handover import Account, read_again
 from shared.loading import Announce, Batch, Reading
 from shared.messages import Load
 from shared.ports import Ports
-from shared.run import Page, Part, RejectedRow, Run, State
+from shared.rejected import BILLED, UNBILLED, RejectedRow
+from shared.run import Page, Run, State
 from shared.stages import Stage
-from shared.tablemap import Row, RowRefused, TableMap
-from shared.totals import Tally, Totals
+from shared.tablemap import Row, RowRefused, TableMap, follow
+from shared.totals import Tally
 from sync_actuals.links import trace
 
-NEEDED = ("msdyn_actualid", "msdyn_transactionclassification", "msdyn_transactiontypecode")
+NEEDED = ("msdyn_actualid", "msdyn_amount", "msdyn_transactionclassification", "msdyn_transactiontypecode")
 
 
 @dataclass
@@ -65,12 +66,26 @@ def _write_actuals(ports: Ports, billed: Iterable[Row], fresh: Iterable[Row]) ->
             try:
                 _pile_up(ports, table_map, piles, row, is_billed)
             except RowRefused as refusal:
-                rejected.append(RejectedRow(Stage.ACTUALS, row[table_map.source.key], "contract", str(refusal)))
+                rejected.append(_refused(row, str(refusal), is_billed=is_billed))
     batches = [
         Batch(Stage.ACTUALS, company, pile.rows, billed=pile.billed.totals(), fresh=pile.fresh.totals())
         for company, pile in piles.items()
     ]
     return batches, rejected
+
+
+def _refused(row: Row, text: str, *, is_billed: bool) -> RejectedRow:
+    """A row that the map cannot write; it is known by its id in Dataverse."""
+    return RejectedRow(
+        stage=Stage.ACTUALS,
+        key=row["msdyn_actualid"],
+        kind="contract",
+        text=text,
+        source_id=row["msdyn_actualid"],
+        transaction_type=BILLED if is_billed else UNBILLED,
+        currency=follow(row, ("transactioncurrencyid", "isocurrencycode")) or "",
+        amount=Decimal(row["msdyn_amount"] or 0),
+    )
 
 
 def _pile_up(ports: Ports, table_map: TableMap, piles: dict[str, _Pile], row: Row, is_billed: bool) -> None:
@@ -93,13 +108,14 @@ def _write_connections(ports: Ports, run: Run, links: Iterable[Row]) -> tuple[Ba
         try:
             written.append(table_map.write(link, ports.settings.zone))
         except RowRefused as refusal:
-            rejected.append(RejectedRow(Stage.CONNECTIONS, link[table_map.source.key], "contract", str(refusal)))
+            key = link[table_map.source.key]
+            rejected.append(RejectedRow(Stage.CONNECTIONS, key, "contract", str(refusal), source_id=key))
     return Batch(Stage.CONNECTIONS, run.company, written, held=True), rejected
 
 
-async def after_actuals(ports: Ports, run: Run, parts: Sequence[Part]) -> None:
+async def after_actuals(ports: Ports, run: Run, account: Account) -> None:
     """All actuals are in Finance. Two readings of the billed sales must agree before the connections may follow."""
-    read = sum((part.billed for part in parts), Totals())
+    read = account.accounted
     if not read.same_money(run.expected):
         await read_again(ports, run, f"two readings differ: {run.expected.describe()}, then {read.describe()}")
         return
