@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.13 || command -v python3)
 BIN := .venv/bin
 LINES ?= 2500
 INVOICES ?= 1
-CODE := function_app.py confirm_invoice sync_actuals link_transactions shared devhost simulators tests
+CODE := function_app.py confirm_invoice sync_actuals link_transactions shared devhost simulators ops tests
 
 .PHONY: demo test check start setup format clean
 
@@ -32,6 +32,7 @@ setup: .local/python.done .local/node.done
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 13) else "Python 3.13 is needed, this is " + sys.version)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 .local/node.done: package.json package-lock.json

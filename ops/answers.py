@@ -1,0 +1,222 @@
+"""What the app answers, as far as it is shown; members that are not named here pass unread."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from ops.problems import Unreachable
+
+
+class Answer(BaseModel):
+    """A JSON object of the app."""
+
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
+
+
+class Money(Answer):
+    """So many rows and their amounts per ISO currency."""
+
+    rows: int
+    amounts: dict[str, Decimal]
+
+
+class Run(Answer):
+    """The run of one invoice."""
+
+    invoice_id: str
+    run_id: str | None = None
+    invoice_number: str | None
+    company: str | None
+    state: str
+    detail: str | None
+    rows: int
+    rejected: int
+    billed_sales: Money | None
+    accepted_at: datetime
+    updated_at: datetime
+
+
+class Runs(Answer):
+    """A page of runs, newest first."""
+
+    runs: list[Run]
+    continuation: str | None = None
+
+
+class Wait(Answer):
+    """What a run waits for."""
+
+    reason: str
+    service: str | None = None
+    until: datetime | None = None
+
+
+class MapProgress(Answer):
+    """How far one map of a run is."""
+
+    map: str
+    rows: int
+    rows_read: int
+    done: int
+    rejected: int
+    state: str
+
+
+class RunDetail(Run):
+    """A run with its maps and what it waits for."""
+
+    waits_for: list[Wait]
+    generation: int
+    maps: list[MapProgress]
+
+
+class ErrorGroup(Answer):
+    """Rejected rows whose errors say the same."""
+
+    group: str
+    map: str
+    error_class: str = Field(alias="class")
+    pattern: str
+    rows: int
+    dismissed: int
+    invoices: list[str]
+    invoice_count: int
+    sample: str | None = None
+    first_seen: datetime
+    last_seen: datetime
+    hint: str | None
+
+
+class ErrorGroups(Answer):
+    """The groups of rejected rows."""
+
+    groups: list[ErrorGroup]
+
+
+class Dismissal(Answer):
+    """Why, by whom and when a row was given up."""
+
+    reason: str
+    by: str
+    at: datetime
+
+
+class ErrorRow(Answer):
+    """One rejected row."""
+
+    invoice_id: str
+    invoice_number: str | None
+    map: str
+    key: str
+    line: str | int | None = None
+    error_class: str = Field(alias="class")
+    text: str
+    first_seen: datetime
+    last_seen: datetime
+    tries: int
+    dismissed: Dismissal | None
+
+
+class ErrorGroupRows(Answer):
+    """A group with its rows."""
+
+    group: ErrorGroup
+    rows: list[ErrorRow]
+
+
+class Send(Answer):
+    """Rows of one map that are sent again."""
+
+    map: str
+    rows: int
+    keys: list[str]
+
+
+class Replayed(Answer):
+    """What a replay does with one run."""
+
+    invoice_id: str
+    invoice_number: str | None
+    state: str
+    sends: list[Send]
+    note: str | None = None
+
+
+class Replay(Answer):
+    """What a replay does, or would do."""
+
+    dry_run: bool
+    rows: int
+    runs: list[Replayed]
+
+
+class Dismissed(Answer):
+    """The rows of one run that are given up."""
+
+    invoice_id: str
+    invoice_number: str | None
+    state: str
+    keys: list[str]
+
+
+class Dismissals(Answer):
+    """What a dismissal does, or would do."""
+
+    dry_run: bool
+    rows: int
+    runs: list[Dismissed]
+
+
+class Pause(Answer):
+    """A pause of one map, or of the whole app."""
+
+    map: str | None
+    reason: str
+    by: str
+    at: datetime
+
+
+class Pauses(Answer):
+    """All pauses there are."""
+
+    paused: list[Pause]
+
+
+class Started(Answer):
+    """An invoice that the sweep found without a run."""
+
+    invoice_id: str
+    invoice_number: str | None
+
+
+class Revived(Answer):
+    """A run that the sweep put to work again."""
+
+    invoice_id: str
+    state: str
+
+
+class Sweep(Answer):
+    """What a sweep did."""
+
+    at: datetime
+    started: list[Started]
+    revived: list[Revived]
+    blobs_deleted: int
+    seconds: float
+
+
+def read[T: Answer](model: type[T], document: Any) -> T:
+    """The document as the model; Unreachable, with the place, when the app speaks otherwise."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise Unreachable(
+            f"The app's answer is not understood: {place}: {first['msg']}.",
+            "Is RELAY_URL the address of the app, and is relay of the app's version?",
+        ) from error

@@ -1,0 +1,87 @@
+"""`relay runs`: list, show, watch."""
+
+from typing import Annotated
+
+import typer
+
+from ops.answers import Run, RunDetail, Runs, read
+from ops.connection import connect
+from ops.invoices import find, pages
+from ops.options import INVOICE, Json, KeyFile, Since, State, Until, Url
+from ops.problems import ExitCode
+from ops.screen import emit, say
+from ops.times import now, read_time
+from ops.views.runs import detail_view, list_view
+
+app = typer.Typer(no_args_is_help=True, help="Runs: one for each confirmed invoice.")
+
+PAGE = 50
+
+
+@app.command("list")
+def list_runs(
+    url: Url,
+    key_file: KeyFile = None,
+    state: Annotated[list[State] | None, typer.Option("--state", help="Only these states; repeat it for more.")] = None,
+    since: Since = None,
+    until: Until = None,
+    search: Annotated[str | None, typer.Option("--search", metavar="TEXT", help="Part of an invoice number.")] = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="So many runs at a time.")] = PAGE,
+    everything: Annotated[bool, typer.Option("--all", help="All of them, page after page.")] = False,
+    as_json: Json = False,
+) -> int:
+    """List runs, the newest first.
+
+    Examples:
+      relay runs list --since 2h
+      relay runs list --state failed --state "needs attention"
+      relay runs list --search PI-2026 --all --json
+    """
+    relay = connect(url, key_file)
+    moment = now()
+    query = {
+        "state": [each.value for each in state or []],
+        "since": read_time(since, moment) if since else None,
+        "until": read_time(until, moment) if until else None,
+        "search": search,
+        "top": top,
+    }
+    if everything:
+        document = {"runs": [run for page in pages(relay, query) for run in page["runs"]], "continuation": None}
+    else:
+        document = relay.get("runs", query)
+    found = read(Runs, document)
+    emit(document, list_view(found.runs), as_json=as_json)
+    if found.continuation:
+        say(f"There are more than these {len(found.runs)}; --all shows all.")
+    return ExitCode.FINE
+
+
+@app.command("show")
+def show_run(
+    url: Url,
+    invoice: Annotated[str, typer.Argument(help=INVOICE)],
+    key_file: KeyFile = None,
+    as_json: Json = False,
+) -> int:
+    """Show one run: its state and why, what it waits for, and its three maps.
+
+    Exits with 2 when the run failed or was rejected, with 3 when it needs attention.
+
+    Examples:
+      relay runs show PI-2026-0042
+      relay runs show 3f2c9a50-0000-4000-8000-000000000042 --json
+    """
+    relay = connect(url, key_file)
+    document = relay.get(f"runs/{find(relay, invoice)}")
+    run = read(RunDetail, document)
+    emit(document, detail_view(run), as_json=as_json)
+    return verdict([run])
+
+
+def verdict(runs: list[Run] | list[RunDetail]) -> ExitCode:
+    """The exit code that says how the worst of these runs stands."""
+    states = {run.state for run in runs}
+    if states & {State.FAILED, State.REJECTED}:
+        return ExitCode.FAILED
+    return ExitCode.REJECTED_ROWS if State.NEEDS_ATTENTION in states else ExitCode.FINE

@@ -1,0 +1,1 @@
+"""How answers look to a person: pure functions from an answer to something that can be printed."""

@@ -1,0 +1,100 @@
+"""Runs for a person: a list, one run, and how far runs are."""
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ops.answers import MapProgress, Run, RunDetail, Wait
+from ops.screen import safe
+from ops.times import show_time
+from ops.views.layout import add, amounts, state, table
+
+MAPS = {"invoices": "headers", "actuals": "actuals", "transactionconnections": "connections"}
+BAR_COLUMNS = 12
+
+
+def list_view(runs: Sequence[Run]) -> RenderableType:
+    """A line for each run."""
+    view = table("Invoice", "Company", "State", ">Rows", ">Rejected", "Billed sales", "Accepted", "Detail")
+    for run in runs:
+        sold = amounts(run.billed_sales.amounts) if run.billed_sales else "-"
+        rejected = safe(f"{run.rejected:,}", "yellow" if run.rejected else "")
+        at = show_time(run.accepted_at)
+        add(view, name(run), run.company, state(run.state), f"{run.rows:,}", rejected, sold, at, run.detail or "")
+    return view
+
+
+def detail_view(run: RunDetail) -> RenderableType:
+    """Everything about one run."""
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("State", state(run.state))
+    if run.detail:
+        facts.add_row("Why", safe(run.detail))
+    for wait in run.waits_for:
+        facts.add_row("Waits for", safe(describe_wait(wait), "yellow"))
+    for title, text in _facts(run).items():
+        facts.add_row(title, safe(text))
+    maps = table("Map", "State", ">Rows", ">Read", ">Done", ">Rejected")
+    for each in run.maps:
+        rejected = safe(f"{each.rejected:,}", "yellow" if each.rejected else "")
+        add(maps, each.map, state(each.state), f"{each.rows:,}", f"{each.rows_read:,}", f"{each.done:,}", rejected)
+    return Group(facts, maps)
+
+
+def _facts(run: RunDetail) -> dict[str, str]:
+    sold = run.billed_sales
+    return {
+        "Invoice": f"{run.invoice_number or '-'}  {run.invoice_id}",
+        "Company": run.company or "-",
+        "Billed sales": f"{sold.rows:,} rows, {amounts(sold.amounts)}" if sold else "-",
+        "Accepted": show_time(run.accepted_at),
+        "Updated": show_time(run.updated_at),
+        "Run": f"{run.run_id or '-'}, generation {run.generation}",
+    }
+
+
+def progress_view(runs: Sequence[RunDetail]) -> RenderableType:
+    """A line of bars for each run."""
+    view = table("Invoice", "State", *MAPS.values(), "Waits for")
+    for run in runs:
+        maps = {each.map: each for each in run.maps}
+        bars = [_bar(maps.get(each)) for each in MAPS]
+        view.add_row(safe(name(run)), state(run.state), *bars, safe(_reason(run), "yellow"))
+    return view
+
+
+def progress_line(run: RunDetail) -> str:
+    """How far a run is, in one line without the time."""
+    counts = "  ".join(f"{MAPS.get(each.map, each.map)} {_count(each)}" for each in run.maps)
+    why = _reason(run)
+    return f"{name(run)}  {run.state}  {counts}" + (f"  ({why})" if why else "")
+
+
+def describe_wait(wait: Wait) -> str:
+    """What a run waits for, whom and until when."""
+    who = f" by {wait.service}" if wait.service and wait.service not in wait.reason else ""
+    return wait.reason + who + (f", until {show_time(wait.until)}" if wait.until else "")
+
+
+def name(run: Run) -> str:
+    """How an invoice is called: its number, or its id as long as the number is not known."""
+    return run.invoice_number or run.invoice_id
+
+
+def _reason(run: RunDetail) -> str:
+    return "; ".join(describe_wait(each) for each in run.waits_for) or run.detail or ""
+
+
+def _count(each: MapProgress) -> str:
+    return f"{each.done:,}/{each.rows:,}" + (f" {each.rejected:,} rejected" if each.rejected else "")
+
+
+def _bar(each: MapProgress | None) -> RenderableType:
+    if each is None:
+        return Text("-")
+    grid = Table.grid(padding=(0, 1))
+    grid.add_row(ProgressBar(total=each.rows or 1, completed=each.done, width=BAR_COLUMNS), _count(each))
+    return grid
