@@ -145,11 +145,16 @@ class Replayed(Answer):
     note: str | None = None
 
 
-class Replay(Answer):
-    """What a replay does, or would do."""
+class Change(Answer):
+    """What a change does to so many rows, or would do."""
 
     dry_run: bool
     rows: int
+
+
+class Replay(Change):
+    """What a replay sends, or would send."""
+
     runs: list[Replayed]
 
 
@@ -162,11 +167,9 @@ class Dismissed(Answer):
     keys: list[str]
 
 
-class Dismissals(Answer):
-    """What a dismissal does, or would do."""
+class Dismissals(Change):
+    """What a dismissal gives up, or would give up."""
 
-    dry_run: bool
-    rows: int
     runs: list[Dismissed]
 
 
@@ -207,6 +210,128 @@ class Sweep(Answer):
     revived: list[Revived]
     blobs_deleted: int
     seconds: float
+
+
+class JobAccepted(Answer):
+    """A reconciliation that runs."""
+
+    id: str
+
+
+class MapCounts(Answer):
+    """One map of an invoice in both systems; a target that cannot be counted is None, and the note says why."""
+
+    map: str
+    source: Money
+    target: Money | None
+    note: str | None = None
+
+
+class RowKey(Answer):
+    """A row by its key."""
+
+    map: str
+    key: str
+
+
+class Difference(RowKey):
+    """A field in which the two systems differ."""
+
+    field: str
+    source: Any
+    target: Any
+
+
+class Reconciled(Answer):
+    """How one invoice stands in both systems."""
+
+    invoice_id: str
+    invoice_number: str | None
+    run_state: str | None
+    equal: bool
+    maps: list[MapCounts]
+    missing: list[RowKey]
+    surplus: list[RowKey]
+    different: list[Difference]
+    fixed: int
+
+
+class Reconciliation(Answer):
+    """A reconciliation and how far it is."""
+
+    id: str
+    state: str
+    detail: str | None = None
+    done: int
+    of: int
+    invoices: list[Reconciled]
+
+
+class Queue(Answer):
+    """A queue and what waits on it."""
+
+    name: str
+    depth: int
+    oldest_seconds: float | None
+
+
+class PoisonQueue(Answer):
+    """A queue of messages that could not be worked on."""
+
+    name: str
+    count: int
+
+
+class OldestRun(Answer):
+    """The unfinished run that was accepted first."""
+
+    invoice_id: str
+    invoice_number: str | None
+    state: str
+    age_seconds: float
+
+
+class Gate(Answer):
+    """A service that has asked to be left alone."""
+
+    service: str
+    until: datetime
+    reason: str
+
+
+class Lane(Answer):
+    """A data project of Finance and the import in it."""
+
+    map: str
+    lane: str | int
+    execution_id: str | None
+    step: str | None
+    rows: int | None
+
+
+class LastSweep(Answer):
+    """What the last sweep did."""
+
+    at: datetime
+    started: int
+    revived: int
+    blobs_deleted: int
+
+
+class Health(Answer):
+    """How the app is, and what is wrong in words."""
+
+    app: str
+    maps: dict[str, str]
+    healthy: bool
+    problems: list[str]
+    paused: list[Pause]
+    queues: list[Queue]
+    poison: list[PoisonQueue]
+    oldest_unfinished_run: OldestRun | None
+    gates: list[Gate]
+    lanes: list[Lane]
+    last_sweep: LastSweep | None
 
 
 def read[T: Answer](model: type[T], document: Any) -> T:

@@ -4,9 +4,12 @@ import sys
 
 import typer
 
-from ops import runs
+from ops import changes, errors, pauses, runs
+from ops.health import health
 from ops.problems import ExitCode, Problem
+from ops.reconcile import reconcile
 from ops.screen import say
+from ops.sweep import sweep
 
 HELP = """See and steer the app that carries confirmed invoices to Finance.
 
@@ -34,6 +37,9 @@ Examples:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", help=HELP)
 app.add_typer(runs.app, name="runs")
+app.add_typer(errors.app, name="errors")
+for command in (changes.replay, changes.dismiss, pauses.pause, pauses.resume, reconcile, sweep, health):
+    app.command()(command)
 
 
 def main() -> int:

@@ -1,25 +1,29 @@
 """`relay runs`: list, show, watch."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ops.answers import Run, RunDetail, Runs, read
 from ops.connection import connect
 from ops.invoices import find, pages
-from ops.options import INVOICE, Json, KeyFile, Since, State, Until, Url
+from ops.options import INVOICE, Every, Json, KeyFile, Since, State, Until, Url
+from ops.polling import follow
 from ops.problems import ExitCode
-from ops.screen import emit, say
+from ops.screen import emit, say, stderr, stdout
 from ops.times import now, read_time
 from ops.views.runs import detail_view, list_view
+from ops.watching import watcher
 
 app = typer.Typer(no_args_is_help=True, help="Runs: one for each confirmed invoice.")
 
 PAGE = 50
+FINAL = {State.COMPLETED, State.NEEDS_ATTENTION, State.FAILED, State.REJECTED}
 
 
 @app.command("list")
 def list_runs(
+    *,
     url: Url,
     key_file: KeyFile = None,
     state: Annotated[list[State] | None, typer.Option("--state", help="Only these states; repeat it for more.")] = None,
@@ -59,6 +63,7 @@ def list_runs(
 
 @app.command("show")
 def show_run(
+    *,
     url: Url,
     invoice: Annotated[str, typer.Argument(help=INVOICE)],
     key_file: KeyFile = None,
@@ -77,6 +82,45 @@ def show_run(
     run = read(RunDetail, document)
     emit(document, detail_view(run), as_json=as_json)
     return verdict([run])
+
+
+@app.command("watch")
+def watch_runs(
+    *,
+    url: Url,
+    invoices: Annotated[list[str], typer.Argument(metavar="INVOICE...", help=INVOICE)],
+    key_file: KeyFile = None,
+    every: Every = 2.0,
+    as_json: Json = False,
+) -> int:
+    """Watch runs until each is over, or until Ctrl-C; the runs go on either way.
+
+    On a terminal a table is redrawn; elsewhere a line is printed whenever something has changed. With --json the
+    progress goes to stderr and {"runs": [...]} to stdout at the end. Exit codes are those of `runs show`, of the worst.
+
+    Examples:
+      relay runs watch PI-2026-0042
+      relay runs watch PI-2026-0042 PI-2026-0043 --every 10 --json > runs.json
+    """
+    relay = connect(url, key_file)
+    ids = [find(relay, invoice) for invoice in invoices]
+    documents: list[Any] = []
+    runs: list[RunDetail] = []
+    interrupted = False
+    try:
+        with watcher(stderr() if as_json else stdout()) as progress:
+            for documents in follow(lambda: [relay.get(f"runs/{each}") for each in ids], _are_over, every):
+                runs = [read(RunDetail, document) for document in documents]
+                progress.show(runs)
+    except KeyboardInterrupt:
+        interrupted = True
+    if as_json:
+        emit({"runs": documents}, "", as_json=True)
+    return ExitCode.INTERRUPTED if interrupted else verdict(runs)
+
+
+def _are_over(documents: list[Any]) -> bool:
+    return all(document["state"] in FINAL for document in documents)
 
 
 def verdict(runs: list[Run] | list[RunDetail]) -> ExitCode:

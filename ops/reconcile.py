@@ -1,0 +1,98 @@
+"""`relay reconcile`: source against target, by count, money and row, of one invoice or of a period."""
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from ops.answers import JobAccepted, Reconciliation, read
+from ops.connection import App, connect
+from ops.consent import Consent, ask, settle
+from ops.invoices import find
+from ops.options import INVOICE, By, DryRun, Every, Json, KeyFile, Since, Until, Url, Yes, name_operator
+from ops.polling import follow
+from ops.problems import ExitCode, Misused
+from ops.screen import emit, say, stderr
+from ops.times import now, read_time
+from ops.views.reconciliation import reconciliation_view
+
+type Selection = dict[str, str]
+
+
+def reconcile(
+    *,
+    url: Url,
+    invoice: Annotated[str | None, typer.Argument(help=INVOICE)] = None,
+    key_file: KeyFile = None,
+    since: Since = None,
+    until: Until = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Send the missing rows again.")] = False,
+    by: By = "",
+    every: Every = 1.0,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> int:
+    """Compare Dataverse and Finance for an invoice or a period, at any age, whether there was a run or not.
+
+    Prints counts and amounts per map, and the rows that are missing, surplus or different. With --fix the missing rows
+    are sent again: without --yes it shows on a terminal what is missing, and asks.
+    Exits with 2 when there was a difference, also one that --fix has begun to mend: reconcile again afterwards.
+
+    Examples:
+      relay reconcile PI-2026-0042
+      relay reconcile --since 2026-03-01 --until 2026-04-01 --json
+      relay reconcile PI-2026-0042 --fix --dry-run
+      relay reconcile --since 3d --fix --yes
+    """
+    if (invoice is None) == (since is None) or (until and not since):
+        raise Misused(
+            "Give either an invoice, or --since and perhaps --until.", "`relay reconcile --help` has examples."
+        )
+    consent = settle(yes=yes, dry_run=dry_run) if fix else Consent.ONLY_SHOW
+    relay, name = connect(url, key_file), name_operator(by)
+    selection = {"invoiceId": find(relay, invoice)} if invoice else _period(since or "", until)
+    document = _run(relay, {**selection, "fix": consent is Consent.GIVEN, "by": name}, every)
+    job = read(Reconciliation, document)
+    missing = sum(len(each.missing) for each in job.invoices)
+    if consent is Consent.ASK and missing:
+        say(reconciliation_view(job))
+        ask(f"Send these {missing:,} missing rows again?")
+        document = _run(relay, {**selection, "fix": True, "by": name}, every)
+        job = read(Reconciliation, document)
+    emit(document, reconciliation_view(job), as_json=as_json)
+    if fix and consent is Consent.ONLY_SHOW:
+        say(f"Would send {missing:,} missing rows again.")
+    return _verdict(job)
+
+
+def _period(since: str, until: str | None) -> Selection:
+    moment = now()
+    return {"since": read_time(since, moment), "until": read_time(until, moment) if until else read_time("0m", moment)}
+
+
+def _run(relay: App, body: dict[str, Any], every: float) -> Any:
+    started = read(JobAccepted, relay.post("reconciliations", body))
+    path = f"reconciliations/{quote(started.id, safe='')}"
+    say("Reconciling ...")
+    document: Any = None
+    with _progress() as progress:
+        task = progress.add_task("Done", total=None)
+        for document in follow(lambda: relay.get(path), lambda seen: seen.get("state") != "running", every):
+            job = read(Reconciliation, document)
+            progress.update(task, completed=job.done, total=job.of or None)
+    return document
+
+
+def _progress() -> Progress:
+    console = stderr()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("invoices"))
+    return Progress(*columns, console=console, disable=not console.is_interactive, transient=True)
+
+
+def _verdict(job: Reconciliation) -> ExitCode:
+    if job.state == "failed":
+        say(f"The reconciliation failed: {job.detail or 'the app gives no reason'}")
+        return ExitCode.FAILED
+    return ExitCode.FINE if all(each.equal for each in job.invoices) else ExitCode.FAILED

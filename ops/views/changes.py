@@ -1,0 +1,62 @@
+"""Replays, dismissals, pauses and sweeps for a person."""
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from ops.answers import Dismissals, Pause, Replay, Sweep
+from ops.screen import safe
+from ops.times import show_span, show_time
+from ops.views.layout import add, listing, state, table
+
+KEYS_SHOWN = 3
+
+
+def replay_view(replay: Replay) -> RenderableType:
+    """What is sent again, by run and map."""
+    verb = "Would send" if replay.dry_run else "Sending"
+    view = table("Invoice", "State", "Map", ">Rows", "Keys", "Note")
+    for run in replay.runs:
+        name = run.invoice_number or run.invoice_id
+        for send in run.sends:
+            keys = listing(send.keys[:KEYS_SHOWN], send.rows)
+            add(view, name, state(run.state), send.map, f"{send.rows:,}", keys, run.note or "")
+        if not run.sends:
+            add(view, name, state(run.state), "-", 0, "", run.note or "")
+    head = safe(f"{verb} {replay.rows:,} rows of {len(replay.runs):,} runs.")
+    return Group(head, view) if replay.runs else head
+
+
+def dismissal_view(dismissals: Dismissals) -> RenderableType:
+    """What is given up, by run."""
+    verb = "Would dismiss" if dismissals.dry_run else "Dismissed"
+    view = table("Invoice", "State", "Keys")
+    for run in dismissals.runs:
+        add(view, run.invoice_number or run.invoice_id, state(run.state), listing(run.keys))
+    head = safe(f"{verb} {dismissals.rows:,} rows of {len(dismissals.runs):,} runs.")
+    return Group(head, view) if dismissals.runs else head
+
+
+def pauses_view(paused: Sequence[Pause]) -> RenderableType:
+    """What is paused, since when and why."""
+    if not paused:
+        return Text("Nothing is paused.")
+    view = table("Paused", "Since", "By", "Reason")
+    for each in paused:
+        add(view, each.map or "the whole app", show_time(each.at), each.by, each.reason)
+    return view
+
+
+def sweep_view(sweep: Sweep) -> RenderableType:
+    """What a sweep found."""
+    view = table("Found", "Invoice", "State")
+    for started in sweep.started:
+        add(view, "confirmed without a run, started", started.invoice_number or started.invoice_id, "accepted")
+    for revived in sweep.revived:
+        add(view, "stopped, put to work again", revived.invoice_id, revived.state)
+    head = safe(
+        f"Swept in {show_span(sweep.seconds)}: {len(sweep.started):,} runs started, {len(sweep.revived):,} put to work "
+        f"again, {sweep.blobs_deleted:,} blobs deleted."
+    )
+    return Group(head, view) if sweep.started or sweep.revived else head

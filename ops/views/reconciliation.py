@@ -1,0 +1,55 @@
+"""A reconciliation for a person: counts and money per map, then the rows that differ."""
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from ops.answers import MapCounts, Reconciled, Reconciliation
+from ops.screen import safe
+from ops.views.layout import add, amounts, table
+
+
+def reconciliation_view(job: Reconciliation) -> RenderableType:
+    """Every invoice that was looked at, and a line over all."""
+    unequal = sum(not each.equal for each in job.invoices)
+    fixed = sum(each.fixed for each in job.invoices)
+    verdict = f"{unequal:,} of {len(job.invoices):,} invoices differ" if unequal else "Source and target agree"
+    text = f"{verdict}; {fixed:,} rows are sent again" if fixed else verdict
+    end = safe(f"{text}, {len(job.invoices):,} invoices looked at.", "yellow" if unequal else "green")
+    return Group(*(_invoice(each) for each in job.invoices), end)
+
+
+def _invoice(each: Reconciled) -> RenderableType:
+    words = "equal" if each.equal else "differs"
+    head = Text("  ").join(
+        [
+            safe(each.invoice_number or each.invoice_id, "bold"),
+            safe(words, "green" if each.equal else "yellow"),
+            safe(f"run: {each.run_state or 'none'}"),
+        ]
+    )
+    counts = table("Map", ">Source rows", ">Target rows", ">Source amounts", ">Target amounts", "Note")
+    for one in each.maps:
+        add(counts, *_counts(one))
+    return Group(head, counts, *_rows(each))
+
+
+def _counts(one: MapCounts) -> list[object]:
+    target = one.target
+    alike = target is not None and (target.rows, target.amounts) == (one.source.rows, one.source.amounts)
+    style = "" if alike else "yellow"
+    rows = safe(f"{target.rows:,}" if target else "-", style)
+    money = safe(amounts(target.amounts) if target else "-", style)
+    return [one.map, f"{one.source.rows:,}", rows, amounts(one.source.amounts), money, one.note or ""]
+
+
+def _rows(each: Reconciled) -> list[RenderableType]:
+    if not (each.missing or each.surplus or each.different):
+        return []
+    view = table("Row", "Map", "Key", "Field", "Source", "Target")
+    for row in each.missing:
+        add(view, safe("missing", "yellow"), row.map, row.key, "", "", "")
+    for row in each.surplus:
+        add(view, safe("surplus", "yellow"), row.map, row.key, "", "", "")
+    for row in each.different:
+        add(view, safe("different", "yellow"), row.map, row.key, row.field, row.source, row.target)
+    return [view]
