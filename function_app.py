@@ -1,4 +1,4 @@
-"""The function app: the three stages, in the order in which an invoice takes them."""
+"""The function app: the three stages, in the order in which an invoice takes them, and what operators ask for."""
 
 import logging
 
@@ -6,6 +6,7 @@ import azure.functions as func
 
 from confirm_invoice.functions import blueprint as confirm_invoice
 from link_transactions.functions import blueprint as link_transactions
+from operate.functions import blueprint as operate
 from shared.ports import configuration
 from sync_actuals.functions import blueprint as sync_actuals
 
@@ -13,5 +14,5 @@ logging.getLogger("azure").setLevel(logging.WARNING)  # the storage SDK logs eve
 configuration()  # a wrong setting or map is refused here, before the first message
 
 app = func.FunctionApp()
-for stage in (confirm_invoice, sync_actuals, link_transactions):
-    app.register_functions(stage)
+for blueprint in (confirm_invoice, sync_actuals, link_transactions, operate):
+    app.register_functions(blueprint)

@@ -16,7 +16,6 @@ from shared.run import State
 from shared.settling import settle
 from shared.shipping import ship
 from shared.stages import Stage
-from shared.status import describe
 from shared.work import Handler, work
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
@@ -56,24 +55,6 @@ async def _accept(invoice_id: UUID, url: str) -> func.HttpResponse:
     status_url = url.partition("/invoices/confirmations")[0] + f"/runs/{invoice_id}"
     answer = {"invoiceId": str(invoice_id), "runId": run.run_id, "state": str(run.state), "statusUrl": status_url}
     return _json(202, answer)
-
-
-@blueprint.function_name("show_run")
-@blueprint.route("runs/{invoiceId}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
-async def show_run(req: func.HttpRequest) -> func.HttpResponse:
-    """Tell where the run of an invoice stands."""
-    try:
-        invoice_id = UUID(req.route_params["invoiceId"])
-    except ValueError:
-        return _problem(400, "badInvoiceId", "The invoice id in the URL is no GUID")
-    try:
-        works = await ports()
-        run = await works.ledger.run(invoice_id)
-        if run is None:
-            return _problem(404, "noRun", f"There is no run of invoice {invoice_id}")
-        return _json(200, await describe(works, run))
-    except AzureError as error:
-        return _problem(503, "storageUnavailable", f"The ledger cannot be read ({type(error).__name__})")
 
 
 @blueprint.function_name("sync_header")

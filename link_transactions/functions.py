@@ -4,9 +4,13 @@ from functools import partial
 
 import azure.functions as func
 
+from link_transactions.reading import read_connections
 from link_transactions.release import after_connections, release
 from link_transactions.verify import verify
-from shared.ports import ports
+from shared.loading import load
+from shared.messages import Load
+from shared.ports import Ports, ports
+from shared.repair import FIRST_REPAIR
 from shared.settling import settle
 from shared.shipping import ship
 from shared.stages import Stage
@@ -14,8 +18,17 @@ from shared.work import Handler, work
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
+
+async def _load(ports: Ports, message: Load) -> None:
+    """Ordinary pages were read with their actuals; only repair pages are read here."""
+    if message.page < FIRST_REPAIR:
+        await release(ports, message)
+    else:
+        await load(ports, message, read=read_connections, after=after_connections)
+
+
 HANDLERS: dict[str, Handler] = {
-    "load": release,
+    "load": _load,
     "ship": partial(ship, after=after_connections),
     "settle": partial(settle, after=after_connections),
     "verify": verify,

@@ -11,14 +11,14 @@ _LOG = logging.getLogger(__name__)
 _TRIES = 5
 
 
-async def end(ports: Ports, invoice_id: UUID, state: State, detail: str) -> None:
-    """Put a run into a final state, unless it is in one already."""
+async def end(ports: Ports, invoice_id: UUID, state: State, detail: str, *, rejected: int = 0) -> None:
+    """Put a run into a final state, unless it is in one already. `rejected` counts its open rejected rows."""
     for _ in range(_TRIES):
         run = await ports.ledger.run(invoice_id)
         if run is None or run.state.is_final:
             return
         try:
-            await ports.ledger.save(run, state=state, detail=detail, wait="", wait_since=None)
+            await ports.ledger.save(run, state=state, detail=detail, rejected=rejected, wait="", wait_since=None)
         except LeaseLost:
             continue
         _LOG.info("run %s of invoice %s: %s", run.run_id, invoice_id, state)

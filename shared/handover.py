@@ -54,11 +54,12 @@ async def hand_over(ports: Ports, invoice_id: UUID, stage: Stage, generation: in
     if not is_over(pages, parts):
         return
     rows = await ports.rejections.of(invoice_id, stage)
+    opened = [row for row in rows if row.status == "open"]
     try:
-        _refuse_open(stage, [row for row in rows if row.status == "open"])
+        _refuse_open(stage, opened)
         await after(ports, run, Account(parts, [row for row in rows if row.status == "dismissed"]))
     except NeedsAttention as attention:
-        await end(ports, invoice_id, State.NEEDS_ATTENTION, str(attention))
+        await end(ports, invoice_id, State.NEEDS_ATTENTION, str(attention), rejected=len(opened))
 
 
 async def account_of(ports: Ports, run: Run, stage: Stage) -> Account:

@@ -7,6 +7,7 @@ bytes. It holds customers' figures: it is deleted when the run is done, and a li
 import csv
 import io
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
 from uuid import UUID, uuid4
 
 from azure.core.exceptions import ResourceNotFoundError
@@ -64,6 +65,12 @@ class Landing:
             await self._container.delete_blob(name)
         except ResourceNotFoundError:
             return
+
+    async def older_than(self, instant: datetime) -> AsyncIterator[str]:
+        """The names of all parts written before `instant`, those of an invoice together."""
+        async for blob in self._container.list_blobs():
+            if blob.last_modified < instant:
+                yield blob.name
 
     async def clear(self, invoice_id: UUID) -> None:
         """Delete all parts of an invoice."""

@@ -22,6 +22,7 @@ from azure.data.tables.aio import TableClient
 
 from shared.clock import parse_stamp, stamp
 from shared.errors import LeaseLost
+from shared.register import Register
 from shared.run import Page, Part, Run, State
 from shared.stages import Stage
 from shared.totals import Totals
@@ -31,10 +32,11 @@ _TEXT_LIMIT = 8000
 
 
 class Ledger:
-    """The runs table."""
+    """The runs table. Changes of a run are noted in the register."""
 
-    def __init__(self, table: TableClient, clock: Callable[[], datetime]) -> None:
+    def __init__(self, table: TableClient, register: Register, clock: Callable[[], datetime]) -> None:
         self._table = table
+        self._register = register
         self._clock = clock
 
     async def accept(self, invoice_id: UUID) -> tuple[Run, bool]:
@@ -69,6 +71,7 @@ class Ledger:
             )
         except ResourceModifiedError as error:
             raise LeaseLost(f"run {run.invoice_id}") from error
+        await self._register.note(changed)
         return replace(changed, etag=result["etag"])
 
     async def page(self, invoice_id: UUID, stage: Stage, generation: int, number: int) -> Page | None:
@@ -95,6 +98,10 @@ class Ledger:
     async def parts(self, invoice_id: UUID, stage: Stage, generation: int) -> list[Part]:
         """The parts of one stage in one reading."""
         return [_part(row) for row in await self._range(invoice_id, f"part|{stage}|{generation:04}|")]
+
+    async def all_parts(self, invoice_id: UUID) -> list[Part]:
+        """The parts of all stages and readings."""
+        return [_part(row) for row in await self._range(invoice_id, "part|")]
 
     async def part(self, invoice_id: UUID, row_key: str) -> Part | None:
         """One part by its name."""
@@ -149,6 +156,7 @@ def _run_entity(run: Run) -> dict[str, Any]:
         "number": run.number,
         "company": run.company,
         "detail": run.detail[:_TEXT_LIMIT],
+        "rejected": run.rejected,
         "wait": run.wait[:_TEXT_LIMIT],
         "waitSince": stamp(run.wait_since) if run.wait_since else "",
         "expected": run.expected.to_json(),
@@ -166,6 +174,7 @@ def _run(row: Any) -> Run:
         number=row["number"],
         company=row["company"],
         detail=row["detail"],
+        rejected=row["rejected"],
         wait=row["wait"],
         wait_since=parse_stamp(row["waitSince"]) if row["waitSince"] else None,
         expected=Totals.from_json(row["expected"]),

@@ -1,9 +1,10 @@
-"""The messages on the three queues: small, versioned, without a row of any invoice in them.
+"""The messages on the queues: small, versioned, without a row of any invoice in them.
 
     load     read one page of one invoice, land it, mark its parts ready     (many at once)
     ship     lease a lane, take the ready parts of one map, start one import (one per lane)
     settle   look at that import, book what came of it, hand the invoices on
     verify   compare what Dataverse says with what Finance holds, and complete the run
+    reconcile   compare an invoice row by row, because an operator asks
 
 The Functions host hides queue metadata behind top-level JSON properties of the same name, so no field may be called
 id, dequeueCount, insertionTime, expirationTime, nextVisibleTime, popReceipt or queueTrigger.
@@ -19,6 +20,8 @@ from shared.errors import NotOurMessage
 from shared.stages import Stage
 
 VERSION: Literal[1] = 1
+OPERATIONS = "operations"
+"""The queue of what an operator asks for and takes its time."""
 
 
 def new_ticket() -> str:
@@ -32,11 +35,19 @@ class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
     v: Literal[1] = VERSION
-    stage: Stage
     attempt: int = Field(0, ge=0)
 
 
-class Load(_Message):
+class _StageMessage(_Message):
+    stage: Stage
+
+    @property
+    def queue(self) -> str:
+        """The queue that the message belongs on."""
+        return str(self.stage)
+
+
+class Load(_StageMessage):
     """Read page `page` of one invoice in its reading number `generation`."""
 
     kind: Literal["load"] = "load"
@@ -45,21 +56,21 @@ class Load(_Message):
     page: int = Field(0, ge=0)
 
 
-class Ship(_Message):
+class Ship(_StageMessage):
     """Send what is ready. `ticket` becomes the shipment's name, so a second delivery finds the first one's shipment."""
 
     kind: Literal["ship"] = "ship"
     ticket: str = Field(default_factory=new_ticket, pattern=r"^[0-9a-f]{32}$")
 
 
-class Settle(_Message):
+class Settle(_StageMessage):
     """Look at the import of one shipment."""
 
     kind: Literal["settle"] = "settle"
     ticket: str = Field(pattern=r"^[0-9a-f]{32}$")
 
 
-class Verify(_Message):
+class Verify(_StageMessage):
     """Compare source and target of one invoice."""
 
     kind: Literal["verify"] = "verify"
@@ -67,12 +78,26 @@ class Verify(_Message):
     generation: int = Field(1, ge=1)
 
 
-type Message = Load | Ship | Settle | Verify
+class Reconcile(_Message):
+    """Compare one invoice row by row for job `job`, and send again what is missing if `fix` says so."""
+
+    kind: Literal["reconcile"] = "reconcile"
+    job: str = Field(pattern=r"^[0-9a-f]{32}$")
+    invoiceId: UUID  # noqa: N815 - the name on the wire
+    fix: bool = False
+
+    @property
+    def queue(self) -> str:
+        """The queue that the message belongs on."""
+        return OPERATIONS
+
+
+type Message = Load | Ship | Settle | Verify | Reconcile
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 
-def parse(body: bytes, stage: Stage) -> Message:
-    """Read a queue message of `stage`. Raises NotOurMessage, naming the field and the reason."""
+def parse(body: bytes, queue: str) -> Message:
+    """Read a message of `queue`. Raises NotOurMessage, naming the field and the reason."""
     try:
         raw = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -88,8 +113,8 @@ def parse(body: bytes, stage: Stage) -> Message:
         problem = error.errors()[0]
         where = ".".join(str(step) for step in problem["loc"]) or "message"
         raise NotOurMessage(f"{where}: {problem['msg']}", _invoice_id(raw)) from error
-    if message.stage != stage:
-        raise NotOurMessage(f"stage: {message.stage} does not belong on queue {stage}", _invoice_id(raw))
+    if message.queue != queue:
+        raise NotOurMessage(f"stage: {message.queue} does not belong on queue {queue}", _invoice_id(raw))
     return message
 
 

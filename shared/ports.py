@@ -9,12 +9,16 @@ from functools import cache, partial
 import aiohttp
 
 from shared import clock, dataverse, finance
+from shared.audit import Audit
 from shared.dataverse import Dataverse
 from shared.dock import Dock
 from shared.finance import Finance
 from shared.gates import Gates
 from shared.landing import Landing
 from shared.ledger import Ledger
+from shared.notes import Notes
+from shared.pauses import Pauses
+from shared.register import Register
 from shared.rejections import Rejections
 from shared.service import Service
 from shared.settings import Settings, read_settings
@@ -36,10 +40,14 @@ class Ports:
     finance: Finance
     ledger: Ledger
     rejections: Rejections
+    register: Register
     dock: Dock
     landing: Landing
     queues: Queues
     gates: Gates
+    pauses: Pauses
+    notes: Notes
+    audit: Audit
     now: Callable[[], datetime]
 
 
@@ -70,17 +78,22 @@ async def open_ports(settings: Settings, maps: Mapping[Stage, TableMap]) -> Port
         concurrency=settings.finance_concurrency,
         explain=finance.explain,
     )
+    register = Register(storage.register)
     return Ports(
         settings=settings,
         maps=maps,
         dataverse=Dataverse(source),
         finance=Finance(target, settings.finance_upload_hosts),
-        ledger=Ledger(storage.runs, clock.now),
+        ledger=Ledger(storage.runs, register, clock.now),
+        register=register,
         rejections=Rejections(storage.runs, clock.now),
         dock=Dock(storage.dock, clock.now, timedelta(seconds=settings.shipment_lease)),
         landing=Landing(storage.landed),
         queues=storage.queues,
         gates=gates,
+        pauses=Pauses(storage.gates, clock.now),
+        notes=Notes(storage.gates),
+        audit=Audit(storage.audit, clock.now),
         now=clock.now,
     )
 

@@ -33,7 +33,7 @@ class State(StrEnum):
 @dataclass(frozen=True)
 class Run:
     """The run of one invoice. `detail` says why it stands where it stands and what to do next; `wait` is what it waits
-    for; `expected` is what the first reading of the billed sales promised."""
+    for; `rejected` counts its open rejected rows; `expected` is what the first reading of the billed sales promised."""
 
     invoice_id: UUID
     run_id: str
@@ -44,6 +44,7 @@ class Run:
     number: str = ""
     company: str = ""
     detail: str = ""
+    rejected: int = 0
     wait: str = ""
     wait_since: datetime | None = None
     expected: Totals = field(default_factory=Totals)

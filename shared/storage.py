@@ -1,4 +1,4 @@
-"""The app's own storage: three tables, three queues, a private container, in the account of AzureWebJobsStorage."""
+"""The app's own storage: tables, queues and a private container, in the account of AzureWebJobsStorage."""
 
 import math
 from collections.abc import Awaitable, Mapping
@@ -13,13 +13,14 @@ from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-from shared.messages import Message
+from shared.messages import OPERATIONS, Message
 from shared.settings import Settings
 from shared.signin import SignIn
 from shared.stages import Stage
 
 CONTAINER = "landed"
-TABLES = ("runs", "dock", "gates")
+QUEUES = (*map(str, Stage), OPERATIONS)
+TABLES = ("runs", "register", "dock", "gates", "audit")
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,10 @@ class Storage:
     """The clients, and what they stand for."""
 
     runs: TableClient
+    register: TableClient
     dock: TableClient
     gates: TableClient
+    audit: TableClient
     landed: ContainerClient
     queues: "Queues"
 
@@ -36,13 +39,13 @@ class Storage:
 class Queues:
     """Sends messages; the Functions host receives them."""
 
-    def __init__(self, clients: Mapping[Stage, QueueClient]) -> None:
+    def __init__(self, clients: Mapping[str, QueueClient]) -> None:
         self.clients = clients
 
     async def send(self, message: Message, *, delay: timedelta = timedelta()) -> None:
         """Put a message on the queue of its stage, to be seen after `delay`. It stays until somebody handles it."""
         seconds = max(0, math.ceil(delay.total_seconds()))
-        queue = self.clients[message.stage]
+        queue = self.clients[message.queue]
         await queue.send_message(message.model_dump_json(), visibility_timeout=seconds, time_to_live=-1)
 
 
@@ -70,14 +73,14 @@ async def open_storage(settings: Settings) -> Storage:
     """Open the clients and create what is missing."""
     tables, blobs, queues = _services(settings)
     landed = blobs.get_container_client(CONTAINER)
-    clients = {stage: queues.get_queue_client(stage, message_encode_policy=TextBase64EncodePolicy()) for stage in Stage}
+    clients = {name: queues.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy()) for name in QUEUES}
     found = {name: tables.get_table_client(name) for name in TABLES}
     for table in found.values():
         await _unless_there(table.create_table())
     for queue in clients.values():
         await _unless_there(queue.create_queue())
     await _unless_there(landed.create_container())
-    return Storage(found["runs"], found["dock"], found["gates"], landed, Queues(clients))
+    return Storage(**found, landed=landed, queues=Queues(clients))
 
 
 def _services(settings: Settings) -> tuple[TableServiceClient, BlobServiceClient, QueueServiceClient]:

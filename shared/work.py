@@ -31,25 +31,28 @@ from shared.errors import (
 from shared.messages import Load, Message, Verify, parse
 from shared.ports import Ports
 from shared.run import State
-from shared.stages import Stage
 
 MAX_DEQUEUE_COUNT = 5
 """As in host.json: after so many failed runs the host moves a message to the poison queue."""
 
 _LOG = logging.getLogger(__name__)
 _SHUT_OUT = timedelta(seconds=60)
+_WHILE_PAUSED = timedelta(seconds=10)
 _LONGEST_DELAY = 300.0
 
 type Handler = Callable[[Ports, Any], Awaitable[None]]
 
 
-async def work(ports: Ports, stage: Stage, body: bytes, dequeue_count: int, handlers: Mapping[str, Handler]) -> None:
+async def work(ports: Ports, queue: str, body: bytes, dequeue_count: int, handlers: Mapping[str, Handler]) -> None:
     """Do what the message says. Raises what the host has to count as a failed run."""
     try:
-        message = parse(body, stage)
+        message = parse(body, queue)
     except NotOurMessage as error:
         await _fail(ports, error.invoice_id, f"message refused: {error}", dequeue_count)
         raise
+    if message.kind != "settle" and await ports.pauses.of(queue):
+        await _put_off(ports, message, _WHILE_PAUSED, attempt=message.attempt)
+        return
     try:
         await _attempt(ports, message, handlers[message.kind])
     except Exception as error:

@@ -12,6 +12,7 @@ from simulators.processes import PROJECT, Server, find_free_ports
 
 TENANT = "5a1e7e4a-0000-4000-8000-000000000001"
 CLIENT_ID = "c11e47a9-0000-4000-8000-000000000001"
+WEBHOOK_FUNCTION = "confirm_invoice"
 IDENTITY_ID = "1de47177-0000-4000-8000-000000000001"
 # devhost gives what runs 30 s to end.
 HOST_GRACE_SECONDS = 35.0
@@ -44,6 +45,7 @@ class Stack:
         self.tenant, self.client_id, self.client_secret = TENANT, CLIENT_ID, secrets.token_urlsafe(24)
         self.token_secret, self.identity_header = secrets.token_urlsafe(32), secrets.token_hex(16)
         self.master_key, self.function_key = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        self.webhook_key = secrets.token_urlsafe(32)
         self.ca = run_dir / "signin-ca.pem"
         self._flags, self._env = flags or {}, env or {}
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -174,7 +176,11 @@ class Stack:
         return Server(f"host-{number}", "devhost", arguments, run_dir=self.run_dir, env=env)
 
     def _write_host_files(self) -> None:
-        keys = {"masterKey": self.master_key, "functionKeys": {"default": self.function_key}}
+        keys = {
+            "masterKey": self.master_key,
+            "functionKeys": {"operator": self.function_key},
+            "functions": {WEBHOOK_FUNCTION: {"dataverse": self.webhook_key}},
+        }
         content = {"IsEncrypted": False, "Values": self.settings}
         (self.run_dir / "keys.json").write_text(json.dumps(keys))
         (self.run_dir / "settings.json").write_text(json.dumps(content, indent=2))

@@ -44,7 +44,7 @@ class Tenant:
             {
                 "url": f"{self._stack.host_urls[host]}/api/invoices/confirmations",
                 "authType": "HttpHeader",
-                "headers": {"x-functions-key": self._stack.function_key},
+                "headers": {"x-functions-key": self._stack.webhook_key},
                 "entity": "invoice",
                 "message": "Update",
                 "filteringAttributes": [WEBHOOK_COLUMN],

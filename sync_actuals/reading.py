@@ -1,20 +1,22 @@
 """Reading one page of billed sales with all that belongs to it, and judging whether the reading is complete."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from uuid import UUID
 
-from shared.billed import billed_filter, billed_totals, chargeable_details
+from shared.billed import BILLED_SALES, billed_filter, billed_totals, chargeable_details
 from shared.errors import NotYet
 from shared.handover import Account, read_again
 from shared.loading import Announce, Batch, Reading
 from shared.messages import Load
 from shared.ports import Ports
 from shared.rejected import BILLED, UNBILLED, RejectedRow
+from shared.repair import repaired_ids
 from shared.run import Page, Run, State
 from shared.stages import Stage
 from shared.tablemap import Row, RowRefused, TableMap, follow
-from shared.totals import Tally
+from shared.totals import Tally, Totals
 from sync_actuals.links import trace
 
 NEEDED = ("msdyn_actualid", "msdyn_amount", "msdyn_transactionclassification", "msdyn_transactiontypecode")
@@ -32,6 +34,9 @@ class _Pile:
 async def read_actuals(ports: Ports, run: Run, page: Page, announce: Announce) -> Reading:
     """Read a page of billed sales, the new unbilled sales behind them, and their connections, which wait for their
     stage. Raises NotYet while the confirmation is not complete."""
+    if ids := repaired_ids(page):
+        await announce(None)
+        return await _read_single(ports, run, ids)
     if page.number == 0:
         await _first_reading(ports, run)
     table_map = ports.maps[Stage.ACTUALS]
@@ -43,6 +48,67 @@ async def read_actuals(ports: Ports, run: Run, page: Page, announce: Announce) -
     actuals, rejected = _write_actuals(ports, found.rows, produced.unbilled)
     connections, refused = _write_connections(ports, run, produced.connections)
     return Reading([*actuals, connections], [*rejected, *refused])
+
+
+async def _read_single(ports: Ports, run: Run, ids: list[UUID]) -> Reading:
+    """Read single actuals again. Only those that were rejected before count anew: the others have been counted."""
+    table_map = ports.maps[Stage.ACTUALS]
+    select = ",".join(sorted({*table_map.query["$select"].split(","), *NEEDED}))
+    options = {**table_map.query, "$select": select}
+    found = [row async for rows in _by_id(ports, ids, options) for row in rows]
+    rejected = {row.source_id.lower() for row in await ports.rejections.of(run.invoice_id, Stage.ACTUALS)}
+    anew = [row for row in found if row["msdyn_actualid"].lower() in rejected]
+    again = [row for row in found if row["msdyn_actualid"].lower() not in rejected]
+    batches, refused = _write_actuals(ports, *_split(anew))
+    more, refused_again = _write_actuals(ports, *_split(again))
+    uncounted = [replace(batch, billed=Totals(), fresh=Totals()) for batch in more]
+    return Reading(_merge([*batches, *uncounted]), [*refused, *refused_again])
+
+
+def _by_id(ports: Ports, ids: list[UUID], options: dict[str, str]) -> AsyncIterator[list[Row]]:
+    source = ports.maps[Stage.ACTUALS].source
+    return ports.dataverse.rows_in(source.set, (source.key,), ids, options, where=source.filter)
+
+
+def _split(rows: list[Row]) -> tuple[list[Row], list[Row]]:
+    billed = [row for row in rows if row["msdyn_transactiontypecode"] == BILLED_SALES]
+    return billed, [row for row in rows if row["msdyn_transactiontypecode"] != BILLED_SALES]
+
+
+def _merge(batches: list[Batch]) -> list[Batch]:
+    """One batch a company."""
+    merged: dict[str, Batch] = {}
+    for batch in batches:
+        known = merged.get(batch.company)
+        merged[batch.company] = (
+            batch
+            if known is None
+            else replace(
+                known, rows=known.rows + batch.rows, billed=known.billed + batch.billed, fresh=known.fresh + batch.fresh
+            )
+        )
+    return list(merged.values())
+
+
+@dataclass(frozen=True)
+class ActualPage:
+    """What one page of a reading would send: the rows of each company, and how many connections."""
+
+    rows: dict[str, list[list[str]]]
+    connections: int
+
+
+async def read_actual_pages(ports: Ports, invoice_id: UUID) -> AsyncIterator[ActualPage]:
+    """Read an invoice for comparison, as it would be sent now. Raises RowRefused for a row that cannot be mapped."""
+    table_map = ports.maps[Stage.ACTUALS]
+    select = ",".join(sorted({*table_map.query["$select"].split(","), *NEEDED}))
+    options = {**table_map.query, "$select": select, "$filter": billed_filter(table_map, invoice_id)}
+    async for billed in ports.dataverse.pages(table_map.source.set, options, size=ports.settings.page_rows):
+        produced = await trace(ports, billed)
+        rows: dict[str, list[list[str]]] = {}
+        for row in [*billed, *produced.unbilled]:
+            rows.setdefault(table_map.company_of(row), []).append(table_map.write(row, ports.settings.zone))
+        yield ActualPage(rows, len(produced.connections))
 
 
 async def _first_reading(ports: Ports, run: Run) -> None:

@@ -20,7 +20,7 @@ class Switches:
     contracts: list[str] = field(default_factory=list)
     currencies: list[str] = field(default_factory=lambda: ["USD", "EUR", "GBP", "CHF", "JPY", "CAD", "SEK", "DKK"])
     line_property_missing: bool = False
-    retainer_class: int = 690970003
+    retainer_class: int = 192350005
     milestone_class: int = 192350003
     sales_tax_percent: int = 10
     allow_overlap: bool = True

@@ -31,7 +31,7 @@ class Relay:
 
     def post(self, body: bytes | None = None, **request: Any) -> requests.Response:
         """POST to the webhook's address with the right key unless told otherwise."""
-        request.setdefault("headers", {"x-functions-key": self.stack.function_key})
+        request.setdefault("headers", {"x-functions-key": self.stack.webhook_key})
         return requests.post(self.address("invoices/confirmations"), data=body, timeout=60, **request)
 
     def address(self, path: str) -> str:

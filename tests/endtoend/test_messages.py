@@ -7,6 +7,7 @@ from azure.data.tables.aio import TableServiceClient
 
 from shared.clock import now
 from shared.ledger import Ledger
+from shared.register import Register
 from tests.endtoend.relay import Relay, await_that
 
 QUEUES = ("invoices", "actuals", "transactionconnections")
@@ -30,8 +31,9 @@ async def test_strange_messages_end_on_the_poison_queue_and_fail_the_run_that_th
 
 async def _accept_without_message(system: Relay, invoice_id: str) -> None:
     async with TableServiceClient.from_connection_string(system.stack.azurite.connection_string()) as tables:
-        table = await tables.create_table_if_not_exists("runs")
-        await Ledger(table, now).accept(UUID(invoice_id))
+        runs = await tables.create_table_if_not_exists("runs")
+        register = await tables.create_table_if_not_exists("register")
+        await Ledger(runs, Register(register), now).accept(UUID(invoice_id))
 
 
 async def test_a_message_of_a_run_that_is_not_there_is_poison_too(system: Relay) -> None:

@@ -20,7 +20,7 @@ def test_without_a_key_or_with_a_wrong_one_it_is_a_401(system: Relay) -> None:
 
 
 def test_the_key_may_come_in_the_query(system: Relay) -> None:
-    url = f"{system.address('invoices/confirmations')}?code={system.stack.function_key}"
+    url = f"{system.address('invoices/confirmations')}?code={system.stack.webhook_key}"
     assert requests.post(url, data=b"{}", timeout=30).status_code == 400
 
 

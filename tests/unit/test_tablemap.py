@@ -120,6 +120,7 @@ def _spoil(tmp_path: Path, change: Any) -> Path:
         (lambda raw: raw["fields"][4].update(direction="sideways"), r"fields\[4\].direction"),
         (lambda raw: raw.update(integrationKey=["VOUCHERNUMBER"]), "integrationKey: VOUCHERNUMBER"),
         (lambda raw: raw.pop("version"), "version: Field required"),
+        (lambda raw: raw["fields"].pop(4), "AMOUNT must go to Finance"),
         (lambda raw: raw.update(company="msdyn_Nowhere.cdm_companycode"), "not among source.lookups"),
     ],
 )

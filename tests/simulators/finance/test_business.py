@@ -23,7 +23,7 @@ from tests.simulators.finance.packages import (
 
 NOT_POSTED = "Project transaction hasn't been posted yet."
 MISMATCH = "Invoice proposal wasn't processed because of mismatched billed sales actuals with Dataverse."
-MILESTONE, RETAINER = "192350003", "690970003"
+MILESTONE, RETAINER = "192350003", "192350005"
 
 
 async def seed(finance: Finance, rows: list[Row], *, posted: bool = False, company: str = "usmf") -> None:

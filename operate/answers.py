@@ -1,0 +1,70 @@
+"""HTTP answers, and the one place where what goes wrong in an endpoint becomes one."""
+
+import functools
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import azure.functions as func
+from azure.core.exceptions import AzureError
+from pydantic import BaseModel, ValidationError
+
+from shared.errors import ContractBroken, LeaseLost, Refused, SignInFailed, Throttled, Unavailable
+
+type Endpoint = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
+
+_LARGEST_BODY = 256 * 1024
+
+
+class BadRequest(Exception):
+    """What the caller asks makes no sense, or is not there: the status, a word for it, and what is wrong."""
+
+    def __init__(self, status: int, code: str, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.code = code
+
+
+def answer(status: int, body: object) -> func.HttpResponse:
+    """A JSON answer."""
+    return func.HttpResponse(json.dumps(body), status_code=status, mimetype="application/json")
+
+
+def problem(status: int, code: str, text: str) -> func.HttpResponse:
+    """An error answer."""
+    return answer(status, {"error": {"code": code, "message": text}})
+
+
+def guarded(endpoint: Endpoint) -> Endpoint:
+    """Turn what goes wrong into an answer that says what is wrong."""
+
+    @functools.wraps(endpoint)
+    async def guard(req: func.HttpRequest) -> func.HttpResponse:
+        try:
+            return await endpoint(req)
+        except BadRequest as error:
+            return problem(error.status, error.code, str(error))
+        except AzureError as error:
+            return problem(503, "storageUnavailable", f"Storage cannot be reached ({type(error).__name__})")
+        except (Throttled, Unavailable, SignInFailed) as error:
+            return problem(503, "serviceUnavailable", str(error))
+        except (Refused, ContractBroken) as error:
+            return problem(502, "serviceRefused", str(error))
+        except LeaseLost:
+            return problem(409, "changedMeanwhile", "The run changed while this was done; look again and repeat")
+
+    return guard
+
+
+def read_body[T: BaseModel](req: func.HttpRequest, model: type[T]) -> T:
+    """The request's body. Raises BadRequest naming the field and the reason."""
+    body = req.get_body()
+    if len(body) > _LARGEST_BODY:
+        raise BadRequest(413, "tooLarge", f"The body has {len(body)} bytes, more than {_LARGEST_BODY}")
+    try:
+        return model.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        first: Any = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"])
+        reason = str(first["msg"]).removeprefix("Value error, ")
+        raise BadRequest(400, "badRequest", f"{where}: {reason}" if where else reason) from error

@@ -1,0 +1,274 @@
+"""The operator's endpoints, the timer and the poison queues; they translate and hold no rules."""
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import azure.functions as func
+from pydantic import ValidationError
+
+from confirm_invoice.webhook import CONFIRMED, PROJECT_INVOICE
+from operate.answers import BadRequest, answer, guarded, read_body
+from operate.errors import describe_row, groups
+from operate.health import describe_pause, health
+from operate.jobs import Jobs
+from operate.listing import list_runs, states_of
+from operate.poison import book
+from operate.reconcile import reconcile
+from operate.replay import describe_dismissal, dismiss, plan, replay
+from operate.requests import (
+    DismissRequest,
+    PauseRequest,
+    ReconcileRequest,
+    ReplayRequest,
+    ResumeRequest,
+    RunsQuery,
+    SweepRequest,
+)
+from operate.selection import select
+from operate.sweep import sweep
+from shared.messages import OPERATIONS, Reconcile
+from shared.ports import Ports, ports
+from shared.run import State
+from shared.stages import Stage
+from shared.status import describe
+from shared.work import Handler, work
+
+blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
+
+HANDLERS: dict[str, Handler] = {"reconcile": reconcile}
+_MOST_INVOICES = 1000
+
+
+@blueprint.function_name("list_runs")
+@blueprint.route("runs", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@guarded
+async def show_runs(req: func.HttpRequest) -> func.HttpResponse:
+    """List runs, newest first."""
+    try:
+        query = RunsQuery.model_validate(dict(req.params))
+        states = [State(state) for state in states_of(req.url)]
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadRequest(400, "badQuery", f"{first['loc'][0]}: {first['msg']}") from error
+    except ValueError as error:
+        raise BadRequest(400, "badState", f"state: {error}; it is one of {', '.join(State)}") from error
+    return answer(200, await list_runs(await ports(), query, states))
+
+
+@blueprint.function_name("show_run")
+@blueprint.route("runs/{invoiceId}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@guarded
+async def show_run(req: func.HttpRequest) -> func.HttpResponse:
+    """Tell where the run of an invoice stands."""
+    invoice_id = _guid(req.route_params["invoiceId"])
+    works = await ports()
+    run = await works.ledger.run(invoice_id)
+    if run is None:
+        raise BadRequest(404, "noRun", f"There is no run of invoice {invoice_id}")
+    return answer(200, await describe(works, run))
+
+
+@blueprint.function_name("list_errors")
+@blueprint.route("errors", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@guarded
+async def show_errors(req: func.HttpRequest) -> func.HttpResponse:
+    """List the groups of rejected rows."""
+    found = await groups(await ports(), _invoice_of(req))
+    return answer(200, {"groups": [group.describe() for group in found.values()]})
+
+
+@blueprint.function_name("show_error")
+@blueprint.route("errors/{group}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@guarded
+async def show_error(req: func.HttpRequest) -> func.HttpResponse:
+    """List the rejected rows of one group."""
+    group = (await groups(await ports(), _invoice_of(req))).get(req.route_params["group"])
+    if group is None:
+        raise BadRequest(404, "noGroup", f"There is no group {req.route_params['group']} of rejected rows")
+    return answer(200, {"group": group.describe(), "rows": [describe_row(*row) for row in group.rows]})
+
+
+@blueprint.function_name("replay")
+@blueprint.route("replays", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@guarded
+async def post_replay(req: func.HttpRequest) -> func.HttpResponse:
+    """Send again what is missing or rejected, or say what would be sent."""
+    asked, works = read_body(req, ReplayRequest), await ports()
+    plans = await plan(works, asked)
+    result = {
+        "dryRun": asked.dryRun,
+        "rows": sum(len(each.selected.rows) for each in plans),
+        "runs": [each.describe() for each in plans],
+    }
+    if asked.dryRun:
+        return answer(200, result)
+    await works.audit.note("replay", asked.by, asked.model_dump(mode="json"))
+    await replay(works, plans, asked.by)
+    return answer(202, result)
+
+
+@blueprint.function_name("dismiss")
+@blueprint.route("dismissals", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@guarded
+async def post_dismissal(req: func.HttpRequest) -> func.HttpResponse:
+    """Count rejected rows as dealt with, or say which would be."""
+    asked, works = read_body(req, DismissRequest), await ports()
+    chosen = [selected async for selected in select(works, asked) if selected.rows]
+    result = {
+        "dryRun": asked.dryRun,
+        "rows": sum(len(selected.rows) for selected in chosen),
+        "runs": [describe_dismissal(selected) for selected in chosen],
+    }
+    if not asked.dryRun:
+        await works.audit.note("dismiss", asked.by, asked.model_dump(mode="json"))
+        await dismiss(works, chosen, reason=asked.reason, by=asked.by)
+    return answer(200, result)
+
+
+@blueprint.function_name("list_pauses")
+@blueprint.route("pauses", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@guarded
+async def show_pauses(req: func.HttpRequest) -> func.HttpResponse:
+    """List what is paused."""
+    del req
+    return await _pauses(await ports())
+
+
+@blueprint.function_name("pause")
+@blueprint.route("pauses", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@guarded
+async def post_pause(req: func.HttpRequest) -> func.HttpResponse:
+    """Hold up a map, or everything."""
+    asked, works = read_body(req, PauseRequest), await ports()
+    await works.audit.note("pause", asked.by, asked.model_dump(mode="json"))
+    await works.pauses.pause(asked.map, reason=asked.reason, by=asked.by)
+    return await _pauses(works)
+
+
+@blueprint.function_name("resume")
+@blueprint.route("resumes", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@guarded
+async def post_resume(req: func.HttpRequest) -> func.HttpResponse:
+    """Let a map, or everything, go on."""
+    asked, works = read_body(req, ResumeRequest), await ports()
+    await works.audit.note("resume", asked.by, asked.model_dump(mode="json"))
+    await works.pauses.resume(asked.map)
+    return await _pauses(works)
+
+
+@blueprint.function_name("sweep_now")
+@blueprint.route("sweeps", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@guarded
+async def post_sweep(req: func.HttpRequest) -> func.HttpResponse:
+    """Sweep now."""
+    asked, works = read_body(req, SweepRequest), await ports()
+    await works.audit.note("sweep", asked.by, {})
+    return answer(200, await sweep(works))
+
+
+@blueprint.function_name("start_reconciliation")
+@blueprint.route("reconciliations", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@guarded
+async def post_reconciliation(req: func.HttpRequest) -> func.HttpResponse:
+    """Start comparing one invoice, or all confirmed ones of a period."""
+    asked, works, job = read_body(req, ReconcileRequest), await ports(), uuid4().hex
+    invoices = [asked.invoiceId] if asked.invoiceId else await _confirmed(works, asked)
+    await works.audit.note("reconcile", asked.by, asked.model_dump(mode="json") | {"job": job})
+    await Jobs(works).open(job, len(invoices), by=asked.by)
+    for invoice_id in invoices:
+        await works.queues.send(Reconcile(job=job, invoiceId=invoice_id, fix=asked.fix))
+    return answer(202, {"id": job, "statusUrl": f"{req.url.partition('?')[0]}/{job}"})
+
+
+async def _confirmed(works: Ports, asked: ReconcileRequest) -> list[UUID]:
+    since, until = asked.since or datetime.now(UTC), asked.until or datetime.now(UTC)
+    options = {
+        "$select": "invoiceid",
+        "$filter": f"msdyn_ordertype eq {PROJECT_INVOICE} and msdyn_projectinvoicestatus eq {CONFIRMED}"
+        f" and modifiedon ge {since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        f" and modifiedon le {until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    }
+    pages = works.dataverse.pages(works.maps[Stage.INVOICES].source.set, options, size=_MOST_INVOICES)
+    found = [UUID(row["invoiceid"]) async for rows in pages for row in rows]
+    if len(found) > _MOST_INVOICES:
+        raise BadRequest(400, "tooMany", f"{len(found)} invoices were confirmed then, more than {_MOST_INVOICES}")
+    return found
+
+
+@blueprint.function_name("show_reconciliation")
+@blueprint.route("reconciliations/{job}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@guarded
+async def show_reconciliation(req: func.HttpRequest) -> func.HttpResponse:
+    """Tell how far a reconciliation is and what it found."""
+    job = await Jobs(await ports()).read(req.route_params["job"])
+    if job is None:
+        raise BadRequest(404, "noJob", f"There is no reconciliation {req.route_params['job']}")
+    return answer(200, job)
+
+
+@blueprint.function_name("show_health")
+@blueprint.route("health", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@guarded
+async def show_health(req: func.HttpRequest) -> func.HttpResponse:
+    """Tell how the whole app is."""
+    del req
+    return answer(200, await health(await ports()))
+
+
+@blueprint.function_name("sweep")
+@blueprint.timer_trigger("timer", "0 */10 * * * *")
+async def sweep_by_the_clock(timer: func.TimerRequest) -> None:
+    """Sweep every ten minutes."""
+    del timer
+    await sweep(await ports())
+
+
+@blueprint.function_name("operate")
+@blueprint.queue_trigger("msg", OPERATIONS, "AzureWebJobsStorage")
+async def operate(msg: func.QueueMessage) -> None:
+    """Handle what an operator asked for and takes its time."""
+    await work(await ports(), OPERATIONS, msg.get_body(), msg.dequeue_count or 1, HANDLERS)
+
+
+@blueprint.function_name("book_poison_invoices")
+@blueprint.queue_trigger("msg", "invoices-poison", "AzureWebJobsStorage")
+async def book_poison_invoices(msg: func.QueueMessage) -> None:
+    """Book what the host gave up on the first map's queue."""
+    await book(await ports(), Stage.INVOICES, msg.get_body())
+
+
+@blueprint.function_name("book_poison_actuals")
+@blueprint.queue_trigger("msg", "actuals-poison", "AzureWebJobsStorage")
+async def book_poison_actuals(msg: func.QueueMessage) -> None:
+    """Book what the host gave up on the second map's queue."""
+    await book(await ports(), Stage.ACTUALS, msg.get_body())
+
+
+@blueprint.function_name("book_poison_transactionconnections")
+@blueprint.queue_trigger("msg", "transactionconnections-poison", "AzureWebJobsStorage")
+async def book_poison_transactionconnections(msg: func.QueueMessage) -> None:
+    """Book what the host gave up on the third map's queue."""
+    await book(await ports(), Stage.CONNECTIONS, msg.get_body())
+
+
+@blueprint.function_name("book_poison_operations")
+@blueprint.queue_trigger("msg", "operations-poison", "AzureWebJobsStorage")
+async def book_poison_operations(msg: func.QueueMessage) -> None:
+    """Book what the host gave up on the operators' queue."""
+    await book(await ports(), OPERATIONS, msg.get_body())
+
+
+async def _pauses(works: Ports) -> func.HttpResponse:
+    return answer(200, {"paused": [describe_pause(pause) for pause in await works.pauses.standing()]})
+
+
+def _invoice_of(req: func.HttpRequest) -> UUID | None:
+    text = req.params.get("invoiceId")
+    return _guid(text) if text else None
+
+
+def _guid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise BadRequest(400, "badInvoiceId", "The invoice id is no GUID") from error

@@ -1,0 +1,119 @@
+"""Health: what waits, what is closed, what is stuck, and whether somebody has to look."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.queue.aio import QueueClient
+
+from shared import VERSION, dataverse, finance
+from shared.clock import stamp
+from shared.pauses import Pause
+from shared.ports import Ports
+from shared.register import Entry
+from shared.stages import Stage
+
+_TOO_OLD_SECONDS = 1800
+_SWEEP_TOO_OLD_SECONDS = 3600
+
+
+async def health(ports: Ports) -> dict[str, Any]:
+    """The state of the whole app as JSON; `problems` are the sentences that an operator should read first."""
+    queues = [await _queue(ports, name, client) for name, client in ports.queues.clients.items()]
+    poison = [await _poison(ports, name) for name in ports.queues.clients]
+    unfinished = await ports.register.unfinished()
+    pauses = await ports.pauses.standing()
+    sweep = await ports.notes.read("sweep")
+    gates = [gate for service in (dataverse.NAME, finance.NAME) if (gate := await ports.gates.look(service))]
+    problems = [
+        *(f"{row['count']} poison messages were on {row['name']}" for row in poison if row["count"]),
+        *_age_problems(ports, unfinished),
+        *(f"paused: {pause.stage or 'everything'} by {pause.by}: {pause.reason}" for pause in pauses),
+        *_sweep_problems(ports, sweep),
+    ]
+    return {
+        "app": VERSION,
+        "maps": {str(stage): table_map.version for stage, table_map in ports.maps.items()},
+        "healthy": not problems,
+        "problems": problems,
+        "paused": [describe_pause(pause) for pause in pauses],
+        "queues": queues,
+        "poison": poison,
+        "oldestUnfinishedRun": _oldest(ports, unfinished),
+        "gates": [{"service": gate.service, "until": stamp(gate.until), "reason": gate.reason} for gate in gates],
+        "lanes": [lane for stage in Stage for lane in await _lanes(ports, stage)],
+        "lastSweep": sweep and {**sweep, "started": _count(sweep["started"]), "revived": _count(sweep["revived"])},
+    }
+
+
+def describe_pause(pause: Pause) -> dict[str, Any]:
+    """A pause as JSON."""
+    return {"map": pause.stage, "reason": pause.reason, "by": pause.by, "at": stamp(pause.at)}
+
+
+async def _queue(ports: Ports, name: str, client: QueueClient) -> dict[str, Any]:
+    """Depth counts what is hidden (delayed or in work) too; the oldest message is the oldest visible one."""
+    depth = (await client.get_queue_properties()).approximate_message_count
+    oldest = None
+    for message in await client.peek_messages(1):
+        oldest = _age(ports, message.inserted_on) if message.inserted_on else None
+    return {"name": name, "depth": depth, "oldestSeconds": oldest}
+
+
+async def _poison(ports: Ports, name: str) -> dict[str, Any]:
+    """Booked poison messages; those still on the poison queue are booked within a moment."""
+    condition = "PartitionKey eq @partition"
+    rows = ports.audit.table.query_entities(condition, parameters={"partition": f"poison|{name}"}, select=["RowKey"])
+    try:
+        return {"name": f"{name}-poison", "count": sum([1 async for _ in rows])}
+    except ResourceNotFoundError:
+        return {"name": f"{name}-poison", "count": 0}
+
+
+async def _lanes(ports: Ports, stage: Stage) -> list[dict[str, Any]]:
+    view = await ports.dock.view(stage)
+    return [
+        {
+            "map": str(stage),
+            "lane": shipment.lane + 1,
+            "executionId": shipment.execution_id,
+            "step": str(shipment.step),
+            "rows": shipment.rows,
+        }
+        for shipment in view.shipments.values()
+    ]
+
+
+def _oldest(ports: Ports, unfinished: Sequence[Entry]) -> dict[str, Any] | None:
+    if not unfinished:
+        return None
+    oldest = min(unfinished, key=lambda entry: entry.accepted_at)
+    return {
+        "invoiceId": str(oldest.invoice_id),
+        "invoiceNumber": oldest.number,
+        "state": str(oldest.state),
+        "ageSeconds": _age(ports, oldest.accepted_at),
+    }
+
+
+def _age_problems(ports: Ports, unfinished: Sequence[Entry]) -> list[str]:
+    oldest = _oldest(ports, unfinished)
+    if oldest is None or oldest["ageSeconds"] < _TOO_OLD_SECONDS:
+        return []
+    name = oldest["invoiceNumber"] or oldest["invoiceId"]
+    return [f"{name} has been {oldest['state']} for {oldest['ageSeconds'] // 60} minutes"]
+
+
+def _sweep_problems(ports: Ports, sweep: dict[str, Any] | None) -> list[str]:
+    if sweep and _age(ports, datetime.fromisoformat(sweep["at"])) > _SWEEP_TOO_OLD_SECONDS:
+        return [f"the last sweep was at {sweep['at']}"]
+    return []
+
+
+def _age(ports: Ports, instant: datetime) -> int:
+    return int((ports.now() - instant).total_seconds())
+
+
+def _count(value: Any) -> int:
+    return len(value) if isinstance(value, list) else int(value)

@@ -1,0 +1,67 @@
+"""Reconciliation jobs: one partition a job in the audit table, one row an invoice, with what came of it."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+from azure.core.exceptions import ResourceNotFoundError
+
+from shared.clock import stamp
+from shared.ports import Ports
+
+_HEAD = "job"
+
+
+class Jobs:
+    """Where the results of reconciliations are kept."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._table = ports.audit.table
+        self._now = ports.now
+
+    async def open(self, job: str, invoices: int, *, by: str) -> None:
+        """Note a new job and how many invoices it is about."""
+        head = {
+            "PartitionKey": _partition(job),
+            "RowKey": _HEAD,
+            "by": by,
+            "at": stamp(self._now()),
+            "of": invoices,
+        }
+        await self._table.upsert_entity(head)
+
+    async def put(self, job: str, invoice_id: UUID, result: dict[str, Any]) -> None:
+        """Keep the result of one invoice."""
+        text = json.dumps(result)
+        entity = {
+            "PartitionKey": _partition(job),
+            "RowKey": str(invoice_id),
+            "result": text[:30_000],
+            "rest": text[30_000:60_000],
+        }
+        await self._table.upsert_entity(entity)
+
+    async def read(self, job: str) -> dict[str, Any] | None:
+        """The job as JSON; None where there is none."""
+        try:
+            head = await self._table.get_entity(_partition(job), _HEAD)
+        except ResourceNotFoundError:
+            return None
+        rows = self._table.query_entities(
+            "PartitionKey eq @job and RowKey ne 'job'", parameters={"job": _partition(job)}
+        )
+        results = [json.loads(row["result"] + row["rest"]) async for row in rows]
+        failed = next((result["problem"] for result in results if result.get("problem")), "")
+        done = len(results) >= head["of"]
+        return {
+            "id": job,
+            "state": "failed" if done and failed else "done" if done else "running",
+            "detail": failed,
+            "done": len(results),
+            "of": head["of"],
+            "invoices": results,
+        }
+
+
+def _partition(job: str) -> str:
+    return f"reconciliation|{job}"

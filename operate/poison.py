@@ -1,0 +1,61 @@
+"""Poison messages: what the host gave up is booked on its run, and the original is kept for the operator.
+
+A function on a poison queue must not fail: the host has nowhere to put its message and would try for ever.
+"""
+
+import logging
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from shared.clock import stamp
+from shared.endings import end
+from shared.errors import NotOurMessage
+from shared.messages import Settle, Ship, parse
+from shared.ports import Ports
+from shared.run import State
+
+_LOG = logging.getLogger(__name__)
+_PORTION = 30_000
+_ANOTHER_TRY = timedelta(minutes=10)
+
+
+async def book(ports: Ports, queue: str, body: bytes) -> None:
+    """Keep a poison message and fail the run that it names. Never raises for anything in the message."""
+    text = body.decode("utf-8", "replace")
+    reason, invoice_id = _meaning(queue, body)
+    await ports.audit.table.create_entity(
+        {
+            "PartitionKey": f"poison|{queue}",
+            "RowKey": f"{stamp(ports.now())}|{uuid4().hex[:8]}",
+            "reason": reason,
+            "invoiceId": str(invoice_id or ""),
+            "body": text[:_PORTION],
+            "rest": text[_PORTION : 2 * _PORTION],
+        }
+    )
+    _LOG.error("poison message on %s, invoice %s", queue, invoice_id)
+    if invoice_id:
+        await end(
+            ports, invoice_id, State.FAILED, f"{reason}. The message is kept; replay the run when the cause is mended"
+        )
+    else:
+        await _keep_shipping(ports, queue, body)
+
+
+def _meaning(queue: str, body: bytes) -> tuple[str, UUID | None]:
+    try:
+        message = parse(body, queue)
+    except NotOurMessage as error:
+        return f"message refused: {error}", UUID(error.invoice_id) if error.invoice_id else None
+    reason = f"the {message.kind} message was given up after the last try; the host's log says why"
+    return reason, getattr(message, "invoiceId", None)
+
+
+async def _keep_shipping(ports: Ports, queue: str, body: bytes) -> None:
+    """A ship or settle message belongs to no single run: what waits on the dock needs another, after a while."""
+    try:
+        message = parse(body, queue)
+    except NotOurMessage:
+        return
+    if isinstance(message, Ship | Settle):
+        await ports.queues.send(Ship(stage=message.stage), delay=_ANOTHER_TRY)

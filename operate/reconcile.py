@@ -1,0 +1,195 @@
+"""Reconcile: an invoice read afresh from Dataverse, compared row by row and column by column with Finance.
+
+It needs no run, and memory stays with one page: rows are compared page by page by their keys. Finance offers no reading
+of headers and connections; for those the counts that Finance reported for the imports are shown.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from operate.compare import differences
+from operate.jobs import Jobs
+from shared.billed import billed_totals
+from shared.dataverse import NAME as DATAVERSE
+from shared.errors import ContractBroken, NotYet, Refused
+from shared.handover import account_of, read_again
+from shared.messages import Load, Reconcile
+from shared.odata import all_of, chunks, quote_text
+from shared.ports import Ports
+from shared.repair import go_on, send_again
+from shared.run import Run, State
+from shared.stages import Stage
+from shared.tablemap import Row, RowRefused
+from shared.totals import Tally, Totals
+from sync_actuals.reading import read_actual_pages
+
+_KEYS_IN_A_FILTER = 50
+_SHOWN = 200
+_BILLED = "Microsoft.Dynamics.DataEntities.ProjCDSTransType'BilledSales'"
+
+
+@dataclass
+class Findings:
+    """What a comparison found; keys are those of Finance, `sources` the ids in Dataverse of what has to be sent."""
+
+    source: Tally = field(default_factory=Tally)
+    target: Tally = field(default_factory=Tally)
+    connections: int = 0
+    missing: list[str] = field(default_factory=list)
+    surplus: list[str] = field(default_factory=list)
+    different: list[dict[str, str]] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+
+    @property
+    def equal(self) -> bool:
+        """Nothing is missing, surplus or different."""
+        return not (self.missing or self.surplus or self.different)
+
+
+async def reconcile(ports: Ports, message: Reconcile) -> None:
+    """Compare one invoice for a job and keep the result; with `fix`, send again what is missing or different."""
+    run = await ports.ledger.run(message.invoiceId)
+    try:
+        number, findings = await compare(ports, message.invoiceId)
+        fixed = await _fix(ports, message.invoiceId, run, findings) if message.fix else 0
+        result = await _describe(ports, message.invoiceId, number=number, run=run, findings=findings, fixed=fixed)
+    except (NotYet, Refused, ContractBroken, RowRefused) as error:
+        result = {
+            "invoiceId": str(message.invoiceId), "invoiceNumber": run.number if run else "", "problem": str(error),
+            "runState": str(run.state) if run else None, "equal": False, "maps": [], "missing": [], "surplus": [],
+            "different": [], "fixed": 0,
+        }  # fmt: skip
+    await Jobs(ports).put(message.job, message.invoiceId, result)
+
+
+async def compare(ports: Ports, invoice_id: UUID) -> tuple[str, Findings]:
+    """The invoice's number and what the comparison found. Raises what reading raises."""
+    table_map = ports.maps[Stage.INVOICES]
+    invoice = await ports.dataverse.one(table_map.source.set, invoice_id, {"$select": "msdyn_invoicenumber"})
+    if invoice is None:
+        raise Refused(DATAVERSE, 404, "", f"there is no invoice {invoice_id}")
+    number, findings = str(invoice["msdyn_invoicenumber"] or ""), Findings()
+    companies: set[str] = set()
+    async for page in read_actual_pages(ports, invoice_id):
+        findings.connections += page.connections
+        for company, rows in page.rows.items():
+            companies.add(company)
+            await _compare_rows(ports, company, rows, findings)
+    for company in companies:
+        await _find_surplus(ports, invoice_id, company, number, findings)
+    return number, findings
+
+
+async def _compare_rows(ports: Ports, company: str, rows: list[list[str]], findings: Findings) -> None:
+    table_map = ports.maps[Stage.ACTUALS]
+    sent = {row[table_map.position("ACTUALSIMPORTID")].lower(): row for row in rows}
+    held = {str(row["ActualsImportId"]).lower(): row async for row in _held(ports, company, map(UUID, sent))}
+    for key, row in sent.items():
+        values = dict(zip(table_map.columns, row, strict=True))
+        findings.source.add(key, values["TRANSACTIONCURRENCYID"], Decimal(values["AMOUNT"] or 0))
+        source_id = values.get(table_map.source_column or "", "")
+        if key not in held:
+            findings.missing.append(key)
+            findings.sources.append(source_id)
+            continue
+        findings.target.add(key, str(held[key]["TransactionCurrencyId"]), Decimal(held[key]["Amount"]))
+        if found := differences(values, held[key]):
+            findings.sources.append(source_id)
+            findings.different += [
+                {"map": str(Stage.ACTUALS), "key": key, "field": name, "source": source, "target": target}
+                for name, (source, target) in found.items()
+            ]
+
+
+async def _held(ports: Ports, company: str, keys: Any) -> AsyncIterator[Row]:
+    for portion in chunks(keys, _KEYS_IN_A_FILTER):
+        any_of = " or ".join(f"ActualsImportId eq {key}" for key in portion)
+        condition = all_of(f"dataAreaId eq {quote_text(company)}", any_of)
+        async for rows in ports.finance.pages(str(ports.maps[Stage.ACTUALS].target.set), {"$filter": condition}):
+            for row in rows:
+                yield row
+
+
+async def _find_surplus(ports: Ports, invoice_id: UUID, company: str, number: str, findings: Findings) -> None:
+    """Billed sales that Finance holds under the proposal and Dataverse does not know of this invoice."""
+    table_map = ports.maps[Stage.ACTUALS]
+    condition = all_of(
+        f"dataAreaId eq {quote_text(company)}",
+        f"InvoiceProposalId eq {quote_text(number)}",
+        f"TransactionType eq {_BILLED}",
+    )
+    options = {"$filter": condition, "$select": "ActualsImportId,ActualId"}
+    async for rows in ports.finance.pages(str(table_map.target.set), options):
+        ids = {UUID(row["ActualId"]): str(row["ActualsImportId"]).lower() for row in rows}
+        known: set[UUID] = set()
+        async for found in ports.dataverse.rows_in(
+            table_map.source.set,
+            (table_map.source.key,),
+            ids,
+            {"$select": table_map.source.key},
+            where=f"_msdyn_invoice_value eq {invoice_id}",
+        ):
+            known |= {UUID(row[table_map.source.key]) for row in found}
+        findings.surplus += [key for actual, key in ids.items() if actual not in known]
+
+
+async def _fix(ports: Ports, invoice_id: UUID, run: Run | None, findings: Findings) -> int:
+    """Send again what is missing or different; return how many rows."""
+    if run is None:
+        accepted, _ = await ports.ledger.accept(invoice_id)
+        await ports.queues.send(Load(stage=Stage.INVOICES, invoiceId=invoice_id, generation=accepted.generation))
+        return len(findings.missing)
+    if not run.state.is_final:
+        return 0
+    account = await account_of(ports, run, Stage.ACTUALS)
+    if account.parts and not (await billed_totals(ports, invoice_id)).same_money(account.accounted):
+        await read_again(ports, run, "reconciled: Dataverse holds other billed sales than were read")
+        return len(findings.sources)
+    if findings.sources:
+        await send_again(ports, run, {Stage.ACTUALS: findings.sources})
+    elif run.state != State.COMPLETED:
+        await go_on(ports, run)
+    return len(findings.sources)
+
+
+async def _describe(
+    ports: Ports, invoice_id: UUID, *, number: str, run: Run | None, findings: Findings, fixed: int
+) -> dict[str, Any]:
+    shipped = await ports.ledger.parts(invoice_id, Stage.CONNECTIONS, run.generation) if run else []
+    linked = sum(part.rows - part.rejected for part in shipped if part.state == "settled")
+    return {
+        "invoiceId": str(invoice_id),
+        "invoiceNumber": number,
+        "runState": str(run.state) if run else None,
+        "equal": findings.equal,
+        "maps": [
+            {
+                "map": "actuals",
+                "source": _totals(findings.source.totals()),
+                "target": _totals(findings.target.totals()),
+                "note": "",
+            },
+            {
+                "map": "transactionconnections",
+                "source": {"rows": findings.connections, "amounts": {}},
+                "target": {"rows": linked, "amounts": {}},
+                "note": "Finance offers no reading of connections; the target is what it reported for the imports",
+            },
+        ],
+        "missing": [{"map": "actuals", "key": key} for key in findings.missing[:_SHOWN]],
+        "surplus": [{"map": "actuals", "key": key} for key in findings.surplus[:_SHOWN]],
+        "different": findings.different[:_SHOWN],
+        "counts": {
+            "missing": len(findings.missing),
+            "surplus": len(findings.surplus),
+            "different": len(findings.different),
+        },
+        "fixed": fixed,
+    }
+
+
+def _totals(totals: Totals) -> dict[str, Any]:
+    return {"rows": totals.rows, "amounts": totals.money()}

@@ -1,0 +1,104 @@
+"""Replay: send again what is missing or rejected, and nothing else. Dismiss: count a rejected row as dealt with."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from operate.jobs import Jobs
+from operate.selection import Selected, Selection, select
+from shared.messages import Reconcile
+from shared.ports import Ports
+from shared.repair import go_on, send_again
+from shared.run import State
+from shared.stages import Stage
+
+_SHOWN_KEYS = 100
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a replay of one run would do."""
+
+    selected: Selected
+    note: str
+
+    def describe(self) -> dict[str, Any]:
+        """The plan as JSON."""
+        run, rows = self.selected.run, self.selected.rows
+        counts = Counter(row.stage for row in rows)
+        sends = [
+            {"map": str(stage), "rows": count, "keys": [row.key for row in rows if row.stage == stage][:_SHOWN_KEYS]}
+            for stage, count in counts.items()
+        ]
+        return {
+            "invoiceId": str(run.invoice_id),
+            "invoiceNumber": run.number,
+            "state": str(run.state),
+            "sends": sends,
+            "note": self.note,
+        }
+
+
+async def plan(ports: Ports, selection: Selection) -> list[Plan]:
+    """What a replay would send, run by run."""
+    return [Plan(selected, _note(selected)) async for selected in select(ports, selection)]
+
+
+def _note(selected: Selected) -> str:
+    run = selected.run
+    if selected.rows:
+        return f"reads and sends {len(selected.rows)} rejected rows again, then goes on"
+    if run.state == State.COMPLETED:
+        return "is completed: nothing to send; reconcile it to compare row by row"
+    if not run.state.is_final:
+        return f"is under way ({run.state}): the messages for what is not done are sent once more"
+    if run.state == State.NEEDS_ATTENTION:
+        return "is compared row by row; what Finance lacks is read and sent again, then it goes on"
+    return "goes on where it stopped"
+
+
+async def replay(ports: Ports, plans: list[Plan], by: str) -> None:
+    """Do what the plans say."""
+    for each in plans:
+        await _replay(ports, each.selected, by)
+
+
+async def _replay(ports: Ports, selected: Selected, by: str) -> None:
+    run, rows = selected.run, selected.rows
+    if rows:
+        await ports.rejections.change(run.invoice_id, rows, status="replaying", by=by, at=ports.now())
+        again: dict[Stage, list[str]] = {}
+        for row in rows:
+            again.setdefault(row.stage, []).append(row.source_id or str(run.invoice_id))
+        await send_again(ports, run, again)
+    elif run.state == State.NEEDS_ATTENTION:
+        job = uuid4().hex
+        await Jobs(ports).open(job, 1, by=by)
+        await ports.queues.send(Reconcile(job=job, invoiceId=run.invoice_id, fix=True))
+    elif run.state != State.COMPLETED:
+        await go_on(ports, run)
+
+
+async def dismiss(ports: Ports, chosen: list[Selected], *, reason: str, by: str) -> None:
+    """Count rows as dealt with outside; a run that was held up by nothing else goes on."""
+    for selected in chosen:
+        run = selected.run
+        await ports.rejections.change(
+            run.invoice_id, selected.rows, status="dismissed", reason=reason, by=by, at=ports.now()
+        )
+        left = [row for row in await ports.rejections.of(run.invoice_id) if row.status == "open"]
+        if run.state == State.NEEDS_ATTENTION and not left:
+            await go_on(ports, run)
+        elif run.state == State.NEEDS_ATTENTION:
+            await ports.ledger.save(run, rejected=len(left))
+
+
+def describe_dismissal(selected: Selected) -> dict[str, Any]:
+    """What a dismissal means for one run, as JSON."""
+    return {
+        "invoiceId": str(selected.run.invoice_id),
+        "invoiceNumber": selected.run.number,
+        "state": str(selected.run.state),
+        "keys": [row.key for row in selected.rows][:_SHOWN_KEYS],
+    }

@@ -1,0 +1,80 @@
+"""The bodies of the operator's requests."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from operate.selection import Selection
+from shared.stages import Stage
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    by: Name
+
+
+class ReplayRequest(Selection):
+    """Send again what the selection means."""
+
+    dryRun: bool = False  # noqa: N815 - the names on the wire
+    by: Name
+
+
+class DismissRequest(Selection):
+    """Count the selected rejected rows as dealt with."""
+
+    dryRun: bool = False  # noqa: N815 - the names on the wire
+    by: Name
+    reason: Reason
+
+
+class PauseRequest(_Request):
+    """Hold up a map, or everything."""
+
+    map: Stage | None = None
+    reason: Reason
+
+
+class ResumeRequest(_Request):
+    """Let a map, or everything, go on."""
+
+    map: Stage | None = None
+
+
+class SweepRequest(_Request):
+    """Sweep now."""
+
+
+class ReconcileRequest(_Request):
+    """Compare one invoice, or all confirmed in a period."""
+
+    invoiceId: UUID | None = None  # noqa: N815 - the names on the wire
+    since: datetime | None = None
+    until: datetime | None = None
+    fix: bool = False
+
+    @model_validator(mode="after")
+    def _one_or_a_period(self) -> "ReconcileRequest":
+        if (self.invoiceId is None) == (self.since is None):
+            raise ValueError("name an invoiceId, or a period by since (and until)")
+        if any(instant and instant.tzinfo is None for instant in (self.since, self.until)):
+            raise ValueError("since, until: give the time zone, such as 2026-11-20T00:00:00Z")
+        return self
+
+
+class RunsQuery(BaseModel):
+    """The query of a list of runs."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    since: datetime | None = None
+    until: datetime | None = None
+    search: Annotated[str, Field(max_length=200)] = ""
+    top: Annotated[int, Field(ge=1, le=500)] = 50
+    continuation: Annotated[str, Field(pattern=r"^[0-9a-f|-]*$")] = ""

@@ -1,0 +1,116 @@
+"""The sweep: finds what nobody works on and puts it to work.
+
+confirmed invoices without a run      a webhook was lost; however long ago within the look-back setting
+runs that have not moved for long     their message was lost, or their worker died for good
+landed blobs that no part names       the losers of races, and what a crash left behind
+"""
+
+import logging
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from confirm_invoice.webhook import CONFIRMED, PROJECT_INVOICE
+from shared.clock import stamp
+from shared.errors import LeaseLost
+from shared.messages import Load
+from shared.ports import Ports
+from shared.repair import revive
+from shared.run import State
+from shared.stages import Stage
+
+_LOG = logging.getLogger(__name__)
+_PAGE = 1000
+_BLOB_AGE = timedelta(hours=1)
+
+
+async def sweep(ports: Ports) -> dict[str, Any]:
+    """Sweep once; return what was found, as JSON."""
+    began = time.monotonic()
+    started = [found async for found in _lost(ports)]
+    revived = await _revive(ports)
+    deleted = await _clear_blobs(ports)
+    result = {
+        "at": stamp(ports.now()),
+        "started": started,
+        "revived": revived,
+        "blobsDeleted": deleted,
+        "seconds": round(time.monotonic() - began, 3),
+    }
+    await ports.notes.write("sweep", result)
+    _LOG.info("sweep: %d started, %d revived, %d blobs deleted", len(started), len(revived), deleted)
+    return result
+
+
+async def _lost(ports: Ports) -> AsyncIterator[dict[str, str]]:
+    """Start a run for every confirmed project invoice that has none."""
+    since = ports.now() - timedelta(days=ports.settings.look_back_days)
+    options = {
+        "$select": "invoiceid,msdyn_invoicenumber",
+        "$filter": f"msdyn_ordertype eq {PROJECT_INVOICE} and msdyn_projectinvoicestatus eq {CONFIRMED}"
+        f" and modifiedon ge {since:%Y-%m-%dT%H:%M:%SZ}",
+    }
+    async for rows in ports.dataverse.pages(ports.maps[Stage.INVOICES].source.set, options, size=_PAGE):
+        for row in rows:
+            invoice_id = UUID(row["invoiceid"])
+            if await _start(ports, invoice_id):
+                yield {"invoiceId": str(invoice_id), "invoiceNumber": str(row["msdyn_invoicenumber"] or "")}
+
+
+async def _start(ports: Ports, invoice_id: UUID) -> bool:
+    standing = await ports.ledger.run(invoice_id)
+    if standing is None:
+        run, is_new = await ports.ledger.accept(invoice_id)
+        await ports.queues.send(Load(stage=Stage.INVOICES, invoiceId=invoice_id, generation=run.generation))
+        return is_new
+    if standing.state == State.REJECTED:
+        # It was not confirmed when its webhook came, and is now.
+        await ports.ledger.save(standing, state=State.ACCEPTED, detail="confirmed after all")
+        await ports.queues.send(Load(stage=Stage.INVOICES, invoiceId=invoice_id, generation=standing.generation))
+        return True
+    quiet = ports.now() - standing.updated_at > timedelta(seconds=ports.settings.stalled_after)
+    if standing.state == State.ACCEPTED and quiet:
+        await ports.queues.send(Load(stage=Stage.INVOICES, invoiceId=invoice_id, generation=standing.generation))
+    return False
+
+
+async def _revive(ports: Ports) -> list[dict[str, str]]:
+    revived = []
+    quiet_since = ports.now() - timedelta(seconds=ports.settings.stalled_after)
+    for entry in await ports.register.unfinished():
+        run = await ports.ledger.run(entry.invoice_id)
+        if run is None:
+            continue
+        if run.state != entry.state:
+            await ports.register.note(run)
+        if not run.state.is_final and run.updated_at < quiet_since:
+            await revive(ports, run)
+            revived.append({"invoiceId": str(run.invoice_id), "state": str(run.state)})
+    return revived
+
+
+async def _clear_blobs(ports: Ports) -> int:
+    deleted = 0
+    named: set[str] = set()
+    known = ""
+    async for blob in ports.landing.older_than(ports.now() - _BLOB_AGE):
+        invoice = blob.partition("/")[0]
+        if invoice != known:
+            known, named = invoice, await _named(ports, invoice)
+        if blob not in named:
+            await ports.landing.delete(blob)
+            deleted += 1
+    return deleted
+
+
+async def _named(ports: Ports, invoice: str) -> set[str]:
+    """The blobs that the run of an invoice still needs."""
+    try:
+        run = await ports.ledger.run(UUID(invoice))
+    except (ValueError, LeaseLost):
+        return set()
+    if run is None or run.state == State.COMPLETED:
+        return set()
+    return {part.blob for part in await ports.ledger.all_parts(run.invoice_id)}

@@ -1,0 +1,27 @@
+"""The audit: who did what when, by the operator's endpoints. Kept for good."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from azure.data.tables.aio import TableClient
+
+from shared.clock import stamp
+
+_TEXT_LIMIT = 30_000
+
+
+class Audit:
+    """The audit table: one partition a month."""
+
+    def __init__(self, table: TableClient, clock: Callable[[], datetime]) -> None:
+        self.table = table
+        self._clock = clock
+
+    async def note(self, action: str, by: str, what: Mapping[str, Any]) -> None:
+        """Keep one action of an operator."""
+        at = stamp(self._clock())
+        entity = {"action": action, "by": by, "at": at, "what": json.dumps(what)[:_TEXT_LIMIT]}
+        await self.table.create_entity({"PartitionKey": at[:7], "RowKey": f"{at}|{uuid4().hex[:8]}", **entity})

@@ -1,0 +1,32 @@
+"""Small facts that all instances share and the operator sees: the last sweep, for one."""
+
+import json
+from typing import Any
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.data.tables.aio import TableClient
+
+_PARTITION = "note"
+_TEXT_LIMIT = 30_000
+
+
+class Notes:
+    """Notes by name; writing one replaces it."""
+
+    def __init__(self, table: TableClient) -> None:
+        self._table = table
+
+    async def write(self, name: str, fact: dict[str, Any]) -> None:
+        """Keep a fact. Long lists in it are kept as their lengths when it would not fit."""
+        text = json.dumps(fact)
+        if len(text) > _TEXT_LIMIT:
+            text = json.dumps({key: len(value) if isinstance(value, list) else value for key, value in fact.items()})
+        await self._table.upsert_entity({"PartitionKey": _PARTITION, "RowKey": name, "fact": text})
+
+    async def read(self, name: str) -> dict[str, Any] | None:
+        """The fact of this name."""
+        try:
+            row = await self._table.get_entity(_PARTITION, name)
+        except ResourceNotFoundError:
+            return None
+        return dict(json.loads(row["fact"]))

@@ -1,0 +1,71 @@
+"""Pause and resume, for the whole app or one map. What arrives meanwhile waits on its queue.
+
+Imports that are under way are still settled while their map is paused: stopping to look at them would help nobody.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.data.tables.aio import TableClient
+
+from shared.clock import parse_stamp, stamp
+from shared.stages import Stage
+
+_PARTITION = "pause"
+_EVERYTHING = "all"
+_FRESH = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class Pause:
+    """`stage` is None for the whole app."""
+
+    stage: Stage | None
+    reason: str
+    by: str
+    at: datetime
+
+
+class Pauses:
+    """The pauses in storage; each process reads them at most once a second."""
+
+    def __init__(self, table: TableClient, clock: Callable[[], datetime]) -> None:
+        self._table = table
+        self._clock = clock
+        self._known: list[Pause] = []
+        self._read_at = datetime.min.replace(tzinfo=UTC)
+
+    async def standing(self) -> list[Pause]:
+        """All pauses, read afresh."""
+        rows = self._table.query_entities(f"PartitionKey eq '{_PARTITION}'")
+        self._known = [
+            Pause(
+                None if row["RowKey"] == _EVERYTHING else Stage(row["RowKey"]),
+                row["reason"],
+                row["by"],
+                parse_stamp(row["at"]),
+            )
+            async for row in rows
+        ]
+        self._read_at = self._clock()
+        return self._known
+
+    async def of(self, queue: str) -> Pause | None:
+        """The pause that holds up a queue, if there is one."""
+        if self._clock() - self._read_at > _FRESH:
+            await self.standing()
+        return next((pause for pause in self._known if pause.stage in {None, queue}), None)
+
+    async def pause(self, stage: Stage | None, *, reason: str, by: str) -> None:
+        """Hold up a map, or everything."""
+        entity = {"reason": reason, "by": by, "at": stamp(self._clock())}
+        await self._table.upsert_entity({"PartitionKey": _PARTITION, "RowKey": stage or _EVERYTHING, **entity})
+
+    async def resume(self, stage: Stage | None) -> None:
+        """Let a map, or everything, go on; resuming what is not paused is nothing."""
+        try:
+            await self._table.delete_entity(_PARTITION, stage or _EVERYTHING)
+        except ResourceNotFoundError:
+            return

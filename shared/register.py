@@ -1,0 +1,111 @@
+"""The register of runs, newest first: one row a run with what a list shows, so that listing reads one partition.
+
+The ledger notes every change of a run here after it has saved it. A row may lag behind its run by one change if the
+process dies in between; the sweep looks after runs that seem unfinished and so puts it right.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from azure.data.tables.aio import TableClient
+
+from shared.clock import parse_stamp, stamp
+from shared.run import Run, State
+from shared.totals import Totals
+
+_PARTITION = "run"
+_END_OF_TIME = datetime(3000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a list shows of a run. `position` is where the next page of the list starts after it."""
+
+    invoice_id: UUID
+    run_id: str
+    number: str
+    company: str
+    state: State
+    detail: str
+    rejected: int
+    expected: Totals
+    accepted_at: datetime
+    updated_at: datetime
+    position: str
+
+
+class Register:
+    """The register table."""
+
+    def __init__(self, table: TableClient) -> None:
+        self._table = table
+
+    async def note(self, run: Run) -> None:
+        """Write what a list shows of the run."""
+        await self._table.upsert_entity(
+            {
+                "PartitionKey": _PARTITION,
+                "RowKey": _position(run.accepted_at, run.invoice_id),
+                "runId": run.run_id,
+                "number": run.number,
+                "company": run.company,
+                "state": str(run.state),
+                "final": run.state.is_final,
+                "detail": run.detail[:1000],
+                "rejected": run.rejected,
+                "expected": run.expected.to_json(),
+                "acceptedAt": stamp(run.accepted_at),
+                "updatedAt": stamp(run.updated_at),
+            }
+        )
+
+    async def entries(
+        self, *, after: str = "", since: datetime | None = None, until: datetime | None = None, where: str = ""
+    ) -> AsyncIterator[Entry]:
+        """The entries accepted in [since, until), newest first, from behind `after`; `where` is a filter on columns."""
+        lower = max(after, _edge(until)) if until else after
+        conditions = [f"PartitionKey eq '{_PARTITION}' and RowKey gt @lower"]
+        names = {"lower": lower}
+        if since:
+            conditions.append("RowKey le @upper")
+            names["upper"] = _edge(since) + "~"
+        if where:
+            conditions.append(f"({where})")
+        async for row in self._table.query_entities(" and ".join(conditions), parameters=names):
+            yield _entry(row)
+
+    async def unfinished(self) -> list[Entry]:
+        """The runs that are not in a final state, newest first."""
+        return [entry async for entry in self.entries(where="final eq false")]
+
+    async def rejecting(self) -> list[Entry]:
+        """The runs that have open rejected rows, newest first."""
+        return [entry async for entry in self.entries(where="rejected gt 0")]
+
+
+def _edge(instant: datetime) -> str:
+    """Newest first: the row key falls as time goes on."""
+    return f"{int((_END_OF_TIME - instant).total_seconds() * 1000):016}"
+
+
+def _position(accepted_at: datetime, invoice_id: UUID) -> str:
+    return f"{_edge(accepted_at)}|{invoice_id}"
+
+
+def _entry(row: Mapping[str, Any]) -> Entry:
+    return Entry(
+        invoice_id=UUID(row["RowKey"].partition("|")[2]),
+        run_id=row["runId"],
+        number=row["number"],
+        company=row["company"],
+        state=State(row["state"]),
+        detail=row["detail"],
+        rejected=row["rejected"],
+        expected=Totals.from_json(row["expected"]),
+        accepted_at=parse_stamp(row["acceptedAt"]),
+        updated_at=parse_stamp(row["updatedAt"]),
+        position=row["RowKey"],
+    )

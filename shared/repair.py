@@ -1,0 +1,92 @@
+"""Sending single rows of an invoice again: pages of their own behind the reading, whose cursor is a list of ids.
+
+A repair page is loaded, shipped and settled like any other, so sending one row again takes the same way as sending
+all of them, and only those rows are read.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from itertools import batched
+from uuid import UUID
+
+from shared.handover import is_over, pages_of
+from shared.messages import Load, Ship, Verify
+from shared.ports import Ports
+from shared.run import Page, Run, State
+from shared.stages import Stage
+
+FIRST_REPAIR = 500_000
+"""Numbers of ordinary pages stay below; 2.5 billion rows come before it."""
+_IDS_IN_A_PAGE = 800
+_SETTLE_FIRST = timedelta(seconds=2)
+
+
+def repaired_ids(page: Page) -> list[UUID]:
+    """The rows that a repair page is about, by their ids in Dataverse; of an ordinary page none."""
+    return [UUID(text) for text in json.loads(page.cursor)] if page.number >= FIRST_REPAIR else []
+
+
+async def send_again(ports: Ports, run: Run, rows: Mapping[Stage, Sequence[str]]) -> None:
+    """Open repair pages for these rows and put the run to work on them."""
+    for stage, ids in rows.items():
+        taken = await ports.ledger.pages(run.invoice_id, stage, run.generation)
+        number = max([FIRST_REPAIR - 1, *(page.number for page in taken)]) + 1
+        for portion in batched(sorted(ids), _IDS_IN_A_PAGE, strict=False):
+            page = Page(run.invoice_id, stage, run.generation, number, cursor=json.dumps(portion))
+            await ports.ledger.open_page(page)
+            number += 1
+    await go_on(ports, run)
+
+
+async def go_on(ports: Ports, run: Run, *, detail: str = "") -> Run:
+    """Put a run back to work where it stopped, whatever state it is in."""
+    state = await _reached(ports, run)
+    saved = await ports.ledger.save(run, state=state, detail=detail, rejected=0, wait="", wait_since=None)
+    await revive(ports, saved)
+    return saved
+
+
+async def revive(ports: Ports, run: Run) -> None:
+    """Send the messages that bring an unfinished run forward; sending them once too often does no harm."""
+    stage = _STAGES.get(run.state)
+    if run.state == State.VERIFYING:
+        await ports.queues.send(Verify(stage=Stage.CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation))
+    if stage is None:
+        return
+    pages = await ports.ledger.pages(run.invoice_id, stage, run.generation)
+    parts = await ports.ledger.parts(run.invoice_id, stage, run.generation)
+    numbers = {page.number for page in pages if not page.read} | {
+        part.number for part in parts if part.state == "landed"
+    }
+    for number in sorted(numbers | {0}):
+        await ports.queues.send(Load(stage=stage, invoiceId=run.invoice_id, generation=run.generation, page=number))
+    await ports.queues.send(Ship(stage=stage), delay=_SETTLE_FIRST)
+
+
+_STAGES = {
+    State.ACCEPTED: Stage.INVOICES,
+    State.SYNCING_HEADER: Stage.INVOICES,
+    State.SYNCING_ACTUALS: Stage.ACTUALS,
+    State.LINKING: Stage.CONNECTIONS,
+}
+_DOING = {
+    Stage.INVOICES: State.ACCEPTED,
+    Stage.ACTUALS: State.SYNCING_ACTUALS,
+    Stage.CONNECTIONS: State.LINKING,
+}
+
+
+async def _reached(ports: Ports, run: Run) -> State:
+    for stage in Stage:
+        generation = 1 if stage == Stage.INVOICES else run.generation
+        pages = await pages_of(ports, run.invoice_id, stage, generation)
+        parts = await ports.ledger.parts(run.invoice_id, stage, generation)
+        rows = await ports.rejections.of(run.invoice_id, stage)
+        if not is_over(pages, parts) or _is_held_up(row.status for row in rows):
+            return _DOING[stage]
+    return State.VERIFYING
+
+
+def _is_held_up(statuses: Iterable[str]) -> bool:
+    return "open" in statuses
