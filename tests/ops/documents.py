@@ -1,0 +1,141 @@
+"""Documents of the operator endpoints, as the app would answer."""
+
+from typing import Any
+
+INVOICE_ID = "3f2c9a50-0000-4000-8000-000000000042"
+NUMBER = "PI-2026-0042"
+AT = "2026-03-31T14:00:05Z"
+FINANCE_SAYS = "Project [red]P-7[/] does not exist\x1b[31m \u202e evil\r\nsecond line"
+
+
+def run(**members: Any) -> dict[str, Any]:
+    """A run in a list."""
+    return {
+        "invoiceId": INVOICE_ID,
+        "runId": "9d1e0000-0000-4000-8000-000000000001",
+        "invoiceNumber": NUMBER,
+        "company": "usmf",
+        "state": "completed",
+        "detail": None,
+        "rows": 2981,
+        "rejected": 0,
+        "billedSales": {"rows": 2500, "amounts": {"USD": "1234567890.1234", "EUR": "7.00"}},
+        "acceptedAt": AT,
+        "updatedAt": AT,
+        **members,
+    }
+
+
+def detail(actuals: int = 2981, **members: Any) -> dict[str, Any]:
+    """A run with its maps, so many actuals done."""
+    maps = [
+        {"map": "invoices", "rows": 1, "rowsRead": 1, "done": 1, "rejected": 0, "state": "completed"},
+        {
+            "map": "actuals",
+            "rows": 2981,
+            "rowsRead": 2981,
+            "done": actuals,
+            "rejected": members.get("rejected", 0),
+            "state": "completed",
+        },
+        {"map": "transactionconnections", "rows": 0, "rowsRead": 0, "done": 0, "rejected": 0, "state": "waiting"},
+    ]
+    return {**run(), "waitsFor": [], "generation": 1, "maps": maps, **members}
+
+
+def group(**members: Any) -> dict[str, Any]:
+    """A group of rejected rows."""
+    return {
+        "group": "4f1c22ab",
+        "map": "actuals",
+        "class": "application",
+        "pattern": "Project * does not exist",
+        "rows": 12,
+        "dismissed": 3,
+        "invoices": [NUMBER],
+        "invoiceCount": 5,
+        "sample": FINANCE_SAYS,
+        "firstSeen": AT,
+        "lastSeen": AT,
+        "hint": "Create the project in Finance, then replay the group.",
+        **members,
+    }
+
+
+def row(**members: Any) -> dict[str, Any]:
+    """A rejected row."""
+    return {
+        "invoiceId": INVOICE_ID,
+        "invoiceNumber": NUMBER,
+        "map": "actuals",
+        "key": "7c1e0e0a-0000-4000-8000-000000000001",
+        "sourceId": None,
+        "line": "17",
+        "class": "application",
+        "text": FINANCE_SAYS,
+        "firstSeen": AT,
+        "lastSeen": AT,
+        "tries": 2,
+        "dismissed": None,
+        **members,
+    }
+
+
+def replay(*, dry_run: bool, rows: int = 12) -> dict[str, Any]:
+    """A replay, or its rehearsal."""
+    send = {"map": "actuals", "rows": rows, "keys": ["k1", "k2", "k3", "k4"]}
+    one = {"invoiceId": INVOICE_ID, "invoiceNumber": NUMBER, "state": "needs attention", "sends": [send], "note": ""}
+    return {"dryRun": dry_run, "rows": rows, "runs": [one] if rows else []}
+
+
+def dismissal(*, dry_run: bool) -> dict[str, Any]:
+    """A dismissal, or its rehearsal."""
+    one = {"invoiceId": INVOICE_ID, "invoiceNumber": NUMBER, "state": "completed", "keys": ["k1", "k2"]}
+    return {"dryRun": dry_run, "rows": 2, "runs": [one]}
+
+
+PAUSED = {"paused": [{"map": None, "reason": "update tonight", "by": "kim", "at": AT}]}
+
+
+def reconciliation(state: str = "done", *, equal: bool = True, fixed: int = 0) -> dict[str, Any]:
+    """A reconciliation of one invoice, which lacks one row in Finance unless it is equal."""
+    source = {"rows": 2500, "amounts": {"USD": "100.1234"}}
+    target = source if equal else {"rows": 2499, "amounts": {"USD": "99.0000"}}
+    invoice = {
+        "invoiceId": INVOICE_ID,
+        "invoiceNumber": NUMBER,
+        "runState": "completed",
+        "equal": equal,
+        "maps": [{"map": "actuals", "source": source, "target": target, "note": ""}],
+        "missing": [] if equal else [{"map": "actuals", "key": "lost-key"}],
+        "surplus": [],
+        "different": []
+        if equal
+        else [{"map": "actuals", "key": "k9", "field": "QUANTITY", "source": "1.50", "target": "1.05"}],
+        "fixed": fixed,
+    }
+    invoices = [] if state == "running" else [invoice]
+    return {"id": "job1", "state": state, "detail": None, "done": len(invoices), "of": 1, "invoices": invoices}
+
+
+def health(**members: Any) -> dict[str, Any]:
+    """The health of an app that is well."""
+    return {
+        "app": "0.1.0",
+        "maps": {"actuals": "1.0.0.16"},
+        "healthy": True,
+        "problems": [],
+        "paused": [],
+        "queues": [{"name": "actuals", "depth": 3, "oldestSeconds": 12}],
+        "poison": [{"name": "actuals-poison", "count": 0}],
+        "oldestUnfinishedRun": {
+            "invoiceId": INVOICE_ID,
+            "invoiceNumber": NUMBER,
+            "state": "linking",
+            "ageSeconds": 3725,
+        },
+        "gates": [{"service": "finance", "until": AT, "reason": "asked for 30 s"}],
+        "lanes": [{"map": "actuals", "lane": 0, "executionId": "e-1", "step": "importing", "rows": 2500}],
+        "lastSweep": {"at": AT, "started": 1, "revived": 0, "blobsDeleted": 4},
+        **members,
+    }
