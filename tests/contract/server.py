@@ -88,6 +88,7 @@ class Server:
         self.rule: Rule = lambda request: said(
             {"error": {"code": "0xNOSCRIPT", "message": f"no answer is left for {request.target}"}}, 418
         )
+        self._more = asyncio.Condition()
         self._script: deque[Reply] = deque()
 
     def script(self, *replies: Reply) -> None:
@@ -98,6 +99,11 @@ class Server:
     def targets(self) -> list[str]:
         """The path and query of every request."""
         return [request.target for request in self.received]
+
+    async def await_requests(self, count: int) -> None:
+        """Wait until that many requests were read."""
+        async with self._more:
+            await self._more.wait_for(lambda: len(self.received) >= count)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
@@ -112,7 +118,9 @@ class Server:
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         request = await _read(reader)
-        self.received.append(request)
+        async with self._more:
+            self.received.append(request)
+            self._more.notify_all()
         reply = self._script.popleft() if self._script else self.rule(request)
         if reply.manner is Manner.RESET:
             _reset(writer)

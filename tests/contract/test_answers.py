@@ -1,5 +1,6 @@
 """What the app makes of every answer that is not a good one."""
 
+import asyncio
 import gzip
 import json
 from collections.abc import Awaitable, Callable
@@ -157,6 +158,22 @@ async def test_silence_is_unavailable_after_the_time_out(
         with pytest.raises(Unavailable, match="Timeout"):
             await call(app.source)
     assert len(server.received) == 1
+
+
+async def test_no_more_requests_are_open_at_once_than_the_app_is_allowed(
+    app: App, server: Server, signin: SignIn, table: TableClient
+) -> None:
+    server.script(*[Reply(manner=Manner.SILENT)] * 3)
+    server.rule = lambda _: said({"value": 1})
+    async with wired(server.url, signin, table, concurrency=3) as limited:
+        waiting = [asyncio.create_task(get(limited.source)) for _ in range(7)]
+        await server.await_requests(3)
+        for _ in range(5):
+            await get(app.source)
+        assert len(server.received) == 3 + 5
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def test_an_answer_that_is_no_http_is_unavailable(app: App, server: Server) -> None:

@@ -5,7 +5,7 @@ from urllib.parse import unquote, urlsplit
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -48,10 +48,8 @@ async def test_one_row_is_asked_for_by_its_id_with_the_columns_of_the_map(app: A
     )
 
 
-async def test_every_read_carries_the_odata_headers_and_nothing_that_ties_it_to_a_server(
-    app: App, server: Server
-) -> None:
-    server.rule = lambda _: said({"value": []}, Set_Cookie="ARRAffinity=1c2d; path=/; HttpOnly")
+async def test_every_read_carries_the_odata_headers_and_no_others(app: App, server: Server) -> None:
+    server.rule = lambda _: said({"value": []})
     await app.dataverse.one("invoices", INVOICE, {"$select": "name"})
     await app.dataverse.page("invoices", {"$select": "name"}, cursor="", size=5000)
     for request in server.received:
@@ -183,6 +181,7 @@ async def test_an_awkward_text_arrives_as_itself(app: App, server: Server, text:
     assert options_of(request.target) == {"$filter": condition, "$select": "name"}
 
 
+@example("x' or 1 eq 1 or name eq '")
 @given(st.text(st.characters(codec="utf-8"), max_size=60))
 @hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_any_text_stays_one_literal_on_the_wire(app: App, server: Server, text: str) -> None:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from azure.data.tables.aio import TableClient
 
 from shared.errors import ContractBroken
+from shared.signin import SignIn
 from shared.tablemap import Row
 from tests.contract.server import Reply, Server, html, said
-from tests.contract.wiring import App
+from tests.contract.wiring import App, wired
 
 ACTUALS = "/api/data/v9.2/msdyn_actuals"
 IMPORTS = "/data/ProjActualsImports"
@@ -68,6 +70,13 @@ async def test_a_cursor_that_was_kept_is_followed_byte_for_byte(app: App, server
     found = await app.dataverse.page("msdyn_actuals", {"$select": "msdyn_amount"}, cursor=cursor, size=2)
     assert found.rows == [{"n": 2}]
     assert server.targets == [f"{ACTUALS}{SKIP_TOKEN}"]
+
+
+async def test_a_next_link_may_spell_the_port_and_the_host_out(signin: SignIn, table: TableClient) -> None:
+    async with wired("https://contoso.crm4.dynamics.com", signin, table) as app:
+        path, query = "/api/data/v9.2/invoices", "?$skiptoken=%3C"
+        url = app.source.own_url(f"https://Contoso.CRM4.dynamics.com:443{path}{query}", path)
+        assert url.raw_path_qs == path + query
 
 
 FOREIGN = {

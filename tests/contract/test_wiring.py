@@ -8,7 +8,7 @@ import pytest
 from shared.ports import Ports, open_ports
 from shared.tablemap import load_maps
 from simulators.azurite import Azurite
-from tests.contract.conftest import Tenant
+from tests.contract.conftest import APPLICATION, Tenant
 from tests.contract.server import Server, said
 from tests.contract.wiring import settings
 
@@ -16,14 +16,15 @@ from tests.contract.wiring import settings
 @pytest.fixture
 async def ports(tenant: Tenant, azurite: Azurite, server: Server) -> AsyncIterator[Ports]:
     """The app's ports, closed again, which the app itself never does."""
+    # A cookie of a bare address would not be kept by any jar.
+    url = server.url.replace("127.0.0.1", "localhost")
     given = settings(
         AzureWebJobsStorage=azurite.connection_string(),
-        DATAVERSE_URL=server.url,
-        FINANCE_URL=f"{server.url}/",
+        DATAVERSE_URL=url,
+        FINANCE_URL=f"{url}/",
         SIGN_IN_AUTHORITY=str(tenant.process.facts["authority"]),
-        SIGN_IN_CLIENT_ID="11111111-0000-4000-8000-000000000042",
+        SIGN_IN_CLIENT_ID=APPLICATION,
         SIGN_IN_CLIENT_SECRET=tenant.secret,
-        DATAVERSE_CONCURRENCY="3",
     )
     opened = await open_ports(given, load_maps())
     yield opened

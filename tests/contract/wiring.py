@@ -19,7 +19,7 @@ from shared.service import Service
 from shared.settings import Settings, read_settings
 from shared.signin import SignIn
 
-PATIENCE = aiohttp.ClientTimeout(total=0.5)
+PATIENCE = aiohttp.ClientTimeout(total=0.4)
 
 
 class Clock:
