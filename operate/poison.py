@@ -10,11 +10,11 @@ from uuid import UUID, uuid4
 from shared.clock import stamp
 from shared.endings import end
 from shared.errors import NotOurMessage
+from shared.log import event
 from shared.messages import Settle, Ship, parse
 from shared.ports import Ports
 from shared.run import State
 
-_LOG = logging.getLogger(__name__)
 _PORTION = 30_000
 _ANOTHER_TRY = timedelta(minutes=10)
 
@@ -33,7 +33,7 @@ async def book(ports: Ports, queue: str, body: bytes) -> None:
             "rest": text[_PORTION : 2 * _PORTION],
         }
     )
-    _LOG.error("poison message on %s, invoice %s", queue, invoice_id)
+    event("poison message", severity=logging.ERROR, queue=queue, invoiceId=invoice_id)
     if invoice_id:
         await end(
             ports, invoice_id, State.FAILED, f"{reason}. The message is kept; replay the run when the cause is mended"

@@ -5,7 +5,6 @@ runs that have not moved for long     their message was lost, or their worker di
 landed blobs that no part names       the losers of races, and what a crash left behind
 """
 
-import logging
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -15,13 +14,13 @@ from uuid import UUID
 from confirm_invoice.webhook import CONFIRMED, PROJECT_INVOICE
 from shared.clock import stamp
 from shared.errors import LeaseLost
+from shared.log import event
 from shared.messages import Load
 from shared.ports import Ports
 from shared.repair import revive
 from shared.run import State
 from shared.stages import Stage
 
-_LOG = logging.getLogger(__name__)
 _PAGE = 1000
 _BLOB_AGE = timedelta(hours=1)
 
@@ -40,7 +39,7 @@ async def sweep(ports: Ports) -> dict[str, Any]:
         "seconds": round(time.monotonic() - began, 3),
     }
     await ports.notes.write("sweep", result)
-    _LOG.info("sweep: %d started, %d revived, %d blobs deleted", len(started), len(revived), deleted)
+    event("sweep", started=len(started), revived=len(revived), blobs=deleted, seconds=result["seconds"])
     return result
 
 

@@ -1,13 +1,12 @@
 """How a run ends. The words in `detail` are what the operator reads: what is wrong, and what to do next."""
 
-import logging
 from uuid import UUID
 
 from shared.errors import LeaseLost
+from shared.log import event
 from shared.ports import Ports
 from shared.run import State
 
-_LOG = logging.getLogger(__name__)
 _TRIES = 5
 
 
@@ -21,6 +20,6 @@ async def end(ports: Ports, invoice_id: UUID, state: State, detail: str, *, reje
             await ports.ledger.save(run, state=state, detail=detail, rejected=rejected, wait="", wait_since=None)
         except LeaseLost:
             continue
-        _LOG.info("run %s of invoice %s: %s", run.run_id, invoice_id, state)
+        event("run ended", runId=run.run_id, invoiceId=invoice_id, state=state, count=rejected)
         return
     raise LeaseLost(f"run of {invoice_id} changes all the time")

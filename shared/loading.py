@@ -12,6 +12,7 @@ from uuid import UUID
 from shared.errors import NotOurMessage
 from shared.handover import After, hand_over
 from shared.landing import encode
+from shared.log import event
 from shared.messages import Load, Ship
 from shared.ports import Ports
 from shared.rejected import RejectedRow
@@ -85,6 +86,16 @@ async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> None:
     parts = [await _land(ports, page, batch) for batch in reading.batches if batch.rows]
     await ports.rejections.keep(page.invoice_id, reading.rejected)
     await ports.ledger.close_page(page, parts, last=not any(links))
+    event(
+        "page read",
+        runId=run.run_id,
+        invoiceId=run.invoice_id,
+        stage=page.stage,
+        page=page.number,
+        parts=len(parts),
+        rows=sum(part.rows for part in parts),
+        count=len(reading.rejected),
+    )
 
 
 async def _land(ports: Ports, page: Page, batch: Batch) -> Part:

@@ -7,19 +7,20 @@ or never arrived; only when its upload URL has expired without a trace is it sen
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from shared.dock import Cargo, Shipment, Step, new_execution_id
 from shared.errors import LeaseLost, Refused
 from shared.finance import ImportStatus
 from shared.handover import After, hand_over
 from shared.landing import BlobGone
+from shared.log import event
 from shared.messages import Settle, Ship
 from shared.outcome import Outcome, outcome_of, refuse_all
 from shared.ports import Ports
 from shared.rejected import RejectedRow, totals_of
 from shared.sending import look_again, send
 
-_LOG = logging.getLogger(__name__)
 _MOST_TRIES = 6
 _PASSING = ("DMF042", "DMF1968", "DMF1995", "DMF1996", "DMF1997", "DMF2003", "DMF2008", "DMF2025", "DMF2028", "DMF2048")
 """Data Management's codes for what passes by itself: service unreachable, deadlock, busy project, SQL time-out."""
@@ -77,13 +78,14 @@ async def _poll(ports: Ports, shipment: Shipment, after: After) -> None:
         renewed = await ports.dock.save(
             shipment, step=Step.CLAIMED, execution_id=new_execution_id(shipment.stage), upload_expires=None, attempts=0
         )
-        _LOG.warning("import %s never arrived, sending it again as %s", shipment.execution_id, renewed.execution_id)
+        event("import never arrived", severity=logging.WARNING, **_facts(shipment))
         await start(ports, renewed, after)
     elif status is None or not status.is_final:
         polled = await ports.dock.save(shipment, polls=shipment.polls + 1)
         await look_again(ports, polled, pace(shipment.polls, timedelta(seconds=ports.settings.poll_longest)))
     else:
         finished = await ports.dock.finish(shipment)
+        event("import over", status=status, **_facts(shipment))
         await ports.queues.send(Ship(stage=shipment.stage))
         await _book(ports, finished, status, after)
 
@@ -139,13 +141,23 @@ async def _fail_whole(ports: Ports, shipment: Shipment, text: str, after: After)
     level = _next_level(shipment, cargo)
     passing = any(code in text for code in _PASSING) and max(item.tries for item in cargo) < _MOST_TRIES
     if passing or level is not None:
-        _LOG.warning("import %s failed as a whole, its parts go again: %s", shipment.execution_id, text[:200])
+        event("import failed as a whole", severity=logging.WARNING, parts=len(cargo), **_facts(shipment))
         again = 1 if passing else len(cargo)
         for _ in range(again):
             await ports.queues.send(Ship(stage=shipment.stage), delay=timedelta(seconds=15 if passing else 2))
         await ports.dock.put_back(shipment, cargo, level=shipment.level if passing or level is None else level)
         return
     await _settle_parts(ports, shipment, cargo, await refuse_all(ports, cargo, text), after)
+
+
+def _facts(shipment: Shipment) -> dict[str, Any]:
+    return {
+        "stage": shipment.stage,
+        "ticket": shipment.ticket,
+        "executionId": shipment.execution_id,
+        "rows": shipment.rows,
+        "level": shipment.level,
+    }
 
 
 def _next_level(shipment: Shipment, cargo: Sequence[Cargo]) -> int | None:

@@ -28,6 +28,7 @@ from shared.errors import (
     Throttled,
     Unavailable,
 )
+from shared.log import event, where
 from shared.messages import Load, Message, Verify, parse
 from shared.ports import Ports
 from shared.run import State
@@ -35,10 +36,14 @@ from shared.run import State
 MAX_DEQUEUE_COUNT = 5
 """As in host.json: after so many failed runs the host moves a message to the poison queue."""
 
-_LOG = logging.getLogger(__name__)
 _SHUT_OUT = timedelta(seconds=60)
 _WHILE_PAUSED = timedelta(seconds=10)
 _LONGEST_DELAY = 300.0
+
+
+class WorkFailed(Exception):
+    """What the host is told of a failed run: the kind of error and nothing more, for the host logs it."""
+
 
 type Handler = Callable[[Ports, Any], Awaitable[None]]
 
@@ -48,35 +53,53 @@ async def work(ports: Ports, queue: str, body: bytes, dequeue_count: int, handle
     try:
         message = parse(body, queue)
     except NotOurMessage as error:
+        event("message refused", severity=logging.ERROR, queue=queue, invoiceId=error.invoice_id)
         await _fail(ports, error.invoice_id, f"message refused: {error}", dequeue_count)
-        raise
+        raise WorkFailed("NotOurMessage") from None
     if message.kind != "settle" and await ports.pauses.of(queue):
         await _put_off(ports, message, _WHILE_PAUSED, attempt=message.attempt)
         return
     try:
         await _attempt(ports, message, handlers[message.kind])
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is: booked, told by its kind, and raised for the host
+        _tell(message, error, severity=logging.ERROR, where=where(error))
         await _fail(ports, _invoice_id(message), f"{type(error).__name__}: {error}", dequeue_count)
-        raise
+        raise WorkFailed(type(error).__name__) from None
 
 
 async def _attempt(ports: Ports, message: Message, handler: Handler) -> None:
     try:
         await handler(ports, message)
     except Throttled as error:
-        _LOG.warning("%s put off: %s", message.kind, error)
+        _tell(message, error, severity=logging.WARNING, until=error.until)
         await _put_off(ports, message, error.until - ports.now() + _jitter(2.0), attempt=message.attempt)
     except (Unavailable, LeaseLost) as error:
-        _LOG.warning("%s put off: %s", message.kind, error)
+        _tell(message, error, severity=logging.WARNING)
         await _put_off(ports, message, backoff(message.attempt))
     except SignInFailed as error:
-        _LOG.error("%s put off: %s", message.kind, error)
+        _tell(message, error, severity=logging.ERROR)
         await ports.gates.close(error.service, ports.now() + _SHUT_OUT, str(error))
         await _put_off(ports, message, _SHUT_OUT + _jitter(2.0))
     except NotYet as error:
         await _wait(ports, message, error)
     except (InvoiceRejected, NeedsAttention, ContractBroken, Refused) as error:
         await _end(ports, message, error)
+
+
+def _tell(message: Message, error: Exception, *, severity: int, **facts: object) -> None:
+    ids = {"invoiceId": _invoice_id(message), "ticket": getattr(message, "ticket", None), "queue": message.queue}
+    service = getattr(error, "service", None)
+    name, attempt = type(error).__name__, message.attempt
+    event(
+        "work stopped",
+        severity=severity,
+        kind=message.kind,
+        error=name,
+        service=service,
+        attempt=attempt,
+        **ids,
+        **facts,
+    )
 
 
 async def _end(ports: Ports, message: Message, error: Exception) -> None:

@@ -34,6 +34,11 @@ class Relay:
         request.setdefault("headers", {"x-functions-key": self.stack.webhook_key})
         return requests.post(self.address("invoices/confirmations"), data=body, timeout=60, **request)
 
+    @property
+    def operator(self) -> dict[str, str]:
+        """The headers of an operator's request."""
+        return {"x-functions-key": self.stack.function_key}
+
     def address(self, path: str) -> str:
         """A URL of the app."""
         return f"{self.stack.host_urls[0]}/api/{path}"
@@ -111,5 +116,5 @@ def relay(run_dir: Path, *, webhook: bool = True, **options: Any) -> Iterator[Re
         if webhook:
             tenant.register_webhook()
         # Imports that take no time show every mistake just as well.
-        tenant.switch("finance", importFixedSeconds=0.05, importSecondsPerRow=0.0)
+        tenant.switch("finance", importFixedSeconds=0.05, importSecondsPerRow=0.0, notFoundPolls=1)
         yield Relay(stack, tenant)

@@ -1,0 +1,38 @@
+"""The app's log lines: one JSON object each, of facts that may be seen by anybody who reads logs.
+
+Names, descriptions, amounts, tokens and the services' own words stay out: they belong to the ledger, where only
+operators see them. A fact that is not on the list cannot be logged.
+"""
+
+import json
+import logging
+import traceback
+from pathlib import Path
+
+FACTS = frozenset(
+    {
+        "attempt", "blobs", "count", "error", "executionId", "invoiceId", "kind", "level", "page", "parts", "queue",
+        "revived", "rows", "runId", "seconds", "service", "stage", "started", "state", "status", "ticket", "until",
+        "where",
+    }
+)  # fmt: skip
+
+_LOG = logging.getLogger("relay")
+
+
+def event(name: str, *, severity: int = logging.INFO, **facts: object) -> None:
+    """Log one event. Raises ValueError for a fact that is not on the list."""
+    if strange := facts.keys() - FACTS:
+        raise ValueError(f"not to be logged: {', '.join(sorted(strange))}")
+    known = {
+        key: value if isinstance(value, int | float) else str(value)
+        for key, value in facts.items()
+        if value is not None
+    }
+    _LOG.log(severity, json.dumps({"event": name, **known}))
+
+
+def where(error: BaseException) -> str:
+    """Where an error was raised, from the outermost call to the innermost: files and lines, without any value."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return " > ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames)
