@@ -8,7 +8,7 @@ from shared.messages import Load
 from shared.ports import Ports
 from shared.run import Page, Run, State
 from shared.stages import Stage
-from shared.tablemap import Row, RowRefused
+from shared.transform import Row, RowRefused
 
 _CHECKED = ("msdyn_ordertype", "msdyn_projectinvoicestatus", "invoicenumber", "msdyn_invoicenumber")
 

@@ -19,8 +19,8 @@ from shared.ports import Ports
 from shared.rejected import UNBILLED
 from shared.run import Part, Run, State
 from shared.stages import Stage
-from shared.tablemap import Row
 from shared.totals import Tally, Totals
+from shared.transform import Row
 
 _KEYS_IN_A_FILTER = 50
 _BILLED = "Microsoft.Dynamics.DataEntities.ProjCDSTransType'BilledSales'"
@@ -85,7 +85,9 @@ async def _held_fresh(ports: Ports, parts: Sequence[Part]) -> Totals:
             # Landed parts are deleted once they have been verified; this run was completed before.
             verified += part.fresh
             continue
-        wanted = [key for key in keys if str(key) not in sent_again and settled.get(str(key), "replaying") == "replaying"]
+        wanted = [
+            key for key in keys if str(key) not in sent_again and settled.get(str(key), "replaying") == "replaying"
+        ]
         sent_again |= {str(key) for key in keys} & settled.keys()
         for portion in chunks(wanted, _KEYS_IN_A_FILTER):
             any_of = " or ".join(f"ActualsImportId eq {key}" for key in portion)

@@ -22,8 +22,8 @@ from shared.ports import Ports
 from shared.repair import go_on, send_again
 from shared.run import Run, State
 from shared.stages import Stage
-from shared.tablemap import Row, RowRefused
 from shared.totals import Tally, Totals
+from shared.transform import Row, RowRefused
 from sync_actuals.reading import read_actual_pages
 
 _KEYS_IN_A_FILTER = 50

@@ -10,7 +10,7 @@ from yarl import URL
 from shared.errors import ContractBroken, Refused
 from shared.odata import all_of, chunks, in_list, query
 from shared.service import Complaint, Service
-from shared.tablemap import Row
+from shared.transform import Row
 
 API = "/api/data/v9.2"
 NAME = "Dataverse"

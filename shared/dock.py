@@ -9,112 +9,19 @@ cannot claim the same lane or part. Whoever is late raises LeaseLost.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.data.tables import UpdateMode
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.data.tables.aio import TableClient
 
 from shared.clock import parse_stamp, stamp
-from shared.errors import LeaseLost
 from shared.run import Part
+from shared.shipment import Cargo, Lane, Shipment, Step, View, new_execution_id
 from shared.stages import Stage
-
-PARTS_IN_A_SHIPMENT = 97
-"""A table transaction takes 100 operations: the parts, the shipment, and the lane."""
-
-
-class Step(StrEnum):
-    """How far a shipment is. From SENDING on Finance may know its execution id."""
-
-    CLAIMED = "claimed"
-    SENDING = "sending"
-    RUNNING = "running"
-    FINISHED = "finished"
-
-
-@dataclass(frozen=True)
-class Cargo:
-    """A part on the dock. `level`: 0 travels with others, 1 only with its own invoice, 2 alone.
-    `tries` counts the imports that failed with it as a whole."""
-
-    stage: Stage
-    invoice_id: UUID
-    part_key: str
-    company: str
-    rows: int
-    blob: str
-    landed_at: datetime
-    level: int = 0
-    tries: int = 0
-    shipment: str = ""
-    etag: str = ""
-
-    @property
-    def row_key(self) -> str:
-        """The part's name on the dock."""
-        return f"part|{self.invoice_id}|{self.part_key}"
-
-    @property
-    def generation(self) -> int:
-        """The reading that the part comes from."""
-        return int(self.part_key.split("|")[2])
-
-
-@dataclass(frozen=True)
-class Shipment:
-    """One import. `lease_until` is when somebody else may take it over; `polls` sets the pace of looking at it."""
-
-    stage: Stage
-    ticket: str
-    company: str
-    lane: int
-    execution_id: str
-    rows: int
-    level: int
-    step: Step
-    lease_until: datetime
-    upload_expires: datetime | None = None
-    polls: int = 0
-    attempts: int = 0
-    etag: str = ""
-
-
-@dataclass(frozen=True)
-class Lane:
-    """One data project; free while it has no shipment."""
-
-    number: int
-    shipment: str
-    etag: str
-
-
-@dataclass(frozen=True)
-class View:
-    """The dock of one map as it was read."""
-
-    cargo: list[Cargo] = field(default_factory=list)
-    lanes: dict[int, Lane] = field(default_factory=dict)
-    shipments: dict[str, Shipment] = field(default_factory=dict)
-
-    @property
-    def ready(self) -> list[Cargo]:
-        """What waits for a lane, the longest waiting first."""
-        return sorted((cargo for cargo in self.cargo if not cargo.shipment), key=lambda cargo: cargo.landed_at)
-
-    def stalled(self, now: datetime) -> list[Shipment]:
-        """The shipments that nobody has looked after for as long as a lease lasts."""
-        return [shipment for shipment in self.shipments.values() if shipment.lease_until < now]
-
-    def free_lane(self, lanes: int) -> int | None:
-        """A lane without a shipment."""
-        taken = {lane.number for lane in self.lanes.values() if lane.shipment in self.shipments}
-        return next((number for number in range(lanes) if number not in taken), None)
+from shared.transaction import guarded, transact
 
 
 class Dock:
@@ -177,28 +84,28 @@ class Dock:
         standing = view.lanes.get(lane)
         lane_entity = _lane_entity(first.stage, lane, ticket)
         operations: list[Any] = [("create", _shipment_entity(shipment))]
-        operations.append(_guarded(lane_entity, standing.etag) if standing else ("create", lane_entity))
-        operations += [_guarded(_cargo_entity(replace(cargo, shipment=ticket)), cargo.etag) for cargo in load]
-        results = await self._transact(operations)
+        operations.append(guarded(lane_entity, standing.etag) if standing else ("create", lane_entity))
+        operations += [guarded(_cargo_entity(replace(cargo, shipment=ticket)), cargo.etag) for cargo in load]
+        results = await transact(self._table, operations)
         return replace(shipment, etag=results[0]["etag"])
 
     async def save(self, shipment: Shipment, **changes: Any) -> Shipment:
         """Change a shipment as it was read, and renew its lease. Raises LeaseLost when it has changed since."""
         changed = replace(shipment, **{"lease_until": self._clock() + self._lease} | changes)
-        results = await self._transact([_guarded(_shipment_entity(changed), shipment.etag)])
+        results = await transact(self._table, [guarded(_shipment_entity(changed), shipment.etag)])
         return replace(changed, etag=results[0]["etag"])
 
     async def finish(self, shipment: Shipment) -> Shipment:
         """Note that the import is over and free its lane, in one transaction. Raises LeaseLost."""
         changed = replace(shipment, step=Step.FINISHED, polls=0, lease_until=self._clock() + self._lease)
         lane = _lane_entity(shipment.stage, shipment.lane, "")
-        results = await self._transact([_guarded(_shipment_entity(changed), shipment.etag), ("upsert", lane)])
+        results = await transact(self._table, [guarded(_shipment_entity(changed), shipment.etag), ("upsert", lane)])
         return replace(changed, etag=results[0]["etag"])
 
     async def remove(self, shipment: Shipment, cargo: Iterable[Cargo]) -> None:
         """Take a booked shipment and its parts off the dock. Raises LeaseLost."""
         keys = [f"shipment|{shipment.ticket}", *(item.row_key for item in cargo)]
-        await self._transact([("delete", {"PartitionKey": str(shipment.stage), "RowKey": key}) for key in keys])
+        await transact(self._table, [("delete", {"PartitionKey": str(shipment.stage), "RowKey": key}) for key in keys])
 
     async def put_back(
         self, shipment: Shipment, cargo: Iterable[Cargo], *, level: int, drop: Iterable[Cargo] = ()
@@ -209,51 +116,11 @@ class Dock:
             ("delete", {"PartitionKey": str(shipment.stage), "RowKey": f"shipment|{shipment.ticket}"})
         ]
         operations += [
-            _guarded(_cargo_entity(replace(item, shipment="", level=level, tries=item.tries + 1)), item.etag)
+            guarded(_cargo_entity(replace(item, shipment="", level=level, tries=item.tries + 1)), item.etag)
             for item in cargo
         ]
         operations += [("delete", {"PartitionKey": str(item.stage), "RowKey": item.row_key}) for item in drop]
-        await self._transact(operations)
-
-    async def _transact(self, operations: list[Any]) -> Sequence[Any]:
-        try:
-            return await self._table.submit_transaction(operations)
-        except HttpResponseError as error:
-            if error.status_code in {404, 409, 412}:
-                raise LeaseLost(f"dock transaction: HTTP {error.status_code}") from error
-            raise
-
-
-def choose(ready: Sequence[Cargo], row_limit: int) -> list[Cargo]:
-    """Pick what goes with the longest waiting part: the same company, up to `row_limit` rows (a single part may exceed
-    it), and only company that its level allows."""
-    first = ready[0]
-    if first.level == 2:
-        return [first]
-    chosen: list[Cargo] = []
-    rows = 0
-    for cargo in ready:
-        fits = rows + cargo.rows <= row_limit or not chosen
-        if _may_travel_together(first, cargo) and fits and len(chosen) < PARTS_IN_A_SHIPMENT:
-            chosen.append(cargo)
-            rows += cargo.rows
-    return chosen
-
-
-def _may_travel_together(first: Cargo, other: Cargo) -> bool:
-    if first.company != other.company or first.level != other.level:
-        return False
-    return first.level == 0 or first.invoice_id == other.invoice_id
-
-
-def new_execution_id(stage: Stage) -> str:
-    """Name an import; ours, so that it can be found after a lost answer, and never the same twice."""
-    return f"relay-{stage}-{uuid4()}"
-
-
-def _guarded(entity: dict[str, Any], etag: str) -> Any:
-    options = {"mode": UpdateMode.REPLACE, "etag": etag, "match_condition": MatchConditions.IfNotModified}
-    return ("update", entity, options)
+        await transact(self._table, operations)
 
 
 def _lane_entity(stage: Stage, number: int, ticket: str) -> dict[str, Any]:

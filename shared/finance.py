@@ -22,7 +22,7 @@ from shared.errors import ContractBroken, Refused, Unavailable
 from shared.odata import query, quote_text
 from shared.service import Complaint, Service
 from shared.settings import is_loopback
-from shared.tablemap import Row
+from shared.transform import Row
 
 NAME = "Finance"
 _ACTIONS = "/data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities."

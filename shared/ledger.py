@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
@@ -26,6 +26,7 @@ from shared.register import Register
 from shared.run import Page, Part, Run, State
 from shared.stages import Stage
 from shared.totals import Totals
+from shared.transaction import guarded, transact
 
 RUN = "run"
 _TEXT_LIMIT = 8000
@@ -91,9 +92,9 @@ class Ledger:
     async def close_page(self, page: Page, parts: Sequence[Part], *, last: bool) -> None:
         """Note a page as read, with its parts, in one transaction. Raises LeaseLost when somebody else has."""
         closed = _page_entity(replace(page, read=True, last=last))
-        operations: list[Any] = [_guarded(closed, page.etag)]
+        operations: list[Any] = [guarded(closed, page.etag)]
         operations += [("create", _part_entity(part)) for part in parts]
-        await self._transact(operations)
+        await transact(self._table, operations)
 
     async def parts(self, invoice_id: UUID, stage: Stage, generation: int) -> list[Part]:
         """The parts of one stage in one reading."""
@@ -117,7 +118,7 @@ class Ledger:
     async def save_part(self, part: Part, **changes: Any) -> Part:
         """Change a part as it was read. Raises LeaseLost when it has changed since."""
         changed = replace(part, **changes)
-        await self._transact([_guarded(_part_entity(changed), part.etag)])
+        await transact(self._table, [guarded(_part_entity(changed), part.etag)])
         return changed
 
     async def _range(self, invoice_id: UUID, prefix: str) -> list[Mapping[str, Any]]:
@@ -125,19 +126,6 @@ class Ledger:
         condition = "PartitionKey eq @invoice and RowKey ge @lower and RowKey lt @upper"
         names = {"invoice": str(invoice_id), "lower": prefix, "upper": upper}
         return [row async for row in self._table.query_entities(condition, parameters=names)]
-
-    async def _transact(self, operations: list[Any]) -> None:
-        try:
-            await self._table.submit_transaction(operations)
-        except HttpResponseError as error:
-            if error.status_code in {404, 409, 412}:
-                raise LeaseLost(f"ledger transaction: HTTP {error.status_code}") from error
-            raise
-
-
-def _guarded(entity: dict[str, Any], etag: str) -> Any:
-    options = {"mode": UpdateMode.REPLACE, "etag": etag, "match_condition": MatchConditions.IfNotModified}
-    return ("update", entity, options)
 
 
 def _page_key(stage: Stage, generation: int, number: int) -> str:

@@ -5,7 +5,7 @@ known, so that reading it overlaps landing this one. A second delivery finds the
 may have been lost: the dock, the ship message, the message for the next page.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from shared.rejected import RejectedRow
 from shared.run import Page, Part, Run
 from shared.stages import Stage
 from shared.totals import Totals
+from shared.transform import Row, RowRefused
 
 type Announce = Callable[[str | None], Awaitable[None]]
 """What a Reader calls once it knows the next link."""
@@ -42,6 +43,20 @@ class Reading:
 
     batches: list[Batch]
     rejected: list[RejectedRow] = field(default_factory=list)
+
+
+def write_connections(ports: Ports, company: str, links: Iterable[Row], *, held: bool) -> Reading:
+    """Map some connections; one that cannot be mapped is known by its id in Dataverse."""
+    table_map = ports.maps[Stage.CONNECTIONS]
+    written: list[list[str]] = []
+    refused: list[RejectedRow] = []
+    for link in links:
+        try:
+            written.append(table_map.write(link, ports.settings.zone))
+        except RowRefused as refusal:
+            key = link[table_map.source.key]
+            refused.append(RejectedRow(Stage.CONNECTIONS, key, "contract", str(refusal), source_id=key))
+    return Reading([Batch(Stage.CONNECTIONS, company, written, held=held)], refused)
 
 
 type Reader = Callable[[Ports, Run, Page, Announce], Awaitable[Reading]]

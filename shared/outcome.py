@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from shared.dock import Cargo, Shipment
 from shared.finance import Counts, ImportStatus, RowError
 from shared.odata import all_of, chunks, quote_text
 from shared.ports import Ports
 from shared.rejected import RejectedRow, rejected_row
+from shared.shipment import Cargo, Shipment
 from shared.tablemap import TableMap
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")

@@ -6,11 +6,11 @@ blind: see `shared/settling.py`.
 
 from datetime import timedelta
 
-from shared.dock import Shipment, Step
 from shared.errors import ContractBroken, SignInFailed, Throttled, Unavailable
 from shared.messages import Settle
 from shared.package import build
 from shared.ports import Ports
+from shared.shipment import Shipment, Step
 
 
 async def send(ports: Ports, shipment: Shipment) -> None:

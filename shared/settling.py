@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from shared.dock import Cargo, Shipment, Step, new_execution_id
 from shared.errors import LeaseLost, Refused
 from shared.finance import ImportStatus
 from shared.handover import After, hand_over
@@ -20,6 +19,7 @@ from shared.outcome import Outcome, outcome_of, refuse_all
 from shared.ports import Ports
 from shared.rejected import RejectedRow, totals_of
 from shared.sending import look_again, send
+from shared.shipment import Cargo, Shipment, Step, new_execution_id
 
 _MOST_TRIES = 6
 _PASSING = ("DMF042", "DMF1968", "DMF1995", "DMF1996", "DMF1997", "DMF2003", "DMF2008", "DMF2025", "DMF2028", "DMF2048")

@@ -4,12 +4,12 @@ An import costs seconds however small it is, and a data project takes one at a t
 is free goes in one package. A shipment is named by the ticket of its ship message: a second delivery finds it.
 """
 
-from shared.dock import Shipment, choose
 from shared.errors import LeaseLost
 from shared.handover import After
 from shared.messages import Settle, Ship
 from shared.ports import Ports
 from shared.settling import start
+from shared.shipment import Shipment, choose
 
 _CLAIM_TRIES = 5
 

@@ -5,19 +5,15 @@ refuses a wrong one with the file, the field and the reason.
 """
 
 import json
-import re
-from datetime import UTC, datetime
-from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from uuid import UUID, uuid5
+from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from shared.stages import Stage
-from shared.totals import plain
+from shared.transform import NAME, MapPart, PathText, Row, RowRefused, Transform, Uuid5, text_of
 
 MAPS = Path(__file__).parent / "maps"
 REQUIRED = {
@@ -26,115 +22,17 @@ REQUIRED = {
     Stage.CONNECTIONS: ("CONNECTIONID",),
 }
 """The columns without which a run could not be verified."""
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-type Row = dict[str, Any]
-"""A row as Dataverse sends it: JSON numbers with decimals as Decimal, lookups expanded in place."""
 
 
 class MapRefused(Exception):
     """A map file is wrong. The text names the file, the field and the reason."""
 
 
-class RowRefused(Exception):
-    """A row cannot be mapped. The text names the target column and the reason."""
-
-
-def _path(value: str) -> str:
-    for step in value.split("."):
-        if not _NAME.fullmatch(step):
-            raise ValueError(
-                f"{value!r} is no path such as msdyn_Project.msdyn_projectnumber: {step!r} is no column name"
-            )
-    return value
-
-
-Path_ = Annotated[str, AfterValidator(_path)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ValueMap(_Part):
-    """Finance's enum element name for each Dataverse value. An empty column stays empty."""
-
-    kind: Literal["valueMap"]
-    values: dict[str, bool | int | str] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _one_to_one(self) -> Self:
-        if len(set(self.values.values())) != len(self.values):
-            raise ValueError("two names stand for the same Dataverse value")
-        return self
-
-    def apply(self, value: Any, row: Row, zone: ZoneInfo) -> Any:
-        del row, zone
-        if value is None:
-            return None
-        for name, known in self.values.items():
-            if known == value and isinstance(known, bool) == isinstance(value, bool):
-                return name
-        raise RowRefused(f"{value!r} has no counterpart in the value map ({', '.join(map(str, self.values.values()))})")
-
-
-class Default(_Part):
-    """A fixed value where the column is empty."""
-
-    kind: Literal["default"]
-    value: str | int
-
-    def apply(self, value: Any, row: Row, zone: ZoneInfo) -> Any:
-        del row, zone
-        return self.value if value is None or value == "" else value
-
-
-class Uuid5(_Part):
-    """A fixed uuid5 of another column where the column is empty, so that a second reading gives the same key."""
-
-    kind: Literal["uuid5"]
-    of: Annotated[str, AfterValidator(_path)]
-    namespace: UUID
-
-    def apply(self, value: Any, row: Row, zone: ZoneInfo) -> Any:
-        del zone
-        return str(value or uuid5(self.namespace, str(row[self.of]).lower())).lower()
-
-
-class LocalDate(_Part):
-    """The date that a UserLocal column means: Dataverse sends the UTC instant of the local midnight, so cutting off
-    the time would give the day before east of Greenwich."""
-
-    kind: Literal["localDate"]
-
-    def apply(self, value: Any, row: Row, zone: ZoneInfo) -> Any:
-        del row
-        if value is None:
-            return None
-        if len(value) == len("2026-11-20"):
-            return value
-        instant = datetime.fromisoformat(value)
-        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(zone).date().isoformat()
-
-
-class PlainDate(_Part):
-    """The date of a time-zone-independent column, as it stands."""
-
-    kind: Literal["date"]
-
-    def apply(self, value: Any, row: Row, zone: ZoneInfo) -> Any:
-        del row, zone
-        return None if value is None else datetime.fromisoformat(value).date().isoformat()
-
-
-Transform = Annotated[ValueMap | Default | Uuid5 | LocalDate | PlainDate, Field(discriminator="kind")]
-
-
-class FieldPair(_Part):
+class FieldPair(MapPart):
     """One column of the target and where it comes from."""
 
     target: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
-    source: Path_
+    source: PathText
     direction: Literal["toFinance", "toDataverse", "both"]
     transform: Transform | None = None
 
@@ -154,25 +52,25 @@ class FieldPair(_Part):
         return text_of(value)
 
 
-class Source(_Part):
+class Source(MapPart):
     """The Dataverse side. `filter` is OData and belongs to the map as in dual-write; `lookups` are the navigation
     properties (case matters) through which the map's paths may go."""
 
-    set: str = Field(pattern=_NAME.pattern + "$")
-    key: str = Field(pattern=_NAME.pattern + "$")
+    set: str = Field(pattern=NAME.pattern + "$")
+    key: str = Field(pattern=NAME.pattern + "$")
     filter: str
-    lookups: tuple[Path_, ...]
+    lookups: tuple[PathText, ...]
 
 
-class Target(_Part):
+class Target(MapPart):
     """The Finance side: `entity` is the Data Management label, `set` the OData entity set or null."""
 
     entity: str = Field(min_length=1)
-    aot: str = Field(pattern=_NAME.pattern + "$")
+    aot: str = Field(pattern=NAME.pattern + "$")
     set: str | None
 
 
-class TableMap(_Part):
+class TableMap(MapPart):
     """One table map, checked."""
 
     name: str
@@ -180,7 +78,7 @@ class TableMap(_Part):
     source: Source
     target: Target
     integrationKey: tuple[str, ...] = Field(min_length=1)  # noqa: N815 - as in dual-write's map files
-    company: Path_ | None
+    company: PathText | None
     fields: tuple[FieldPair, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -255,17 +153,6 @@ def follow(row: Row, steps: tuple[str, ...]) -> Any:
             return None
         value = value.get(step)
     return value
-
-
-def text_of(value: Any) -> str:
-    """A value as the package's CSV wants it: decimals as digits, nothing as an empty text."""
-    if value is None:
-        return ""
-    if isinstance(value, Decimal):
-        return plain(value)
-    if isinstance(value, bool):
-        return "Yes" if value else "No"
-    return str(value)
 
 
 def _selection(paths: set[tuple[str, ...]]) -> tuple[str, str]:

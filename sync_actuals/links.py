@@ -19,7 +19,7 @@ from shared.billed import UNBILLED_SALES
 from shared.errors import NotYet
 from shared.ports import Ports
 from shared.stages import Stage
-from shared.tablemap import Row
+from shared.transform import Row
 
 _ENDS = ("msdyn_transaction1", "msdyn_transaction2")
 _LINKED_CLASSES = {192350000, 192350001, 192350002, 192350004}

@@ -8,15 +8,16 @@ from uuid import UUID
 from shared.billed import BILLED_SALES, billed_filter, billed_totals, chargeable_details
 from shared.errors import NotYet
 from shared.handover import Account, read_again
-from shared.loading import Announce, Batch, Reading
+from shared.loading import Announce, Batch, Reading, write_connections
 from shared.messages import Load
 from shared.ports import Ports
 from shared.rejected import BILLED, UNBILLED, RejectedRow
 from shared.repair import repaired_ids
 from shared.run import Page, Run, State
 from shared.stages import Stage
-from shared.tablemap import Row, RowRefused, TableMap, follow
+from shared.tablemap import TableMap, follow
 from shared.totals import Tally, Totals
+from shared.transform import Row, RowRefused
 from sync_actuals.links import trace
 
 NEEDED = ("msdyn_actualid", "msdyn_amount", "msdyn_transactionclassification", "msdyn_transactiontypecode")
@@ -46,8 +47,8 @@ async def read_actuals(ports: Ports, run: Run, page: Page, announce: Announce) -
     await announce(found.next_link)
     produced = await trace(ports, found.rows)
     actuals, rejected = _write_actuals(ports, found.rows, produced.unbilled)
-    connections, refused = _write_connections(ports, run, produced.connections)
-    return Reading([*actuals, connections], [*rejected, *refused])
+    connections = write_connections(ports, run.company, produced.connections, held=True)
+    return Reading([*actuals, *connections.batches], [*rejected, *connections.rejected])
 
 
 async def _read_single(ports: Ports, run: Run, ids: list[UUID]) -> Reading:
@@ -164,19 +165,6 @@ def _pile_up(ports: Ports, table_map: TableMap, piles: dict[str, _Pile], row: Ro
 
 
 MEASURED = ("ACTUALSIMPORTID", "AMOUNT", "TRANSACTIONCURRENCYID")
-
-
-def _write_connections(ports: Ports, run: Run, links: Iterable[Row]) -> tuple[Batch, list[RejectedRow]]:
-    table_map = ports.maps[Stage.CONNECTIONS]
-    written: list[list[str]] = []
-    rejected: list[RejectedRow] = []
-    for link in links:
-        try:
-            written.append(table_map.write(link, ports.settings.zone))
-        except RowRefused as refusal:
-            key = link[table_map.source.key]
-            rejected.append(RejectedRow(Stage.CONNECTIONS, key, "contract", str(refusal), source_id=key))
-    return Batch(Stage.CONNECTIONS, run.company, written, held=True), rejected
 
 
 async def after_actuals(ports: Ports, run: Run, account: Account) -> None:

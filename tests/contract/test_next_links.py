@@ -9,7 +9,7 @@ from azure.data.tables.aio import TableClient
 
 from shared.errors import ContractBroken
 from shared.signin import SignIn
-from shared.tablemap import Row
+from shared.transform import Row
 from tests.contract.server import Reply, Server, html, said
 from tests.contract.wiring import App, wired
 

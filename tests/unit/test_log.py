@@ -2,6 +2,7 @@
 
 import json
 import logging
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,9 @@ def test_an_event_is_one_json_object(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize("fact", ["description", "amount", "token", "text", "detail"])
 def test_what_may_hold_customers_data_is_refused(fact: str) -> None:
+    facts: dict[str, Any] = {fact: "x"}
     with pytest.raises(ValueError, match=fact):
-        event("run ended", **{fact: "x"})
+        event("run ended", severity=logging.INFO, **facts)
 
 
 def test_the_place_of_an_error_is_told_without_its_values() -> None:

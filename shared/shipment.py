@@ -1,0 +1,127 @@
+"""The values of the dock: parts that wait, lanes, shipments, and the choice of what travels together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID, uuid4
+
+from shared.stages import Stage
+
+PARTS_IN_A_SHIPMENT = 97
+"""A table transaction takes 100 operations: the parts, the shipment, and the lane."""
+
+
+class Step(StrEnum):
+    """How far a shipment is. From SENDING on Finance may know its execution id."""
+
+    CLAIMED = "claimed"
+    SENDING = "sending"
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True)
+class Cargo:
+    """A part on the dock. `level`: 0 travels with others, 1 only with its own invoice, 2 alone.
+    `tries` counts the imports that failed with it as a whole."""
+
+    stage: Stage
+    invoice_id: UUID
+    part_key: str
+    company: str
+    rows: int
+    blob: str
+    landed_at: datetime
+    level: int = 0
+    tries: int = 0
+    shipment: str = ""
+    etag: str = ""
+
+    @property
+    def row_key(self) -> str:
+        """The part's name on the dock."""
+        return f"part|{self.invoice_id}|{self.part_key}"
+
+    @property
+    def generation(self) -> int:
+        """The reading that the part comes from."""
+        return int(self.part_key.split("|")[2])
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """One import. `lease_until` is when somebody else may take it over; `polls` sets the pace of looking at it."""
+
+    stage: Stage
+    ticket: str
+    company: str
+    lane: int
+    execution_id: str
+    rows: int
+    level: int
+    step: Step
+    lease_until: datetime
+    upload_expires: datetime | None = None
+    polls: int = 0
+    attempts: int = 0
+    etag: str = ""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One data project; free while it has no shipment."""
+
+    number: int
+    shipment: str
+    etag: str
+
+
+@dataclass(frozen=True)
+class View:
+    """The dock of one map as it was read."""
+
+    cargo: list[Cargo] = field(default_factory=list)
+    lanes: dict[int, Lane] = field(default_factory=dict)
+    shipments: dict[str, Shipment] = field(default_factory=dict)
+
+    @property
+    def ready(self) -> list[Cargo]:
+        """What waits for a lane, the longest waiting first."""
+        return sorted((cargo for cargo in self.cargo if not cargo.shipment), key=lambda cargo: cargo.landed_at)
+
+    def stalled(self, now: datetime) -> list[Shipment]:
+        """The shipments that nobody has looked after for as long as a lease lasts."""
+        return [shipment for shipment in self.shipments.values() if shipment.lease_until < now]
+
+    def free_lane(self, lanes: int) -> int | None:
+        """A lane without a shipment."""
+        taken = {lane.number for lane in self.lanes.values() if lane.shipment in self.shipments}
+        return next((number for number in range(lanes) if number not in taken), None)
+
+
+def choose(ready: Sequence[Cargo], row_limit: int) -> list[Cargo]:
+    """Pick what goes with the longest waiting part: the same company, up to `row_limit` rows (a single part may exceed
+    it), and only company that its level allows."""
+    first = ready[0]
+    if first.level == 2:
+        return [first]
+    chosen: list[Cargo] = []
+    rows = 0
+    for cargo in ready:
+        fits = rows + cargo.rows <= row_limit or not chosen
+        if _may_travel_together(first, cargo) and fits and len(chosen) < PARTS_IN_A_SHIPMENT:
+            chosen.append(cargo)
+            rows += cargo.rows
+    return chosen
+
+
+def _may_travel_together(first: Cargo, other: Cargo) -> bool:
+    if first.company != other.company or first.level != other.level:
+        return False
+    return first.level == 0 or first.invoice_id == other.invoice_id
+
+
+def new_execution_id(stage: Stage) -> str:
+    """Name an import; ours, so that it can be found after a lost answer, and never the same twice."""
+    return f"relay-{stage}-{uuid4()}"
