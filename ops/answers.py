@@ -13,7 +13,8 @@ from ops.problems import Unreachable
 class Answer(BaseModel):
     """A JSON object of the app."""
 
-    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
+    # A command reads one or two of these; the others need not be built.
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True, defer_build=True)
 
 
 class Money(Answer):
@@ -23,8 +24,8 @@ class Money(Answer):
     amounts: dict[str, Decimal]
 
 
-class Run(Answer):
-    """The run of one invoice."""
+class RunHead(Answer):
+    """What is told of a run wherever it is told of."""
 
     invoice_id: str
     run_id: str | None = None
@@ -32,11 +33,16 @@ class Run(Answer):
     company: str | None
     state: str
     detail: str | None
-    rows: int
-    rejected: int
     billed_sales: Money | None
     accepted_at: datetime
     updated_at: datetime
+
+
+class Run(RunHead):
+    """A run in a list."""
+
+    rows: int
+    rejected: int
 
 
 class Runs(Answer):
@@ -62,10 +68,11 @@ class MapProgress(Answer):
     rows_read: int
     done: int
     rejected: int
+    dismissed: int = 0
     state: str
 
 
-class RunDetail(Run):
+class RunDetail(RunHead):
     """A run with its maps and what it waits for."""
 
     waits_for: list[Wait]
@@ -85,8 +92,8 @@ class ErrorGroup(Answer):
     invoices: list[str]
     invoice_count: int
     sample: str | None = None
-    first_seen: datetime
-    last_seen: datetime
+    first_seen: datetime | None
+    last_seen: datetime | None
     hint: str | None
 
 
@@ -101,7 +108,7 @@ class Dismissal(Answer):
 
     reason: str
     by: str
-    at: datetime
+    at: datetime | None
 
 
 class ErrorRow(Answer):
@@ -114,8 +121,8 @@ class ErrorRow(Answer):
     line: str | int | None = None
     error_class: str = Field(alias="class")
     text: str
-    first_seen: datetime
-    last_seen: datetime
+    first_seen: datetime | None
+    last_seen: datetime | None
     tries: int
     dismissed: Dismissal | None
 
@@ -242,8 +249,16 @@ class Difference(RowKey):
     target: Any
 
 
+class DifferenceCounts(Answer):
+    """How many rows differ, of which the lists name the first."""
+
+    missing: int
+    surplus: int
+    different: int
+
+
 class Reconciled(Answer):
-    """How one invoice stands in both systems."""
+    """How one invoice stands in both systems; `problem` says why it could not be compared."""
 
     invoice_id: str
     invoice_number: str | None
@@ -253,6 +268,8 @@ class Reconciled(Answer):
     missing: list[RowKey]
     surplus: list[RowKey]
     different: list[Difference]
+    counts: DifferenceCounts | None = None
+    problem: str | None = None
     fixed: int
 
 

@@ -39,7 +39,7 @@ def replay(
     Examples:
       relay replay PI-2026-0042 --dry-run
       relay replay PI-2026-0042 --map actuals --yes
-      relay replay --group 4f1c22ab
+      relay replay --group 4f1c22ab90
       relay replay --since 3d --yes --json
     """
     consent = settle(yes=yes, dry_run=dry_run)
@@ -82,7 +82,7 @@ def dismiss(
     Without --yes it shows on a terminal what it would give up, and asks.
 
     Examples:
-      relay dismiss --group 4f1c22ab --reason "project was cancelled" --dry-run
+      relay dismiss --group 4f1c22ab90 --reason "project was cancelled" --dry-run
       relay dismiss --invoice PI-2026-0042 --reason "posted by hand, ticket 7781" --yes
       relay dismiss --key 7c1e0e0a-0000-4000-8000-000000000001 --reason "entered twice"
     """

@@ -32,7 +32,7 @@ Examples:
   relay health
   relay runs list --since 2h
   relay errors list
-  relay replay --group 4f1c22ab --dry-run
+  relay replay --group 4f1c22ab90 --dry-run
 """
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", help=HELP)

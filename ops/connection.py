@@ -92,10 +92,14 @@ def read_key(key_file: Path | None) -> str:
 
 def check_address(url: str) -> str:
     """The address without a trailing slash or /api; Misused unless it is https, or http on this machine."""
-    parts = urlsplit(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(url.strip())
+        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound or parts.username is not None or parts.query or parts.fragment:
         raise Misused(f"{url!r} is no address of an app.", "Give one like https://contoso.azurewebsites.net.")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise Misused(f"{url} would send the key unencrypted.", "Use https; http is for this machine only.")
     return url.strip().rstrip("/").removesuffix("/api")
 

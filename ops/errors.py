@@ -45,8 +45,8 @@ def show_errors(
     """Show the rows of a group: invoice, key, line, tries and Finance's own words.
 
     Examples:
-      relay errors show 4f1c22ab
-      relay errors show 4f1c22ab --invoice PI-2026-0042 --json
+      relay errors show 4f1c22ab90
+      relay errors show 4f1c22ab90 --invoice PI-2026-0042 --json
     """
     relay = connect(url, key_file)
     query = {"invoiceId": find(relay, invoice) if invoice else None}

@@ -27,7 +27,7 @@ def reconcile(
     key_file: KeyFile = None,
     since: Since = None,
     until: Until = None,
-    fix: Annotated[bool, typer.Option("--fix", help="Send the missing rows again.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Send again what is missing or different.")] = False,
     by: By = "",
     every: Every = 1.0,
     yes: Yes = False,
@@ -36,8 +36,8 @@ def reconcile(
 ) -> int:
     """Compare Dataverse and Finance for an invoice or a period, at any age, whether there was a run or not.
 
-    Prints counts and amounts per map, and the rows that are missing, surplus or different. With --fix the missing rows
-    are sent again: without --yes it shows on a terminal what is missing, and asks.
+    Prints counts and amounts per map, and the rows that are missing, surplus or different. With --fix what is missing
+    or different is sent again: without --yes it shows on a terminal what that is, and asks.
     Exits with 2 when there was a difference, also one that --fix has begun to mend: reconcile again afterwards.
 
     Examples:
@@ -55,15 +55,15 @@ def reconcile(
     selection = {"invoiceId": find(relay, invoice)} if invoice else _period(since or "", until)
     document = _run(relay, {**selection, "fix": consent is Consent.GIVEN, "by": name}, every)
     job = read(Reconciliation, document)
-    missing = sum(len(each.missing) for each in job.invoices)
-    if consent is Consent.ASK and missing:
+    wanting = sum(bool(each.missing or each.different) for each in job.invoices)
+    if consent is Consent.ASK and wanting:
         say(reconciliation_view(job))
-        ask(f"Send these {missing:,} missing rows again?")
+        ask(f"Send again what is missing or different, of {wanting:,} invoices?")
         document = _run(relay, {**selection, "fix": True, "by": name}, every)
         job = read(Reconciliation, document)
     emit(document, reconciliation_view(job), as_json=as_json)
     if fix and consent is Consent.ONLY_SHOW:
-        say(f"Would send {missing:,} missing rows again.")
+        say(f"Would send again what is missing or different, of {wanting:,} invoices.")
     return _verdict(job)
 
 

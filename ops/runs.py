@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ops.answers import Run, RunDetail, Runs, read
+from ops.answers import RunDetail, Runs, read
 from ops.connection import connect
 from ops.invoices import find, pages
 from ops.options import INVOICE, Every, Json, KeyFile, Since, State, Until, Url
@@ -123,7 +123,7 @@ def _are_over(documents: list[Any]) -> bool:
     return all(document["state"] in FINAL for document in documents)
 
 
-def verdict(runs: list[Run] | list[RunDetail]) -> ExitCode:
+def verdict(runs: list[RunDetail]) -> ExitCode:
     """The exit code that says how the worst of these runs stands."""
     states = {run.state for run in runs}
     if states & {State.FAILED, State.REJECTED}:

@@ -33,7 +33,7 @@ def dismissal_view(dismissals: Dismissals) -> RenderableType:
     verb = "Would dismiss" if dismissals.dry_run else "Dismissed"
     view = table("Invoice", "State", "Keys")
     for run in dismissals.runs:
-        add(view, run.invoice_number or run.invoice_id, state(run.state), listing(run.keys))
+        add(view, run.invoice_number or run.invoice_id, state(run.state), listing(run.keys[:KEYS_SHOWN], len(run.keys)))
     head = safe(f"{verb} {dismissals.rows:,} rows of {len(dismissals.runs):,} runs.")
     return Group(head, view) if dismissals.runs else head
 

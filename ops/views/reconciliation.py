@@ -30,7 +30,8 @@ def _invoice(each: Reconciled) -> RenderableType:
     counts = table("Map", ">Source rows", ">Target rows", ">Source amounts", ">Target amounts", "Note")
     for one in each.maps:
         add(counts, *_counts(one))
-    return Group(head, counts, *_rows(each))
+    problem = [safe(f"Not compared: {each.problem}", "red")] if each.problem else []
+    return Group(head, *problem, *([counts] if each.maps else []), *_rows(each))
 
 
 def _counts(one: MapCounts) -> list[object]:
@@ -52,4 +53,6 @@ def _rows(each: Reconciled) -> list[RenderableType]:
         add(view, safe("surplus", "yellow"), row.map, row.key, "", "", "")
     for row in each.different:
         add(view, safe("different", "yellow"), row.map, row.key, row.field, row.source, row.target)
-    return [view]
+    listed = len(each.missing) + len(each.surplus) + len(each.different)
+    total = sum(each.counts.model_dump().values()) if each.counts else listed
+    return [view, safe(f"The first {listed:,} of {total:,} are listed.")] if total > listed else [view]

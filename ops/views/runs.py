@@ -7,7 +7,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ops.answers import MapProgress, Run, RunDetail, Wait
+from ops.answers import MapProgress, Run, RunDetail, RunHead, Wait
 from ops.screen import safe
 from ops.times import show_time
 from ops.views.layout import add, amounts, state, table
@@ -37,10 +37,11 @@ def detail_view(run: RunDetail) -> RenderableType:
         facts.add_row("Waits for", safe(describe_wait(wait), "yellow"))
     for title, text in _facts(run).items():
         facts.add_row(title, safe(text))
-    maps = table("Map", "State", ">Rows", ">Read", ">Done", ">Rejected")
+    maps = table("Map", "State", ">Rows", ">Read", ">Done", ">Rejected", ">Dismissed")
     for each in run.maps:
         rejected = safe(f"{each.rejected:,}", "yellow" if each.rejected else "")
-        add(maps, each.map, state(each.state), f"{each.rows:,}", f"{each.rows_read:,}", f"{each.done:,}", rejected)
+        counts = [f"{count:,}" for count in (each.rows, each.rows_read, each.done)]
+        add(maps, each.map, state(each.state), *counts, rejected, f"{each.dismissed:,}")
     return Group(facts, maps)
 
 
@@ -74,12 +75,13 @@ def progress_line(run: RunDetail) -> str:
 
 
 def describe_wait(wait: Wait) -> str:
-    """What a run waits for, whom and until when."""
+    """What a run waits for, and whom and until when unless the reason says it."""
     who = f" by {wait.service}" if wait.service and wait.service not in wait.reason else ""
-    return wait.reason + who + (f", until {show_time(wait.until)}" if wait.until else "")
+    until = f", until {show_time(wait.until)}" if wait.until and f"{wait.until:%H:%M:%S}" not in wait.reason else ""
+    return wait.reason + who + until
 
 
-def name(run: Run) -> str:
+def name(run: RunHead) -> str:
     """How an invoice is called: its number, or its id as long as the number is not known."""
     return run.invoice_number or run.invoice_id
 

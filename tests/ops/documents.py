@@ -26,7 +26,7 @@ def run(**members: Any) -> dict[str, Any]:
     }
 
 
-def detail(actuals: int = 2981, **members: Any) -> dict[str, Any]:
+def detail(actuals: int = 2981, rejected: int = 0, **members: Any) -> dict[str, Any]:
     """A run with its maps, so many actuals done."""
     maps = [
         {"map": "invoices", "rows": 1, "rowsRead": 1, "done": 1, "rejected": 0, "state": "completed"},
@@ -35,18 +35,19 @@ def detail(actuals: int = 2981, **members: Any) -> dict[str, Any]:
             "rows": 2981,
             "rowsRead": 2981,
             "done": actuals,
-            "rejected": members.get("rejected", 0),
+            "rejected": rejected,
             "state": "completed",
         },
         {"map": "transactionconnections", "rows": 0, "rowsRead": 0, "done": 0, "rejected": 0, "state": "waiting"},
     ]
-    return {**run(), "waitsFor": [], "generation": 1, "maps": maps, **members}
+    head = {name: member for name, member in run().items() if name not in ("rows", "rejected")}
+    return {**head, "waitsFor": [], "generation": 1, "maps": maps, **members}
 
 
 def group(**members: Any) -> dict[str, Any]:
     """A group of rejected rows."""
     return {
-        "group": "4f1c22ab",
+        "group": "4f1c22ab90",
         "map": "actuals",
         "class": "application",
         "pattern": "Project * does not exist",

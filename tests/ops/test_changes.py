@@ -36,9 +36,9 @@ def test_a_dry_run_writes_nothing_even_with_yes(app: FakeApp, env: dict[str, str
 
 def test_what_is_chosen_reaches_the_app(app: FakeApp, env: dict[str, str]) -> None:
     app.answers["POST /api/replays"] = documents.replay(dry_run=False)
-    chosen = ["--group", "4f1c22ab", "--key", "k1", "--key", "k2", "--since", "2026-03-01"]
+    chosen = ["--group", "4f1c22ab90", "--key", "k1", "--key", "k2", "--since", "2026-03-01"]
     assert relay("replay", *chosen, "--yes", env={**env, "LOGNAME": "robin"}).code == ExitCode.FINE
-    expected = {"group": "4f1c22ab", "keys": ["k1", "k2"], "since": "2026-03-01T00:00:00Z"}
+    expected = {"group": "4f1c22ab90", "keys": ["k1", "k2"], "since": "2026-03-01T00:00:00Z"}
     assert app.asked("POST /api/replays") == [{**expected, "by": "robin", "dryRun": False}]
 
 
@@ -54,7 +54,7 @@ def test_a_terminal_is_shown_the_dry_run_and_asked(app: FakeApp, env: dict[str, 
 @pytest.mark.parametrize("typed", ["n\n", "\n", "\x04"])
 def test_without_a_yes_nothing_is_done(app: FakeApp, env: dict[str, str], typed: str) -> None:
     app.answers["POST /api/dismissals"] = documents.dismissal(dry_run=True)
-    ended = relay_on_terminal("dismiss", "--group", "4f1c22ab", "--reason", "x", env=env, when="[y/N]", typed=typed)
+    ended = relay_on_terminal("dismiss", "--group", "4f1c22ab90", "--reason", "x", env=env, when="[y/N]", typed=typed)
     assert ended.code == ExitCode.USAGE
     assert [body["dryRun"] for body in app.asked("POST /api/dismissals")] == [True]
     assert "Nothing was done" in ended.stdout

