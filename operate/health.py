@@ -41,7 +41,7 @@ async def health(ports: Ports) -> dict[str, Any]:
         "queues": queues,
         "poison": poison,
         "oldestUnfinishedRun": _oldest(ports, unfinished),
-        "gates": [{"service": gate.service, "until": stamp(gate.until), "reason": gate.reason} for gate in gates],
+        "gates": [{"service": gate.service, "until": stamp(gate.until), "reason": gate.describe()} for gate in gates],
         "lanes": [lane for stage in Stage for lane in await _lanes(ports, stage)],
         "lastSweep": sweep and {**sweep, "started": _count(sweep["started"]), "revived": _count(sweep["revived"])},
     }

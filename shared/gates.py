@@ -25,11 +25,16 @@ _SHORTEST = timedelta(seconds=1)
 
 @dataclass(frozen=True)
 class Gate:
-    """Closed until `until`, because of `reason`."""
+    """Closed until `until`, because of `reason`; `kind` is the word for it: throttled, unavailable, not let in."""
 
     service: str
     until: datetime
     reason: str
+    kind: str = "throttled"
+
+    def describe(self) -> str:
+        """What a person reads: `throttled until 14:02:10 UTC by Finance: ...`."""
+        return f"{self.kind} until {self.until:%H:%M:%S} UTC by {self.service}: {self.reason}"
 
 
 class Gates:
@@ -58,12 +63,12 @@ class Gates:
                     self._read_at[service] = self._clock()
         return self._closed(service)
 
-    async def close(self, service: str, until: datetime, reason: str) -> None:
+    async def close(self, service: str, until: datetime, reason: str, *, kind: str = "throttled") -> None:
         """Close the gate of `service`; a later end that somebody else has set stays.
 
         Within this process it is closed before anything is awaited: the next request is already in the queue.
         """
-        gate = Gate(service, until, reason)
+        gate = Gate(service, until, reason, kind)
         self._learn(gate)
         while not await self._write(gate):
             pass
@@ -86,13 +91,19 @@ class Gates:
             row = await self._table.get_entity("gate", service)
         except ResourceNotFoundError:
             return None
-        gate = Gate(service, parse_stamp(str(row["until"])), str(row["reason"]))
+        gate = Gate(service, parse_stamp(str(row["until"])), str(row["reason"]), str(row["kind"]))
         self._learn(gate)
         return gate, str(row.metadata["etag"])
 
     async def _write(self, gate: Gate) -> bool:
         """Write the gate unless a later end stands; False when somebody else wrote at the same time."""
-        entity = {"PartitionKey": "gate", "RowKey": gate.service, "until": stamp(gate.until), "reason": gate.reason}
+        entity = {
+            "PartitionKey": "gate",
+            "RowKey": gate.service,
+            "until": stamp(gate.until),
+            "reason": gate.reason,
+            "kind": gate.kind,
+        }
         found = await self._read(gate.service)
         if found is not None and found[0].until >= gate.until:
             return True

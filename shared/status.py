@@ -38,8 +38,7 @@ async def _waits(ports: Ports, run: Run) -> list[dict[str, str]]:
     for service in (dataverse.NAME, finance.NAME):
         gate = await ports.gates.look(service)
         if gate:
-            text = f"throttled until {gate.until:%H:%M:%S} UTC by {service}: {gate.reason}"
-            waits.append({"reason": text, "service": service, "until": stamp(gate.until)})
+            waits.append({"reason": gate.describe(), "service": service, "until": stamp(gate.until)})
     return waits
 
 

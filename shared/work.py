@@ -1,7 +1,7 @@
 """One queue message, from its bytes to done, put off, or given up. What is done about each error is decided here.
 
 the service asks to wait   the gate is closed; the message waits on the queue until it opens
-no usable answer           the message is put off, longer each time
+no usable answer           the message is put off, longer each time; when it lasts, the gate is closed meanwhile
 not let in                 the gate is closed for a minute, for everybody: nothing is gained by knocking
 not yet                    the run says what it waits for; in the end a person has to look
 somebody else was faster   looked at again in a second, in case they died right after
@@ -37,6 +37,8 @@ MAX_DEQUEUE_COUNT = 5
 """As in host.json: after so many failed runs the host moves a message to the poison queue."""
 
 _SHUT_OUT = timedelta(seconds=60)
+_OUTAGE = 3
+"""So many looks without an answer are an outage: from then on everybody waits, and the runs say so."""
 _WHILE_PAUSED = timedelta(seconds=10)
 _LONGEST_DELAY = 300.0
 
@@ -73,12 +75,18 @@ async def _attempt(ports: Ports, message: Message, handler: Handler) -> None:
     except Throttled as error:
         _tell(message, error, severity=logging.WARNING, until=error.until)
         await _put_off(ports, message, error.until - ports.now() + _jitter(2.0), attempt=message.attempt)
-    except (Unavailable, LeaseLost) as error:
-        _tell(message, error, severity=logging.WARNING)
+    except LeaseLost as error:
+        _tell(message, error, severity=logging.INFO)
         await _put_off(ports, message, backoff(message.attempt))
+    except Unavailable as error:
+        _tell(message, error, severity=logging.WARNING)
+        delay = backoff(message.attempt)
+        if message.attempt >= _OUTAGE:
+            await ports.gates.close(error.service, ports.now() + delay, error.reason, kind="unavailable")
+        await _put_off(ports, message, delay)
     except SignInFailed as error:
         _tell(message, error, severity=logging.ERROR)
-        await ports.gates.close(error.service, ports.now() + _SHUT_OUT, str(error))
+        await ports.gates.close(error.service, ports.now() + _SHUT_OUT, error.reason, kind="not let in")
         await _put_off(ports, message, _SHUT_OUT + _jitter(2.0))
     except NotYet as error:
         await _wait(ports, message, error)
