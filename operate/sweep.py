@@ -17,8 +17,8 @@ from shared.errors import LeaseLost
 from shared.log import event
 from shared.messages import Load
 from shared.ports import Ports
-from shared.repair import revive
-from shared.run import State
+from shared.repair import revive, stage_of
+from shared.run import Run, State
 from shared.stages import Stage
 
 _PAGE = 1000
@@ -71,7 +71,8 @@ async def _start(ports: Ports, invoice_id: UUID) -> bool:
         return True
     quiet = ports.now() - standing.updated_at > timedelta(seconds=ports.settings.stalled_after)
     if standing.state == State.ACCEPTED and quiet:
-        await ports.queues.send(Load(stage=Stage.INVOICES, invoiceId=invoice_id, generation=standing.generation))
+        # A webhook writes no more than the run and its message: the register does not know this one yet.
+        await ports.register.note(standing)
     return False
 
 
@@ -84,10 +85,21 @@ async def _revive(ports: Ports) -> list[dict[str, str]]:
             continue
         if run.state != entry.state:
             await ports.register.note(run)
-        if not run.state.is_final and run.updated_at < quiet_since:
-            await revive(ports, run)
+        if not run.state.is_final and run.updated_at < quiet_since and await _wake(ports, run):
             revived.append({"invoiceId": str(run.invoice_id), "state": str(run.state)})
     return revived
+
+
+async def _wake(ports: Ports, run: Run) -> bool:
+    """Revive a run unless its map is paused. Saving it makes it young again: the messages of a run that cannot move,
+    because a service is away, do not pile up with every sweep."""
+    if await ports.pauses.of(stage_of(run)):
+        return False
+    try:
+        await revive(ports, await ports.ledger.save(run))
+    except LeaseLost:
+        return False
+    return True
 
 
 async def _clear_blobs(ports: Ports) -> int:

@@ -10,6 +10,11 @@ _PARTITION = "note"
 _TEXT_LIMIT = 30_000
 
 
+def trouble(service: str) -> str:
+    """The name of the note that a service gave no usable answer, and when it is asked again."""
+    return f"trouble {service}"
+
+
 class Notes:
     """Notes by name; writing one replaces it."""
 

@@ -70,6 +70,13 @@ _STAGES = {
     State.SYNCING_ACTUALS: Stage.ACTUALS,
     State.LINKING: Stage.CONNECTIONS,
 }
+
+
+def stage_of(run: Run) -> Stage:
+    """The map whose queue an unfinished run waits on."""
+    return _STAGES.get(run.state, Stage.CONNECTIONS)
+
+
 _DOING = {
     Stage.INVOICES: State.ACCEPTED,
     Stage.ACTUALS: State.SYNCING_ACTUALS,

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared import dataverse, finance
-from shared.clock import stamp
+from shared.clock import parse_stamp, stamp
 from shared.handover import is_over, pages_of
+from shared.notes import trouble
 from shared.ports import Ports
 from shared.run import Part, Run
 from shared.stages import Stage
@@ -39,6 +40,10 @@ async def _waits(ports: Ports, run: Run) -> list[dict[str, str]]:
         gate = await ports.gates.look(service)
         if gate:
             waits.append({"reason": gate.describe(), "service": service, "until": stamp(gate.until)})
+        note = await ports.notes.read(trouble(service))
+        if note and parse_stamp(note["until"]) > ports.now():
+            reason = f"{service} gave no usable answer, next try at {note['until'][11:19]} UTC: {note['reason']}"
+            waits.append({"reason": reason, "service": service, "until": note["until"]})
     return waits
 
 

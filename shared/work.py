@@ -1,7 +1,7 @@
 """One queue message, from its bytes to done, put off, or given up. What is done about each error is decided here.
 
 the service asks to wait   the gate is closed; the message waits on the queue until it opens
-no usable answer           the message is put off, longer each time; when it lasts, the gate is closed meanwhile
+no usable answer           the message is put off, longer each time, and a note tells the operator
 not let in                 the gate is closed for a minute, for everybody: nothing is gained by knocking
 not yet                    the run says what it waits for; in the end a person has to look
 somebody else was faster   looked at again in a second, in case they died right after
@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from shared.clock import stamp
 from shared.endings import end
 from shared.errors import (
     ContractBroken,
@@ -30,6 +31,7 @@ from shared.errors import (
 )
 from shared.log import event, where
 from shared.messages import Load, Message, Verify, parse
+from shared.notes import trouble
 from shared.ports import Ports
 from shared.run import State
 
@@ -37,8 +39,6 @@ MAX_DEQUEUE_COUNT = 5
 """As in host.json: after so many failed runs the host moves a message to the poison queue."""
 
 _SHUT_OUT = timedelta(seconds=60)
-_OUTAGE = 3
-"""So many looks without an answer are an outage: from then on everybody waits, and the runs say so."""
 _WHILE_PAUSED = timedelta(seconds=10)
 _LONGEST_DELAY = 300.0
 
@@ -81,8 +81,8 @@ async def _attempt(ports: Ports, message: Message, handler: Handler) -> None:
     except Unavailable as error:
         _tell(message, error, severity=logging.WARNING)
         delay = backoff(message.attempt)
-        if message.attempt >= _OUTAGE:
-            await ports.gates.close(error.service, ports.now() + delay, error.reason, kind="unavailable")
+        # A note, no closed gate: what one request cannot get must not hold up what others can.
+        await ports.notes.write(trouble(error.service), {"until": stamp(ports.now() + delay), "reason": error.reason})
         await _put_off(ports, message, delay)
     except SignInFailed as error:
         _tell(message, error, severity=logging.ERROR)
