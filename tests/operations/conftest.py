@@ -1,0 +1,48 @@
+"""One running system for the operator's tests, with small pages and an impatient sweep, mended after each test."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.endtoend.relay import Relay, relay
+from tests.operations.operator import Accountant, Operator
+
+STALLED_AFTER_SECONDS = 3
+SETTINGS = {
+    "DATAVERSE_PAGE_ROWS": "8",
+    "SWEEP_STALLED_AFTER_SECONDS": str(STALLED_AFTER_SECONDS),
+    "FINANCE_POLL_LONGEST_SECONDS": "2",
+    "FINANCE_SHIPMENT_LEASE_SECONDS": "3",
+    # The tests sweep by hand; the clock would come in between every ten minutes.
+    "AzureWebJobs.sweep.Disabled": "true",
+    "THROTTLE_LONGEST_WAIT_SECONDS": "4",
+}
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
+    """The system; tests make invoices of their own."""
+    with relay(tmp_path_factory.mktemp("operations"), settings=SETTINGS) as system:
+        yield system
+
+
+@pytest.fixture
+def system(running: Relay) -> Iterator[Relay]:
+    """The system without a fault of an earlier test."""
+    yield running
+    running.tenant.switch(
+        "finance", rejectRows=[], throttleNext=0, throttleShare=0.0, throttleActions=False, importFixedSeconds=0.05
+    )
+    running.tenant.switch("dataverse", webhookOff=False, foreignNextLink=False, repeatNextLink=False)
+
+
+@pytest.fixture
+def operator(system: Relay) -> Operator:
+    """Who looks after the app."""
+    return Operator(system)
+
+
+@pytest.fixture
+def accountant(system: Relay) -> Accountant:
+    """Who works in Finance."""
+    return Accountant(system)

@@ -1,0 +1,102 @@
+"""A lost webhook, a lost message, a late confirmation: the sweep finds what nobody works on."""
+
+from datetime import UTC, datetime, timedelta
+
+from azure.storage.blob import BlobServiceClient
+
+from tests.endtoend.relay import Relay, await_that
+from tests.operations.conftest import STALLED_AFTER_SECONDS
+from tests.operations.operator import Operator, produced_actuals
+
+STALLED_AFTER = timedelta(seconds=STALLED_AFTER_SECONDS)
+QUEUES = ("invoices", "actuals", "transactionconnections")
+
+
+def test_without_any_webhook_every_confirmed_invoice_completes(system: Relay, operator: Operator) -> None:
+    system.tenant.switch("dataverse", webhookOff=True)
+    invoices = [system.tenant.draft(lines, seed=100 + lines) for lines in (1, 12, 20)]
+    draft = system.tenant.draft(2, seed=104)
+    for invoice_id in invoices:
+        system.tenant.confirm(invoice_id)
+    swept = operator.sweep()
+    assert {each["invoiceId"] for each in swept["started"]} == set(invoices)
+    assert {each["invoiceNumber"] for each in swept["started"]} == {
+        system.tenant.invoice(each)["number"] for each in invoices
+    }
+    assert [run["state"] for run in system.finish(invoices)] == ["completed"] * 3
+    assert system.tenant.run(draft) is None
+    held = {row["ActualId"].lower() for row in system.tenant.held("actuals")}
+    assert all(produced_actuals(system, invoice_id) <= held for invoice_id in invoices)
+    again = operator.sweep()
+    assert (again["started"], again["revived"]) == ([], [])
+    last = operator.get("health")["lastSweep"]
+    assert (last["at"], last["started"], last["revived"]) == (again["at"], 0, 0)
+
+
+def test_a_run_whose_messages_were_lost_is_revived(system: Relay, operator: Operator) -> None:
+    """Its import runs, and nobody is left to look at it."""
+    system.tenant.switch("finance", importFixedSeconds=2.0)
+    invoice_id = system.tenant.draft(20, seed=110)
+    system.tenant.confirm(invoice_id)
+    operator.await_state(invoice_id, "syncing actuals")
+    await_that(lambda: _is_importing(operator, "actuals"), "import of actuals")
+    _lose_messages(system)
+    assert operator.sweep()["revived"] == []
+    assert _sweep_until_revived(operator, invoice_id) == [{"invoiceId": invoice_id, "state": "syncing actuals"}]
+    assert system.finish([invoice_id])[0]["state"] == "completed"
+
+
+def test_a_run_that_lost_its_very_first_message_is_revived_and_only_once(system: Relay, operator: Operator) -> None:
+    invoice_id = system.tenant.draft(3, seed=111)
+    with operator.pausing(None):
+        system.tenant.confirm(invoice_id)
+        operator.await_state(invoice_id, "accepted")
+        _lose_messages(system)
+        accepted_at = datetime.fromisoformat(operator.run(invoice_id)["acceptedAt"])
+        await_that(lambda: datetime.now(UTC) > accepted_at + STALLED_AFTER, "the run is quiet")
+        assert operator.sweep()["revived"] == [], "what is paused stays where it is"
+    assert operator.sweep()["revived"] == [{"invoiceId": invoice_id, "state": "accepted"}]
+    assert operator.sweep()["revived"] == [], "messages do not pile up with every sweep"
+    assert system.finish([invoice_id])[0]["state"] == "completed"
+
+
+def test_a_rejected_run_starts_once_its_invoice_is_confirmed(system: Relay, operator: Operator) -> None:
+    invoice_id = system.tenant.draft(3, seed=113)
+    assert system.post(json=system.event(invoice_id)).status_code == 202
+    assert system.finish([invoice_id])[0]["state"] == "rejected"
+    assert operator.sweep()["started"] == []
+    system.tenant.switch("dataverse", webhookOff=True)
+    system.tenant.confirm(invoice_id)
+    assert [each["invoiceId"] for each in operator.sweep()["started"]] == [invoice_id]
+    operator.await_state(invoice_id, "completed")
+
+
+def test_blobs_of_a_run_that_needs_them_stay(system: Relay, operator: Operator) -> None:
+    invoice_id = system.tenant.draft(12, seed=115)
+    with operator.pausing("transactionconnections"):
+        system.tenant.confirm(invoice_id)
+        operator.await_state(invoice_id, "linking")
+        before = _blobs(system, invoice_id)
+        assert operator.sweep()["blobsDeleted"] == 0
+        assert before
+        assert _blobs(system, invoice_id) == before
+    assert system.finish([invoice_id])[0]["state"] == "completed"
+    await_that(lambda: not _blobs(system, invoice_id), "landed parts of a completed run are deleted")
+
+
+def _lose_messages(system: Relay) -> None:
+    for queue in QUEUES:
+        system.queues().get_queue_client(queue).clear_messages()
+
+
+def _is_importing(operator: Operator, name: str) -> bool:
+    return any(lane["map"] == name and lane["step"] == "running" for lane in operator.get("health")["lanes"])
+
+
+def _sweep_until_revived(operator: Operator, invoice_id: str) -> list[dict[str, str]]:
+    return await_that(lambda: list(operator.sweep()["revived"]), f"revival of {invoice_id}", 20.0)
+
+
+def _blobs(system: Relay, invoice_id: str) -> list[str]:
+    service = BlobServiceClient.from_connection_string(system.stack.azurite.connection_string())
+    return sorted(service.get_container_client("landed").list_blob_names(name_starts_with=f"{invoice_id}/"))
