@@ -8,7 +8,7 @@ CODE := function_app.py confirm_invoice sync_actuals link_transactions operate s
 .PHONY: demo test check start setup format clean
 
 demo: setup  ## carry an invoice of 2,500 lines from a simulated Dataverse to a simulated Finance
-	@$(BIN)/python -m simulators.demo --lines $(LINES) --invoices $(INVOICES) $(if $(KEEP),--keep)
+	@$(BIN)/python -m simulators.demo --lines $(LINES) --invoices $(INVOICES) $(if $(KEEP),--keep) $(if $(BREAK),--break $(BREAK))
 
 test: setup check  ## all tests, on the real Azurite and real processes
 	$(BIN)/pytest -q

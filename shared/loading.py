@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from shared.errors import NotOurMessage
+from shared import dataverse
+from shared.errors import ContractBroken, NotOurMessage
 from shared.handover import After, hand_over
 from shared.landing import encode
 from shared.log import event
@@ -92,6 +93,7 @@ async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> None:
     async def announce(link: str | None) -> None:
         links.append(link)
         if link:
+            await _check_no_circle(ports, page, link)
             await ports.ledger.open_page(
                 Page(page.invoice_id, page.stage, page.generation, page.number + 1, cursor=link)
             )
@@ -111,6 +113,12 @@ async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> None:
         rows=sum(part.rows for part in parts),
         count=len(reading.rejected),
     )
+
+
+async def _check_no_circle(ports: Ports, page: Page, link: str) -> None:
+    known = await ports.ledger.pages(page.invoice_id, page.stage, page.generation)
+    if any(other.cursor == link and other.number <= page.number for other in known):
+        raise ContractBroken(dataverse.NAME, f"the next link of page {page.number} leads back to a page read before")
 
 
 async def _land(ports: Ports, page: Page, batch: Batch) -> Part:

@@ -20,6 +20,8 @@ from shared.gates import Gates, retry_instant
 from shared.signin import SignIn
 
 _PASSING = {408, 500, 502, 503, 504}
+_PASSING_CODES = {"0x80044150", "0x80044151"}
+"""Dataverse's SQL deadlock and SQL time-out, which may come with any status."""
 _LONGEST_TEXT = 2000
 
 
@@ -118,15 +120,21 @@ class Service:
         return await self._call("POST", url, {"Content-Type": "application/json"}, json.dumps(body).encode())
 
     async def _call(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Answer:
-        resource = str(self.origin)
-        token = await self._signin.token(resource)
+        token = await self._token()
         status, answer_headers, content = await self._send(method, url, headers, body, token)
         if status == 401:
-            token = await self._signin.token(resource, refused=token)
+            token = await self._token(refused=token)
             status, answer_headers, content = await self._send(method, url, headers, body, token)
         if 200 <= status < 300:
             return Answer(status, answer_headers, content)
         raise await self._meaning(status, answer_headers, content)
+
+    async def _token(self, refused: str | None = None) -> str:
+        try:
+            return await self._signin.token(str(self.origin), refused=refused)
+        except SignInFailed as error:
+            # Told of the service that the token was for: that is whose gate closes.
+            raise SignInFailed(self.name, error.reason) from error
 
     async def _send(
         self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, token: str
@@ -156,7 +164,7 @@ class Service:
             return SignInFailed(
                 self.name, f"HTTP {status}: {text or headers.get('WWW-Authenticate', 'no reason given')}"
             )
-        if status in _PASSING:
+        if status in _PASSING or complaint.code in _PASSING_CODES:
             return self._passing(status, complaint)
         if 300 <= status < 400:
             return ContractBroken(self.name, f"HTTP {status} redirects to {headers.get('Location', 'nowhere')[:120]}")

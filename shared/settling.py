@@ -75,11 +75,7 @@ async def _take_over(ports: Ports, shipment: Shipment, after: After) -> None:
 async def _poll(ports: Ports, shipment: Shipment, after: After) -> None:
     status = await ports.finance.status(shipment.execution_id)
     if status is None and await _never_arrived(ports, shipment):
-        renewed = await ports.dock.save(
-            shipment, step=Step.CLAIMED, execution_id=new_execution_id(shipment.stage), upload_expires=None, attempts=0
-        )
-        event("import never arrived", severity=logging.WARNING, **_facts(shipment))
-        await start(ports, renewed, after)
+        await _send_anew(ports, shipment, after)
     elif status is None or not status.is_final:
         polled = await ports.dock.save(shipment, polls=shipment.polls + 1)
         await look_again(ports, polled, pace(shipment.polls, timedelta(seconds=ports.settings.poll_longest)))
@@ -88,6 +84,22 @@ async def _poll(ports: Ports, shipment: Shipment, after: After) -> None:
         event("import over", status=status, **_facts(shipment))
         await ports.queues.send(Ship(stage=shipment.stage))
         await _book(ports, finished, status, after)
+
+
+async def _send_anew(ports: Ports, shipment: Shipment, after: After) -> None:
+    event("import never arrived", severity=logging.WARNING, **_facts(shipment))
+    if shipment.attempts >= _MOST_TRIES:
+        text = f"Finance never took the import up, {shipment.attempts} times; its last answers are in the app's log"
+        await _fail_whole(ports, await ports.dock.finish(shipment), text, after)
+        return
+    renewed = await ports.dock.save(
+        shipment,
+        step=Step.CLAIMED,
+        execution_id=new_execution_id(shipment.stage),
+        upload_expires=None,
+        attempts=shipment.attempts + 1,
+    )
+    await start(ports, renewed, after)
 
 
 async def _never_arrived(ports: Ports, shipment: Shipment) -> bool:

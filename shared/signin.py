@@ -1,7 +1,7 @@
 """Signing in to both services: one token provider over MSAL.
 
 MSAL is synchronous and does not fold concurrent acquisitions into one, so it runs off the event loop, one acquisition
-at a time for each service; MSAL itself keeps the tokens and renews one that has under five minutes left.
+at a time; MSAL itself keeps the tokens and renews one that has under five minutes left.
 """
 
 import asyncio

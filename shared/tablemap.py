@@ -49,7 +49,18 @@ class FieldPair(MapPart):
                 value = self.transform.apply(value, row, zone)
             except (RowRefused, ValueError, TypeError) as error:
                 raise RowRefused(f"{self.target} from {self.source}: {error}") from error
-        return text_of(value)
+        text = text_of(value)
+        if not text.isascii():
+            _check_unicode(self, text)
+        return text
+
+
+def _check_unicode(pair: FieldPair, text: str) -> None:
+    """Half an emoji, cut off at a column's end, is valid JSON but no Unicode text: no file can hold it."""
+    try:
+        text.encode("utf-16-le")
+    except UnicodeEncodeError as error:
+        raise RowRefused(f"{pair.target} from {pair.source}: the text holds half a character") from error
 
 
 class Source(MapPart):

@@ -10,11 +10,13 @@ import json
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from simulators.breakages import BREAKAGES
 from simulators.progress import watcher
 from simulators.stack import Stack
 from simulators.summary import is_complete, summarize
@@ -22,6 +24,7 @@ from simulators.tenant import Tenant, app_settings
 
 FINAL = {"completed", "needs attention", "failed", "rejected"}
 LOOK_EVERY_SECONDS = 0.5
+PATIENCE_WHEN_BROKEN_SECONDS = 45.0
 COMPANY = "usmf"
 
 
@@ -43,35 +46,49 @@ def _run(arguments: argparse.Namespace, run_dir: Path) -> int:
     with Stack(run_dir, app_settings=app_settings) as stack:
         tenant = Tenant(stack)
         tenant.register_webhook()
-        summary = carry(tenant, arguments.invoices, arguments.lines)
+        if arguments.breakage:
+            spoil(tenant, arguments.breakage)
+        summary = carry(tenant, arguments.invoices, arguments.lines, patient=not arguments.breakage)
         print(table(summary))
         if arguments.json:
             arguments.json.write_text(json.dumps(summary, indent=2) + "\n")
         if arguments.keep:
-            _keep(stack)
+            _keep(stack, arguments.breakage)
         return 0 if is_complete(summary) else 1
 
 
-def carry(tenant: Tenant, count: int, lines: int) -> dict[str, Any]:
+def spoil(tenant: Tenant, name: str) -> None:
+    """Break something on purpose."""
+    breakage = BREAKAGES[name]
+    _say(f"Broken on purpose: {breakage.text}")
+    for service, switches in breakage.broken.items():
+        tenant.switch(service, **switches)
+
+
+def carry(tenant: Tenant, count: int, lines: int, *, patient: bool = True) -> dict[str, Any]:
     """Make and confirm invoices, watch the app carry them over, have Finance import them, and count."""
     _say(f"Drafting {count} project invoice(s) of {lines} lines in Dataverse ...")
     invoices = [tenant.draft(lines, seed=number, company=COMPANY) for number in range(1, count + 1)]
     _say("Confirming; from here on Dataverse's webhook and the app are on their own.")
     began = time.monotonic()
-    for invoice_id in invoices:
-        tenant.confirm(invoice_id)
-    runs = watch(tenant, invoices)
+    confirming = [threading.Thread(target=tenant.confirm, args=(invoice_id,)) for invoice_id in invoices]
+    for each in confirming:
+        each.start()
+    runs = watch(tenant, invoices, patience=None if patient else PATIENCE_WHEN_BROKEN_SECONDS)
+    for each in confirming:
+        each.join()
     seconds = time.monotonic() - began
     _say("Finance: import from staging table, post the integration journal, import again ...")
     tenant.book(COMPANY)
     return summarize(tenant, invoices, runs, seconds)
 
 
-def watch(tenant: Tenant, invoices: Sequence[str]) -> list[dict[str, Any] | None]:
-    """Show progress until every run is in a final state; return the runs."""
+def watch(tenant: Tenant, invoices: Sequence[str], *, patience: float | None = None) -> list[dict[str, Any] | None]:
+    """Show progress until every run is in a final state, or until `patience` seconds are over; return the runs."""
     runs: dict[str, dict[str, Any] | None] = dict.fromkeys(invoices)
+    deadline = time.monotonic() + patience if patience else float("inf")
     with watcher() as progress:
-        while True:
+        while time.monotonic() < deadline:
             for invoice_id, run in runs.items():
                 if run is None or run["state"] not in FINAL:
                     runs[invoice_id] = tenant.run(invoice_id)
@@ -79,6 +96,7 @@ def watch(tenant: Tenant, invoices: Sequence[str]) -> list[dict[str, Any] | None
             if all(run and run["state"] in FINAL for run in runs.values()):
                 return list(runs.values())
             time.sleep(LOOK_EVERY_SECONDS)
+        return list(runs.values())
 
 
 def table(summary: dict[str, Any]) -> str:
@@ -101,7 +119,7 @@ def table(summary: dict[str, Any]) -> str:
     return "\n".join(f"  {name:<23} {value}" for name, value in facts.items())
 
 
-def _keep(stack: Stack) -> None:
+def _keep(stack: Stack, breakage: str | None) -> None:
     host, key = stack.host_urls[0], stack.function_key
     print(
         f"\nRunning until Ctrl-C:\n  app        {host}\n  operator's key {key}\n  webhook's key  {stack.webhook_key}\n"
@@ -109,9 +127,15 @@ def _keep(stack: Stack) -> None:
         f'  curl -X POST {stack.url("dataverse")}/sim/invoices -d \'{{"lines": 10, "seed": 99}}\''
         "   # answers with an invoiceId\n"
         f"  curl -X POST {stack.url('dataverse')}/sim/invoices/INVOICE_ID/confirm\n"
-        f"  curl -H 'x-functions-key: {key}' {host}/api/runs/INVOICE_ID",
+        f"  curl -H 'x-functions-key: {key}' {host}/api/runs/INVOICE_ID\n\n"
+        f"The operator's command, in another terminal:\n"
+        f"  export RELAY_URL={host} RELAY_KEY={key}\n  .venv/bin/relay runs list",
         flush=True,
     )
+    if breakage:
+        print("\nTo mend what was broken:")
+        for service, switches in BREAKAGES[breakage].mended.items():
+            print(f"  curl -X PUT {stack.url(service)}/sim/switches -d '{json.dumps(switches)}'", flush=True)
     signal.pause()
 
 
@@ -124,6 +148,7 @@ def _read_arguments() -> argparse.Namespace:
     parser.add_argument("--lines", type=_positive, default=2500, help="lines of each invoice (default 2500)")
     parser.add_argument("--invoices", type=_positive, default=1, help="invoices confirmed together (default 1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary to FILE")
+    parser.add_argument("--break", dest="breakage", choices=sorted(BREAKAGES), help="break something on purpose")
     parser.add_argument("--keep", action="store_true", help="leave everything running and print the addresses")
     return parser.parse_args()
 

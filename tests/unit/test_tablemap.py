@@ -79,6 +79,12 @@ def test_a_false_is_no_zero_in_a_value_map() -> None:
         _written(msdyn_isjournalized=0)
 
 
+def test_half_an_emoji_refuses_its_row_and_no_other() -> None:
+    with pytest.raises(RowRefused, match="DESCRIPTION from msdyn_description: the text holds half a character"):
+        _written(msdyn_description="cut \ud83d")
+    assert _written(msdyn_description="whole 🏗")["DESCRIPTION"] == "whole 🏗"
+
+
 def test_a_row_without_import_id_gets_the_same_one_every_time() -> None:
     first, second = _written()["ACTUALSIMPORTID"], _written()["ACTUALSIMPORTID"]
     assert first == second == str(uuid5(UUID("6f7c1a52-9f3e-5d0b-8a44-2f2b6d1c7e90"), ACTUAL))

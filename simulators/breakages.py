@@ -1,0 +1,70 @@
+"""What can be broken in the demo on purpose, so that there is something to look at and to mend."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+ACTUALS = "Project Operations integration actuals"
+
+
+@dataclass(frozen=True)
+class Breakage:
+    """Switches of the simulators that break something, those that mend it, and what to look for."""
+
+    text: str
+    broken: dict[str, dict[str, Any]]
+    mended: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+BREAKAGES = {
+    "rejected-rows": Breakage(
+        "Finance refuses every actual whose description has a line break in it.",
+        {
+            "finance": {
+                "rejectRows": [
+                    {
+                        "entity": ACTUALS,
+                        "field": "DESCRIPTION",
+                        "contains": "\n",
+                        "message": "Line property 'Chargeable' doesn't exist",
+                    }
+                ]
+            }
+        },
+        {"finance": {"rejectRows": []}},
+    ),
+    "lost-webhooks": Breakage(
+        "Dataverse sends no webhook; the sweep has to find the invoices (every ten minutes, or `relay sweep`).",
+        {"dataverse": {"webhookOff": True}},
+        {"dataverse": {"webhookOff": False}},
+    ),
+    "throttled": Breakage(
+        "Finance answers three requests out of ten with 429 and asks to wait.",
+        {"finance": {"throttleShare": 0.3, "throttleActions": True, "retryAfterSeconds": 3.0}},
+        {"finance": {"throttleShare": 0.0}},
+    ),
+    "finance-down": Breakage(
+        "Finance answers everything with 503 and an HTML page.",
+        {"finance": {"errorShare": 1.0, "errorStatus": 503}},
+        {"finance": {"errorShare": 0.0}},
+    ),
+    "no-sign-in": Breakage(
+        "Finance does not accept our tokens any more.",
+        {"finance": {"tokenRejectNext": 1_000_000}},
+        {"finance": {"tokenRejectNext": 0}},
+    ),
+    "half-confirmed": Breakage(
+        "Dataverse writes the status first and half of the actuals a while later.",
+        {"dataverse": {"confirmInTwoTransactions": True, "confirmGapSeconds": 20.0}},
+        {"dataverse": {"confirmInTwoTransactions": False}},
+    ),
+    "no-actuals": Breakage(
+        "Dataverse confirms without writing any actual.",
+        {"dataverse": {"confirmWithoutActuals": True}},
+        {"dataverse": {"confirmWithoutActuals": False}},
+    ),
+    "nothing-imported": Breakage(
+        "Finance reports success for the next import and takes in no row.",
+        {"finance": {"succeedsWithZeroRows": 1}},
+        {"finance": {"succeedsWithZeroRows": 0}},
+    ),
+}
