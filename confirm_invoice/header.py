@@ -1,6 +1,6 @@
 """The first map: read the confirmed invoice back and send its header."""
 
-from confirm_invoice.webhook import CONFIRMED, PROJECT_INVOICE
+from confirm_invoice.webhook import CONFIRMED, PAID, PROJECT_INVOICE
 from shared.errors import InvoiceRejected, NeedsAttention
 from shared.handover import Account
 from shared.loading import Announce, Batch, Reading
@@ -36,7 +36,8 @@ async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) ->
 def _check(invoice: Row) -> None:
     if invoice.get("msdyn_ordertype") != PROJECT_INVOICE:
         raise InvoiceRejected(f"msdyn_ordertype is {invoice.get('msdyn_ordertype')}: it is no project invoice")
-    if invoice.get("msdyn_projectinvoicestatus") != CONFIRMED:
+    # Paid comes after Confirmed: a message that waited long must not lose its invoice.
+    if invoice.get("msdyn_projectinvoicestatus") not in {CONFIRMED, PAID}:
         raise InvoiceRejected(
             f"msdyn_projectinvoicestatus is {invoice.get('msdyn_projectinvoicestatus')}: not confirmed"
         )

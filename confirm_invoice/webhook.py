@@ -11,6 +11,7 @@ from uuid import UUID
 
 PROJECT_INVOICE = 192350001
 CONFIRMED = 192350002
+PAID = 192350003
 _STATUS = "msdyn_projectinvoicestatus"
 _ORDER_TYPE = "msdyn_ordertype"
 _NO_ID = UUID(int=0)

@@ -7,7 +7,7 @@ landed blobs that no part names       the losers of races, and what a crash left
 
 import time
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -46,10 +46,12 @@ async def sweep(ports: Ports) -> dict[str, Any]:
 async def _lost(ports: Ports) -> AsyncIterator[dict[str, str]]:
     """Start a run for every confirmed project invoice that has none."""
     since = ports.now() - timedelta(days=ports.settings.look_back_days)
+    if ports.settings.sweep_start:
+        since = max(since, ports.settings.sweep_start)
     options = {
         "$select": "invoiceid,msdyn_invoicenumber",
         "$filter": f"msdyn_ordertype eq {PROJECT_INVOICE} and msdyn_projectinvoicestatus eq {CONFIRMED}"
-        f" and modifiedon ge {since:%Y-%m-%dT%H:%M:%SZ}",
+        f" and modifiedon ge {since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
     }
     async for rows in ports.dataverse.pages(ports.maps[Stage.INVOICES].source.set, options, size=_PAGE):
         for row in rows:

@@ -9,7 +9,16 @@ from urllib.parse import urlsplit
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from shared.stages import Stage
 
@@ -93,6 +102,7 @@ class Settings(BaseModel):
     webhook_max_bytes: int = Field(512 * 1024, alias="WEBHOOK_MAX_BYTES", ge=1024, le=8 * 1024 * 1024)
     completeness_patience: Seconds = Field(3600.0, alias="COMPLETENESS_PATIENCE_SECONDS")
     look_back_days: int = Field(60, alias="SWEEP_LOOK_BACK_DAYS", ge=1, le=3650)
+    sweep_start: AwareDatetime | None = Field(None, alias="SWEEP_START")
     stalled_after: Seconds = Field(900.0, alias="SWEEP_STALLED_AFTER_SECONDS")
     throttle_longest: Seconds = Field(3600.0, alias="THROTTLE_LONGEST_WAIT_SECONDS")
 

@@ -1,6 +1,7 @@
 """One queue message, from its bytes to done, put off, or given up. What is done about each error is decided here.
 
 the service asks to wait   the gate is closed; the message waits on the queue until it opens
+storage away or busy       the message is put off, longer each time
 no usable answer           the message is put off, longer each time, and a note tells the operator
 not let in                 the gate is closed for a minute, for everybody: nothing is gained by knocking
 not yet                    the run says what it waits for; in the end a person has to look
@@ -14,6 +15,8 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
+
+from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
 
 from shared.clock import stamp
 from shared.endings import end
@@ -90,8 +93,20 @@ async def _attempt(ports: Ports, message: Message, handler: Handler) -> None:
         await _put_off(ports, message, _SHUT_OUT + _jitter(2.0))
     except NotYet as error:
         await _wait(ports, message, error)
+    except AzureError as error:
+        if not _passes(error):
+            raise
+        _tell(message, error, severity=logging.WARNING)
+        await _put_off(ports, message, backoff(message.attempt))
     except (InvoiceRejected, NeedsAttention, ContractBroken, Refused) as error:
         await _end(ports, message, error)
+
+
+def _passes(error: AzureError) -> bool:
+    """Whether storage was only away or busy for a moment; five quick tries of the host would be over too soon."""
+    if isinstance(error, HttpResponseError):
+        return error.status_code in {408, 429, 500, 502, 503, 504}
+    return isinstance(error, ServiceRequestError | ServiceResponseError)
 
 
 def _tell(message: Message, error: Exception, *, severity: int, **facts: object) -> None:

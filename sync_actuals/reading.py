@@ -174,5 +174,5 @@ async def after_actuals(ports: Ports, run: Run, account: Account) -> None:
         await read_again(ports, run, f"two readings differ: {run.expected.describe()}, then {read.describe()}")
         return
     if run.state == State.SYNCING_ACTUALS:
-        await ports.ledger.save(run, state=State.LINKING)
+        await ports.ledger.save(run, state=State.LINKING, wait="", wait_since=None)
     await ports.queues.send(Load(stage=Stage.CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation))

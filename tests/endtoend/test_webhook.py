@@ -60,6 +60,14 @@ def test_an_unconfirmed_or_forged_invoice_is_rejected_and_not_one_row_is_written
     assert (after["headers"], after["connections"]) == (before["headers"], before["connections"])
 
 
+def test_an_invoice_that_was_said_to_be_confirmed_too_early_goes_when_it_is(system: Relay) -> None:
+    invoice_id = system.tenant.draft(2, seed=33)
+    system.post(json=system.event(invoice_id))
+    assert system.finish([invoice_id])[0]["state"] == "rejected"
+    system.tenant.confirm(invoice_id)
+    assert await_that(lambda: (system.tenant.run(invoice_id) or {})["state"] == "completed", "completed run")
+
+
 def test_another_event_is_a_200_that_says_why(system: Relay) -> None:
     answer = system.post(json=system.event(str(uuid4()), PrimaryEntityName="account"))
     assert answer.status_code == 200
