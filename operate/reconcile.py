@@ -19,7 +19,7 @@ from shared.handover import account_of, read_again
 from shared.messages import Load, Reconcile
 from shared.odata import all_of, chunks, quote_text
 from shared.ports import Ports
-from shared.repair import go_on, send_again
+from shared.repair import claim, go_on, send_again
 from shared.run import Run, State
 from shared.stages import Stage
 from shared.totals import Tally, Totals
@@ -137,7 +137,7 @@ async def _find_surplus(ports: Ports, invoice_id: UUID, company: str, number: st
 
 
 async def _fix(ports: Ports, invoice_id: UUID, run: Run | None, findings: Findings) -> int:
-    """Send again what is missing or different; return how many rows."""
+    """Send again what is missing or different, but for what was dismissed; return how many rows."""
     if run is None:
         accepted, _ = await ports.ledger.accept(invoice_id)
         await ports.queues.send(Load(stage=Stage.INVOICES, invoiceId=invoice_id, generation=accepted.generation))
@@ -148,11 +148,13 @@ async def _fix(ports: Ports, invoice_id: UUID, run: Run | None, findings: Findin
     if account.parts and not (await billed_totals(ports, invoice_id)).same_money(account.accounted):
         await read_again(ports, run, "reconciled: Dataverse holds other billed sales than were read")
         return len(findings.sources)
-    if findings.sources:
-        await send_again(ports, run, {Stage.ACTUALS: findings.sources})
+    dismissed = {row.source_id for row in account.dismissed}
+    sources = [source for source in findings.sources if source not in dismissed]
+    if sources:
+        await send_again(ports, await claim(ports, run, Stage.ACTUALS), {Stage.ACTUALS: sources})
     elif run.state != State.COMPLETED:
         await go_on(ports, run)
-    return len(findings.sources)
+    return len(sources)
 
 
 async def _describe(

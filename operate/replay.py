@@ -3,17 +3,19 @@
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from operate.jobs import Jobs
 from operate.selection import Selected, Selection, select
+from shared.errors import LeaseLost
 from shared.messages import Reconcile
 from shared.ports import Ports
-from shared.repair import go_on, send_again
+from shared.repair import claim, go_on, send_again
 from shared.run import State
 from shared.stages import Stage
 
 _SHOWN_KEYS = 100
+_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,10 @@ class Plan:
 
 
 async def plan(ports: Ports, selection: Selection) -> list[Plan]:
-    """What a replay would send, run by run."""
-    return [Plan(selected, _note(selected)) async for selected in select(ports, selection)]
+    """What a replay would send, run by run. Rejected rows of a run that is under way can wait until it has stopped."""
+    chosen = [selected async for selected in select(ports, selection)]
+    ready = [each if each.run.state.is_final else Selected(each.run, []) for each in chosen]
+    return [Plan(selected, _note(selected)) for selected in ready]
 
 
 def _note(selected: Selected) -> str:
@@ -67,11 +71,12 @@ async def replay(ports: Ports, plans: list[Plan], by: str) -> None:
 async def _replay(ports: Ports, selected: Selected, by: str) -> None:
     run, rows = selected.run, selected.rows
     if rows:
-        await ports.rejections.change(run.invoice_id, rows, status="replaying", by=by, at=ports.now())
         again: dict[Stage, list[str]] = {}
         for row in rows:
             again.setdefault(row.stage, []).append(row.source_id or str(run.invoice_id))
-        await send_again(ports, run, again)
+        held = await claim(ports, run, next(stage for stage in Stage if stage in again))
+        await ports.rejections.change(run.invoice_id, rows, status="replaying", by=by, at=ports.now())
+        await send_again(ports, held, again)
     elif run.state == State.NEEDS_ATTENTION:
         job = uuid4().hex
         await Jobs(ports).open(job, 1, by=by)
@@ -87,11 +92,21 @@ async def dismiss(ports: Ports, chosen: list[Selected], *, reason: str, by: str)
         await ports.rejections.change(
             run.invoice_id, selected.rows, status="dismissed", reason=reason, by=by, at=ports.now()
         )
-        left = [row for row in await ports.rejections.of(run.invoice_id) if row.status == "open"]
-        if run.state == State.NEEDS_ATTENTION and not left:
-            await go_on(ports, run)
-        elif run.state == State.NEEDS_ATTENTION:
-            await ports.ledger.save(run, rejected=len(left))
+        await _go_on_without(ports, run.invoice_id)
+
+
+async def _go_on_without(ports: Ports, invoice_id: UUID) -> None:
+    for _ in range(_TRIES):
+        run = await ports.ledger.run(invoice_id)
+        if run is None or run.state != State.NEEDS_ATTENTION:
+            return
+        left = [row for row in await ports.rejections.of(invoice_id) if row.status == "open"]
+        try:
+            await (ports.ledger.save(run, rejected=len(left)) if left else go_on(ports, run))
+        except LeaseLost:
+            continue
+        return
+    raise LeaseLost(f"run of {invoice_id} changes all the time")
 
 
 def describe_dismissal(selected: Selected) -> dict[str, Any]:

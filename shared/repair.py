@@ -10,6 +10,7 @@ from datetime import timedelta
 from itertools import batched
 from uuid import UUID
 
+from shared.errors import LeaseLost
 from shared.handover import is_over, pages_of
 from shared.messages import Load, Ship, Verify
 from shared.ports import Ports
@@ -27,8 +28,16 @@ def repaired_ids(page: Page) -> list[UUID]:
     return [UUID(text) for text in json.loads(page.cursor)] if page.number >= FIRST_REPAIR else []
 
 
+async def claim(ports: Ports, run: Run, stage: Stage) -> Run:
+    """Take a run that has stopped, as it was read, in order to send rows of `stage` and later ones again. Raises
+    LeaseLost, before anything is done, for whoever comes second or too early."""
+    if not run.state.is_final:
+        raise LeaseLost(f"run {run.invoice_id} is {run.state}")
+    return await ports.ledger.save(run, state=_DOING[stage])
+
+
 async def send_again(ports: Ports, run: Run, rows: Mapping[Stage, Sequence[str]]) -> None:
-    """Open repair pages for these rows and put the run to work on them."""
+    """Open repair pages for these rows of a claimed run and put it to work on them."""
     for stage, ids in rows.items():
         taken = await ports.ledger.pages(run.invoice_id, stage, run.generation)
         number = max([FIRST_REPAIR - 1, *(page.number for page in taken)]) + 1
