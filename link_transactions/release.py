@@ -1,10 +1,11 @@
 """The connections were read with their actuals and held back; now that every actual is in Finance they may go."""
 
 from shared.handover import Account, hand_over
+from shared.landing import encode
 from shared.loading import put_on_dock
 from shared.messages import Load, Verify
 from shared.ports import Ports
-from shared.run import Run, State
+from shared.run import Part, Run, State
 from shared.stages import Stage
 
 
@@ -13,13 +14,27 @@ async def release(ports: Ports, message: Load) -> None:
     run = await ports.ledger.run(message.invoiceId)
     if run is None or run.state.is_final or run.generation != message.generation:
         return
-    parts = await ports.ledger.parts(message.invoiceId, Stage.CONNECTIONS, message.generation)
-    for part in parts:
+    for part in await ports.ledger.parts(message.invoiceId, Stage.CONNECTIONS, message.generation):
         if part.state == "held":
-            await ports.ledger.save_part(part, state="landed")
+            await _free(ports, part)
+    parts = await ports.ledger.parts(message.invoiceId, Stage.CONNECTIONS, message.generation)
     await put_on_dock(ports, [part for part in parts if part.state != "settled"])
     if all(part.state == "settled" for part in parts):
         await hand_over(ports, message.invoiceId, Stage.CONNECTIONS, message.generation, after_connections)
+
+
+async def _free(ports: Ports, part: Part) -> None:
+    """Let a part go, without the connections of dismissed actuals: Finance takes none whose ends it does not hold."""
+    actuals = await ports.rejections.of(part.invoice_id, Stage.ACTUALS)
+    dismissed = {row.source_id.lower() for row in actuals if row.status == "dismissed"}
+    if not dismissed:
+        await ports.ledger.save_part(part, state="landed")
+        return
+    ends = [ports.maps[Stage.CONNECTIONS].position(f"TRANSACTION{number}ID") for number in (1, 2)]
+    rows = await ports.landing.rows(part.blob)
+    left = [row for row in rows if not dismissed & {row[end].lower() for end in ends}]
+    blob = await ports.landing.write(part.invoice_id, Stage.CONNECTIONS, encode(left))
+    await ports.ledger.save_part(part, state="landed" if left else "settled", blob=blob, rows=len(left))
 
 
 async def after_connections(ports: Ports, run: Run, account: Account) -> None:
