@@ -185,8 +185,8 @@ async def _confirmed(works: Ports, asked: ReconcileRequest) -> list[UUID]:
     options = {
         "$select": "invoiceid",
         "$filter": f"msdyn_ordertype eq {PROJECT_INVOICE} and msdyn_projectinvoicestatus eq {CONFIRMED}"
-        f" and modifiedon ge {since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        f" and modifiedon le {until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        f" and modifiedon ge {since:%Y-%m-%dT%H:%M:%SZ}"
+        f" and modifiedon le {until:%Y-%m-%dT%H:%M:%SZ}",
     }
     pages = works.dataverse.pages(works.maps[Stage.INVOICES].source.set, options, size=_MOST_INVOICES)
     found = [UUID(row["invoiceid"]) async for rows in pages for row in rows]

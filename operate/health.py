@@ -23,10 +23,12 @@ async def health(ports: Ports) -> dict[str, Any]:
     queues = [await _queue(ports, name, client) for name, client in ports.queues.clients.items()]
     poison = [await _poison(ports, name) for name in ports.queues.clients]
     unfinished = await ports.register.unfinished()
+    stopped = await ports.register.stopped()
     pauses = await ports.pauses.standing()
     sweep = await ports.notes.read("sweep")
     gates = [gate for service in (dataverse.NAME, finance.NAME) if (gate := await ports.gates.look(service))]
     problems = [
+        *_stopped_problems(stopped),
         *(f"{row['count']} poison messages were on {row['name']}" for row in poison if row["count"]),
         *_age_problems(ports, unfinished),
         *(f"paused: {pause.stage or 'everything'} by {pause.by}: {pause.reason}" for pause in pauses),
@@ -95,6 +97,13 @@ def _oldest(ports: Ports, unfinished: Sequence[Entry]) -> dict[str, Any] | None:
         "state": str(oldest.state),
         "ageSeconds": _age(ports, oldest.accepted_at),
     }
+
+
+def _stopped_problems(stopped: Sequence[Entry]) -> list[str]:
+    if not stopped:
+        return []
+    names = ", ".join(entry.number or str(entry.invoice_id) for entry in stopped[:5])
+    return [f"{len(stopped)} runs need attention or failed: {names}{', ...' if len(stopped) > 5 else ''}"]
 
 
 def _age_problems(ports: Ports, unfinished: Sequence[Entry]) -> list[str]:

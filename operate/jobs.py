@@ -1,6 +1,7 @@
 """Reconciliation jobs: one partition a job in the audit table, one row an invoice, with what came of it."""
 
 import json
+import re
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from shared.clock import stamp
 from shared.ports import Ports
 
 _HEAD = "job"
+_JOB = re.compile(r"[0-9a-f]{32}")
 
 
 class Jobs:
@@ -43,6 +45,8 @@ class Jobs:
 
     async def read(self, job: str) -> dict[str, Any] | None:
         """The job as JSON; None where there is none."""
+        if not _JOB.fullmatch(job):
+            return None
         try:
             head = await self._table.get_entity(_partition(job), _HEAD)
         except ResourceNotFoundError:

@@ -1,11 +1,11 @@
 """The bodies of the operator's requests."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from operate.instants import Instant
 from operate.selection import Selection
 from shared.stages import Stage
 
@@ -55,16 +55,14 @@ class ReconcileRequest(_Request):
     """Compare one invoice, or all confirmed in a period."""
 
     invoiceId: UUID | None = None  # noqa: N815 - the names on the wire
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Instant | None = None
+    until: Instant | None = None
     fix: bool = False
 
     @model_validator(mode="after")
     def _one_or_a_period(self) -> "ReconcileRequest":
         if (self.invoiceId is None) == (self.since is None):
             raise ValueError("name an invoiceId, or a period by since (and until)")
-        if any(instant and instant.tzinfo is None for instant in (self.since, self.until)):
-            raise ValueError("since, until: give the time zone, such as 2026-11-20T00:00:00Z")
         return self
 
 
@@ -73,8 +71,8 @@ class RunsQuery(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Instant | None = None
+    until: Instant | None = None
     search: Annotated[str, Field(max_length=200)] = ""
     top: Annotated[int, Field(ge=1, le=500)] = 50
     continuation: Annotated[str, Field(pattern=r"^[0-9a-f|-]*$")] = ""

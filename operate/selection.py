@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from operate.instants import Instant
 from shared.ports import Ports
 from shared.register import Entry
 from shared.rejected import RejectedRow
@@ -25,14 +25,12 @@ class Selection(BaseModel):
     map: Stage | None = None
     group: str | None = Field(None, pattern=r"^[0-9a-f]{10}$")
     keys: tuple[str, ...] | None = None
-    since: datetime | None = None
+    since: Instant | None = None
 
     @model_validator(mode="after")
     def _names_something(self) -> "Selection":
         if not (self.invoiceId or self.group or self.keys or self.since):
             raise ValueError("name an invoiceId, a group, keys or a since date")
-        if self.since and self.since.tzinfo is None:
-            raise ValueError("since: give the time zone, such as 2026-11-20T00:00:00Z")
         return self
 
     @property
@@ -77,5 +75,5 @@ async def _invoices(ports: Ports, selection: Selection) -> list[UUID]:
     return [entry.invoice_id for entry in await ports.register.rejecting() if _since(entry, selection.since)]
 
 
-def _since(entry: Entry, since: datetime | None) -> bool:
+def _since(entry: Entry, since: Instant | None) -> bool:
     return since is None or entry.accepted_at >= since

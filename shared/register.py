@@ -81,6 +81,13 @@ class Register:
         """The runs that are not in a final state, newest first."""
         return [entry async for entry in self.entries(where="final eq false")]
 
+    async def stopped(self) -> list[Entry]:
+        """The runs that wait for a person, newest first."""
+        return [
+            entry
+            async for entry in self.entries(where=f"state eq '{State.NEEDS_ATTENTION}' or state eq '{State.FAILED}'")
+        ]
+
     async def rejecting(self) -> list[Entry]:
         """The runs that have open rejected rows, newest first."""
         return [entry async for entry in self.entries(where="rejected gt 0")]

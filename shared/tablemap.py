@@ -74,11 +74,13 @@ class Source(MapPart):
 
 
 class Target(MapPart):
-    """The Finance side: `entity` is the Data Management label, `set` the OData entity set or null."""
+    """The Finance side: `entity` is the Data Management label, `set` the OData entity set or null. `changes` are the
+    columns that Finance changes itself after an import, by posting for one: they are sent, and not compared later."""
 
     entity: str = Field(min_length=1)
     aot: str = Field(pattern=NAME.pattern + "$")
     set: str | None
+    changes: tuple[str, ...] = ()
 
 
 class TableMap(MapPart):
@@ -99,6 +101,8 @@ class TableMap(MapPart):
             raise ValueError(f"fields: target {', '.join(sorted(doubled))} is given twice")
         if strange := [key for key in self.integrationKey if key not in self.columns]:
             raise ValueError(f"integrationKey: {', '.join(strange)} is no target column that goes to Finance")
+        if strange := [column for column in self.target.changes if column not in self.columns]:
+            raise ValueError(f"target.changes: {', '.join(strange)} is no target column that goes to Finance")
         for path in [*(pair.source for pair in self.fields), *([self.company] if self.company else [])]:
             self._check_lookup(path)
         return self

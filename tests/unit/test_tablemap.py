@@ -128,6 +128,7 @@ def _spoil(tmp_path: Path, change: Any) -> Path:
         (lambda raw: raw.update(integrationKey=["VOUCHERNUMBER"]), "integrationKey: VOUCHERNUMBER"),
         (lambda raw: raw.pop("version"), "version: Field required"),
         (lambda raw: raw["fields"].pop(4), "AMOUNT must go to Finance"),
+        (lambda raw: raw["target"].update(changes=["VOUCHERNUMBER"]), "target.changes: VOUCHERNUMBER"),
         (lambda raw: raw.update(company="msdyn_Nowhere.cdm_companycode"), "not among source.lookups"),
     ],
 )
