@@ -11,6 +11,7 @@ from ops.answers import Change, read
 from ops.connection import App
 from ops.problems import ExitCode, Misused
 from ops.screen import emit, is_interactive, say
+from ops.views.layout import counted
 
 
 class Consent(Enum):
@@ -61,7 +62,7 @@ def change[T: Change](
             emit(document, view(rehearsed), as_json=as_json)
             return ExitCode.FINE
         say(view(rehearsed))
-        ask(f"{act} these {rehearsed.rows:,} rows?")
+        ask(f"{act} {counted(rehearsed.rows, 'row')}?")
     document = app.post(path, {**body, "dryRun": consent is Consent.ONLY_SHOW})
     emit(document, view(read(model, document)), as_json=as_json)
     return ExitCode.FINE

@@ -15,6 +15,7 @@ from ops.polling import follow
 from ops.problems import ExitCode, Misused
 from ops.screen import emit, say, stderr
 from ops.times import now, read_time
+from ops.views.layout import counted
 from ops.views.reconciliation import reconciliation_view
 
 type Selection = dict[str, str]
@@ -58,12 +59,12 @@ def reconcile(
     wanting = sum(bool(each.missing or each.different) for each in job.invoices)
     if consent is Consent.ASK and wanting:
         say(reconciliation_view(job))
-        ask(f"Send again what is missing or different, of {wanting:,} invoices?")
+        ask(f"Send again what is missing or different of {counted(wanting, 'invoice')}?")
         document = _run(relay, {**selection, "fix": True, "by": name}, every)
         job = read(Reconciliation, document)
     emit(document, reconciliation_view(job), as_json=as_json)
     if fix and consent is Consent.ONLY_SHOW:
-        say(f"Would send again what is missing or different, of {wanting:,} invoices.")
+        say(f"Would send again what is missing or different of {counted(wanting, 'invoice')}.")
     return _verdict(job)
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 from ops.answers import Dismissals, Pause, Replay, Sweep
 from ops.screen import safe
 from ops.times import show_span, show_time
-from ops.views.layout import add, listing, state, table
+from ops.views.layout import add, counted, listing, state, table
 
 KEYS_SHOWN = 3
 
@@ -24,7 +24,7 @@ def replay_view(replay: Replay) -> RenderableType:
             add(view, name, state(run.state), send.map, f"{send.rows:,}", keys, run.note or "")
         if not run.sends:
             add(view, name, state(run.state), "-", 0, "", run.note or "")
-    head = safe(f"{verb} {replay.rows:,} rows of {len(replay.runs):,} runs.")
+    head = safe(f"{verb} {counted(replay.rows, 'row')} of {counted(len(replay.runs), 'run')}.")
     return Group(head, view) if replay.runs else head
 
 
@@ -34,7 +34,7 @@ def dismissal_view(dismissals: Dismissals) -> RenderableType:
     view = table("Invoice", "State", "Keys")
     for run in dismissals.runs:
         add(view, run.invoice_number or run.invoice_id, state(run.state), listing(run.keys[:KEYS_SHOWN], len(run.keys)))
-    head = safe(f"{verb} {dismissals.rows:,} rows of {len(dismissals.runs):,} runs.")
+    head = safe(f"{verb} {counted(dismissals.rows, 'row')} of {counted(len(dismissals.runs), 'run')}.")
     return Group(head, view) if dismissals.runs else head
 
 
@@ -56,7 +56,7 @@ def sweep_view(sweep: Sweep) -> RenderableType:
     for revived in sweep.revived:
         add(view, "stopped, put to work again", revived.invoice_id, revived.state)
     head = safe(
-        f"Swept in {show_span(sweep.seconds)}: {len(sweep.started):,} runs started, {len(sweep.revived):,} put to work "
-        f"again, {sweep.blobs_deleted:,} blobs deleted."
+        f"Swept in {show_span(sweep.seconds)}: {counted(len(sweep.started), 'run')} started, "
+        f"{len(sweep.revived):,} put to work again, {counted(sweep.blobs_deleted, 'blob')} deleted."
     )
     return Group(head, view) if sweep.started or sweep.revived else head

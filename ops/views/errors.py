@@ -9,7 +9,7 @@ from rich.text import Text
 from ops.answers import ErrorGroup, ErrorRow
 from ops.screen import safe
 from ops.times import show_time
-from ops.views.layout import add, listing, table
+from ops.views.layout import add, counted, listing, table
 
 
 def groups_view(groups: Sequence[ErrorGroup]) -> RenderableType:
@@ -25,8 +25,8 @@ def group_view(group: ErrorGroup) -> RenderableType:
             safe(group.group, "bold"),
             safe(group.map),
             safe(group.error_class, "yellow"),
-            safe(f"{group.rows:,} rows{dismissed}"),
-            safe(f"{group.invoice_count:,} invoices"),
+            safe(counted(group.rows, "row") + dismissed),
+            safe(counted(group.invoice_count, "invoice")),
             safe(f"{show_time(group.first_seen)} to {show_time(group.last_seen)}"),
         ]
     )
@@ -34,7 +34,7 @@ def group_view(group: ErrorGroup) -> RenderableType:
     if group.hint:
         lines.append(safe(f"Next: {group.hint}", "cyan"))
     lines.append(safe(f"Invoices: {listing(group.invoices, group.invoice_count)}"))
-    return Group(head, Padding(Group(*lines), (0, 0, 1, 2)))
+    return Group(head, Padding(Group(*lines), (0, 0, 1, 2), expand=False))
 
 
 def rows_view(group: ErrorGroup, rows: Sequence[ErrorRow]) -> RenderableType:

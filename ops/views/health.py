@@ -2,26 +2,27 @@
 
 from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from ops.answers import Health
 from ops.screen import safe
 from ops.times import show_span, show_time
 from ops.views.changes import pauses_view
-from ops.views.layout import add, table
+from ops.views.layout import add, counted, table
 
 
 def health_view(health: Health) -> RenderableType:
     """Verdict and problems, then facts, pauses, queues, gates and lanes."""
     verdict = safe("healthy", "green") if health.healthy else safe("not healthy", "bold red")
     problems = [safe(f"  - {each}", "yellow") for each in health.problems]
-    parts = [verdict, *problems, _facts(health), _queues(health)]
+    tables = [_queues(health)]
     if health.paused:
-        parts.append(pauses_view(health.paused))
+        tables.append(pauses_view(health.paused))
     if health.gates:
-        parts.append(_gates(health))
+        tables.append(_gates(health))
     if health.lanes:
-        parts.append(_lanes(health))
-    return Group(*parts)
+        tables.append(_lanes(health))
+    return Group(verdict, *problems, _facts(health), *(part for each in tables for part in (Text(), each)))
 
 
 def _facts(health: Health) -> RenderableType:
@@ -34,8 +35,8 @@ def _facts(health: Health) -> RenderableType:
             else "none"
         ),
         "Last sweep": (
-            f"{show_time(swept.at)}: {swept.started:,} runs started, {swept.revived:,} put to work again, "
-            f"{swept.blobs_deleted:,} blobs deleted"
+            f"{show_time(swept.at)}: {counted(swept.started, 'run')} started, {swept.revived:,} put to work again, "
+            f"{counted(swept.blobs_deleted, 'blob')} deleted"
             if swept
             else "none yet"
         ),

@@ -11,18 +11,21 @@ from ops.screen import safe
 
 STATE_STYLES = {
     "completed": "green",
+    "done": "green",
     "needs attention": "yellow",
     "failed": "bold red",
     "rejected": "red",
-    "running": "cyan",
 }
 
 
-def table(*columns: str, title: str | None = None) -> Table:
+def table(*columns: str) -> Table:
     """An empty table; a column whose name starts with ">" holds numbers."""
-    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in columns:
-        made.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
+        # Keys are for copying: on a narrow terminal they go on in the next line, and are never cut.
+        made.add_column(
+            column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold"
+        )
     return made
 
 
@@ -39,6 +42,11 @@ def amounts(of: Mapping[str, Decimal]) -> str:
 def state(name: str) -> Text:
     """A state in its colour."""
     return safe(name, STATE_STYLES.get(name, "cyan"))
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things: 1 row, 2,981 rows."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def listing(items: Iterable[str], total: int | None = None) -> str:

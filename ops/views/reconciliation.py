@@ -5,17 +5,17 @@ from rich.text import Text
 
 from ops.answers import MapCounts, Reconciled, Reconciliation
 from ops.screen import safe
-from ops.views.layout import add, amounts, table
+from ops.views.layout import add, amounts, counted, table
 
 
 def reconciliation_view(job: Reconciliation) -> RenderableType:
     """Every invoice that was looked at, and a line over all."""
-    unequal = sum(not each.equal for each in job.invoices)
-    fixed = sum(each.fixed for each in job.invoices)
-    verdict = f"{unequal:,} of {len(job.invoices):,} invoices differ" if unequal else "Source and target agree"
-    text = f"{verdict}; {fixed:,} rows are sent again" if fixed else verdict
-    end = safe(f"{text}, {len(job.invoices):,} invoices looked at.", "yellow" if unequal else "green")
-    return Group(*(_invoice(each) for each in job.invoices), end)
+    unequal, fixed = sum(not each.equal for each in job.invoices), sum(each.fixed for each in job.invoices)
+    of_all = f"of {counted(len(job.invoices), 'invoice')}"
+    verdict = f"{unequal:,} {of_all} differing" if unequal else f"No difference {of_all}"
+    sent = f"; {counted(fixed, 'row')} sent again" if fixed else ""
+    end = safe(f"{verdict}{sent}.", "yellow" if unequal else "green")
+    return Group(*(part for each in job.invoices for part in (_invoice(each), Text())), end)
 
 
 def _invoice(each: Reconciled) -> RenderableType:
@@ -55,4 +55,5 @@ def _rows(each: Reconciled) -> list[RenderableType]:
         add(view, safe("different", "yellow"), row.map, row.key, row.field, row.source, row.target)
     listed = len(each.missing) + len(each.surplus) + len(each.different)
     total = sum(each.counts.model_dump().values()) if each.counts else listed
-    return [view, safe(f"The first {listed:,} of {total:,} are listed.")] if total > listed else [view]
+    more = [safe(f"The first {listed:,} of {total:,} are listed.")] if total > listed else []
+    return [Text(), view, *more]

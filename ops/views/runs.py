@@ -10,7 +10,7 @@ from rich.text import Text
 from ops.answers import MapProgress, Run, RunDetail, RunHead, Wait
 from ops.screen import safe
 from ops.times import show_time
-from ops.views.layout import add, amounts, state, table
+from ops.views.layout import add, amounts, counted, state, table
 
 MAPS = {"invoices": "headers", "actuals": "actuals", "transactionconnections": "connections"}
 BAR_COLUMNS = 12
@@ -18,6 +18,8 @@ BAR_COLUMNS = 12
 
 def list_view(runs: Sequence[Run]) -> RenderableType:
     """A line for each run."""
+    if not runs:
+        return Text("No runs.")
     view = table("Invoice", "Company", "State", ">Rows", ">Rejected", "Billed sales", "Accepted", "Detail")
     for run in runs:
         sold = amounts(run.billed_sales.amounts) if run.billed_sales else "-"
@@ -42,7 +44,7 @@ def detail_view(run: RunDetail) -> RenderableType:
         rejected = safe(f"{each.rejected:,}", "yellow" if each.rejected else "")
         counts = [f"{count:,}" for count in (each.rows, each.rows_read, each.done)]
         add(maps, each.map, state(each.state), *counts, rejected, f"{each.dismissed:,}")
-    return Group(facts, maps)
+    return Group(facts, Text(), maps)
 
 
 def _facts(run: RunDetail) -> dict[str, str]:
@@ -50,7 +52,7 @@ def _facts(run: RunDetail) -> dict[str, str]:
     return {
         "Invoice": f"{run.invoice_number or '-'}  {run.invoice_id}",
         "Company": run.company or "-",
-        "Billed sales": f"{sold.rows:,} rows, {amounts(sold.amounts)}" if sold else "-",
+        "Billed sales": f"{counted(sold.rows, 'row')}, {amounts(sold.amounts)}" if sold else "-",
         "Accepted": show_time(run.accepted_at),
         "Updated": show_time(run.updated_at),
         "Run": f"{run.run_id or '-'}, generation {run.generation}",
@@ -59,7 +61,7 @@ def _facts(run: RunDetail) -> dict[str, str]:
 
 def progress_view(runs: Sequence[RunDetail]) -> RenderableType:
     """A line of bars for each run."""
-    view = table("Invoice", "State", *MAPS.values(), "Waits for")
+    view = table("Invoice", "State", *MAPS.values(), "Why")
     for run in runs:
         maps = {each.map: each for each in run.maps}
         bars = [_bar(maps.get(each)) for each in MAPS]

@@ -18,7 +18,7 @@ import orjson
 
 from tests.ops.app import KEY
 
-SECONDS = 60
+SECONDS = 30
 NOISE = ("RELAY_", "NO_COLOR", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "COLUMNS", "LINES", "TTY_")
 
 

@@ -29,7 +29,7 @@ def run(**members: Any) -> dict[str, Any]:
 def detail(actuals: int = 2981, rejected: int = 0, **members: Any) -> dict[str, Any]:
     """A run with its maps, so many actuals done."""
     maps = [
-        {"map": "invoices", "rows": 1, "rowsRead": 1, "done": 1, "rejected": 0, "state": "completed"},
+        {"map": "invoices", "rows": 1, "rowsRead": 1, "done": 1, "rejected": 0, "dismissed": 0, "state": "done"},
         {
             "map": "actuals",
             "rows": 2981,

@@ -47,7 +47,7 @@ def test_a_terminal_is_shown_the_dry_run_and_asked(app: FakeApp, env: dict[str, 
     ended = relay_on_terminal("replay", INVOICE_ID, env=env, when="[y/N]", typed="y\n")
     assert ended.code == ExitCode.FINE
     assert [body["dryRun"] for body in app.asked("POST /api/replays")] == [True, False]
-    assert ended.stdout.index("Would send 12 rows") < ended.stdout.index("Send these 12 rows?")
+    assert ended.stdout.index("Would send 12 rows") < ended.stdout.index("Send 12 rows?")
     assert "Sending 12 rows" in ended.stdout
 
 

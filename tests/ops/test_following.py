@@ -18,7 +18,7 @@ ACCEPTED = {"id": "job1", "statusUrl": "http://evil.example/"}
 def test_off_a_terminal_a_line_is_printed_for_each_change(app: FakeApp, env: dict[str, str]) -> None:
     busy = documents.detail(actuals=120, state="syncing actuals", waitsFor=[WAIT])
     app.answers[RUN] = [busy, busy, busy, documents.detail()]
-    ended = relay("runs", "watch", INVOICE_ID, *FAST, env=env)
+    ended = relay("runs", "watch", INVOICE_ID, *FAST, env={**env, "FORCE_COLOR": "1"})
     assert ended.code == ExitCode.FINE
     first, last = ended.stdout.splitlines()
     assert f"{NUMBER}  syncing actuals" in first
@@ -93,7 +93,7 @@ def test_a_dry_fix_only_compares(app: FakeApp, env: dict[str, str]) -> None:
     app.answers |= {JOBS: ACCEPTED, JOB: documents.reconciliation(equal=False)}
     ended = relay("reconcile", INVOICE_ID, "--fix", "--dry-run", env=env)
     assert ended.code == ExitCode.FAILED
-    assert "Would send again what is missing or different, of 1 invoices" in ended.stderr
+    assert "Would send again what is missing or different of 1 invoice." in ended.stderr
     assert [body["fix"] for body in app.asked(JOBS)] == [False]
 
 
@@ -103,7 +103,7 @@ def test_a_fix_on_a_terminal_compares_asks_and_fixes(app: FakeApp, env: dict[str
     ended = relay_on_terminal("reconcile", INVOICE_ID, "--fix", env=env, when="[y/N]", typed="y\n")
     assert ended.code == ExitCode.FAILED
     assert [body["fix"] for body in app.asked(JOBS)] == [False, True]
-    assert "1 rows are sent again" in ended.stdout
+    assert "1 row sent again" in ended.stdout
 
 
 def test_a_reconciliation_that_failed_is_2_with_its_reason(app: FakeApp, env: dict[str, str]) -> None:

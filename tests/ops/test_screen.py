@@ -53,6 +53,7 @@ def test_off_a_terminal_there_is_no_escape_code_and_nothing_is_cut(
     assert ended.code == ExitCode.FINE
     assert "\x1b" not in ended.stdout + ended.stderr
     assert "…" not in ended.stdout
+    assert max(map(len, ended.stdout.splitlines())) < 300
 
 
 def test_talk_goes_to_stderr(app: FakeApp, env: dict[str, str]) -> None:
