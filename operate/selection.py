@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -75,5 +76,5 @@ async def _invoices(ports: Ports, selection: Selection) -> list[UUID]:
     return [entry.invoice_id for entry in await ports.register.rejecting() if _since(entry, selection.since)]
 
 
-def _since(entry: Entry, since: Instant | None) -> bool:
+def _since(entry: Entry, since: datetime | None) -> bool:
     return since is None or entry.accepted_at >= since
