@@ -59,7 +59,10 @@ class Operator:
             run = self.system.tenant.run(invoice_id)
             return run if run and run["state"] == state else None
 
-        return await_that(reached, f"{state} of {invoice_id}", 60.0)
+        try:
+            return await_that(reached, f"{state} of {invoice_id}", 60.0)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.run(invoice_id)}") from error
 
     def groups(self, invoice_id: str = "") -> list[dict[str, Any]]:
         """The groups of rejected rows, of one invoice or of all."""
