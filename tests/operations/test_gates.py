@@ -1,0 +1,82 @@
+"""A service that asks to wait is left alone by every worker of every host; the run says so, and goes on afterwards."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.endtoend.relay import Relay, await_that, relay
+from tests.operations.conftest import SETTINGS
+
+LONGEST = timedelta(seconds=float(SETTINGS["THROTTLE_LONGEST_WAIT_SECONDS"]))
+NO_THROTTLE = {"throttleNext": 0, "throttleShare": 0.0, "retryAfterForm": "seconds"}
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
+    """A system with two host processes on the same storage."""
+    with relay(tmp_path_factory.mktemp("pair"), settings=SETTINGS, hosts=2) as system:
+        yield system
+
+
+@pytest.fixture
+def hosts(pair: Relay) -> Iterator[Relay]:
+    """Two hosts, and services that nobody has throttled."""
+    yield pair
+    pair.tenant.switch("dataverse", **NO_THROTTLE)
+    pair.tenant.switch("finance", **NO_THROTTLE, throttleActions=False)
+
+
+@pytest.mark.parametrize("form", ["seconds", "date", "missing", "absurd"])
+def test_however_the_wait_is_told_the_run_says_it_and_goes_on_afterwards(hosts: Relay, form: str) -> None:
+    tenant, before = hosts.tenant, _disobedience(hosts)
+    tenant.switch("dataverse", throttleNext=1, throttleSeconds=2, retryAfterForm=form)
+    tenant.switch("finance", throttleNext=1, throttleActions=True, retryAfterSeconds=2, retryAfterForm=form)
+    invoice_id = tenant.draft(2, seed=500)
+    tenant.confirm(invoice_id)
+    for service in ("Dataverse", "Finance"):
+        for host in (0, 1):
+            wait = await_that(lambda s=service, h=host: _wait(hosts, invoice_id, s, h), f"wait for {service}")  # type: ignore[misc]
+            assert timedelta() < datetime.fromisoformat(wait["until"]) - datetime.now(UTC) <= LONGEST
+            assert wait["reason"].startswith("throttled until ")
+            assert service in wait["reason"]
+    run = hosts.finish([invoice_id])[0]
+    assert (run["state"], run["waitsFor"]) == ("completed", [])
+    assert _disobedience(hosts) == before
+
+
+def test_a_storm_of_refusals_loses_nothing_and_no_host_knocks_at_a_closed_gate(hosts: Relay) -> None:
+    tenant, before, throttled = hosts.tenant, _disobedience(hosts), _throttled(hosts)
+    tenant.switch("dataverse", throttleShare=0.3, throttleSeconds=1)
+    tenant.switch("finance", throttleShare=0.3, throttleActions=True, retryAfterSeconds=1)
+    invoices = [tenant.draft(20, seed=510) for _ in range(5)]
+    for invoice_id in invoices:
+        tenant.confirm(invoice_id)
+    await_that(lambda: all(count >= 4 for count in _since(_throttled(hosts), throttled)), "refusals of both services")
+    tenant.switch("dataverse", throttleShare=0.0)
+    tenant.switch("finance", throttleShare=0.0)
+    assert [run["state"] for run in hosts.finish(invoices)] == ["completed"] * len(invoices)
+    held = {row["ActualId"].lower() for row in tenant.held("actuals")}
+    for invoice_id in invoices:
+        produced = {row["actualId"].lower() for row in tenant.produced(invoice_id) if row["kind"] == "actual"}
+        assert produced <= held
+    assert _disobedience(hosts) == before
+
+
+def _wait(system: Relay, invoice_id: str, service: str, host: int) -> dict[str, Any] | None:
+    run = system.tenant.run(invoice_id, host)
+    return next((wait for wait in run["waitsFor"] if wait.get("service") == service), None) if run else None
+
+
+def _disobedience(system: Relay) -> list[int]:
+    """The requests that came although the service had said to wait."""
+    return [system.tenant.requests(service)["whileThrottled"] for service in ("dataverse", "finance")]
+
+
+def _throttled(system: Relay) -> list[int]:
+    return [system.tenant.requests(service)["throttled"] for service in ("dataverse", "finance")]
+
+
+def _since(now: list[int], before: list[int]) -> list[int]:
+    return [late - early for late, early in zip(now, before, strict=True)]
