@@ -11,6 +11,8 @@ from shared.clock import stamp
 from shared.ports import Ports
 
 _HEAD = "job"
+_SHOWN = 200
+_PORTION = 30_000
 _JOB = re.compile(r"[0-9a-f]{32}")
 
 
@@ -33,13 +35,13 @@ class Jobs:
         await self._table.upsert_entity(head)
 
     async def put(self, job: str, invoice_id: UUID, result: dict[str, Any]) -> None:
-        """Keep the result of one invoice."""
-        text = json.dumps(result)
+        """Keep the result of one invoice; lists that would not fit are cut, their counts stand beside them."""
+        text = _fitting(result)
         entity = {
             "PartitionKey": _partition(job),
             "RowKey": str(invoice_id),
-            "result": text[:30_000],
-            "rest": text[30_000:60_000],
+            "result": text[:_PORTION],
+            "rest": text[_PORTION:],
         }
         await self._table.upsert_entity(entity)
 
@@ -65,6 +67,19 @@ class Jobs:
             "of": head["of"],
             "invoices": results,
         }
+
+
+def _fitting(result: dict[str, Any]) -> str:
+    shown = _SHOWN
+    while len(text := json.dumps(_cut(result, shown))) > 2 * _PORTION and shown:
+        shown //= 2
+    return text
+
+
+def _cut(result: dict[str, Any], shown: int) -> dict[str, Any]:
+    return {
+        name: value[:shown] if isinstance(value, list) and name != "maps" else value for name, value in result.items()
+    }
 
 
 def _partition(job: str) -> str:

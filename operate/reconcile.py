@@ -27,7 +27,6 @@ from shared.transform import Row, RowRefused
 from sync_actuals.reading import read_actual_pages
 
 _KEYS_IN_A_FILTER = 50
-_SHOWN = 200
 _BILLED = "Microsoft.Dynamics.DataEntities.ProjCDSTransType'BilledSales'"
 
 
@@ -182,9 +181,9 @@ async def _describe(
                 "note": "Finance offers no reading of connections; the target is what it reported for the imports",
             },
         ],
-        "missing": [{"map": "actuals", "key": key} for key in findings.missing[:_SHOWN]],
-        "surplus": [{"map": "actuals", "key": key} for key in findings.surplus[:_SHOWN]],
-        "different": findings.different[:_SHOWN],
+        "missing": [{"map": "actuals", "key": key} for key in findings.missing],
+        "surplus": [{"map": "actuals", "key": key} for key in findings.surplus],
+        "different": findings.different,
         "counts": {
             "missing": len(findings.missing),
             "surplus": len(findings.surplus),

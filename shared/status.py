@@ -28,6 +28,8 @@ async def describe(ports: Ports, run: Run) -> dict[str, Any]:
         "updatedAt": stamp(run.updated_at),
         "generation": run.generation,
         "maps": maps,
+        "rows": run.expected.rows,
+        "rejected": sum(each["rejected"] for each in maps),
         "billedSales": {"rows": run.expected.rows, "amounts": run.expected.money()},
     }
 
