@@ -1,0 +1,55 @@
+"""Pause and resume: nothing is sent meanwhile, nothing that arrives is lost, and the operator sees both."""
+
+from typing import Any
+
+from tests.endtoend.relay import Relay, await_that
+from tests.operations.operator import BY, Operator, journal_end, progress, sent_keys
+
+IDLE = {"waiting", "done"}
+
+
+def test_while_the_app_is_paused_nothing_is_sent_and_what_arrives_waits(system: Relay, operator: Operator) -> None:
+    invoices = [system.tenant.draft(lines, seed=300 + lines) for lines in (1, 10)]
+    with operator.pausing(None):
+        before = _requests(system)
+        for invoice_id in invoices:
+            system.tenant.confirm(invoice_id)
+            assert system.post(json=system.event(invoice_id)).status_code == 202
+        health = await_that(lambda: _put_off(system, operator, "invoices", len(invoices)), "messages put off")
+        assert health["paused"] == [{"map": None, "reason": "month end", "by": BY, "at": health["paused"][0]["at"]}]
+        assert not health["healthy"]
+        assert f"paused: everything by {BY}: month end" in health["problems"]
+        assert operator.get("pauses")["paused"] == health["paused"]
+        assert [operator.run(invoice_id)["state"] for invoice_id in invoices] == ["accepted"] * len(invoices)
+        assert _requests(system) == before
+    assert operator.get("pauses")["paused"] == []
+    assert [run["state"] for run in system.finish(invoices)] == ["completed"] * len(invoices)
+    assert not [problem for problem in operator.get("health")["problems"] if problem.startswith("paused")]
+
+
+def test_while_one_map_is_paused_the_others_go_on(system: Relay, operator: Operator) -> None:
+    early, late = (system.tenant.draft(10, seed=seed) for seed in (311, 312))
+    with operator.pausing("actuals"):
+        system.tenant.confirm(early)
+        operator.await_state(early, "syncing actuals")
+        await_that(lambda: _put_off(system, operator, "actuals", 1), "messages put off")
+        taken, before = journal_end(system), _requests(system)
+        assert operator.get("pauses")["paused"][0]["map"] == "actuals"
+        assert progress(operator.run(early), "invoices")["done"] == 1
+        assert progress(operator.run(early), "actuals")["state"] in IDLE
+        assert _requests(system) == before
+        system.tenant.confirm(late)
+        operator.await_state(late, "syncing actuals")
+        assert sent_keys(system, taken) == []
+    assert [run["state"] for run in system.finish([early, late])] == ["completed"] * 2
+
+
+def _put_off(system: Relay, operator: Operator, queue: str, least: int) -> dict[str, Any] | None:
+    """The health once the queue holds so many messages, all of them looked at and put off."""
+    health = operator.get("health")
+    depth = next(each["depth"] for each in health["queues"] if each["name"] == queue)
+    return health if depth >= least and not system.peek(queue) else None
+
+
+def _requests(system: Relay) -> list[int]:
+    return [system.tenant.requests(service)["total"] for service in ("dataverse", "finance")]

@@ -1,0 +1,97 @@
+"""Reconcile: the exact rows that Finance lacks, has too many of, or holds otherwise; and how they are mended."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import uuid4
+
+from simulators.summary import is_complete, summarize
+from tests.endtoend.relay import Relay
+from tests.operations.operator import COMPANY, Accountant, Operator, held, journal_end, sent_keys
+
+
+def test_missing_surplus_and_different_rows_are_named_and_the_first_and_last_mended(
+    system: Relay, operator: Operator, accountant: Accountant
+) -> None:
+    invoice_id = system.carry(12, seed=401)
+    number = system.tenant.invoice(invoice_id)["number"]
+    found = operator.compare(invoice_id)
+    assert (found["equal"], found["runState"], found["invoiceNumber"]) == (True, "completed", number)
+    actuals, connections = found["maps"]
+    assert actuals["source"] == actuals["target"]
+    assert connections["source"]["rows"] == connections["target"]["rows"] > 0
+
+    rows = held(system, number)
+    lost, changed, extra = rows[0], rows[1], str(uuid4())
+    accountant.delete(lost["ActualsImportId"])
+    accountant.change(changed["ActualsImportId"], Amount="1.2300", Description="typed over")
+    accountant.add(**_copy(rows[2]), ActualsImportId=extra, ActualId=str(uuid4()))
+    found = operator.compare(invoice_id)
+    assert not found["equal"]
+    assert found["missing"] == [{"map": "actuals", "key": lost["ActualsImportId"].lower()}]
+    assert found["surplus"] == [{"map": "actuals", "key": extra}]
+    fields = {each["field"]: each for each in found["different"]}
+    assert set(fields) == {"AMOUNT", "DESCRIPTION"}
+    assert {each["key"] for each in found["different"]} == {changed["ActualsImportId"].lower()}
+    assert Decimal(fields["AMOUNT"]["source"]) == Decimal(changed["Amount"])
+    assert Decimal(fields["AMOUNT"]["target"]) == Decimal("1.23")
+    assert (fields["DESCRIPTION"]["source"], fields["DESCRIPTION"]["target"]) == (changed["Description"], "typed over")
+    source, target = (found["maps"][0][side]["amounts"] for side in ("source", "target"))
+    gone = Decimal(lost["Amount"]) + Decimal(changed["Amount"]) - Decimal("1.23")
+    assert Decimal(source["USD"]) - Decimal(target["USD"]) == gone
+
+    accountant.delete(extra)
+    taken = journal_end(system)
+    assert operator.compare(invoice_id, fix=True)["fixed"] == 2
+    operator.await_state(invoice_id, "completed")
+    assert sorted(sent_keys(system, taken)) == sorted(row["ActualsImportId"].lower() for row in (lost, changed))
+    assert operator.compare(invoice_id)["equal"]
+    system.tenant.book(COMPANY)
+    summary = summarize(system.tenant, [invoice_id], [operator.run(invoice_id)], 0)
+    assert is_complete(summary), summary
+
+
+def test_a_surplus_row_is_left_to_people_and_the_run_says_so(
+    system: Relay, operator: Operator, accountant: Accountant
+) -> None:
+    invoice_id = system.carry(3, seed=402)
+    rows = held(system, system.tenant.invoice(invoice_id)["number"])
+    extra = str(uuid4())
+    accountant.add(**_copy(rows[0]), ActualsImportId=extra, ActualId=str(uuid4()))
+    accountant.delete(rows[1]["ActualsImportId"])
+    operator.compare(invoice_id, fix=True)
+    run = operator.await_state(invoice_id, "needs attention")
+    assert "mismatch" in run["detail"]
+    found = operator.compare(invoice_id)
+    assert (found["missing"], found["surplus"]) == ([], [{"map": "actuals", "key": extra}])
+    accountant.delete(extra)
+    operator.compare(invoice_id, fix=True)
+    operator.await_state(invoice_id, "completed")
+
+
+def test_a_period_holds_invoices_without_a_run_too_and_fixing_starts_them(system: Relay, operator: Operator) -> None:
+    earlier = system.carry(1, seed=403)
+    system.tenant.switch("dataverse", webhookOff=True)
+    began = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    lost = system.tenant.draft(10, seed=404)
+    while datetime.now(UTC) < began:
+        system.tenant.invoice(lost)
+    system.tenant.confirm(lost)
+    found = operator.reconcile(since=began.isoformat())
+    assert [(each["invoiceId"], each["runState"], each["equal"]) for each in found] == [(lost, None, False)]
+    produced = {row["actualId"] for row in system.tenant.produced(lost) if row["kind"] == "actual"}
+    assert len(found[0]["missing"]) == len(produced)
+    assert system.tenant.run(lost) is None, "looking starts nothing"
+    both = operator.reconcile(since=(began - timedelta(minutes=5)).isoformat(), until=datetime.now(UTC).isoformat())
+    assert {earlier, lost} <= {each["invoiceId"] for each in both}
+    nothing = operator.reconcile(since="2020-01-01T00:00:00Z", until="2020-02-01T00:00:00+01:00")
+    assert nothing == []
+    assert operator.compare(lost, fix=True)["fixed"] == len(produced)
+    operator.await_state(lost, "completed")
+    assert operator.compare(lost)["equal"]
+
+
+def _copy(row: dict[str, object]) -> dict[str, str]:
+    """What makes another billed sale under the same proposal."""
+    names = ("InvoiceProposalId", "TransactionType", "ProjectId", "TransactionCurrencyId", "AccountingDate",
+             "DocumentDate", "BillingType", "TransactionClassification", "Amount")  # fmt: skip
+    return {name: str(row[name]) for name in names}
