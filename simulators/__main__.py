@@ -13,7 +13,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m simulators", description=__doc__)
     parser.add_argument("--run-dir", type=Path, help="logs and data (default: a new temporary directory)")
     run_dir = parser.parse_args().run_dir or Path(tempfile.mkdtemp(prefix="simulators-"))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell that starts this in the background has it ignore SIGINT; it stops on both all the same.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.default_int_handler)
     try:
         with Stack(run_dir.resolve(), hosts=0) as stack:
             print(describe(stack), flush=True)

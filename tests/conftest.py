@@ -12,6 +12,8 @@ from simulators.azurite import Azurite
 def pytest_configure() -> None:
     # A terminated session ends like an interrupted one: fixtures are torn down and stop what they started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Started in the background, pytest and with it every child would ignore SIGINT, which some tests send.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
