@@ -7,6 +7,7 @@ not let in                 the gate is closed for a minute, for everybody: nothi
 not yet                    the run says what it waits for; in the end a person has to look
 somebody else was faster   looked at again in a second, in case they died right after
 rejected, needs attention  the run ends so, with the reason
+an import refused          the message is put off, longer each time, and a note tells the operator
 anything else              raised: the host tries again, and after the last try the run is failed and says why
 """
 
@@ -33,7 +34,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.log import event, where
-from shared.messages import Load, Message, Verify, parse
+from shared.messages import Load, Message, Settle, Ship, Verify, parse
 from shared.notes import trouble
 from shared.ports import Ports
 from shared.run import State
@@ -126,10 +127,23 @@ def _tell(message: Message, error: Exception, *, severity: int, **facts: object)
 
 
 async def _end(ports: Ports, message: Message, error: Exception) -> None:
+    if isinstance(message, Ship | Settle) and isinstance(error, ContractBroken | Refused):
+        await _await_mending(ports, message, error)
+        return
     if not isinstance(message, Load | Verify):
         raise error
     state = {InvoiceRejected: State.REJECTED, NeedsAttention: State.NEEDS_ATTENTION}.get(type(error), State.FAILED)
     await end(ports, message.invoiceId, state, f"{error}{_blame(ports, error)}")
+
+
+async def _await_mending(ports: Ports, message: Message, error: ContractBroken | Refused) -> None:
+    """An import belongs to no single run that could be failed, and a wrong setting may be behind it: a note tells the
+    runs that wait, and they go on by themselves when it is mended."""
+    _tell(message, error, severity=logging.ERROR)
+    delay = backoff(message.attempt)
+    reason = error.reason if isinstance(error, ContractBroken) else error.text
+    await ports.notes.write(trouble(error.service), {"until": stamp(ports.now() + delay), "reason": reason})
+    await _put_off(ports, message, delay)
 
 
 def _blame(ports: Ports, error: Exception) -> str:
@@ -161,7 +175,12 @@ async def _put_off(ports: Ports, message: Message, delay: timedelta, *, attempt:
 
 async def _fail(ports: Ports, invoice_id: Any, reason: str, dequeue_count: int) -> None:
     if invoice_id is not None and dequeue_count >= MAX_DEQUEUE_COUNT:
-        await end(ports, invoice_id, State.FAILED, f"{reason}. The message is on the poison queue")
+        await end(
+            ports,
+            invoice_id,
+            State.FAILED,
+            f"{reason}. The message was given up after {MAX_DEQUEUE_COUNT} tries and is kept",
+        )
 
 
 def _invoice_id(message: Message) -> Any:
