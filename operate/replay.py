@@ -1,17 +1,19 @@
 """Replay: send again what is missing or rejected, and nothing else. Dismiss: count a rejected row as dealt with."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
 
+from operate.answers import BadRequest
 from operate.jobs import Jobs
 from operate.selection import Selected, Selection, select
-from shared.errors import LeaseLost
+from shared.errors import LeaseLost, NeedsAttention
+from shared.handover import read_again
 from shared.messages import Reconcile
 from shared.ports import Ports
-from shared.repair import claim, go_on, send_again
-from shared.run import State
+from shared.repair import FIRST_REPAIR, claim, go_on, send_again
+from shared.run import Run, State
 from shared.stages import Stage
 
 _SHOWN_KEYS = 100
@@ -63,7 +65,7 @@ def _note(selected: Selected) -> str:
 
 
 async def replay(ports: Ports, plans: list[Plan], by: str) -> None:
-    """Do what the plans say."""
+    """Do what the plans say. Raises BadRequest for a run that was read too often, LeaseLost for one that moved."""
     for each in plans:
         await _replay(ports, each.selected, by)
 
@@ -81,8 +83,23 @@ async def _replay(ports: Ports, selected: Selected, by: str) -> None:
         job = uuid4().hex
         await Jobs(ports).open(job, 1, by=by)
         await ports.queues.send(Reconcile(job=job, invoiceId=run.invoice_id, fix=True))
+    elif run.state == State.FAILED and await _lacks_a_page(ports, run):
+        await _read_from_the_start(ports, run)
     elif run.state != State.COMPLETED:
         await go_on(ports, run)
+
+
+async def _read_from_the_start(ports: Ports, run: Run) -> None:
+    try:
+        await read_again(ports, replace(run, detail="", rejected=0), "replayed: the actuals are read from the start")
+    except NeedsAttention as error:
+        raise BadRequest(409, "readTooOften", str(error)) from error
+
+
+async def _lacks_a_page(ports: Ports, run: Run) -> bool:
+    """Whether the reading stopped at a next link. The link itself may be what failed: it can expire, or be wrong."""
+    pages = await ports.ledger.pages(run.invoice_id, Stage.ACTUALS, run.generation)
+    return any(not page.read and 0 < page.number < FIRST_REPAIR for page in pages)
 
 
 async def dismiss(ports: Ports, chosen: list[Selected], *, reason: str, by: str) -> None:
