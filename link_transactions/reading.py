@@ -1,6 +1,7 @@
 """Reading single connections again, when some are to be sent once more."""
 
-from shared.loading import Announce, Reading, write_connections
+from shared.connections import write_connections
+from shared.loading import Announce, Reading
 from shared.ports import Ports
 from shared.repair import repaired_ids
 from shared.run import Page, Run

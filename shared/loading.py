@@ -5,9 +5,8 @@ known, so that reading it overlaps landing this one. A second delivery finds the
 may have been lost: the dock, the ship message, the message for the next page.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from uuid import UUID
 
 from shared import dataverse
 from shared.errors import ContractBroken, NotOurMessage
@@ -20,7 +19,6 @@ from shared.rejected import RejectedRow
 from shared.run import Page, Part, Run
 from shared.stages import Stage
 from shared.totals import Totals
-from shared.transform import Row, RowRefused
 
 type Announce = Callable[[str | None], Awaitable[None]]
 """What a Reader calls once it knows the next link."""
@@ -44,20 +42,6 @@ class Reading:
 
     batches: list[Batch]
     rejected: list[RejectedRow] = field(default_factory=list)
-
-
-def write_connections(ports: Ports, company: str, links: Iterable[Row], *, held: bool) -> Reading:
-    """Map some connections; one that cannot be mapped is known by its id in Dataverse."""
-    table_map = ports.maps[Stage.CONNECTIONS]
-    written: list[list[str]] = []
-    refused: list[RejectedRow] = []
-    for link in links:
-        try:
-            written.append(table_map.write(link, ports.settings.zone))
-        except RowRefused as refusal:
-            key = link[table_map.source.key]
-            refused.append(RejectedRow(Stage.CONNECTIONS, key, "contract", str(refusal), source_id=key))
-    return Reading([Batch(Stage.CONNECTIONS, company, written, held=held)], refused)
 
 
 type Reader = Callable[[Ports, Run, Page, Announce], Awaitable[Reading]]
@@ -157,6 +141,4 @@ async def put_on_dock(ports: Ports, parts: list[Part]) -> None:
 
 
 async def _send_load(ports: Ports, page: Page, number: int) -> None:
-    await ports.queues.send(
-        Load(stage=page.stage, invoiceId=UUID(str(page.invoice_id)), generation=page.generation, page=number)
-    )
+    await ports.queues.send(Load(stage=page.stage, invoiceId=page.invoice_id, generation=page.generation, page=number))

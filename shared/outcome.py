@@ -32,7 +32,9 @@ class Outcome:
 
 async def outcome_of(ports: Ports, shipment: Shipment, status: ImportStatus, cargo: Sequence[Cargo]) -> Outcome:
     """Account for every row of a finished import."""
-    counts = await ports.finance.counts(shipment.execution_id) or Counts(0, 0)
+    counts = await ports.finance.counts(shipment.execution_id)
+    if counts is None:
+        return Outcome(whole=f"Finance has no trace of import {shipment.execution_id}")
     if status == ImportStatus.SUCCEEDED and counts.taken == shipment.rows:
         return Outcome()
     errors = await ports.finance.errors(shipment.execution_id)

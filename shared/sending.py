@@ -6,11 +6,15 @@ blind: see `shared/settling.py`.
 
 from datetime import timedelta
 
+from shared.clock import stamp
 from shared.errors import ContractBroken, SignInFailed, Throttled, Unavailable
 from shared.messages import Settle
+from shared.notes import trouble
 from shared.package import build
 from shared.ports import Ports
 from shared.shipment import Shipment, Step
+
+_SOON = timedelta(seconds=1)
 
 
 async def send(ports: Ports, shipment: Shipment) -> None:
@@ -21,12 +25,13 @@ async def send(ports: Ports, shipment: Shipment) -> None:
     except (Throttled, Unavailable, SignInFailed, ContractBroken):
         standing = await ports.dock.shipment(shipment.stage, shipment.ticket)
         if standing and standing.step == Step.CLAIMED:
-            await ports.dock.save(standing, lease_until=ports.now(), attempts=standing.attempts + 1)
+            await ports.dock.save(standing, lease_until=ports.now())
         raise
 
 
 async def _send(ports: Ports, shipment: Shipment) -> None:
-    if shipment.attempts and await ports.finance.counts(shipment.execution_id) is not None:
+    was_sent_before = shipment.upload_expires is not None
+    if was_sent_before and await ports.finance.counts(shipment.execution_id) is not None:
         await look_again(ports, await ports.dock.save(shipment, step=Step.RUNNING))
         return
     upload = await ports.finance.write_url(f"{shipment.execution_id}.zip")
@@ -43,8 +48,9 @@ async def _send(ports: Ports, shipment: Shipment) -> None:
     except Throttled:
         await ports.dock.save(sending, step=Step.CLAIMED)
         raise
-    except Unavailable:
-        await look_again(ports, sending, timedelta(seconds=1))
+    except Unavailable as error:
+        await ports.notes.write(trouble(error.service), {"until": stamp(ports.now() + _SOON), "reason": error.reason})
+        await look_again(ports, sending, _SOON)
         return
     await look_again(ports, await ports.dock.save(sending, step=Step.RUNNING))
 

@@ -51,7 +51,8 @@ class Cargo:
 
 @dataclass(frozen=True)
 class Shipment:
-    """One import. `lease_until` is when somebody else may take it over; `polls` sets the pace of looking at it."""
+    """One import. `lease_until` is when somebody else may take it over, `polls` sets the pace of looking at it, and
+    `attempts` counts the imports of it that never arrived."""
 
     stage: Stage
     ticket: str

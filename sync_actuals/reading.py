@@ -6,9 +6,10 @@ from decimal import Decimal
 from uuid import UUID
 
 from shared.billed import BILLED_SALES, billed_filter, billed_totals, chargeable_details
+from shared.connections import write_connections
 from shared.errors import NotYet
 from shared.handover import Account, read_again
-from shared.loading import Announce, Batch, Reading, write_connections
+from shared.loading import Announce, Batch, Reading
 from shared.messages import Load
 from shared.ports import Ports
 from shared.rejected import BILLED, UNBILLED, RejectedRow
