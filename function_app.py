@@ -1,4 +1,4 @@
-"""The function app: the three stages, in the order in which an invoice takes them, and what operators ask for."""
+"""The function app: the three stages in the order in which an invoice takes them, the way back, and the operators."""
 
 import logging
 
@@ -9,10 +9,11 @@ from link_transactions.functions import blueprint as link_transactions
 from operate.functions import blueprint as operate
 from shared.ports import configuration
 from sync_actuals.functions import blueprint as sync_actuals
+from write_back.functions import blueprint as write_back
 
 logging.getLogger("azure").setLevel(logging.WARNING)  # the storage SDK logs every request, headers and all
 configuration()  # a wrong setting or map is refused here, before the first message
 
 app = func.FunctionApp()
-for blueprint in (confirm_invoice, sync_actuals, link_transactions, operate):
+for blueprint in (confirm_invoice, sync_actuals, link_transactions, write_back, operate):
     app.register_functions(blueprint)

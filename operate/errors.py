@@ -6,8 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from shared.clock import stamp
+from shared.messages import WRITE_BACK
 from shared.ports import Ports
 from shared.rejected import RejectedRow
+from shared.stages import Stage
 
 _SHOWN_INVOICES = 20
 
@@ -72,7 +74,8 @@ async def _rejected(ports: Ports, invoice_id: UUID | None) -> AsyncIterator[tupl
 
 async def _rows_of(ports: Ports, invoice_id: UUID, row: RejectedRow) -> int:
     run = await ports.ledger.run(invoice_id)
-    parts = await ports.ledger.parts(invoice_id, row.stage, run.generation) if run else []
+    stage = Stage.ACTUALS if row.stage == WRITE_BACK else Stage(row.stage)
+    parts = await ports.ledger.parts(invoice_id, stage, run.generation) if run else []
     return sum(part.rows for part in parts)
 
 

@@ -23,15 +23,17 @@ from operate.requests import (
     ResumeRequest,
     RunsQuery,
     SweepRequest,
+    WriteBackRequest,
 )
 from operate.selection import select
 from operate.sweep import sweep
-from shared.messages import OPERATIONS, Reconcile
+from shared.messages import OPERATIONS, WRITE_BACK, Reconcile
 from shared.ports import Ports, ports
 from shared.run import State
 from shared.stages import Stage
 from shared.status import describe
 from shared.work import Handler, work
+from write_back.look import start as start_write_back
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
@@ -123,6 +125,20 @@ async def post_dismissal(req: func.HttpRequest) -> func.HttpResponse:
         await works.audit.note("dismiss", asked.by, asked.model_dump(mode="json"))
         await dismiss(works, chosen, reason=asked.reason, by=asked.by)
     return answer(200, result)
+
+
+@blueprint.function_name("start_write_back")
+@blueprint.route("write-backs", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@guarded
+async def post_write_back(req: func.HttpRequest) -> func.HttpResponse:
+    """Write the accounting detail of one invoice back now, as far as Finance has posted it."""
+    asked, works = read_body(req, WriteBackRequest), await ports()
+    run = await works.ledger.run(asked.invoiceId)
+    if run is None or run.state != State.COMPLETED:
+        raise BadRequest(404, "notCompleted", f"There is no completed run of invoice {asked.invoiceId}")
+    await works.audit.note("write back", asked.by, asked.model_dump(mode="json"))
+    await start_write_back(works, run.invoice_id)
+    return answer(202, {"invoiceId": str(run.invoice_id), "invoiceNumber": run.number, "posting": run.posting})
 
 
 @blueprint.function_name("list_pauses")
@@ -249,6 +265,13 @@ async def book_poison_actuals(msg: func.QueueMessage) -> None:
 async def book_poison_transactionconnections(msg: func.QueueMessage) -> None:
     """Book what the host gave up on the third map's queue."""
     await book(await ports(), Stage.CONNECTIONS, msg.get_body())
+
+
+@blueprint.function_name("book_poison_write_back")
+@blueprint.queue_trigger("msg", "write-back-poison", "AzureWebJobsStorage")
+async def book_poison_write_back(msg: func.QueueMessage) -> None:
+    """Book what the host gave up on the write-back's queue."""
+    await book(await ports(), WRITE_BACK, msg.get_body())
 
 
 @blueprint.function_name("book_poison_operations")

@@ -10,11 +10,12 @@ from operate.jobs import Jobs
 from operate.selection import Selected, Selection, select
 from shared.errors import LeaseLost, NeedsAttention
 from shared.handover import read_again
-from shared.messages import Reconcile
+from shared.messages import WRITE_BACK, Reconcile
 from shared.ports import Ports
 from shared.repair import FIRST_REPAIR, claim, go_on, send_again
 from shared.run import Run, State
 from shared.stages import Stage
+from write_back.look import start as start_write_back
 
 _SHOWN_KEYS = 100
 _TRIES = 5
@@ -71,11 +72,14 @@ async def replay(ports: Ports, plans: list[Plan], by: str) -> None:
 
 
 async def _replay(ports: Ports, selected: Selected, by: str) -> None:
-    run, rows = selected.run, selected.rows
-    if rows:
+    run = selected.run
+    rows = [row for row in selected.rows if row.stage != WRITE_BACK]
+    if len(rows) < len(selected.rows):
+        await start_write_back(ports, run.invoice_id)
+    elif rows:
         again: dict[Stage, list[str]] = {}
         for row in rows:
-            again.setdefault(row.stage, []).append(row.source_id or str(run.invoice_id))
+            again.setdefault(Stage(row.stage), []).append(row.source_id or str(run.invoice_id))
         held = await claim(ports, run, next(stage for stage in Stage if stage in again))
         await ports.rejections.change(run.invoice_id, rows, status="replaying", by=by, at=ports.now())
         await send_again(ports, held, again)

@@ -47,6 +47,12 @@ class ResumeRequest(_Request):
     map: Stage | None = None
 
 
+class WriteBackRequest(_Request):
+    """Write one invoice back."""
+
+    invoiceId: UUID  # noqa: N815 - the name on the wire
+
+
 class SweepRequest(_Request):
     """Sweep now."""
 

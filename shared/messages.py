@@ -4,6 +4,7 @@
     ship     lease a lane, take the ready parts of one map, start one import (one per lane)
     settle   look at that import, book what came of it, hand the invoices on
     verify   compare what Dataverse says with what Finance holds, and complete the run
+    writeBack   bring the accounting detail of posted rows to Dataverse; look finds what was posted
     reconcile   compare an invoice row by row, because an operator asks
 
 The Functions host hides queue metadata behind top-level JSON properties of the same name, so no field may be called
@@ -20,6 +21,8 @@ from shared.errors import NotOurMessage
 from shared.stages import Stage
 
 VERSION: Literal[1] = 1
+WRITE_BACK = "write-back"
+"""The queue of what comes back from Finance after posting."""
 OPERATIONS = "operations"
 """The queue of what an operator asks for and takes its time."""
 
@@ -92,7 +95,31 @@ class Reconcile(_Message):
         return OPERATIONS
 
 
-type Message = Load | Ship | Settle | Verify | Reconcile
+class WriteBack(_Message):
+    """Write a page of posted rows of an invoice back to Dataverse; `skip` counts the rows of the pages before."""
+
+    kind: Literal["writeBack"] = "writeBack"
+    invoiceId: UUID  # noqa: N815 - the name on the wire
+    skip: int = Field(0, ge=0)
+
+    @property
+    def queue(self) -> str:
+        """The queue that the message belongs on."""
+        return WRITE_BACK
+
+
+class Look(_Message):
+    """See which completed runs Finance has posted meanwhile."""
+
+    kind: Literal["look"] = "look"
+
+    @property
+    def queue(self) -> str:
+        """The queue that the message belongs on."""
+        return WRITE_BACK
+
+
+type Message = Load | Ship | Settle | Verify | Reconcile | WriteBack | Look
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 

@@ -26,6 +26,7 @@ from shared.signin import SignIn
 from shared.stages import Stage
 from shared.storage import Queues, open_storage
 from shared.tablemap import TableMap, load_maps
+from shared.updates import Updates
 
 _TIMEOUT = aiohttp.ClientTimeout(total=300, sock_connect=30, sock_read=120)
 
@@ -37,6 +38,7 @@ class Ports:
     settings: Settings
     maps: Mapping[Stage, TableMap]
     dataverse: Dataverse
+    updates: Updates
     finance: Finance
     ledger: Ledger
     rejections: Rejections
@@ -83,6 +85,7 @@ async def open_ports(settings: Settings, maps: Mapping[Stage, TableMap]) -> Port
         settings=settings,
         maps=maps,
         dataverse=Dataverse(source),
+        updates=Updates(source),
         finance=Finance(target, settings.finance_upload_hosts),
         ledger=Ledger(storage.runs, register, clock.now),
         register=register,

@@ -31,6 +31,9 @@ class Entry:
     state: State
     detail: str
     rejected: int
+    posting: str
+    posted_at: str
+    written_back_at: str
     expected: Totals
     accepted_at: datetime
     updated_at: datetime
@@ -56,6 +59,9 @@ class Register:
                 "final": run.state.is_final,
                 "detail": run.detail[:1000],
                 "rejected": run.rejected,
+                "posting": run.posting,
+                "postedAt": stamp(run.posted_at) if run.posted_at else "",
+                "writtenBackAt": stamp(run.written_back_at) if run.written_back_at else "",
                 "expected": run.expected.to_json(),
                 "acceptedAt": stamp(run.accepted_at),
                 "updatedAt": stamp(run.updated_at),
@@ -88,6 +94,11 @@ class Register:
             async for entry in self.entries(where=f"state eq '{State.NEEDS_ATTENTION}' or state eq '{State.FAILED}'")
         ]
 
+    async def awaiting_posting(self) -> list[Entry]:
+        """The completed runs that are not written back, newest first."""
+        where = f"state eq '{State.COMPLETED}' and (posting eq 'not posted' or posting eq 'posted')"
+        return [entry async for entry in self.entries(where=where)]
+
     async def rejecting(self) -> list[Entry]:
         """The runs that have open rejected rows, newest first."""
         return [entry async for entry in self.entries(where="rejected gt 0")]
@@ -111,6 +122,9 @@ def _entry(row: Mapping[str, Any]) -> Entry:
         state=State(row["state"]),
         detail=row["detail"],
         rejected=row["rejected"],
+        posting=row.get("posting", "not posted"),
+        posted_at=row.get("postedAt", ""),
+        written_back_at=row.get("writtenBackAt", ""),
         expected=Totals.from_json(row["expected"]),
         accepted_at=parse_stamp(row["acceptedAt"]),
         updated_at=parse_stamp(row["updatedAt"]),

@@ -32,7 +32,7 @@ class RejectedRow:
     ones count as dealt with, and the audit fields say by whom and why.
     """
 
-    stage: Stage
+    stage: str
     key: str
     kind: ErrorClass
     text: str

@@ -13,7 +13,6 @@ from azure.data.tables.aio import TableClient
 
 from shared.clock import parse_stamp, stamp
 from shared.rejected import RejectedRow
-from shared.stages import Stage
 from shared.totals import plain
 
 _TEXT_LIMIT = 8000
@@ -34,7 +33,7 @@ class Rejections:
         known = {_row_key(row): row for row in await self.of(invoice_id)}
         await self._write(invoice_id, (self._seen(row, known.get(name)) for name, row in fresh.items()))
 
-    async def of(self, invoice_id: UUID, stage: Stage | None = None) -> list[RejectedRow]:
+    async def of(self, invoice_id: UUID, stage: str | None = None) -> list[RejectedRow]:
         """The rejected rows of an invoice, in whatever status."""
         lower = f"row|{stage}|" if stage else "row|"
         upper = lower[:-1] + "}"
@@ -96,7 +95,7 @@ def _instant(text: str) -> datetime | None:
 
 def _row(row: Mapping[str, Any]) -> RejectedRow:
     return RejectedRow(
-        stage=Stage(row["stage"]),
+        stage=str(row["stage"]),
         key=row["key"],
         kind=row["kind"],
         text=row["text"],

@@ -30,6 +30,10 @@ class State(StrEnum):
         return self in {State.COMPLETED, State.NEEDS_ATTENTION, State.FAILED, State.REJECTED}
 
 
+type Posting = Literal["not posted", "posted", "written back", "refused"]
+"""What became of a completed run in Finance: posted, its accounting detail written back, or refused by Dataverse."""
+
+
 @dataclass(frozen=True)
 class Run:
     """The run of one invoice. `detail` says why it stands where it stands and what to do next; `wait` is what it waits
@@ -45,6 +49,10 @@ class Run:
     company: str = ""
     detail: str = ""
     rejected: int = 0
+    posting: Posting = "not posted"
+    posting_detail: str = ""
+    posted_at: datetime | None = None
+    written_back_at: datetime | None = None
     wait: str = ""
     wait_since: datetime | None = None
     expected: Totals = field(default_factory=Totals)

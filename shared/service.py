@@ -4,7 +4,6 @@ Every request passes the service's throttle gate, carries a token, and follows n
 tries once more. Everything else that is not an answer becomes one of the errors in `shared/errors.py`.
 """
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from yarl import URL
 from shared.errors import ContractBroken, Refused, SignInFailed, Throttled, Unavailable
 from shared.gates import Gates, retry_instant
 from shared.signin import SignIn
+from shared.slots import Slots
 
 _PASSING = {408, 500, 502, 503, 504}
 _PASSING_CODES = {"0x80044150", "0x80044151"}
@@ -86,7 +86,7 @@ class Service:
         self._signin = signin
         self._gates = gates
         self._clock = clock
-        self._slots = asyncio.Semaphore(concurrency)
+        self._slots = Slots(concurrency)
         self._longest_wait = longest_wait
         self._explain = explain
 
@@ -119,6 +119,10 @@ class Service:
         """POST a JSON object. Raises as get does; after Unavailable the service may have done the work."""
         return await self._call("POST", url, {"Content-Type": "application/json"}, json.dumps(body).encode())
 
+    async def send(self, url: URL, headers: Mapping[str, str], body: bytes) -> Answer:
+        """POST a body of another kind. Raises as post does."""
+        return await self._call("POST", url, headers, body)
+
     async def _call(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Answer:
         token = await self._token()
         status, answer_headers, content = await self._send(method, url, headers, body, token)
@@ -149,6 +153,8 @@ class Service:
                     headers={"Accept": "application/json", **headers, "Authorization": f"Bearer {token}"},
                     allow_redirects=False,
                 ) as response:
+                    if (hint := response.headers.get("x-ms-dop-hint", "")).isdecimal():
+                        self._slots.advise(int(hint))
                     return response.status, response.headers, await response.read()
             except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
                 raise Unavailable(self.name, f"{type(error).__name__} on {method} {url.path}") from error

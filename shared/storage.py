@@ -13,13 +13,13 @@ from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-from shared.messages import OPERATIONS, Message
+from shared.messages import OPERATIONS, WRITE_BACK, Message
 from shared.settings import Settings
 from shared.signin import SignIn
 from shared.stages import Stage
 
 CONTAINER = "landed"
-QUEUES = (*map(str, Stage), OPERATIONS)
+QUEUES = (*map(str, Stage), WRITE_BACK, OPERATIONS)
 TABLES = ("runs", "register", "dock", "gates", "audit")
 
 

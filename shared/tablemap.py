@@ -83,6 +83,18 @@ class Target(MapPart):
     changes: tuple[str, ...] = ()
 
 
+class WriteBack(MapPart):
+    """What becomes of the accounting detail that Finance has after posting, in Dataverse's `table`.
+
+    `dualWriteColumns` writes the map's own columns, which Dataverse may keep for dual-write; `customColumns` writes the
+    columns named in `columns` (target column to Dataverse column); `off` leaves it to Finance's own half of the map.
+    """
+
+    table: str = Field(pattern=NAME.pattern + "$")
+    strategy: Literal["dualWriteColumns", "customColumns", "off"]
+    columns: dict[str, PathText] = Field(default_factory=dict)
+
+
 class TableMap(MapPart):
     """One table map, checked."""
 
@@ -92,6 +104,7 @@ class TableMap(MapPart):
     target: Target
     integrationKey: tuple[str, ...] = Field(min_length=1)  # noqa: N815 - as in dual-write's map files
     company: PathText | None
+    writeBack: WriteBack | None = None  # noqa: N815 - as in dual-write's map files
     fields: tuple[FieldPair, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -101,11 +114,19 @@ class TableMap(MapPart):
             raise ValueError(f"fields: target {', '.join(sorted(doubled))} is given twice")
         if strange := [key for key in self.integrationKey if key not in self.columns]:
             raise ValueError(f"integrationKey: {', '.join(strange)} is no target column that goes to Finance")
+        self._check_write_back()
         if strange := [column for column in self.target.changes if column not in self.columns]:
             raise ValueError(f"target.changes: {', '.join(strange)} is no target column that goes to Finance")
         for path in [*(pair.source for pair in self.fields), *([self.company] if self.company else [])]:
             self._check_lookup(path)
         return self
+
+    def _check_write_back(self) -> None:
+        given = self.writeBack.columns if self.writeBack else {}
+        if strange := [column for column in given if column not in self.incoming]:
+            raise ValueError(f"writeBack.columns: {', '.join(strange)} is no column that goes to Dataverse")
+        if self.writeBack and self.writeBack.strategy == "customColumns" and not given:
+            raise ValueError("writeBack.columns: customColumns needs to name them")
 
     def _check_lookup(self, path: str) -> None:
         lookup = path.rpartition(".")[0]
@@ -116,6 +137,19 @@ class TableMap(MapPart):
     def outgoing(self) -> tuple[FieldPair, ...]:
         """The pairs that go to Finance, in the order of the file."""
         return tuple(pair for pair in self.fields if pair.direction in {"toFinance", "both"})
+
+    @cached_property
+    def incoming(self) -> dict[str, str]:
+        """The columns that Finance fills after posting, and where the map has them in Dataverse; never the key."""
+        back = [pair for pair in self.fields if pair.direction in {"toDataverse", "both"}]
+        return {pair.target: pair.source for pair in back if pair.target not in self.integrationKey}
+
+    @cached_property
+    def written_back(self) -> dict[str, str]:
+        """The columns that are written back: Finance's column to Dataverse's; none where that is off."""
+        if self.writeBack is None or self.writeBack.strategy == "off":
+            return {}
+        return self.incoming if self.writeBack.strategy == "dualWriteColumns" else dict(self.writeBack.columns)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:

@@ -24,6 +24,8 @@ from simulators.tenant import Tenant, app_settings
 
 FINAL = {"completed", "needs attention", "failed", "rejected"}
 LOOK_EVERY_SECONDS = 0.5
+POSTING_ENDS = {"written back", "refused"}
+POSTING_PATIENCE_SECONDS = 600.0
 PATIENCE_WHEN_BROKEN_SECONDS = 45.0
 COMPANY = "usmf"
 
@@ -46,6 +48,7 @@ def _run(arguments: argparse.Namespace, run_dir: Path) -> int:
     with Stack(run_dir, app_settings=app_settings) as stack:
         tenant = Tenant(stack)
         tenant.register_webhook()
+        tenant.let_app_write_back()
         if arguments.breakage:
             spoil(tenant, arguments.breakage)
         summary = carry(tenant, arguments.invoices, arguments.lines, patient=not arguments.breakage)
@@ -80,7 +83,24 @@ def carry(tenant: Tenant, count: int, lines: int, *, patient: bool = True) -> di
     seconds = time.monotonic() - began
     _say("Finance: import from staging table, post the integration journal, import again ...")
     tenant.book(COMPANY)
+    if all(run and run["state"] == "completed" for run in runs):
+        post(tenant, invoices)
     return summarize(tenant, invoices, runs, seconds)
+
+
+def post(tenant: Tenant, invoices: Sequence[str]) -> None:
+    """Post the proposals, have Finance tell the app, and wait until the accounting detail is back in Dataverse."""
+    _say("Finance: post the invoice proposals; its business event tells the app.")
+    for invoice_id in invoices:
+        tenant.post_proposal(COMPANY, tenant.invoice(invoice_id)["number"])
+    tenant.ring()
+    deadline = time.monotonic() + POSTING_PATIENCE_SECONDS
+    waiting = list(invoices)
+    while waiting and time.monotonic() < deadline:
+        waiting = [each for each in waiting if (tenant.run(each) or {}).get("posting") not in POSTING_ENDS]
+        if waiting:
+            time.sleep(LOOK_EVERY_SECONDS)
+    _say(f"  written back: {len(invoices) - len(waiting)} of {len(invoices)} invoices")
 
 
 def watch(tenant: Tenant, invoices: Sequence[str], *, patience: float | None = None) -> list[dict[str, Any] | None]:
@@ -109,6 +129,8 @@ def table(summary: dict[str, Any]) -> str:
         "connections in Finance": f"{summary['connections_in_finance']} of {summary['connections_expected']}",
         "duplicates": summary["duplicates"],
         "rejected rows": summary["rejected"],
+        "written back": f"{summary['written_back']} of {summary['actuals_expected']}"
+        f" ({summary['awaiting_posting']} await posting in Finance)",
         "requests": f"{summary['dataverse_requests']} to Dataverse, {summary['finance_requests']} to Finance",
         "imports": summary["imports"],
         "seconds": summary["seconds"],

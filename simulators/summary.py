@@ -25,7 +25,13 @@ def summarize(
                 actuals.add(row["actualId"].lower())
             elif row["kind"] == "connection":
                 connections.add(row["connectionId"].lower())
-    held = Counter(str(row["ActualId"]).lower() for row in tenant.held("actuals"))
+    asked = {service: tenant.requests(service)["total"] for service in ("finance", "dataverse")}
+    held: Counter[str] = Counter()
+    posted: dict[str, str] = {}
+    for row in tenant.held("actuals"):
+        held[row["ActualId"].lower()] += 1
+        if row["VoucherNumber"] and row["ActualId"].lower() in actuals:
+            posted[row["ActualId"].lower()] = row["VoucherNumber"]
     linked = Counter(str(row["ConnectionId"]).lower() for row in tenant.held("connections"))
     proposal = sum(
         (Decimal(row["total"]) for row in tenant.proposals() if row["proposalId"] in numbers), start=Decimal(0)
@@ -44,8 +50,10 @@ def summarize(
         "proforma_total": str(proforma),
         "proposal_total": str(proposal),
         "difference": str(proforma - proposal),
-        "finance_requests": tenant.requests("finance")["total"],
-        "dataverse_requests": tenant.requests("dataverse")["total"],
+        "written_back": len(posted.items() & tenant.vouchers(actuals).items()),
+        "awaiting_posting": len(actuals - posted.keys()),
+        "finance_requests": asked["finance"],
+        "dataverse_requests": asked["dataverse"],
         "imports": tenant.counts()["imports"],
         "seconds": round(seconds, 2),
     }
@@ -58,5 +66,6 @@ def is_complete(summary: dict[str, Any]) -> bool:
         and summary["actuals_expected"] == summary["actuals_in_finance"]
         and summary["connections_expected"] == summary["connections_in_finance"]
         and summary["duplicates"] == 0
+        and summary["written_back"] + summary["awaiting_posting"] == summary["actuals_expected"]
         and Decimal(summary["difference"]) == 0
     )

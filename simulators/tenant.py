@@ -1,13 +1,15 @@
 """The simulated tenant as its people use it: the app's settings for it, and what they do in Dataverse and Finance."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from itertools import batched
 from typing import Any
 
 import requests
 
 from simulators.stack import Stack
+from simulators.tokens import issue
 
 TIMEOUT = 600
 WEBHOOK_COLUMN = "msdyn_projectinvoicestatus"
@@ -35,6 +37,10 @@ class Tenant:
         self._stack = stack
         self._session = requests.Session()
         self._session.trust_env = False
+
+    def let_app_write_back(self) -> None:
+        """Let the app's user write those columns of actuals that Dataverse otherwise keeps for dual-write."""
+        self.switch("dataverse", dualWriteClients=self._stack.client_id)
 
     def register_webhook(self, host: int = 0) -> None:
         """Have Dataverse send confirmations to the app, with the function key in a header."""
@@ -89,6 +95,25 @@ class Tenant:
         for step in ("import-from-staging", "post-journal", "import-from-staging"):
             self._post("finance", step, {"company": company})
 
+    def post_proposal(self, company: str, number: str) -> None:
+        """Post an invoice proposal in Finance."""
+        self._post("finance", f"proposals/{company}/{number}/post", {})
+
+    def ring(self, host: int = 0) -> None:
+        """Have Finance send the business event of a posting to the app."""
+        event: dict[str, Any] = {
+            "BusinessEventId": "ProjectInvoicePostedBusinessEvent",
+            "ControlNumber": 1,
+            "LegalEntity": "usmf",
+        }
+        answer = self._session.post(
+            f"{self._stack.host_urls[host]}/api/postings",
+            json=event,
+            headers={"x-functions-key": self._stack.function_key},
+            timeout=TIMEOUT,
+        )
+        _check(answer)
+
     def proposals(self) -> list[dict[str, Any]]:
         """The invoice proposals in Finance."""
         return list(self._get("finance", "proposals"))
@@ -109,6 +134,33 @@ class Tenant:
         """Set switches of a simulator."""
         answer = self._session.put(f"{self._stack.url(service)}/sim/switches", json=switches, timeout=TIMEOUT)
         _check(answer)
+
+    def vouchers(self, actuals: Iterable[str]) -> dict[str, str]:
+        """The voucher numbers that Dataverse has for these actuals, read as any client of its Web API would."""
+        stack = self._stack
+        token = issue(
+            secret=stack.token_secret,
+            issuer="",
+            tenant=stack.tenant,
+            audience=stack.url("dataverse"),
+            client_id=stack.client_id,
+            lifetime=600,
+        )
+        found: dict[str, str] = {}
+        for some in batched(actuals, 400, strict=False):
+            values = ",".join(f'"{key}"' for key in some)
+            answer = self._session.get(
+                f"{stack.url('dataverse')}/api/data/v9.2/msdyn_actuals",
+                params={
+                    "$select": "msdyn_actualid,msdyn_vouchernumber",
+                    "$filter": f"Microsoft.Dynamics.CRM.In(PropertyName='msdyn_actualid',PropertyValues=[{values}])",
+                },
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=TIMEOUT,
+            )
+            rows = _check(answer).json()["value"]
+            found |= {row["msdyn_actualid"]: row["msdyn_vouchernumber"] for row in rows if row["msdyn_vouchernumber"]}
+        return found
 
     def run(self, invoice_id: str, host: int = 0) -> dict[str, Any] | None:
         """What the app says of the run of an invoice; None while it has none."""

@@ -1,0 +1,30 @@
+"""How many requests may be in flight to a service: our setting, or fewer when the service advises it."""
+
+import asyncio
+from types import TracebackType
+
+
+class Slots:
+    """An asynchronous context manager that lets so many through at a time."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._advised = most
+        self._taken = 0
+        self._freed = asyncio.Condition()
+
+    def advise(self, count: int) -> None:
+        """Take the service's advice (x-ms-dop-hint) for what comes next; it never widens our own setting."""
+        self._advised = max(1, min(count, self._most))
+
+    async def __aenter__(self) -> None:
+        async with self._freed:
+            await self._freed.wait_for(lambda: self._taken < self._advised)
+            self._taken += 1
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        async with self._freed:
+            self._taken -= 1
+            self._freed.notify()

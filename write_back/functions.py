@@ -1,0 +1,45 @@
+"""The triggers of the write-back; they translate and hold no rules."""
+
+import json
+
+import azure.functions as func
+from azure.core.exceptions import AzureError
+
+from shared.messages import WRITE_BACK, Look
+from shared.ports import ports
+from shared.work import Handler, work
+from write_back.look import look
+from write_back.posted import write_back
+
+blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
+
+HANDLERS: dict[str, Handler] = {"look": look, "writeBack": write_back}
+
+
+@blueprint.function_name("accept_posting")
+@blueprint.route("postings", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+async def accept_posting(req: func.HttpRequest) -> func.HttpResponse:
+    """Take a business or data event of Finance as a doorbell: whatever it says, what was posted is looked up."""
+    del req
+    try:
+        await (await ports()).queues.send(Look())
+    except AzureError as error:
+        text = f"The event could not be stored ({type(error).__name__})"
+        body = {"error": {"code": "storageUnavailable", "message": text}}
+        return func.HttpResponse(json.dumps(body), status_code=503, mimetype="application/json")
+    return func.HttpResponse(json.dumps({"accepted": True}), status_code=202, mimetype="application/json")
+
+
+@blueprint.function_name("write_back")
+@blueprint.queue_trigger("msg", WRITE_BACK, "AzureWebJobsStorage")
+async def handle_write_back(msg: func.QueueMessage) -> None:
+    """Handle one message of the write-back's queue."""
+    await work(await ports(), WRITE_BACK, msg.get_body(), msg.dequeue_count or 1, HANDLERS)
+
+
+@blueprint.function_name("look_for_postings")
+@blueprint.timer_trigger("timer", "0 5/15 * * * *")
+async def look_for_postings(timer: func.TimerRequest) -> None:
+    """Look every quarter of an hour what was posted."""
+    del timer
+    await (await ports()).queues.send(Look())

@@ -1,0 +1,33 @@
+"""Looking which completed runs Finance has posted: a count first, then the work only where there is some."""
+
+from uuid import UUID
+
+from shared.handover import account_of
+from shared.messages import Look, WriteBack
+from shared.ports import Ports
+from shared.run import Run
+from shared.stages import Stage
+from write_back.posted import posted_condition
+
+
+async def look(ports: Ports, message: Look) -> None:
+    """Start the write-back of every completed run whose billed sales are all posted by now."""
+    del message
+    for entry in await ports.register.awaiting_posting():
+        run = await ports.ledger.run(entry.invoice_id)
+        if run is not None and await _is_posted(ports, run):
+            await start(ports, run.invoice_id)
+
+
+async def start(ports: Ports, invoice_id: UUID) -> None:
+    """Put the write-back of one invoice on its queue."""
+    await ports.queues.send(WriteBack(invoiceId=invoice_id))
+
+
+async def _is_posted(ports: Ports, run: Run) -> bool:
+    account = await account_of(ports, run, Stage.ACTUALS)
+    companies = {part.company for part in account.parts}
+    if not companies or (run.posting == "posted" and not ports.maps[Stage.ACTUALS].written_back):
+        return False
+    entity_set = str(ports.maps[Stage.ACTUALS].target.set)
+    return await ports.finance.count(entity_set, posted_condition(run, companies)) >= account.billed.rows > 0

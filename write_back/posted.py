@@ -1,0 +1,179 @@
+"""Writing the accounting detail of posted rows back to Dataverse, a page of posted billed sales at a time.
+
+Finance does this itself in one transaction and stops at 1,000 records; here every page is a message of its own, only
+rows whose values differ are written, and a row that Dataverse refuses is recorded and left behind. New unbilled sales
+behind the billed ones are found by their links, as when they were sent.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from shared.errors import Refused
+from shared.handover import account_of
+from shared.log import event
+from shared.messages import WRITE_BACK, WriteBack
+from shared.odata import all_of, chunks, quote_text
+from shared.ports import Ports
+from shared.rejected import RejectedRow
+from shared.run import Run, State
+from shared.stages import Stage
+from shared.transform import Row
+from sync_actuals.links import trace
+
+PAGE = 2000
+_KEYS_IN_A_FILTER = 50
+_BILLED = "Microsoft.Dynamics.DataEntities.ProjCDSTransType'BilledSales'"
+_ONLY_DUAL_WRITE = "dual-write"
+
+
+async def write_back(ports: Ports, message: WriteBack) -> None:
+    """Write one page back; the last page says how the run stands."""
+    run = await ports.ledger.run(message.invoiceId)
+    if run is None or run.state != State.COMPLETED:
+        return
+    rows = await _posted_page(ports, run, message.skip)
+    fresh = await _fresh_behind(ports, run, rows)
+    refused = await _write(ports, run, [*rows, *fresh])
+    if _is_locked(refused):
+        await _explain_lock(ports, run, next(iter(refused.values())))
+        return
+    count = len(rows) + len(fresh)
+    event("page written back", runId=run.run_id, invoiceId=run.invoice_id, rows=count, count=len(refused))
+    if len(rows) == PAGE:
+        await ports.queues.send(WriteBack(invoiceId=run.invoice_id, skip=message.skip + PAGE))
+        return
+    await _conclude(ports, run, message.skip + len(rows))
+
+
+def posted_condition(run: Run, companies: Iterable[str]) -> str:
+    """The billed sales of an invoice that Finance has posted."""
+    any_company = " or ".join(f"dataAreaId eq {quote_text(company)}" for company in sorted(companies))
+    own = f"InvoiceProposalId eq {quote_text(run.number)} and TransactionType eq {_BILLED}"
+    return all_of(any_company, own, "VoucherNumber ne ''")
+
+
+async def _posted_page(ports: Ports, run: Run, skip: int) -> list[Row]:
+    companies = {part.company for part in (await account_of(ports, run, Stage.ACTUALS)).parts}
+    options = {
+        "$filter": posted_condition(run, companies),
+        "$orderby": "dataAreaId,ActualsImportId",
+        "$skip": str(skip),
+        "$top": str(PAGE),
+    }
+    pages = ports.finance.pages(str(ports.maps[Stage.ACTUALS].target.set), options)
+    return [row async for rows in pages for row in rows][:PAGE]
+
+
+async def _fresh_behind(ports: Ports, run: Run, billed: Sequence[Row]) -> list[Row]:
+    """The posted new unbilled sales that the confirmation made for these billed ones."""
+    account = await account_of(ports, run, Stage.ACTUALS)
+    if not account.fresh.rows or not billed:
+        return []
+    known = [{"msdyn_actualid": row["ActualId"], "msdyn_transactionclassification": None} for row in billed]
+    produced = await trace(ports, known)
+    table_map = ports.maps[Stage.ACTUALS]
+    key = table_map.position("ACTUALSIMPORTID")
+    keys: dict[str, list[UUID]] = {}
+    for row in produced.unbilled:
+        written = table_map.write(row, ports.settings.zone)
+        keys.setdefault(table_map.company_of(row), []).append(UUID(written[key]))
+    return [row for company, ids in keys.items() for row in await _by_key(ports, company, ids)]
+
+
+async def _by_key(ports: Ports, company: str, ids: Sequence[UUID]) -> list[Row]:
+    found: list[Row] = []
+    for portion in chunks(ids, _KEYS_IN_A_FILTER):
+        any_of = " or ".join(f"ActualsImportId eq {key}" for key in portion)
+        condition = all_of(f"dataAreaId eq {quote_text(company)}", any_of, "VoucherNumber ne ''")
+        async for rows in ports.finance.pages(str(ports.maps[Stage.ACTUALS].target.set), {"$filter": condition}):
+            found += rows
+    return found
+
+
+async def _write(ports: Ports, run: Run, posted: Sequence[Row]) -> dict[UUID, Refused]:
+    table_map = ports.maps[Stage.ACTUALS]
+    columns = table_map.written_back
+    if not columns or table_map.writeBack is None:
+        return {}
+    wanted = {UUID(row["ActualId"]): _values(columns, row) for row in posted}
+    standing = await _standing(ports, wanted, columns)
+    changes = {
+        actual: {name: value for name, value in values.items() if not _same(value, standing[actual].get(name))}
+        for actual, values in wanted.items()
+        if actual in standing
+    }
+    changes = {actual: values for actual, values in changes.items() if values}
+    refused = await ports.updates.write(table_map.source.set, table_map.writeBack.table, table_map.source.key, changes)
+    if not _is_locked(refused):
+        await _record(ports, run, wanted, refused)
+    return refused
+
+
+def _values(columns: Mapping[str, str], row: Row) -> dict[str, Any]:
+    """Finance's values under Dataverse's column names; Finance names its properties like the columns, in other case."""
+    shown = {name.upper(): value for name, value in row.items()}
+    return {column: shown[target] for target, column in columns.items() if target in shown}
+
+
+async def _standing(ports: Ports, ids: Iterable[UUID], columns: Mapping[str, str]) -> dict[UUID, Row]:
+    source = ports.maps[Stage.ACTUALS].source
+    options = {"$select": ",".join(sorted({source.key, *columns.values()}))}
+    portions = ports.dataverse.rows_in(source.set, (source.key,), ids, options)
+    return {UUID(row[source.key]): row async for rows in portions for row in rows}
+
+
+def _same(value: Any, standing: Any) -> bool:
+    if isinstance(value, int | Decimal):
+        return standing is not None and Decimal(value) == Decimal(standing)
+    return bool(value == standing)
+
+
+async def _record(ports: Ports, run: Run, wanted: Mapping[UUID, Any], refused: Mapping[UUID, Refused]) -> None:
+    known = {row.source_id: row for row in await ports.rejections.of(run.invoice_id, WRITE_BACK)}
+    mended = [row for source, row in known.items() if UUID(source) in wanted and UUID(source) not in refused]
+    await ports.rejections.change(run.invoice_id, mended, status="replaying")
+    rows = [
+        RejectedRow(WRITE_BACK, str(actual), "application", error.text, source_id=str(actual))
+        for actual, error in refused.items()
+    ]
+    await ports.rejections.keep(run.invoice_id, rows)
+
+
+def _is_locked(refused: Mapping[UUID, Refused]) -> bool:
+    """Dataverse lets nobody but dual-write write these columns: no row will ever go."""
+    return bool(refused) and all(_ONLY_DUAL_WRITE in error.text.lower() for error in refused.values())
+
+
+async def _explain_lock(ports: Ports, run: Run, error: Refused) -> None:
+    detail = (
+        f"{error.text} Set writeBack.strategy in shared/maps/actuals.json to customColumns and name columns of your "
+        "own, or to off and let Finance's own half of the map run; then write the invoice back again"
+    )
+    await ports.ledger.save(run, posting="refused", posting_detail=detail, posted_at=run.posted_at or ports.now())
+
+
+async def _conclude(ports: Ports, run: Run, posted: int) -> None:
+    account = await account_of(ports, run, Stage.ACTUALS)
+    if posted < account.billed.rows:
+        detail = f"{posted} of {account.billed.rows} billed sales are posted"
+        await ports.ledger.save(run, posting="not posted", posting_detail=detail)
+        return
+    now = ports.now()
+    left = [row for row in await ports.rejections.of(run.invoice_id, WRITE_BACK) if row.status == "open"]
+    if left:
+        detail = f"{len(left)} rows refused by Dataverse, the first ({left[0].key}): {left[0].text[:300]}"
+        await ports.ledger.save(
+            run, posting="refused", posting_detail=detail, posted_at=run.posted_at or now, rejected=len(left)
+        )
+        return
+    off = not ports.maps[Stage.ACTUALS].written_back
+    await ports.ledger.save(
+        run,
+        posting="posted" if off else "written back",
+        posting_detail="",
+        rejected=0,
+        posted_at=run.posted_at or now,
+        written_back_at=None if off else now,
+    )
