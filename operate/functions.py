@@ -7,11 +7,12 @@ import azure.functions as func
 from pydantic import ValidationError
 
 from confirm_invoice.webhook import CONFIRMED, PROJECT_INVOICE
-from operate.answers import BadRequest, answer, guarded, read_body
+from operate.answers import BadRequest, answer, guarded, read_body, read_query
 from operate.errors import describe_row, groups
 from operate.health import describe_pause, health
 from operate.jobs import Jobs
 from operate.listing import list_runs, states_of
+from operate.out_of_sync import Period, find, sync
 from operate.poison import book
 from operate.reconcile import reconcile
 from operate.replay import describe_dismissal, dismiss, plan, replay
@@ -23,6 +24,7 @@ from operate.requests import (
     ResumeRequest,
     RunsQuery,
     SweepRequest,
+    SyncRequest,
     WriteBackRequest,
 )
 from operate.selection import select
@@ -125,6 +127,27 @@ async def post_dismissal(req: func.HttpRequest) -> func.HttpResponse:
         await works.audit.note("dismiss", asked.by, asked.model_dump(mode="json"))
         await dismiss(works, chosen, reason=asked.reason, by=asked.by)
     return answer(200, result)
+
+
+@blueprint.function_name("show_out_of_sync")
+@blueprint.route("out-of-sync", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@guarded
+async def show_out_of_sync(req: func.HttpRequest) -> func.HttpResponse:
+    """List the actuals that are out of sync."""
+    found = await find(await ports(), read_query(req, Period))
+    return answer(200, found.describe())
+
+
+@blueprint.function_name("sync_out_of_sync")
+@blueprint.route("out-of-sync", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@guarded
+async def post_out_of_sync(req: func.HttpRequest) -> func.HttpResponse:
+    """Send or write back the chosen actuals that are out of sync, or say what would be done."""
+    asked, works = read_body(req, SyncRequest), await ports()
+    if not asked.dryRun:
+        await works.audit.note("sync out of sync", asked.by, asked.model_dump(mode="json"))
+    result = await sync(works, await find(works, asked.period), asked.kinds, by=asked.by, dry_run=asked.dryRun)
+    return answer(200 if asked.dryRun else 202, result)
 
 
 @blueprint.function_name("start_write_back")

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from operate.instants import Instant
+from operate.out_of_sync import Kind, Period
 from operate.selection import Selection
 from shared.stages import Stage
 
@@ -45,6 +46,19 @@ class ResumeRequest(_Request):
     """Let a map, or everything, go on."""
 
     map: Stage | None = None
+
+
+class SyncRequest(Period):
+    """Send or write back what is out of sync."""
+
+    kinds: tuple[Kind, ...] = ("missing", "not written back")
+    dryRun: bool = False  # noqa: N815 - the names on the wire
+    by: Name
+
+    @property
+    def period(self) -> Period:
+        """Which actuals are meant."""
+        return Period(**{name: getattr(self, name) for name in Period.model_fields})
 
 
 class WriteBackRequest(_Request):
