@@ -21,7 +21,8 @@ from shared.odata import all_of, chunks, quote_text
 from shared.ports import Ports
 from shared.run import State
 from shared.stages import Stage
-from shared.transform import Row, RowRefused, follow
+from shared.tablemap import follow
+from shared.transform import Row, RowRefused
 from write_back.look import start as start_write_back
 
 type Kind = Literal["missing", "not posted", "not written back"]
