@@ -12,7 +12,7 @@ from operate.errors import describe_row, groups
 from operate.health import describe_pause, health
 from operate.jobs import Jobs
 from operate.listing import list_runs, states_of
-from operate.out_of_sync import Period, find, sync
+from operate.out_of_sync import Period, find, sync, sync_back
 from operate.poison import book
 from operate.reconcile import reconcile
 from operate.replay import describe_dismissal, dismiss, plan, replay
@@ -39,7 +39,7 @@ from write_back.look import start as start_write_back
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
-HANDLERS: dict[str, Handler] = {"reconcile": reconcile}
+HANDLERS: dict[str, Handler] = {"reconcile": reconcile, "syncBack": sync_back}
 _MOST_INVOICES = 1000
 
 
@@ -146,7 +146,7 @@ async def post_out_of_sync(req: func.HttpRequest) -> func.HttpResponse:
     asked, works = read_body(req, SyncRequest), await ports()
     if not asked.dryRun:
         await works.audit.note("sync out of sync", asked.by, asked.model_dump(mode="json"))
-    result = await sync(works, await find(works, asked.period), asked.kinds, by=asked.by, dry_run=asked.dryRun)
+    result = await sync(works, asked.period, asked.kinds, by=asked.by, dry_run=asked.dryRun)
     return answer(200 if asked.dryRun else 202, result)
 
 

@@ -6,7 +6,7 @@ no, there is no voucher, and the actual is older than an hour (until then it is 
 asked for, and only what is chosen is sent.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,14 +16,15 @@ from uuid import UUID, uuid4
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from operate.jobs import Jobs
-from shared.messages import Reconcile
+from shared.billed import BILLED_SALES
+from shared.log import event
+from shared.messages import Look, Reconcile, SyncBack
 from shared.odata import all_of, chunks, quote_text
 from shared.ports import Ports
-from shared.run import State
 from shared.stages import Stage
 from shared.tablemap import follow
 from shared.transform import Row, RowRefused
-from write_back.look import start as start_write_back
+from write_back.posted import posted_rows, write_rows
 
 type Kind = Literal["missing", "not posted", "not written back"]
 
@@ -208,41 +209,72 @@ def _sums(strays: Iterable[Stray]) -> dict[str, str]:
     return {currency: format(amount, "f") for currency, amount in sorted(sums.items())}
 
 
-async def sync(ports: Ports, found: Found, kinds: Iterable[Kind], *, by: str, dry_run: bool) -> dict[str, Any]:
-    """Send what is missing and write back what is posted, invoice by invoice. Actuals of no confirmed invoice are
-    counted and left: the live map carries those."""
-    chosen: dict[tuple[UUID, Kind], list[Stray]] = {}
-    others = 0
-    for stray in found.strays:
-        if stray.kind not in kinds or stray.kind == "not posted":
-            continue
-        if stray.invoice_id is None or await ports.ledger.run(UUID(stray.invoice_id)) is None:
-            others += 1
-            continue
-        chosen.setdefault((UUID(stray.invoice_id), stray.kind), []).append(stray)
-    invoices = [await _sync_one(ports, *key, strays, by=by, dry_run=dry_run) for key, strays in chosen.items()]
-    return {"dryRun": dry_run, "rows": sum(map(len, chosen.values())), "invoices": invoices, "notOurs": others}
-
-
-async def _sync_one(
-    ports: Ports, invoice_id: UUID, kind: Kind, strays: Sequence[Stray], *, by: str, dry_run: bool
-) -> dict[str, Any]:
-    run = await ports.ledger.run(invoice_id)
-    if run is None or not run.state.is_final:
-        action = "is under way: nothing is done"
-    elif kind == "not written back" and run.state == State.COMPLETED:
-        action = "is written back"
-        if not dry_run:
-            await start_write_back(ports, invoice_id)
-    else:
-        action = "is compared row by row, and what Finance lacks is sent"
-        if not dry_run:
-            job = uuid4().hex
-            await Jobs(ports).open(job, 1, by=by)
-            await ports.queues.send(Reconcile(job=job, invoiceId=invoice_id, fix=True))
+async def sync(ports: Ports, asked: Period, kinds: Collection[Kind], *, by: str, dry_run: bool) -> dict[str, Any]:
+    """Send what is missing and write back what is posted. Missing actuals of no confirmed invoice are counted and left:
+    the live map carries those."""
+    found = await find(ports, asked)
+    missing = _by_invoice(stray for stray in found.strays if stray.kind == "missing" and "missing" in kinds)
+    ours = {invoice: strays for invoice, strays in missing.items() if invoice and _is_confirmed(strays)}
+    invoices = [await _send(ports, invoice_id, strays, by=by, dry_run=dry_run) for invoice_id, strays in ours.items()]
+    back = [stray for stray in found.strays if stray.kind == "not written back" and stray.kind in kinds]
+    invoices += [
+        _described(strays, "is written back", "not written back") for strays in _by_invoice(back).values() if strays
+    ]
+    if back and not dry_run:
+        await ports.queues.send(SyncBack(**asked.model_dump(include=set(Period.model_fields))))
     return {
-        "invoiceId": str(invoice_id),
-        "invoiceNumber": strays[0].number,
+        "dryRun": dry_run,
+        "rows": len(back) + sum(map(len, ours.values())),
+        "invoices": invoices,
+        "notOurs": sum(map(len, missing.values())) - sum(map(len, ours.values())),
+    }
+
+
+async def sync_back(ports: Ports, message: SyncBack) -> None:
+    """Write back what Finance has posted and Dataverse lacks, whatever invoice it belongs to."""
+    period = Period(**{name: getattr(message, name) for name in Period.model_fields})
+    found = await find(ports, period)
+    table_map = ports.maps[Stage.ACTUALS]
+    position = table_map.position("ACTUALSIMPORTID")
+    keys: dict[str, list[UUID]] = {}
+    for stray in found.strays:
+        if stray.kind == "not written back":
+            key = UUID(table_map.write(stray.row, ports.settings.zone)[position])
+            keys.setdefault(table_map.company_of(stray.row), []).append(key)
+    for company, ids in keys.items():
+        refused = await write_rows(ports, await posted_rows(ports, company, ids))
+        event("synced back", rows=len(ids), count=len(refused))
+    await ports.queues.send(Look())
+
+
+def _by_invoice(strays: Iterable[Stray]) -> dict[str | None, list[Stray]]:
+    found: dict[str | None, list[Stray]] = {}
+    for stray in strays:
+        found.setdefault(stray.invoice_id, []).append(stray)
+    return found
+
+
+def _is_confirmed(strays: Iterable[Stray]) -> bool:
+    """Billed sales come into being by confirming."""
+    return any(stray.row["msdyn_transactiontypecode"] == BILLED_SALES for stray in strays)
+
+
+async def _send(ports: Ports, invoice_id: str, strays: Sequence[Stray], *, by: str, dry_run: bool) -> dict[str, Any]:
+    run = await ports.ledger.run(UUID(invoice_id))
+    if run is not None and not run.state.is_final:
+        return _described(strays, "is under way: nothing is done", "missing")
+    if not dry_run:
+        job = uuid4().hex
+        await Jobs(ports).open(job, 1, by=by)
+        await ports.queues.send(Reconcile(job=job, invoiceId=UUID(invoice_id), fix=True))
+    return _described(strays, "is compared row by row, and what Finance lacks is sent", "missing")
+
+
+def _described(strays: Sequence[Stray], action: str, kind: Kind) -> dict[str, Any]:
+    first = strays[0]
+    return {
+        "invoiceId": first.invoice_id,
+        "invoiceNumber": first.number,
         "kind": kind,
         "rows": len(strays),
         "action": action,

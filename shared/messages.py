@@ -15,7 +15,7 @@ import json
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from shared.errors import NotOurMessage
 from shared.stages import Stage
@@ -119,7 +119,22 @@ class Look(_Message):
         return WRITE_BACK
 
 
-type Message = Load | Ship | Settle | Verify | Reconcile | WriteBack | Look
+class SyncBack(_Message):
+    """Write back whatever Finance has posted and Dataverse lacks, among the actuals of a period."""
+
+    kind: Literal["syncBack"] = "syncBack"
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    graceHours: float = Field(1.0, ge=0)  # noqa: N815 - the names on the wire
+    invoiceId: UUID | None = None  # noqa: N815
+
+    @property
+    def queue(self) -> str:
+        """The queue that the message belongs on."""
+        return OPERATIONS
+
+
+type Message = Load | Ship | Settle | Verify | Reconcile | SyncBack | WriteBack | Look
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 

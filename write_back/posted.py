@@ -5,7 +5,7 @@ rows whose values differ are written, and a row that Dataverse refuses is record
 behind the billed ones are found by their links, as when they were sent.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -36,7 +36,7 @@ async def write_back(ports: Ports, message: WriteBack) -> None:
     rows = await _posted_page(ports, run, message.skip)
     fresh = await _fresh_behind(ports, run, rows)
     refused = await _write(ports, run, [*rows, *fresh])
-    if _is_locked(refused):
+    if is_locked(refused):
         await _explain_lock(ports, run, next(iter(refused.values())))
         return
     count = len(rows) + len(fresh)
@@ -79,10 +79,11 @@ async def _fresh_behind(ports: Ports, run: Run, billed: Sequence[Row]) -> list[R
     for row in produced.unbilled:
         written = table_map.write(row, ports.settings.zone)
         keys.setdefault(table_map.company_of(row), []).append(UUID(written[key]))
-    return [row for company, ids in keys.items() for row in await _by_key(ports, company, ids)]
+    return [row for company, ids in keys.items() for row in await posted_rows(ports, company, ids)]
 
 
-async def _by_key(ports: Ports, company: str, ids: Sequence[UUID]) -> list[Row]:
+async def posted_rows(ports: Ports, company: str, ids: Iterable[UUID]) -> list[Row]:
+    """Those of the rows with these keys that Finance has posted."""
     found: list[Row] = []
     for portion in chunks(ids, _KEYS_IN_A_FILTER):
         any_of = " or ".join(f"ActualsImportId eq {key}" for key in portion)
@@ -93,6 +94,14 @@ async def _by_key(ports: Ports, company: str, ids: Sequence[UUID]) -> list[Row]:
 
 
 async def _write(ports: Ports, run: Run, posted: Sequence[Row]) -> dict[UUID, Refused]:
+    refused = await write_rows(ports, posted)
+    if not is_locked(refused):
+        await _record(ports, run, {UUID(row["ActualId"]) for row in posted}, refused)
+    return refused
+
+
+async def write_rows(ports: Ports, posted: Sequence[Row]) -> dict[UUID, Refused]:
+    """Write what Finance says of these posted rows to their actuals, where it differs; return what was refused."""
     table_map = ports.maps[Stage.ACTUALS]
     columns = table_map.written_back
     if not columns or table_map.writeBack is None:
@@ -105,10 +114,7 @@ async def _write(ports: Ports, run: Run, posted: Sequence[Row]) -> dict[UUID, Re
         if actual in standing
     }
     changes = {actual: values for actual, values in changes.items() if values}
-    refused = await ports.updates.write(table_map.source.set, table_map.writeBack.table, table_map.source.key, changes)
-    if not _is_locked(refused):
-        await _record(ports, run, wanted, refused)
-    return refused
+    return await ports.updates.write(table_map.source.set, table_map.writeBack.table, table_map.source.key, changes)
 
 
 def _values(columns: Mapping[str, str], row: Row) -> dict[str, Any]:
@@ -130,7 +136,7 @@ def _same(value: Any, standing: Any) -> bool:
     return bool(value == standing)
 
 
-async def _record(ports: Ports, run: Run, wanted: Mapping[UUID, Any], refused: Mapping[UUID, Refused]) -> None:
+async def _record(ports: Ports, run: Run, wanted: Collection[UUID], refused: Mapping[UUID, Refused]) -> None:
     known = {row.source_id: row for row in await ports.rejections.of(run.invoice_id, WRITE_BACK)}
     mended = [row for source, row in known.items() if UUID(source) in wanted and UUID(source) not in refused]
     await ports.rejections.change(run.invoice_id, mended, status="replaying")
@@ -141,7 +147,7 @@ async def _record(ports: Ports, run: Run, wanted: Mapping[UUID, Any], refused: M
     await ports.rejections.keep(run.invoice_id, rows)
 
 
-def _is_locked(refused: Mapping[UUID, Refused]) -> bool:
+def is_locked(refused: Mapping[UUID, Refused]) -> bool:
     """Dataverse lets nobody but dual-write write these columns: no row will ever go."""
     return bool(refused) and all(_ONLY_DUAL_WRITE in error.text.lower() for error in refused.values())
 
