@@ -22,7 +22,6 @@ from shared.run import Run, State
 from shared.stages import Stage
 
 _PAGE = 1000
-_BLOB_AGE = timedelta(hours=1)
 
 
 async def sweep(ports: Ports) -> dict[str, Any]:
@@ -108,7 +107,8 @@ async def _clear_blobs(ports: Ports) -> int:
     deleted = 0
     named: set[str] = set()
     known = ""
-    async for blob in ports.landing.older_than(ports.now() - _BLOB_AGE):
+    orphaned = ports.now() - timedelta(seconds=ports.settings.orphaned_after)
+    async for blob in ports.landing.older_than(orphaned):
         invoice = blob.partition("/")[0]
         if invoice != known:
             known, named = invoice, await _named(ports, invoice)

@@ -104,6 +104,7 @@ class Settings(BaseModel):
     look_back_days: int = Field(60, alias="SWEEP_LOOK_BACK_DAYS", ge=1, le=3650)
     sweep_start: AwareDatetime | None = Field(None, alias="SWEEP_START")
     stalled_after: Seconds = Field(900.0, alias="SWEEP_STALLED_AFTER_SECONDS")
+    orphaned_after: Seconds = Field(3600.0, alias="SWEEP_ORPHANED_AFTER_SECONDS")
     throttle_longest: Seconds = Field(3600.0, alias="THROTTLE_LONGEST_WAIT_SECONDS")
 
     @model_validator(mode="after")
