@@ -27,4 +27,5 @@ class Slots:
     ) -> None:
         async with self._freed:
             self._taken -= 1
-            self._freed.notify()
+            # All, for the advice may have widened: one for each that leaves would never be more than now.
+            self._freed.notify_all()

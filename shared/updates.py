@@ -26,6 +26,7 @@ _FIRST_ROWS = 200
 _FEWEST_ROWS = 10
 _TRIES = 4
 _NOT_SUPPORTED = {404, 405, 501}
+_NO_SUCH_ROW = "0x80040217"
 _EXACT = re.compile(r'"\\u0000(-?[0-9.]+)\\u0000"')
 
 type Values = Mapping[str, str | Decimal | None]
@@ -72,7 +73,7 @@ class Updates:
             try:
                 await self._update_multiple(entity_set, table, key, rows)
             except Refused as refusal:
-                self._in_bulk[table] = refusal.status not in _NOT_SUPPORTED
+                self._in_bulk[table] = not _is_unsupported(refusal)
             else:
                 return {}
         return await self._batch(entity_set, rows)
@@ -99,12 +100,14 @@ class Updates:
         return {row_id: refused for row_id, refused in zip(rows, answers, strict=True) if refused}
 
 
-_QUIET = {
-    "OData-MaxVersion": "4.0",
-    "OData-Version": "4.0",
-    # What we write back must not come to us, or to anybody, as news.
-    "MSCRM.BypassBusinessLogicExecution": "CustomAsync",
-}
+_BYPASS = ("MSCRM.BypassBusinessLogicExecution", "CustomAsync")
+"""What we write back must not come to us, or to anybody, as news."""
+_QUIET = {"OData-MaxVersion": "4.0", "OData-Version": "4.0", _BYPASS[0]: _BYPASS[1]}
+
+
+def _is_unsupported(refusal: Refused) -> bool:
+    # One row that is not there answers 404 too, and says nothing about the table.
+    return refusal.status in _NOT_SUPPORTED and refusal.code.lower() != _NO_SUCH_ROW
 
 
 def exact_json(value: object) -> bytes:
@@ -116,7 +119,9 @@ def _part(boundary: str, path: str, values: Values) -> bytes:
     body = exact_json(dict(values))
     head = (
         f"--{boundary}\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"
-        f"PATCH {path} HTTP/1.1\r\nContent-Type: application/json; type=entry\r\nIf-Match: *\r\n\r\n"
+        f"PATCH {path} HTTP/1.1\r\nContent-Type: application/json; type=entry\r\nIf-Match: *\r\n"
+        # The header of the batch itself does not reach what is in it.
+        f"{_BYPASS[0]}: {_BYPASS[1]}\r\n\r\n"
     )
     return head.encode() + body + b"\r\n"
 
