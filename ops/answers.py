@@ -34,6 +34,9 @@ class RunHead(Answer):
     state: str
     detail: str | None
     billed_sales: Money | None
+    posting: str
+    posted_at: datetime | None
+    written_back_at: datetime | None
     accepted_at: datetime
     updated_at: datetime
 
@@ -77,6 +80,7 @@ class RunDetail(RunHead):
 
     waits_for: list[Wait]
     generation: int
+    posting_detail: str | None
     maps: list[MapProgress]
 
 
@@ -178,6 +182,65 @@ class Dismissals(Change):
     """What a dismissal gives up, or would give up."""
 
     runs: list[Dismissed]
+
+
+class WriteBack(Answer):
+    """A write-back that begins, and how far the invoice's posting was until now."""
+
+    invoice_id: str
+    invoice_number: str | None
+    posting: str
+
+
+class OutOfSyncGroup(Money):
+    """Actuals of one project and invoice that are out of sync in the same way."""
+
+    kind: str
+    project: str
+    invoice_number: str | None
+    invoice_id: str | None
+    oldest: datetime
+
+
+class OutOfSyncActual(Answer):
+    """One actual that is out of sync."""
+
+    actual_id: str
+    kind: str
+    type: str
+    project: str
+    invoice_number: str | None
+    invoice_id: str | None
+    currency: str
+    amount: Decimal
+    created_on: datetime
+
+
+class OutOfSync(Answer):
+    """The actuals of a period that are out of sync, the first of them one by one; `more` were not examined."""
+
+    examined: int
+    more: bool
+    rows: int
+    groups: list[OutOfSyncGroup]
+    actuals: list[OutOfSyncActual]
+
+
+class Synced(Answer):
+    """What becomes of the actuals of one invoice that are out of sync in the same way."""
+
+    invoice_id: str
+    invoice_number: str | None
+    kind: str
+    rows: int
+    action: str
+
+
+class Sync(Change):
+    """What is sent or written back, or would be; `not_ours` counts the rows that belong to no confirmed invoice."""
+
+    invoices: list[Synced]
+    not_ours: int
 
 
 class Pause(Answer):

@@ -9,6 +9,7 @@ from ops.connection import connect
 from ops.consent import change, settle
 from ops.invoices import find
 from ops.options import INVOICE, By, DryRun, Json, KeyFile, MapName, Since, Url, Yes, name_operator
+from ops.problems import ExitCode
 from ops.times import now, read_time
 from ops.views.changes import dismissal_view, replay_view
 
@@ -52,7 +53,7 @@ def replay(
         since=read_time(since, now()) if since else None,
         by=name_operator(by),
     )
-    return change(
+    change(
         relay,
         "replays",
         body,
@@ -62,6 +63,7 @@ def replay(
         consent=consent,
         as_json=as_json,
     )
+    return ExitCode.FINE
 
 
 def dismiss(
@@ -95,7 +97,7 @@ def dismiss(
         reason=reason,
         by=name_operator(by),
     )
-    return change(
+    change(
         relay,
         "dismissals",
         body,
@@ -105,6 +107,7 @@ def dismiss(
         consent=consent,
         as_json=as_json,
     )
+    return ExitCode.FINE
 
 
 def _selection(**members: Any) -> dict[str, Any]:

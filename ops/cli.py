@@ -6,10 +6,12 @@ import typer
 
 from ops import changes, errors, pauses, runs
 from ops.health import health
+from ops.out_of_sync import out_of_sync
 from ops.problems import ExitCode, Problem
 from ops.reconcile import reconcile
 from ops.screen import say
 from ops.sweep import sweep
+from ops.write_back import write_back
 
 HELP = """See and steer the app that carries confirmed invoices to Finance.
 
@@ -21,7 +23,7 @@ Exit codes:
   0    fine
   1    usage: wrong arguments, no such invoice, or a question answered with no
   2    the run shown or watched failed or was rejected; reconcile found a difference; health is not good
-  3    the run shown or watched needs attention: rows were rejected, are missing or differ
+  3    the run shown or watched needs attention: rows were rejected, are missing or differ; out-of-sync found missing
   4    unreachable: no network, no app, or an app without its storage
   5    not allowed: the key was refused
   130  interrupted with Ctrl-C
@@ -38,7 +40,17 @@ Examples:
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", help=HELP)
 app.add_typer(runs.app, name="runs")
 app.add_typer(errors.app, name="errors")
-for command in (changes.replay, changes.dismiss, pauses.pause, pauses.resume, reconcile, sweep, health):
+for command in (
+    changes.replay,
+    changes.dismiss,
+    pauses.pause,
+    pauses.resume,
+    reconcile,
+    out_of_sync,
+    write_back,
+    sweep,
+    health,
+):
     app.command()(command)
 
 

@@ -24,7 +24,7 @@ ADDRESS_ADVICE = (
     "Is the app running, and is RELAY_URL (or --url) its address, such as https://contoso.azurewebsites.net?"
 )
 
-type Query = Mapping[str, str | int | list[str] | None]
+type Query = Mapping[str, str | float | list[str] | None]
 
 
 class App:

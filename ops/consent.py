@@ -9,7 +9,7 @@ from rich.console import RenderableType
 
 from ops.answers import Change, read
 from ops.connection import App
-from ops.problems import ExitCode, Misused
+from ops.problems import Misused
 from ops.screen import emit, is_interactive, say
 from ops.views.layout import counted
 
@@ -50,19 +50,20 @@ def change[T: Change](
     act: str,
     consent: Consent,
     as_json: bool,
-) -> int:
+) -> T:
     """POST a change that the app can also rehearse: only the rehearsal, that and a question, or the change at once.
 
-    A rehearsal that finds no rows asks nothing, and is the result.
+    A rehearsal that finds no rows asks nothing, and is the result. What is returned has been shown.
     """
     if consent is Consent.ASK:
         document = app.post(path, {**body, "dryRun": True})
         rehearsed = read(model, document)
         if not rehearsed.rows:
             emit(document, view(rehearsed), as_json=as_json)
-            return ExitCode.FINE
+            return rehearsed
         say(view(rehearsed))
         ask(f"{act} {counted(rehearsed.rows, 'row')}?")
     document = app.post(path, {**body, "dryRun": consent is Consent.ONLY_SHOW})
-    emit(document, view(read(model, document)), as_json=as_json)
-    return ExitCode.FINE
+    done = read(model, document)
+    emit(document, view(done), as_json=as_json)
+    return done

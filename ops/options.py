@@ -59,6 +59,13 @@ class State(StrEnum):
     REJECTED = "rejected"
 
 
+class SyncKind(StrEnum):
+    """What can be done about actuals that are out of sync: those not in Finance, and those not back from there."""
+
+    MISSING = "missing"
+    NOT_WRITTEN_BACK = "not written back"
+
+
 def name_operator(by: str) -> str:
     """The name to keep for audit: what was given, else the login name."""
     try:

@@ -1,11 +1,11 @@
-"""Replays, dismissals, pauses and sweeps for a person."""
+"""Replays, dismissals, write-backs, pauses and sweeps for a person."""
 
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ops.answers import Dismissals, Pause, Replay, Sweep
+from ops.answers import Dismissals, Pause, Replay, Sweep, WriteBack
 from ops.screen import safe
 from ops.times import show_span, show_time
 from ops.views.layout import add, counted, listing, state, table
@@ -36,6 +36,13 @@ def dismissal_view(dismissals: Dismissals) -> RenderableType:
         add(view, run.invoice_number or run.invoice_id, state(run.state), listing(run.keys[:KEYS_SHOWN], len(run.keys)))
     head = safe(f"{verb} {counted(dismissals.rows, 'row')} of {counted(len(dismissals.runs), 'run')}.")
     return Group(head, view) if dismissals.runs else head
+
+
+def write_back_view(write_back: WriteBack) -> RenderableType:
+    """What is written back, and how far that was until now."""
+    name = write_back.invoice_number or write_back.invoice_id
+    head = safe(f"Writing {name} back as far as Finance has posted it.")
+    return Group(head, Text("Until now: ").append_text(state(write_back.posting)))
 
 
 def pauses_view(paused: Sequence[Pause]) -> RenderableType:

@@ -12,9 +12,12 @@ from ops.screen import safe
 STATE_STYLES = {
     "completed": "green",
     "done": "green",
+    "written back": "green",
     "needs attention": "yellow",
     "failed": "bold red",
     "rejected": "red",
+    "refused": "red",
+    "missing": "yellow",
 }
 
 

@@ -20,12 +20,13 @@ def list_view(runs: Sequence[Run]) -> RenderableType:
     """A line for each run."""
     if not runs:
         return Text("No runs.")
-    view = table("Invoice", "Company", "State", ">Rows", ">Rejected", "Billed sales", "Accepted", "Detail")
+    view = table("Invoice", "Company", "State", "Posting", ">Rows", ">Rejected", "Billed sales", "Accepted", "Detail")
     for run in runs:
         sold = amounts(run.billed_sales.amounts) if run.billed_sales else "-"
         rejected = safe(f"{run.rejected:,}", "yellow" if run.rejected else "")
         at = show_time(run.accepted_at)
-        add(view, name(run), run.company, state(run.state), f"{run.rows:,}", rejected, sold, at, run.detail or "")
+        states = (state(run.state), state(run.posting))
+        add(view, name(run), run.company, *states, f"{run.rows:,}", rejected, sold, at, run.detail or "")
     return view
 
 
@@ -38,6 +39,9 @@ def detail_view(run: RunDetail) -> RenderableType:
     for wait in run.waits_for:
         facts.add_row("Waits for", safe(describe_wait(wait), "yellow"))
     for title, text in _facts(run).items():
+        facts.add_row(title, safe(text))
+    facts.add_row("Posting", state(run.posting))
+    for title, text in _posting_facts(run).items():
         facts.add_row(title, safe(text))
     maps = table("Map", "State", ">Rows", ">Read", ">Done", ">Rejected", ">Dismissed")
     for each in run.maps:
@@ -57,6 +61,22 @@ def _facts(run: RunDetail) -> dict[str, str]:
         "Updated": show_time(run.updated_at),
         "Run": f"{run.run_id or '-'}, generation {run.generation}",
     }
+
+
+def posting_view(run: RunDetail) -> RenderableType:
+    """How far one run is with what comes after it: its posting and the way back."""
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("Invoice", safe(f"{run.invoice_number or '-'}  {run.invoice_id}"))
+    facts.add_row("State", state(run.state))
+    facts.add_row("Posting", state(run.posting))
+    for title, text in _posting_facts(run).items():
+        facts.add_row(title, safe(text))
+    return facts
+
+
+def _posting_facts(run: RunDetail) -> dict[str, str]:
+    facts = {"Posted": show_time(run.posted_at), "Written back": show_time(run.written_back_at)}
+    return facts | ({"Posting says": run.posting_detail} if run.posting_detail else {})
 
 
 def progress_view(runs: Sequence[RunDetail]) -> RenderableType:

@@ -5,6 +5,7 @@ from typing import Any
 INVOICE_ID = "3f2c9a50-0000-4000-8000-000000000042"
 NUMBER = "PI-2026-0042"
 AT = "2026-03-31T14:00:05Z"
+POSTED_AT = "2026-04-02T09:30:00Z"
 FINANCE_SAYS = "Project [red]P-7[/] does not exist\x1b[31m \u202e evil\r\nsecond line"
 
 
@@ -20,6 +21,9 @@ def run(**members: Any) -> dict[str, Any]:
         "rows": 2981,
         "rejected": 0,
         "billedSales": {"rows": 2500, "amounts": {"USD": "1234567890.1234", "EUR": "7.00"}},
+        "posting": "posted",
+        "postedAt": POSTED_AT,
+        "writtenBackAt": None,
         "acceptedAt": AT,
         "updatedAt": AT,
         **members,
@@ -41,7 +45,7 @@ def detail(actuals: int = 2981, rejected: int = 0, **members: Any) -> dict[str, 
         {"map": "transactionconnections", "rows": 0, "rowsRead": 0, "done": 0, "rejected": 0, "state": "waiting"},
     ]
     head = {name: member for name, member in run().items() if name not in ("rows", "rejected")}
-    return {**head, "waitsFor": [], "generation": 1, "maps": maps, **members}
+    return {**head, "waitsFor": [], "generation": 1, "postingDetail": "", "maps": maps, **members}
 
 
 def group(**members: Any) -> dict[str, Any]:
@@ -93,6 +97,31 @@ def dismissal(*, dry_run: bool) -> dict[str, Any]:
     """A dismissal, or its rehearsal."""
     one = {"invoiceId": INVOICE_ID, "invoiceNumber": NUMBER, "state": "completed", "keys": ["k1", "k2"]}
     return {"dryRun": dry_run, "rows": 2, "runs": [one]}
+
+
+WRITE_BACK = {"invoiceId": INVOICE_ID, "invoiceNumber": NUMBER, "posting": "posted"}
+
+
+def out_of_sync(*kinds: str, rows: int = 250, more: bool = False) -> dict[str, Any]:
+    """Actuals that are out of sync, so many rows in a group for each kind, of which one is listed."""
+    of = {"project": "P-7", "invoiceNumber": NUMBER, "invoiceId": INVOICE_ID}
+    groups = [
+        {"kind": kind, **of, "rows": rows, "amounts": {"USD": "1234567.1234", "EUR": "7.00"}, "oldest": AT}
+        for kind in kinds
+    ]
+    actual = {"actualId": "7c1e0e0a-0000-4000-8000-000000000001", "type": "Billed Sales", **of}
+    actuals = [{**actual, "kind": kind, "currency": "USD", "amount": "19.9900", "createdOn": AT} for kind in kinds]
+    total = rows * len(kinds)
+    return {"examined": 3000, "more": more, "rows": total, "groups": groups, "actuals": actuals}
+
+
+def sync(*kinds: str, dry_run: bool, rows: int = 250, not_ours: int = 0) -> dict[str, Any]:
+    """A sync of one invoice, so many rows of each kind, or its rehearsal."""
+    invoices = [
+        {"invoiceId": INVOICE_ID, "invoiceNumber": NUMBER, "kind": kind, "rows": rows, "action": "is written back"}
+        for kind in kinds
+    ]
+    return {"dryRun": dry_run, "rows": rows * len(kinds), "invoices": invoices, "notOurs": not_ours}
 
 
 PAUSED = {"paused": [{"map": None, "reason": "update tonight", "by": "kim", "at": AT}]}

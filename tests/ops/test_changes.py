@@ -14,6 +14,8 @@ WRITES = [
     "pause --reason x",
     "resume",
     f"reconcile {INVOICE_ID} --fix",
+    f"write-back {INVOICE_ID}",
+    "out-of-sync --sync",
 ]
 
 

@@ -44,6 +44,9 @@ def test_the_exit_code_says_how_the_run_stands(app: FakeApp, env: dict[str, str]
         ["pause"],
         ["replay", "--map", "nonsense"],
         ["health", "--colour"],
+        ["write-back"],
+        ["out-of-sync", "--grace-hours", "-1"],
+        ["out-of-sync", "--sync", "--kind", "not posted", "--yes"],
     ],
 )
 def test_every_usage_error_is_1(env: dict[str, str], arguments: list[str]) -> None:
@@ -156,7 +159,7 @@ def test_help_documents_the_exit_codes_and_each_command_has_examples() -> None:
     top = CliRunner().invoke(cli, ["--help"]).stdout
     assert all(f"\n   {code.value} " in top for code in ExitCode)
     commands = ["runs list", "runs show", "runs watch", "errors list", "errors show"]
-    commands += ["replay", "dismiss", "pause", "resume", "reconcile", "sweep", "health"]
+    commands += ["replay", "dismiss", "pause", "resume", "reconcile", "out-of-sync", "write-back", "sweep", "health"]
     for command in commands:
         examples = CliRunner().invoke(cli, [*command.split(), "--help"]).stdout.partition("Examples:")[2]
         assert f"relay {command}" in examples

@@ -27,6 +27,13 @@ CALLS: dict[str, tuple[str, Any]] = {
     "pause --reason x --yes": ("POST /api/pauses", documents.PAUSED),
     "pause --reason x --dry-run": ("GET /api/pauses", documents.PAUSED),
     "resume --yes": ("POST /api/resumes", {"paused": []}),
+    f"write-back {INVOICE_ID} --yes": ("POST /api/write-backs", documents.WRITE_BACK),
+    f"write-back {INVOICE_ID} --dry-run": (f"GET /api/runs/{INVOICE_ID}", documents.detail()),
+    "out-of-sync": ("GET /api/out-of-sync", documents.out_of_sync("not posted", more=True)),
+    "out-of-sync --sync --yes": (
+        "POST /api/out-of-sync",
+        documents.sync("not written back", dry_run=False, not_ours=3),
+    ),
     "sweep": (
         "POST /api/sweeps",
         {"at": documents.AT, "started": [], "revived": [], "blobsDeleted": 2, "seconds": 1.25},
