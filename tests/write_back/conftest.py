@@ -13,11 +13,19 @@ from azure.data.tables.aio import TableClient
 from shared.signin import SignIn
 from simulators.processes import Server as Process
 from tests.contract.conftest import APPLICATION, Tenant, server, signin, table, tenant
+from tests.endtoend.relay import Relay, relay
 from tests.write_back.wire import Environment, environment
 
 __all__ = ["server", "signin", "table", "tenant"]
 
 LINES = 1300
+INVOICES, INVOICE_LINES = 12, 30
+SETTINGS = {
+    "DATAVERSE_PAGE_ROWS": "25",
+    # The tests ring by hand.
+    "AzureWebJobs.look_for_postings.Disabled": "true",
+    "AzureWebJobs.sweep.Disabled": "true",
+}
 
 
 @dataclass(frozen=True)
@@ -85,3 +93,33 @@ async def app(organization: Organization, signin: SignIn, table: TableClient) ->
     """The app's updates, as a process of the app has them when it starts."""
     async with environment(organization.url, signin, table) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
+    """The whole system; tests make invoices of their own."""
+    with relay(tmp_path_factory.mktemp("write-back"), settings=SETTINGS) as stack:
+        yield stack
+
+
+@pytest.fixture
+def system(running: Relay) -> Relay:
+    """The system, with the app's user let to write the accounting detail."""
+    running.tenant.let_app_write_back()
+    return running
+
+
+@pytest.fixture(scope="session")
+def stock(running: Relay) -> list[str]:
+    """Completed invoices, carried over together because most of that is waiting."""
+    invoices = [running.tenant.draft(INVOICE_LINES, seed=seed, edited=0.3) for seed in range(1, INVOICES + 1)]
+    for invoice_id in invoices:
+        running.tenant.confirm(invoice_id)
+    assert {run["state"] for run in running.finish(invoices)} == {"completed"}
+    return invoices
+
+
+@pytest.fixture
+def invoice_id(stock: list[str]) -> str:
+    """A completed invoice that is nobody else's and not posted."""
+    return stock.pop()
