@@ -27,7 +27,9 @@ KeyFile = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the app's JSON, one document, and nothing else on stdout.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking. Needed where nobody can be asked.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
-By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who does it, kept for audit. [default: login name]")]
+By = Annotated[
+    str, typer.Option("--by", metavar="NAME", help="Who does it, kept for audit; your login name unless given.")
+]
 Every = Annotated[float, typer.Option("--every", min=0.1, metavar="SECONDS", help="Seconds between two looks.")]
 Since = Annotated[
     str | None,

@@ -17,11 +17,9 @@ from ops.views.out_of_sync import out_of_sync_view, sync_view
 
 Grace = Annotated[
     float | None,
-    typer.Option("--grace-hours", min=0, metavar="HOURS", help="Younger ones are only on their way. [default: 1]"),
+    typer.Option("--grace-hours", min=0, metavar="HOURS", help="Younger ones are only on their way; 1 unless given."),
 ]
-Kinds = Annotated[
-    list[SyncKind] | None, typer.Option("--kind", help="Only these with --sync; repeat it. [default: both]")
-]
+Kinds = Annotated[list[SyncKind] | None, typer.Option("--kind", help="Only these with --sync; repeat it for more.")]
 
 
 def out_of_sync(

@@ -64,6 +64,20 @@ def test_rejected_rows_are_dismissed_with_a_reason(system: Relay, env: dict[str,
     assert "posted by hand (kim" in relay("errors", "show", group["group"], "--invoice", invoice_id, env=env).stdout
 
 
+def test_an_unposted_run_is_listed_and_asked_for_by_its_write_back(system: Relay, env: dict[str, str]) -> None:
+    invoice_id = system.tenant.draft(150, seed=9)
+    system.tenant.confirm(invoice_id)
+    system.finish([invoice_id])
+    of_it = ["out-of-sync", "--invoice", invoice_id, "--grace-hours", "0"]
+    listed = relay(*of_it, "--json", env=env)
+    billed = {actual["kind"] for actual in listed.document["actuals"] if actual["type"] == "Billed Sales"}
+    assert (listed.code, billed) == (ExitCode.FINE, {"not posted"})
+    assert "not posted" in relay(*of_it, env=env).stdout
+    assert relay(*of_it, "--sync", "--kind", "missing", "--yes", "--json", env=env).document["rows"] == 0
+    assert "Until now: not posted" in relay("write-back", invoice_id, "--yes", env=env).stdout
+    assert relay("write-back", invoice_id, "--dry-run", "--json", env=env).document["posting"] == "not posted"
+
+
 def test_pause_resume_sweep_health_and_lists_answer(system: Relay, env: dict[str, str]) -> None:
     assert "mending" in relay("pause", "--map", "actuals", "--reason", "mending", "--yes", env=env).stdout
     assert relay("health", env=env).stdout.count("mending") >= 1
