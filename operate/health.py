@@ -120,6 +120,8 @@ def _age_problems(ports: Ports, unfinished: Sequence[Entry]) -> list[str]:
 def _sweep_problems(ports: Ports, sweep: dict[str, Any] | None) -> list[str]:
     if sweep and _age(ports, datetime.fromisoformat(sweep["at"])) > _SWEEP_TOO_OLD_SECONDS:
         return [f"the last sweep was at {sweep['at']}"]
+    if sweep and sweep.get("problem"):
+        return [f"the last sweep could not ask for confirmed invoices: {sweep['problem']}"]
     return []
 
 
