@@ -7,12 +7,13 @@ from typing import Any
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue.aio import QueueClient
 
-from shared import VERSION, dataverse, finance
+from shared import VERSION
 from shared.clock import stamp
 from shared.pauses import Pause
 from shared.ports import Ports
 from shared.register import Entry
 from shared.stages import Stage
+from shared.status import SERVICES, trouble_with
 
 _TOO_OLD_SECONDS = 1800
 _SWEEP_TOO_OLD_SECONDS = 3600
@@ -26,10 +27,12 @@ async def health(ports: Ports) -> dict[str, Any]:
     stopped = await ports.register.stopped()
     pauses = await ports.pauses.standing()
     sweep = await ports.notes.read("sweep")
-    gates = [gate for service in (dataverse.NAME, finance.NAME) if (gate := await ports.gates.look(service))]
+    gates = [gate for service in SERVICES if (gate := await ports.gates.look(service))]
     problems = [
         *_stopped_problems(stopped),
         *(f"{row['count']} poison messages were on {row['name']}" for row in poison if row["count"]),
+        *(gate.describe() for gate in gates if gate.kind != "throttled"),
+        *[text for service in SERVICES if (text := await trouble_with(ports, service))],
         *_age_problems(ports, unfinished),
         *(f"paused: {pause.stage or 'everything'} by {pause.by}: {pause.reason}" for pause in pauses),
         *_sweep_problems(ports, sweep),
@@ -117,6 +120,8 @@ def _age_problems(ports: Ports, unfinished: Sequence[Entry]) -> list[str]:
 def _sweep_problems(ports: Ports, sweep: dict[str, Any] | None) -> list[str]:
     if sweep and _age(ports, datetime.fromisoformat(sweep["at"])) > _SWEEP_TOO_OLD_SECONDS:
         return [f"the last sweep was at {sweep['at']}"]
+    if sweep and sweep.get("problem"):
+        return [f"the last sweep could not ask for confirmed invoices: {sweep['problem']}"]
     return []
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from confirm_invoice.webhook import CONFIRMED, PROJECT_INVOICE
 from shared.clock import stamp
-from shared.errors import LeaseLost
+from shared.errors import LeaseLost, SignInFailed, Throttled, Unavailable
 from shared.log import event
 from shared.messages import Load
 from shared.ports import Ports
@@ -27,19 +27,31 @@ _PAGE = 1000
 async def sweep(ports: Ports) -> dict[str, Any]:
     """Sweep once; return what was found, as JSON."""
     began = time.monotonic()
-    started = [found async for found in _lost(ports)]
     revived = await _revive(ports)
     deleted = await _clear_blobs(ports)
+    started, unasked = await _start_lost(ports)
     result = {
         "at": stamp(ports.now()),
         "started": started,
         "revived": revived,
         "blobsDeleted": deleted,
+        "problem": unasked,
         "seconds": round(time.monotonic() - began, 3),
     }
     await ports.notes.write("sweep", result)
     event("sweep", started=len(started), revived=len(revived), blobs=deleted, seconds=result["seconds"])
     return result
+
+
+async def _start_lost(ports: Ports) -> tuple[list[dict[str, str]], str]:
+    """What was lost and is started now; and why Dataverse could not be asked to the end, or nothing."""
+    started: list[dict[str, str]] = []
+    try:
+        async for found in _lost(ports):
+            started.append(found)
+    except (Throttled, Unavailable, SignInFailed) as error:
+        return started, str(error)
+    return started, ""
 
 
 async def _lost(ports: Ports) -> AsyncIterator[dict[str, str]]:

@@ -11,6 +11,8 @@ from shared.ports import Ports
 from shared.run import Part, Run
 from shared.stages import Stage
 
+SERVICES = (dataverse.NAME, finance.NAME)
+
 
 async def describe(ports: Ports, run: Run) -> dict[str, Any]:
     """The run as JSON. Counts are rows; amounts are decimal strings per currency."""
@@ -42,15 +44,21 @@ async def _waits(ports: Ports, run: Run) -> list[dict[str, str]]:
     if run.state.is_final:
         return []
     waits = [{"reason": run.wait}] if run.wait else []
-    for service in (dataverse.NAME, finance.NAME):
+    for service in SERVICES:
         gate = await ports.gates.look(service)
         if gate:
             waits.append({"reason": gate.describe(), "service": service, "until": stamp(gate.until)})
-        note = await ports.notes.read(trouble(service))
-        if note and parse_stamp(note["until"]) > ports.now():
-            reason = f"{service} gave no usable answer, next try at {note['until'][11:19]} UTC: {note['reason']}"
-            waits.append({"reason": reason, "service": service, "until": note["until"]})
+        if reason := await trouble_with(ports, service):
+            waits.append({"reason": reason, "service": service})
     return waits
+
+
+async def trouble_with(ports: Ports, service: str) -> str:
+    """That a service gave no usable answer, and when it is asked again; nothing while all is well."""
+    note = await ports.notes.read(trouble(service))
+    if note is None or parse_stamp(note["until"]) < ports.now():
+        return ""
+    return f"{service} gave no usable answer, next try at {note['until'][11:19]} UTC: {note['reason']}"
 
 
 async def _progress(ports: Ports, run: Run, stage: Stage) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from shared.messages import Load, Message, Settle, Ship, Verify, parse
 from shared.notes import trouble
 from shared.ports import Ports
 from shared.run import State
+from shared.stages import Stage
 
 MAX_DEQUEUE_COUNT = 5
 """As in host.json: after so many failed runs the host moves a message to the poison queue."""
@@ -171,6 +172,16 @@ async def _wait(ports: Ports, message: Message, error: NotYet) -> None:
 async def _put_off(ports: Ports, message: Message, delay: timedelta, *, attempt: int | None = None) -> None:
     again = message.model_copy(update={"attempt": message.attempt + 1 if attempt is None else attempt})
     await ports.queues.send(again, delay=delay)
+    if isinstance(message, Load) and message.stage == Stage.INVOICES:
+        await _enlist(ports, message)
+
+
+async def _enlist(ports: Ports, message: Load) -> None:
+    """A webhook writes no more than the run and its message; a run that has to wait from the start is entered into the
+    register here, or no list would show it."""
+    run = await ports.ledger.run(message.invoiceId)
+    if run is not None and run.state == State.ACCEPTED:
+        await ports.register.note(run)
 
 
 async def _fail(ports: Ports, invoice_id: Any, reason: str, dequeue_count: int) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ACTUALS = "Project Operations integration actuals"
+CONNECTIONS = "Integration entity for project transaction relationships"
 
 
 @dataclass(frozen=True)
@@ -66,5 +67,45 @@ BREAKAGES = {
         "Finance reports success for the next import and takes in no row.",
         {"finance": {"succeedsWithZeroRows": 1}},
         {"finance": {"succeedsWithZeroRows": 0}},
+    ),
+    "rejected-header": Breakage(
+        "Finance does not know the project contract of any invoice.",
+        {"finance": {"contracts": ["another contract"]}},
+        {"finance": {"contracts": []}},
+    ),
+    "rejected-connections": Breakage(
+        "Finance refuses every transaction connection.",
+        {"finance": {"rejectRows": [{"entity": CONNECTIONS, "everyNth": 1, "message": "Update has been canceled."}]}},
+        {"finance": {"rejectRows": []}},
+    ),
+    "import-fails": Breakage(
+        "Finance reports the next import as failed, without naming a row.",
+        {"finance": {"importFailsWhole": 1}},
+        {"finance": {"importFailsWhole": 0}},
+    ),
+    "import-hangs": Breakage(
+        "Finance never ends the next import; no switch ends it afterwards.",
+        {"finance": {"importNeverEnds": 1}},
+        {"finance": {"importNeverEnds": 0}},
+    ),
+    "long-wait": Breakage(
+        "Finance answers everything with 429 and asks to wait for a minute.",
+        {"finance": {"throttleShare": 1.0, "throttleActions": True, "retryAfterSeconds": 60.0}},
+        {"finance": {"throttleShare": 0.0}},
+    ),
+    "dataverse-forbids": Breakage(
+        "Dataverse lets the app no longer read transaction connections.",
+        {"dataverse": {"errorShare": 1.0, "errorStatus": 403, "faultRoute": "msdyn_transactionconnections"}},
+        {"dataverse": {"errorShare": 0.0, "errorStatus": 503, "faultRoute": ""}},
+    ),
+    "dataverse-down": Breakage(
+        "Dataverse answers everything with 503 and an HTML page.",
+        {"dataverse": {"errorShare": 1.0}},
+        {"dataverse": {"errorShare": 0.0}},
+    ),
+    "late-row": Breakage(
+        "Dataverse writes one more billed sale while the first reading is under way.",
+        {"dataverse": {"extraRowsNext": 1}},
+        {"dataverse": {"extraRowsNext": 0}},
     ),
 }

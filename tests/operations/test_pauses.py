@@ -21,6 +21,9 @@ def test_while_the_app_is_paused_nothing_is_sent_and_what_arrives_waits(system: 
         assert f"paused: everything by {BY}: month end" in health["problems"]
         assert operator.get("pauses")["paused"] == health["paused"]
         assert [operator.run(invoice_id)["state"] for invoice_id in invoices] == ["accepted"] * len(invoices)
+        listed = await_that(lambda: _listed(operator, invoices), "both in the list of runs")
+        assert {run["state"] for run in listed} == {"accepted"}
+        assert operator.get("health")["oldestUnfinishedRun"]["invoiceId"] == invoices[0]
         assert _requests(system) == before
     assert operator.get("pauses")["paused"] == []
     assert [run["state"] for run in system.finish(invoices)] == ["completed"] * len(invoices)
@@ -42,6 +45,11 @@ def test_while_one_map_is_paused_the_others_go_on(system: Relay, operator: Opera
         operator.await_state(late, "syncing actuals")
         assert sent_keys(system, taken) == []
     assert [run["state"] for run in system.finish([early, late])] == ["completed"] * 2
+
+
+def _listed(operator: Operator, invoices: list[str]) -> list[dict[str, Any]] | None:
+    found = [run for run in operator.get("runs", state="accepted")["runs"] if run["invoiceId"] in invoices]
+    return found if len(found) == len(invoices) else None
 
 
 def _put_off(system: Relay, operator: Operator, queue: str, least: int) -> dict[str, Any] | None:
