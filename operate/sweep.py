@@ -48,7 +48,7 @@ async def _start_lost(ports: Ports) -> tuple[list[dict[str, str]], str]:
     started: list[dict[str, str]] = []
     try:
         async for found in _lost(ports):
-            started.append(found)
+            started.append(found)  # noqa: PERF401 - what was started before an error counts too
     except (Throttled, Unavailable, SignInFailed) as error:
         return started, str(error)
     return started, ""
