@@ -51,9 +51,10 @@ def ring(system: Relay) -> None:
 
 
 def await_quiet(system: Relay) -> None:
-    """Wait until nothing waits for the write-back and nothing is in work."""
-    queue = system.queues().get_queue_client("write-back")
-    await_that(lambda: queue.get_queue_properties().approximate_message_count == 0, "an empty queue", 60.0)
+    """Wait until nothing waits for the operations and the write-back that may come of them, and nothing is in work."""
+    for name in ("operations", "write-back"):
+        queue = system.queues().get_queue_client(name)
+        await_that(lambda q=queue: q.get_queue_properties().approximate_message_count == 0, "an empty queue", 60.0)  # type: ignore[misc]
 
 
 def run_of(system: Relay, invoice_id: str) -> dict[str, Any]:

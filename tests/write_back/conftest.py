@@ -19,7 +19,7 @@ from tests.write_back.wire import Environment, environment
 __all__ = ["server", "signin", "table", "tenant"]
 
 LINES = 1300
-INVOICES, INVOICE_LINES = 12, 30
+INVOICES, INVOICE_LINES = 13, 30
 SETTINGS = {
     "DATAVERSE_PAGE_ROWS": "25",
     # The tests ring by hand.
