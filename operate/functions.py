@@ -68,7 +68,9 @@ async def show_run(req: func.HttpRequest) -> func.HttpResponse:
     works = await ports()
     run = await works.ledger.run(invoice_id)
     if run is None:
-        raise BadRequest(404, "noRun", f"There is no run of invoice {invoice_id}")
+        raise BadRequest(
+            404, "noRun", f"There is no run of invoice {invoice_id}; if it is confirmed, a sweep starts one"
+        )
     return answer(200, await describe(works, run))
 
 

@@ -1,8 +1,9 @@
 """Health: what waits, what is closed, what is stuck, and whether somebody has to look."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue.aio import QueueClient
@@ -12,10 +13,13 @@ from shared.clock import stamp
 from shared.pauses import Pause
 from shared.ports import Ports
 from shared.register import Entry
+from shared.run import State
 from shared.stages import Stage
 from shared.status import SERVICES, trouble_with
 
 _TOO_OLD_SECONDS = 1800
+_MANY_LOOKS = 40
+"""A quarter of an hour, at the pace of looking."""
 _SWEEP_TOO_OLD_SECONDS = 3600
 
 
@@ -28,11 +32,13 @@ async def health(ports: Ports) -> dict[str, Any]:
     pauses = await ports.pauses.standing()
     sweep = await ports.notes.read("sweep")
     gates = [gate for service in SERVICES if (gate := await ports.gates.look(service))]
+    lanes = [lane for stage in Stage for lane in await _lanes(ports, stage)]
     problems = [
         *_stopped_problems(stopped),
         *(f"{row['count']} poison messages were on {row['name']}" for row in poison if row["count"]),
         *(gate.describe() for gate in gates if gate.kind != "throttled"),
         *[text for service in SERVICES if (text := await trouble_with(ports, service))],
+        *(_describe_hanging(lane) for lane in lanes if lane["looks"] > _MANY_LOOKS),
         *_age_problems(ports, unfinished),
         *(f"paused: {pause.stage or 'everything'} by {pause.by}: {pause.reason}" for pause in pauses),
         *_sweep_problems(ports, sweep),
@@ -47,7 +53,7 @@ async def health(ports: Ports) -> dict[str, Any]:
         "poison": poison,
         "oldestUnfinishedRun": _oldest(ports, unfinished),
         "gates": [{"service": gate.service, "until": stamp(gate.until), "reason": gate.describe()} for gate in gates],
-        "lanes": [lane for stage in Stage for lane in await _lanes(ports, stage)],
+        "lanes": lanes,
         "lastSweep": sweep and {**sweep, "started": _count(sweep["started"]), "revived": _count(sweep["revived"])},
     }
 
@@ -69,11 +75,17 @@ async def _queue(ports: Ports, name: str, client: QueueClient) -> dict[str, Any]
 async def _poison(ports: Ports, name: str) -> dict[str, Any]:
     """Booked poison messages; those still on the poison queue are booked within a moment."""
     condition = "PartitionKey eq @partition"
-    rows = ports.audit.table.query_entities(condition, parameters={"partition": f"poison|{name}"}, select=["RowKey"])
+    rows = ports.audit.table.query_entities(condition, parameters={"partition": f"poison|{name}"}, select=["invoiceId"])
     try:
-        return {"name": f"{name}-poison", "count": sum([1 async for _ in rows])}
+        return {"name": f"{name}-poison", "count": sum([not await _is_mended(ports, row) async for row in rows])}
     except ResourceNotFoundError:
         return {"name": f"{name}-poison", "count": 0}
+
+
+async def _is_mended(ports: Ports, row: Mapping[str, Any]) -> bool:
+    """Whether the run that a poison message failed has been completed since."""
+    run = await ports.ledger.run(UUID(row["invoiceId"])) if row.get("invoiceId") else None
+    return run is not None and run.state == State.COMPLETED
 
 
 async def _lanes(ports: Ports, stage: Stage) -> list[dict[str, Any]]:
@@ -85,9 +97,17 @@ async def _lanes(ports: Ports, stage: Stage) -> list[dict[str, Any]]:
             "executionId": shipment.execution_id,
             "step": str(shipment.step),
             "rows": shipment.rows,
+            "looks": shipment.polls,
         }
         for shipment in view.shipments.values()
     ]
+
+
+def _describe_hanging(lane: Mapping[str, Any]) -> str:
+    return (
+        f"import {lane['executionId']} ({lane['map']}, lane {lane['lane']}) has not ended after {lane['looks']} looks: "
+        "see it in Finance's data management, and end it there if it hangs"
+    )
 
 
 def _oldest(ports: Ports, unfinished: Sequence[Entry]) -> dict[str, Any] | None:

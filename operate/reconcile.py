@@ -4,7 +4,7 @@ It needs no run, and memory stays with one page: rows are compared page by page 
 of headers and connections; for those the counts that Finance reported for the imports are shown.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -12,13 +12,14 @@ from uuid import UUID
 
 from operate.compare import differences
 from operate.jobs import Jobs
-from shared.billed import billed_totals
+from shared.billed import billed_totals, chargeable_details
 from shared.dataverse import NAME as DATAVERSE
 from shared.errors import ContractBroken, NotYet, Refused
 from shared.handover import account_of, read_again
 from shared.messages import Load, Reconcile
 from shared.odata import all_of, chunks, quote_text
 from shared.ports import Ports
+from shared.rejected import BILLED, RejectedRow
 from shared.repair import claim, go_on, send_again
 from shared.run import Run, State
 from shared.stages import Stage
@@ -36,7 +37,11 @@ class Findings:
 
     source: Tally = field(default_factory=Tally)
     target: Tally = field(default_factory=Tally)
+    billed: int = 0
+    details: int = 0
     connections: int = 0
+    linked: int = 0
+    dismissed: int = 0
     missing: list[str] = field(default_factory=list)
     surplus: list[str] = field(default_factory=list)
     different: list[dict[str, str]] = field(default_factory=list)
@@ -44,8 +49,17 @@ class Findings:
 
     @property
     def equal(self) -> bool:
-        """Nothing is missing, surplus or different."""
-        return not (self.missing or self.surplus or self.different)
+        """Nothing is missing, surplus or different; the confirmation is complete, and its connections were sent."""
+        rows = not (self.missing or self.surplus or self.different)
+        whole = self.billed >= self.details and self.billed > 0
+        return rows and whole and (self.linked >= self.connections or self.dismissed > 0)
+
+    def set_aside(self, dismissed: Iterable[RejectedRow]) -> None:
+        """Count what was dismissed as dealt with."""
+        rows = {row.key: row.source_id for row in dismissed}
+        self.dismissed = len(rows)
+        self.missing = [key for key in self.missing if key not in rows]
+        self.sources = [source for source in self.sources if source not in rows.values()]
 
 
 async def reconcile(ports: Ports, message: Reconcile) -> None:
@@ -53,6 +67,9 @@ async def reconcile(ports: Ports, message: Reconcile) -> None:
     run = await ports.ledger.run(message.invoiceId)
     try:
         number, findings = await compare(ports, message.invoiceId)
+        if run is not None:
+            findings.set_aside((await account_of(ports, run, Stage.ACTUALS)).dismissed)
+            findings.linked = await _linked(ports, run)
         fixed = await _fix(ports, message.invoiceId, run, findings) if message.fix else 0
         result = await _describe(ports, message.invoiceId, number=number, run=run, findings=findings, fixed=fixed)
     except (NotYet, Refused, ContractBroken, RowRefused) as error:
@@ -79,7 +96,14 @@ async def compare(ports: Ports, invoice_id: UUID) -> tuple[str, Findings]:
             await _compare_rows(ports, company, rows, findings)
     for company in companies:
         await _find_surplus(ports, invoice_id, company, number, findings)
+    findings.details = await chargeable_details(ports, invoice_id)
     return number, findings
+
+
+async def _linked(ports: Ports, run: Run) -> int:
+    """How many connections Finance has taken, as it reported for the imports."""
+    parts = await ports.ledger.parts(run.invoice_id, Stage.CONNECTIONS, run.generation)
+    return sum(part.rows - part.rejected for part in parts if part.state == "settled")
 
 
 async def _compare_rows(ports: Ports, company: str, rows: list[list[str]], findings: Findings) -> None:
@@ -89,6 +113,7 @@ async def _compare_rows(ports: Ports, company: str, rows: list[list[str]], findi
     for key, row in sent.items():
         values = dict(zip(table_map.columns, row, strict=True))
         findings.source.add(key, values["TRANSACTIONCURRENCYID"], Decimal(values["AMOUNT"] or 0))
+        findings.billed += values["TRANSACTIONTYPE"] == BILLED
         source_id = values.get(table_map.source_column or "", "")
         if key not in held:
             findings.missing.append(key)
@@ -145,23 +170,23 @@ async def _fix(ports: Ports, invoice_id: UUID, run: Run | None, findings: Findin
     if not run.state.is_final:
         return 0
     account = await account_of(ports, run, Stage.ACTUALS)
-    if account.parts and not (await billed_totals(ports, invoice_id)).same_money(account.accounted):
+    if not account.parts:
+        # Nothing was read yet: going on reads everything, and reading some of it twice would send it twice.
+        await go_on(ports, run)
+        return len(findings.sources)
+    if not (await billed_totals(ports, invoice_id)).same_money(account.accounted):
         await read_again(ports, run, "reconciled: Dataverse holds other billed sales than were read")
         return len(findings.sources)
-    dismissed = {row.source_id for row in account.dismissed}
-    sources = [source for source in findings.sources if source not in dismissed]
-    if sources:
-        await send_again(ports, await claim(ports, run, Stage.ACTUALS), {Stage.ACTUALS: sources})
+    if findings.sources:
+        await send_again(ports, await claim(ports, run, Stage.ACTUALS), {Stage.ACTUALS: findings.sources})
     elif run.state != State.COMPLETED:
         await go_on(ports, run)
-    return len(sources)
+    return len(findings.sources)
 
 
 async def _describe(
     ports: Ports, invoice_id: UUID, *, number: str, run: Run | None, findings: Findings, fixed: int
 ) -> dict[str, Any]:
-    shipped = await ports.ledger.parts(invoice_id, Stage.CONNECTIONS, run.generation) if run else []
-    linked = sum(part.rows - part.rejected for part in shipped if part.state == "settled")
     return {
         "invoiceId": str(invoice_id),
         "invoiceNumber": number,
@@ -177,7 +202,7 @@ async def _describe(
             {
                 "map": "transactionconnections",
                 "source": {"rows": findings.connections, "amounts": {}},
-                "target": {"rows": linked, "amounts": {}},
+                "target": {"rows": findings.linked, "amounts": {}},
                 "note": "Finance offers no reading of connections; the target is what it reported for the imports",
             },
         ],

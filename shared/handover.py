@@ -73,7 +73,7 @@ def _refuse_open(stage: Stage, rejected: Sequence[RejectedRow]) -> None:
     if rejected:
         first = rejected[0]
         raise NeedsAttention(
-            f"{len(rejected)} rows of {stage} rejected, the first ({first.key}): {first.text[:300]}. "
+            f"{len(rejected)} rows of {stage} rejected, the first ({first.key}): {first.text[:300].rstrip('.')}. "
             "Mend the cause, then replay the run, or dismiss the rows"
         )
 

@@ -33,7 +33,7 @@ async def claim(ports: Ports, run: Run, stage: Stage) -> Run:
     LeaseLost, before anything is done, for whoever comes second or too early."""
     if not run.state.is_final:
         raise LeaseLost(f"run {run.invoice_id} is {run.state}")
-    return await ports.ledger.save(run, state=_DOING[stage])
+    return await ports.ledger.save(run, state=_DOING[stage], detail="")
 
 
 async def send_again(ports: Ports, run: Run, rows: Mapping[Stage, Sequence[str]]) -> None:

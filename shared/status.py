@@ -1,6 +1,7 @@
 """What a run looks like from outside: state, progress of each map, and what it waits for and why."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from shared import dataverse, finance
@@ -8,9 +9,12 @@ from shared.clock import parse_stamp, stamp
 from shared.handover import is_over, pages_of
 from shared.notes import trouble
 from shared.ports import Ports
+from shared.repair import stage_of
 from shared.run import Part, Run
 from shared.stages import Stage
 
+_WHILE_TRYING = timedelta(seconds=30)
+"""A note outlives its instant by this: the next try has to be made, and to end."""
 SERVICES = (dataverse.NAME, finance.NAME)
 
 
@@ -44,6 +48,8 @@ async def _waits(ports: Ports, run: Run) -> list[dict[str, str]]:
     if run.state.is_final:
         return []
     waits = [{"reason": run.wait}] if run.wait else []
+    if pause := await ports.pauses.of(stage_of(run)):
+        waits.append({"reason": f"paused by {pause.by}: {pause.reason}"})
     for service in SERVICES:
         gate = await ports.gates.look(service)
         if gate:
@@ -56,7 +62,7 @@ async def _waits(ports: Ports, run: Run) -> list[dict[str, str]]:
 async def trouble_with(ports: Ports, service: str) -> str:
     """That a service gave no usable answer, and when it is asked again; nothing while all is well."""
     note = await ports.notes.read(trouble(service))
-    if note is None or parse_stamp(note["until"]) < ports.now():
+    if note is None or parse_stamp(note["until"]) + _WHILE_TRYING < ports.now():
         return ""
     return f"{service} gave no usable answer, next try at {note['until'][11:19]} UTC: {note['reason']}"
 
