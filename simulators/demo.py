@@ -2,7 +2,8 @@
 
 Starts Azurite, the simulated tenant and the app's host, makes project invoices in Dataverse and confirms them there.
 Dataverse sends its webhook; the app does the rest. Then Finance imports from its staging table, and what arrived is
-compared with what Dataverse says. Exit code 0 only if every run completed and the difference is 0.
+compared with what Dataverse says. Exit code 0 only if every run completed, the
+difference is 0, and the accounting detail is back.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from typing import Any
 from simulators.breakages import BREAKAGES
 from simulators.progress import watcher
 from simulators.stack import Stack
-from simulators.summary import is_complete, summarize
+from simulators.summary import is_complete, is_written_back, summarize
 from simulators.tenant import Tenant, app_settings
 
 FINAL = {"completed", "needs attention", "failed", "rejected"}
@@ -57,7 +58,7 @@ def _run(arguments: argparse.Namespace, run_dir: Path) -> int:
             arguments.json.write_text(json.dumps(summary, indent=2) + "\n")
         if arguments.keep:
             _keep(stack, arguments.breakage)
-        return 0 if is_complete(summary) else 1
+        return 0 if is_complete(summary) and is_written_back(summary) else 1
 
 
 def spoil(tenant: Tenant, name: str) -> None:

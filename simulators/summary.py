@@ -66,6 +66,10 @@ def is_complete(summary: dict[str, Any]) -> bool:
         and summary["actuals_expected"] == summary["actuals_in_finance"]
         and summary["connections_expected"] == summary["connections_in_finance"]
         and summary["duplicates"] == 0
-        and summary["written_back"] + summary["awaiting_posting"] == summary["actuals_expected"]
         and Decimal(summary["difference"]) == 0
     )
+
+
+def is_written_back(summary: dict[str, Any]) -> bool:
+    """Every actual is posted in Finance, and Dataverse has its voucher."""
+    return bool(summary["written_back"] == summary["actuals_expected"])

@@ -14,7 +14,7 @@ from shared.ledger import Ledger
 from shared.register import Register
 from tests.endtoend.relay import Relay, await_that
 
-QUEUES = ("invoices", "actuals", "transactionconnections", "operations")
+QUEUES = ("invoices", "actuals", "transactionconnections", "write-back", "operations")
 
 
 def test_strange_messages_are_kept_and_fail_the_run_that_they_name(system: Relay) -> None:
