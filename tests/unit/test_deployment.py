@@ -29,12 +29,13 @@ def test_the_app_gives_a_message_up_when_the_host_does() -> None:
 
 
 def test_dependencies_point_one_way() -> None:
-    own = {*STAGES, "operate", "shared", "function_app"}
+    own = {*STAGES, "write_back", "operate", "shared", "function_app"}
     assert _imports("shared") & own <= {"shared"}
     for stage in STAGES:
         assert _imports(stage) & own <= {stage, "shared"}
     assert "function_app" not in _imports("operate")
-    for folder in (*STAGES, "operate", "shared"):
+    assert not _imports("write_back") & {"operate", "function_app"}
+    for folder in (*STAGES, "write_back", "operate", "shared"):
         assert not _imports(folder) & NOT_DEPLOYED
 
 
