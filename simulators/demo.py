@@ -1,9 +1,9 @@
 """`python -m simulators.demo`: a project invoice of any size from Dataverse to Finance, on one machine.
 
 Starts Azurite, the simulated tenant and the app's host, makes project invoices in Dataverse and confirms them there.
-Dataverse sends its webhook; the app does the rest. Then Finance imports from its staging table and posts, the accounting
-detail returns, and what arrived is compared with what Dataverse says. Exit code 0 only if every run completed, the
-difference is 0, and the accounting detail is back.
+Dataverse sends its webhook; the app does the rest. Then Finance imports from its staging table and posts, the
+accounting detail returns, and what arrived is compared with what Dataverse says. Exit code 0 only if every run
+completed, the difference is 0, and the accounting detail is back.
 """
 
 import argparse
