@@ -28,7 +28,8 @@ def test_strange_messages_are_kept_and_fail_the_run_that_they_name(system: Relay
     for queue, text in [("actuals", newer), ("invoices", orphan), *foreign.items()]:
         kept = await_that(lambda q=queue, t=text: _kept(system, q, t), f"poison of {queue}")  # type: ignore[misc]
         assert kept["reason"]
-        assert system.peek(f"{queue}-poison") == []
+    for queue in QUEUES:
+        assert await_that(lambda q=queue: system.peek(f"{q}-poison") == [], f"an empty {queue}-poison")  # type: ignore[misc]
     run = system.finish([invoice_id])[0]
     assert run["state"] == "failed"
     assert "message version 2, this app reads version 1" in run["detail"]
