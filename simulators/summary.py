@@ -48,7 +48,7 @@ def summarize(
         "duplicates": sum(count - 1 for key, count in (held + linked).items() if count > 1),
         "rejected": sum(each["rejected"] for run in known for each in run["maps"]),
         "proforma_total": str(proforma),
-        "proposal_total": str(proposal),
+        "proposal_total": str(proposal + Decimal("0.0000")),
         "difference": str(proforma - proposal),
         "written_back": len(posted.items() & tenant.vouchers(actuals).items()),
         "awaiting_posting": len(actuals - posted.keys()),
