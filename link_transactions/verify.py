@@ -12,9 +12,10 @@ from shared.billed import billed_totals
 from shared.endings import end
 from shared.errors import NeedsAttention
 from shared.handover import Account, account_of, read_again
+from shared.held import BILLED_TYPE, held_actuals
 from shared.landing import BlobGone
 from shared.messages import Verify
-from shared.odata import all_of, chunks, quote_text
+from shared.odata import all_of, quote_text
 from shared.ports import Ports
 from shared.rejected import UNBILLED
 from shared.run import Part, Run, State
@@ -22,8 +23,6 @@ from shared.stages import Stage
 from shared.totals import Tally, Totals
 from shared.transform import Row
 
-_KEYS_IN_A_FILTER = 50
-_BILLED = "Microsoft.Dynamics.DataEntities.ProjCDSTransType'BilledSales'"
 _SELECT = "ActualsImportId,Amount,TransactionCurrencyId"
 
 
@@ -65,7 +64,7 @@ async def _held_billed(ports: Ports, run: Run, companies: set[str]) -> Totals:
         condition = all_of(
             f"dataAreaId eq {quote_text(company)}",
             f"InvoiceProposalId eq {quote_text(run.number)}",
-            f"TransactionType eq {_BILLED}",
+            f"TransactionType eq {BILLED_TYPE}",
         )
         await _count(ports, condition, tally)
     return tally.totals()
@@ -89,9 +88,8 @@ async def _held_fresh(ports: Ports, parts: Sequence[Part]) -> Totals:
             key for key in keys if str(key) not in sent_again and settled.get(str(key), "replaying") == "replaying"
         ]
         sent_again |= {str(key) for key in keys} & settled.keys()
-        for portion in chunks(wanted, _KEYS_IN_A_FILTER):
-            any_of = " or ".join(f"ActualsImportId eq {key}" for key in portion)
-            await _count(ports, all_of(f"dataAreaId eq {quote_text(part.company)}", any_of), tally)
+        async for row in held_actuals(ports, part.company, wanted, select=_SELECT):
+            _add(tally, row)
     return tally.totals() + verified
 
 

@@ -17,9 +17,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from operate.jobs import Jobs
 from shared.billed import BILLED_SALES
+from shared.held import held_actuals
 from shared.log import event
 from shared.messages import Look, Reconcile, SyncBack
-from shared.odata import all_of, chunks, quote_text
+from shared.odata import all_of
 from shared.ports import Ports
 from shared.stages import Stage
 from shared.tablemap import follow
@@ -31,7 +32,6 @@ type Kind = Literal["missing", "not posted", "not written back"]
 MOST = 20_000
 _SHOWN = 200
 _PAGE = 2000
-_KEYS_IN_A_FILTER = 50
 _DEFAULT_PERIOD = timedelta(days=31)
 _TYPES = {192350000: "Cost", 192350005: "Unbilled Sales", 192350006: "Billed Sales"}
 _OTHER_COLUMNS = ("createdon", "_msdyn_invoice_value", "msdyn_actualid", "msdyn_amount", "msdyn_transactiontypecode")
@@ -172,16 +172,8 @@ def _kind(voucher: str | None) -> Kind:
 
 
 async def _vouchers(ports: Ports, company: str, keys: Iterable[UUID]) -> dict[UUID, str]:
-    found: dict[UUID, str] = {}
-    for portion in chunks(keys, _KEYS_IN_A_FILTER):
-        any_of = " or ".join(f"ActualsImportId eq {key}" for key in portion)
-        options = {
-            "$filter": all_of(f"dataAreaId eq {quote_text(company)}", any_of),
-            "$select": "ActualsImportId,VoucherNumber",
-        }
-        async for rows in ports.finance.pages(str(ports.maps[Stage.ACTUALS].target.set), options):
-            found |= {UUID(row["ActualsImportId"]): str(row["VoucherNumber"] or "") for row in rows}
-    return found
+    rows = held_actuals(ports, company, keys, select="ActualsImportId,VoucherNumber")
+    return {UUID(row["ActualsImportId"]): str(row["VoucherNumber"] or "") async for row in rows}
 
 
 def _groups(strays: Sequence[Stray]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ It needs no run, and memory stays with one page: rows are compared page by page 
 of headers and connections; for those the counts that Finance reported for the imports are shown.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -16,19 +16,17 @@ from shared.billed import billed_totals, chargeable_details
 from shared.dataverse import NAME as DATAVERSE
 from shared.errors import ContractBroken, NotYet, Refused
 from shared.handover import account_of, read_again
+from shared.held import BILLED_TYPE, held_actuals
 from shared.messages import Load, Reconcile
-from shared.odata import all_of, chunks, quote_text
+from shared.odata import all_of, quote_text
 from shared.ports import Ports
 from shared.rejected import BILLED, RejectedRow
 from shared.repair import claim, go_on, send_again
 from shared.run import Run, State
 from shared.stages import Stage
 from shared.totals import Tally, Totals
-from shared.transform import Row, RowRefused
+from shared.transform import RowRefused
 from sync_actuals.reading import read_actual_pages
-
-_KEYS_IN_A_FILTER = 50
-_BILLED = "Microsoft.Dynamics.DataEntities.ProjCDSTransType'BilledSales'"
 
 
 @dataclass
@@ -109,7 +107,7 @@ async def _linked(ports: Ports, run: Run) -> int:
 async def _compare_rows(ports: Ports, company: str, rows: list[list[str]], findings: Findings) -> None:
     table_map = ports.maps[Stage.ACTUALS]
     sent = {row[table_map.position("ACTUALSIMPORTID")].lower(): row for row in rows}
-    held = {str(row["ActualsImportId"]).lower(): row async for row in _held(ports, company, map(UUID, sent))}
+    held = {str(row["ActualsImportId"]).lower(): row async for row in held_actuals(ports, company, map(UUID, sent))}
     for key, row in sent.items():
         values = dict(zip(table_map.columns, row, strict=True))
         findings.source.add(key, values["TRANSACTIONCURRENCYID"], Decimal(values["AMOUNT"] or 0))
@@ -129,22 +127,13 @@ async def _compare_rows(ports: Ports, company: str, rows: list[list[str]], findi
             ]
 
 
-async def _held(ports: Ports, company: str, keys: Any) -> AsyncIterator[Row]:
-    for portion in chunks(keys, _KEYS_IN_A_FILTER):
-        any_of = " or ".join(f"ActualsImportId eq {key}" for key in portion)
-        condition = all_of(f"dataAreaId eq {quote_text(company)}", any_of)
-        async for rows in ports.finance.pages(str(ports.maps[Stage.ACTUALS].target.set), {"$filter": condition}):
-            for row in rows:
-                yield row
-
-
 async def _find_surplus(ports: Ports, invoice_id: UUID, company: str, number: str, findings: Findings) -> None:
     """Billed sales that Finance holds under the proposal and Dataverse does not know of this invoice."""
     table_map = ports.maps[Stage.ACTUALS]
     condition = all_of(
         f"dataAreaId eq {quote_text(company)}",
         f"InvoiceProposalId eq {quote_text(number)}",
-        f"TransactionType eq {_BILLED}",
+        f"TransactionType eq {BILLED_TYPE}",
     )
     options = {"$filter": condition, "$select": "ActualsImportId,ActualId"}
     async for rows in ports.finance.pages(str(table_map.target.set), options):

@@ -10,16 +10,14 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from shared.finance import Counts, ImportStatus, RowError
-from shared.odata import all_of, chunks, quote_text
+from shared.held import held_actuals
 from shared.ports import Ports
 from shared.rejected import RejectedRow, rejected_row
 from shared.shipment import Cargo, Shipment
-from shared.tablemap import TableMap
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NOISE = re.compile(r"(validateWrite|validateField) failed on (data source|field)")
 _TOKENS = re.compile(r"[^,;|\s{}'\"]+")
-_KEYS_IN_A_FILTER = 50
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,9 @@ async def _absent(
     for item in cargo:
         position = _key_position(ports, item)
         rows = await ports.landing.rows(item.blob)
-        held = await held_keys(ports, table_map, item.company, [UUID(row[position]) for row in rows])
+        keys = [UUID(row[position]) for row in rows]
+        found_rows = held_actuals(ports, item.company, keys, select="ActualsImportId")
+        held = {str(row["ActualsImportId"]).lower() async for row in found_rows}
         rejected = [_rejected(ports, item, row, text) for row in rows if row[position].lower() not in held]
         if rejected:
             found[item.row_key] = rejected
@@ -132,20 +132,6 @@ async def refuse_all(ports: Ports, cargo: Sequence[Cargo], text: str) -> Outcome
             for item in cargo
         }
     )
-
-
-async def held_keys(ports: Ports, table_map: TableMap, company: str, keys: Iterable[UUID]) -> set[str]:
-    """Those of `keys` that Finance holds in `company`."""
-    held: set[str] = set()
-    for portion in chunks(keys, _KEYS_IN_A_FILTER):
-        any_of = " or ".join(f"ActualsImportId eq {key}" for key in portion)
-        options = {
-            "$filter": all_of(f"dataAreaId eq {quote_text(company)}", any_of),
-            "$select": "ActualsImportId",
-        }
-        async for rows in ports.finance.pages(str(table_map.target.set), options):
-            held.update(str(row["ActualsImportId"]).lower() for row in rows)
-    return held
 
 
 def _summary(status: ImportStatus, counts: Counts, shipment: Shipment, errors: Sequence[RowError]) -> str:

@@ -12,9 +12,10 @@ from uuid import UUID
 
 from shared.errors import Refused
 from shared.handover import account_of
+from shared.held import BILLED_TYPE, held_actuals
 from shared.log import event
 from shared.messages import WRITE_BACK, WriteBack
-from shared.odata import all_of, chunks, quote_text
+from shared.odata import all_of, quote_text
 from shared.ports import Ports
 from shared.rejected import RejectedRow
 from shared.run import Run, State
@@ -23,8 +24,6 @@ from shared.transform import Row
 from sync_actuals.links import trace
 
 PAGE = 2000
-_KEYS_IN_A_FILTER = 50
-_BILLED = "Microsoft.Dynamics.DataEntities.ProjCDSTransType'BilledSales'"
 _ONLY_DUAL_WRITE = "dual-write"
 
 
@@ -50,7 +49,7 @@ async def write_back(ports: Ports, message: WriteBack) -> None:
 def posted_condition(run: Run, companies: Iterable[str]) -> str:
     """The billed sales of an invoice that Finance has posted."""
     any_company = " or ".join(f"dataAreaId eq {quote_text(company)}" for company in sorted(companies))
-    own = f"InvoiceProposalId eq {quote_text(run.number)} and TransactionType eq {_BILLED}"
+    own = f"InvoiceProposalId eq {quote_text(run.number)} and TransactionType eq {BILLED_TYPE}"
     return all_of(any_company, own, "VoucherNumber ne ''")
 
 
@@ -84,13 +83,7 @@ async def _fresh_behind(ports: Ports, run: Run, billed: Sequence[Row]) -> list[R
 
 async def posted_rows(ports: Ports, company: str, ids: Iterable[UUID]) -> list[Row]:
     """Those of the rows with these keys that Finance has posted."""
-    found: list[Row] = []
-    for portion in chunks(ids, _KEYS_IN_A_FILTER):
-        any_of = " or ".join(f"ActualsImportId eq {key}" for key in portion)
-        condition = all_of(f"dataAreaId eq {quote_text(company)}", any_of, "VoucherNumber ne ''")
-        async for rows in ports.finance.pages(str(ports.maps[Stage.ACTUALS].target.set), {"$filter": condition}):
-            found += rows
-    return found
+    return [row async for row in held_actuals(ports, company, ids, where="VoucherNumber ne ''")]
 
 
 async def _write(ports: Ports, run: Run, posted: Sequence[Row]) -> dict[UUID, Refused]:
