@@ -56,16 +56,6 @@ def guarded(endpoint: Endpoint) -> Endpoint:
     return guard
 
 
-def read_query[T: BaseModel](req: func.HttpRequest, model: type[T]) -> T:
-    """The request's query. Raises BadRequest naming the parameter and the reason."""
-    known = {name: value for name, value in req.params.items() if name in model.model_fields}
-    try:
-        return model.model_validate(known)
-    except ValidationError as error:
-        first: Any = error.errors()[0]
-        raise BadRequest(400, "badQuery", f"{first['loc'][0]}: {first['msg']}") from error
-
-
 def read_body[T: BaseModel](req: func.HttpRequest, model: type[T]) -> T:
     """The request's body. Raises BadRequest naming the field and the reason."""
     body = req.get_body()

@@ -7,24 +7,24 @@ import azure.functions as func
 from pydantic import ValidationError
 
 from confirm_invoice.webhook import CONFIRMED, PROJECT_INVOICE
-from operate.answers import BadRequest, answer, guarded, read_body, read_query
+from operate.answers import BadRequest, answer, guarded, read_body
 from operate.errors import describe_row, groups
 from operate.health import describe_pause, health
 from operate.jobs import Jobs
 from operate.listing import list_runs, states_of
-from operate.out_of_sync import Period, find, sync, sync_back
+from operate.out_of_sync import describe_search, examine, look_for_strays
 from operate.poison import book
 from operate.reconcile import reconcile
 from operate.replay import describe_dismissal, dismiss, plan, replay
 from operate.requests import (
     DismissRequest,
+    OutOfSyncRequest,
     PauseRequest,
     ReconcileRequest,
     ReplayRequest,
     ResumeRequest,
     RunsQuery,
     SweepRequest,
-    SyncRequest,
     WriteBackRequest,
 )
 from operate.selection import select
@@ -39,7 +39,7 @@ from write_back.look import start as start_write_back
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
-HANDLERS: dict[str, Handler] = {"reconcile": reconcile, "syncBack": sync_back}
+HANDLERS: dict[str, Handler] = {"reconcile": reconcile, "examine": examine}
 _MOST_INVOICES = 1000
 
 
@@ -131,25 +131,27 @@ async def post_dismissal(req: func.HttpRequest) -> func.HttpResponse:
     return answer(200, result)
 
 
-@blueprint.function_name("show_out_of_sync")
-@blueprint.route("out-of-sync", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
-@guarded
-async def show_out_of_sync(req: func.HttpRequest) -> func.HttpResponse:
-    """List the actuals that are out of sync."""
-    found = await find(await ports(), read_query(req, Period))
-    return answer(200, found.describe())
-
-
-@blueprint.function_name("sync_out_of_sync")
+@blueprint.function_name("look_for_strays")
 @blueprint.route("out-of-sync", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 @guarded
 async def post_out_of_sync(req: func.HttpRequest) -> func.HttpResponse:
-    """Send or write back the chosen actuals that are out of sync, or say what would be done."""
-    asked, works = read_body(req, SyncRequest), await ports()
-    if not asked.dryRun:
-        await works.audit.note("sync out of sync", asked.by, asked.model_dump(mode="json"))
-    result = await sync(works, asked.period, asked.kinds, by=asked.by, dry_run=asked.dryRun)
-    return answer(200 if asked.dryRun else 202, result)
+    """Start looking for actuals that are out of sync, and send or write back those of the kinds in `sync`."""
+    asked, works, job = read_body(req, OutOfSyncRequest), await ports(), uuid4().hex
+    if asked.sync:
+        await works.audit.note("sync out of sync", asked.by, asked.model_dump(mode="json") | {"job": job})
+    await look_for_strays(works, job, asked.period, asked.sync, by=asked.by)
+    return answer(202, {"id": job, "statusUrl": f"{req.url.partition('?')[0]}/{job}"})
+
+
+@blueprint.function_name("show_out_of_sync")
+@blueprint.route("out-of-sync/{job}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@guarded
+async def show_out_of_sync(req: func.HttpRequest) -> func.HttpResponse:
+    """Tell how far a search is, what is out of sync, and what was done about it."""
+    found = await describe_search(await ports(), req.route_params["job"])
+    if found is None:
+        raise BadRequest(404, "noJob", f"There is no search {req.route_params['job']}")
+    return answer(200, found)
 
 
 @blueprint.function_name("start_write_back")

@@ -29,12 +29,14 @@ async def health(ports: Ports) -> dict[str, Any]:
     poison = [await _poison(ports, name) for name in ports.queues.clients]
     unfinished = await ports.register.unfinished()
     stopped = await ports.register.stopped()
+    kept_back = await ports.register.kept_back()
     pauses = await ports.pauses.standing()
     sweep = await ports.notes.read("sweep")
     gates = [gate for service in SERVICES if (gate := await ports.gates.look(service))]
     lanes = [lane for stage in Stage for lane in await _lanes(ports, stage)]
     problems = [
-        *_stopped_problems(stopped),
+        *_name_them(stopped, "runs need attention or failed"),
+        *_name_them(kept_back, "posted invoices could not be written back"),
         *(f"{row['count']} poison messages were on {row['name']}" for row in poison if row["count"]),
         *(gate.describe() for gate in gates if gate.kind != "throttled"),
         *[text for service in SERVICES if (text := await trouble_with(ports, service))],
@@ -83,9 +85,9 @@ async def _poison(ports: Ports, name: str) -> dict[str, Any]:
 
 
 async def _is_mended(ports: Ports, row: Mapping[str, Any]) -> bool:
-    """Whether the run that a poison message failed has been completed since."""
+    """Whether the run, or the write-back, that a poison message failed has come to a good end since."""
     run = await ports.ledger.run(UUID(row["invoiceId"])) if row.get("invoiceId") else None
-    return run is not None and run.state == State.COMPLETED
+    return run is not None and run.state == State.COMPLETED and run.posting != "failed"
 
 
 async def _lanes(ports: Ports, stage: Stage) -> list[dict[str, Any]]:
@@ -122,11 +124,11 @@ def _oldest(ports: Ports, unfinished: Sequence[Entry]) -> dict[str, Any] | None:
     }
 
 
-def _stopped_problems(stopped: Sequence[Entry]) -> list[str]:
-    if not stopped:
+def _name_them(entries: Sequence[Entry], what: str) -> list[str]:
+    if not entries:
         return []
-    names = ", ".join(entry.number or str(entry.invoice_id) for entry in stopped[:5])
-    return [f"{len(stopped)} runs need attention or failed: {names}{', ...' if len(stopped) > 5 else ''}"]
+    names = ", ".join(entry.number or str(entry.invoice_id) for entry in entries[:5])
+    return [f"{len(entries)} {what}: {names}{', ...' if len(entries) > 5 else ''}"]
 
 
 def _age_problems(ports: Ports, unfinished: Sequence[Entry]) -> list[str]:

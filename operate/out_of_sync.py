@@ -1,273 +1,168 @@
-"""Actuals that are out of sync: they should be in Finance and are not, or are there and unposted, or posted and not
-written back.
+"""Looking for actuals that are out of sync, a page of Dataverse's at a time, and doing what was asked about them.
 
-The predicate is that of Microsoft's own page for it, as its screenshot has it and not as its text has it: skip sync is
-no, there is no voucher, and the actual is older than an hour (until then it is only on its way). Any period can be
-asked for, and only what is chosen is sent.
+missing, billed on an invoice    the invoice is compared row by row, and its run sends what Finance lacks
+missing, any other               sent by itself: costs and unbilled sales belong to no run
+posted and not written back      its accounting detail is written to Dataverse at once
+
+Doing it twice is the same as once, so a page that was examined when its worker died is simply examined again.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import Any, Literal
-from uuid import UUID, uuid4
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid5
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-
+from operate.consignment import consign, describe_consignment
 from operate.jobs import Jobs
+from operate.searches import Search, Searches
+from operate.strays import Kind, Period, Stray, group, judge, merge, options
 from shared.billed import BILLED_SALES
-from shared.held import held_actuals
-from shared.log import event
-from shared.messages import Look, Reconcile, SyncBack
-from shared.odata import all_of
+from shared.dataverse import NAME as DATAVERSE
+from shared.errors import ContractBroken, Refused
+from shared.messages import Examine, Look, Reconcile
 from shared.ports import Ports
 from shared.stages import Stage
-from shared.tablemap import follow
-from shared.transform import Row, RowRefused
-from write_back.posted import posted_rows, write_rows
+from write_back.posted import explain_lock, is_locked, posted_rows, write_rows
 
-type Kind = Literal["missing", "not posted", "not written back"]
-
-MOST = 20_000
+_PAGE = 1000
 _SHOWN = 200
-_PAGE = 2000
 _DEFAULT_PERIOD = timedelta(days=31)
-_TYPES = {192350000: "Cost", 192350005: "Unbilled Sales", 192350006: "Billed Sales"}
-_OTHER_COLUMNS = ("createdon", "_msdyn_invoice_value", "msdyn_actualid", "msdyn_amount", "msdyn_transactiontypecode")
 
 
-class Period(BaseModel):
-    """Which actuals are looked at: those created in the period, of one invoice if that is named."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
-    graceHours: float = Field(1.0, ge=0, le=8760)  # noqa: N815 - the names on the wire
-    invoiceId: UUID | None = None  # noqa: N815
-
-
-@dataclass(frozen=True)
-class Stray:
-    """One actual that is out of sync."""
-
-    kind: Kind
-    row: Row
-
-    @property
-    def invoice_id(self) -> str | None:
-        """The invoice that it belongs to, if any."""
-        return self.row.get("_msdyn_invoice_value")
-
-    @property
-    def number(self) -> str:
-        """The number of that invoice."""
-        return str(follow(self.row, ("msdyn_Invoice", "msdyn_invoicenumber")) or "")
-
-    @property
-    def project(self) -> str:
-        """Its project's number."""
-        return str(follow(self.row, ("msdyn_Project", "msdyn_projectnumber")) or "")
-
-    @property
-    def currency(self) -> str:
-        """Its ISO currency."""
-        return str(follow(self.row, ("transactioncurrencyid", "isocurrencycode")) or "")
-
-    @property
-    def amount(self) -> Decimal:
-        """Its amount."""
-        return Decimal(self.row.get("msdyn_amount") or 0)
-
-    def describe(self) -> dict[str, Any]:
-        """The actual as JSON."""
-        return {
-            "actualId": self.row["msdyn_actualid"],
-            "kind": self.kind,
-            "type": _TYPES.get(self.row["msdyn_transactiontypecode"], str(self.row["msdyn_transactiontypecode"])),
-            "project": self.project,
-            "invoiceNumber": self.number,
-            "invoiceId": self.invoice_id,
-            "currency": self.currency,
-            "amount": format(self.amount, "f"),
-            "createdOn": self.row["createdon"],
-        }
+async def look_for_strays(ports: Ports, job: str, asked: Period, sync: Sequence[Kind], *, by: str) -> None:
+    """Begin search `job` over a period, the last 31 days unless it says so, and do what is due about the kinds in
+    `sync`."""
+    now = ports.now()
+    ends = {
+        "since": asked.since or now - _DEFAULT_PERIOD,
+        "until": min(asked.until or now, now - timedelta(hours=asked.graceHours)),
+    }
+    await Searches(ports).open(Search(job, by, asked.model_copy(update=ends), tuple(sync)))
+    await ports.queues.send(Examine(job=job))
 
 
-@dataclass(frozen=True)
-class Found:
-    """What was examined, and what of it is out of sync; `more` says that the period holds more than was examined."""
-
-    examined: int
-    more: bool
-    strays: list[Stray]
-
-    def describe(self) -> dict[str, Any]:
-        """The findings as JSON, grouped by kind, project and invoice."""
-        return {
-            "examined": self.examined,
-            "more": self.more,
-            "rows": len(self.strays),
-            "groups": _groups(self.strays),
-            "actuals": [stray.describe() for stray in self.strays[:_SHOWN]],
-        }
-
-
-async def find(ports: Ports, period: Period) -> Found:
-    """Find the actuals of a period that are out of sync."""
-    examined, more, strays = 0, False, []
-    async for rows in ports.dataverse.pages(ports.maps[Stage.ACTUALS].source.set, _options(ports, period), size=_PAGE):
-        if examined >= MOST:
-            more = True
-            break
-        examined += len(rows)
-        strays += await _judge(ports, rows)
-    return Found(examined, more, strays)
-
-
-def _options(ports: Ports, period: Period) -> dict[str, str]:
-    table_map = ports.maps[Stage.ACTUALS]
-    voucher = table_map.written_back.get("VOUCHERNUMBER") or table_map.incoming["VOUCHERNUMBER"]
-    since = period.since or ports.now() - _DEFAULT_PERIOD
-    until = min(period.until or ports.now(), ports.now() - timedelta(hours=period.graceHours))
-    types = " or ".join(f"msdyn_transactiontypecode eq {code}" for code in _TYPES)
-    conditions = [
-        table_map.source.filter,
-        f"{voucher} eq null",
-        types,
-        f"createdon ge {_instant(since)} and createdon le {_instant(until)}",
-        f"_msdyn_invoice_value eq {period.invoiceId}" if period.invoiceId else "",
-    ]
-    select = ",".join(sorted({*table_map.query["$select"].split(","), *_OTHER_COLUMNS}))
-    return {**table_map.query, "$select": select, "$filter": all_of(*conditions)}
-
-
-def _instant(instant: datetime) -> str:
-    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-async def _judge(ports: Ports, rows: Sequence[Row]) -> list[Stray]:
-    """Ask Finance for these actuals. One that the map cannot write cannot be there: it is missing."""
-    table_map = ports.maps[Stage.ACTUALS]
-    position = table_map.position("ACTUALSIMPORTID")
-    companies: dict[str, dict[UUID, Row]] = {}
-    strays: list[Stray] = []
-    for row in rows:
+async def examine(ports: Ports, message: Examine) -> None:
+    """Examine one page of a search, and go on to the next."""
+    searches = Searches(ports)
+    search = await searches.read(message.job)
+    if search is None or search.state != "running":
+        return
+    if message.page == search.page:
         try:
-            key = UUID(table_map.write(row, ports.settings.zone)[position])
-            companies.setdefault(table_map.company_of(row), {})[key] = row
-        except RowRefused:
-            strays.append(Stray("missing", row))
-    for company, keyed in companies.items():
-        held = await _vouchers(ports, company, keyed)
-        strays += [Stray(_kind(held.get(key)), row) for key, row in keyed.items()]
-    return strays
+            search = await _examine_page(ports, searches, search)
+        except (Refused, ContractBroken) as error:
+            await searches.fail(search, str(error))
+            return
+    if search.state == "running":
+        await ports.queues.send(Examine(job=search.job, page=search.page))
+    elif "not written back" in search.sync:
+        await ports.queues.send(Look())
 
 
-def _kind(voucher: str | None) -> Kind:
-    if voucher is None:
-        return "missing"
-    return "not written back" if voucher else "not posted"
+async def _examine_page(ports: Ports, searches: Searches, search: Search) -> Search:
+    entity_set = ports.maps[Stage.ACTUALS].source.set
+    page = await ports.dataverse.page(entity_set, options(ports, search.period), cursor=search.cursor, size=_PAGE)
+    strays = await judge(ports, page.rows)
+    findings = {
+        "examined": len(page.rows),
+        "groups": group(strays),
+        "actuals": [stray.describe() for stray in strays[:_SHOWN]],
+        **await _act(ports, search, strays),
+    }
+    return await searches.advance(search, findings, page.next_link)
 
 
-async def _vouchers(ports: Ports, company: str, keys: Iterable[UUID]) -> dict[UUID, str]:
-    rows = held_actuals(ports, company, keys, select="ActualsImportId,VoucherNumber")
-    return {UUID(row["ActualsImportId"]): str(row["VoucherNumber"] or "") async for row in rows}
-
-
-def _groups(strays: Sequence[Stray]) -> list[dict[str, Any]]:
-    groups: dict[tuple[str, str, str, str | None], list[Stray]] = {}
-    for stray in strays:
-        groups.setdefault((stray.kind, stray.project, stray.number, stray.invoice_id), []).append(stray)
-    return [
-        {
-            "kind": kind,
-            "project": project,
-            "invoiceNumber": number,
-            "invoiceId": invoice_id,
-            "rows": len(members),
-            "amounts": _sums(members),
-            "oldest": min(str(stray.row["createdon"]) for stray in members),
-        }
-        for (kind, project, number, invoice_id), members in groups.items()
-    ]
-
-
-def _sums(strays: Iterable[Stray]) -> dict[str, str]:
-    sums: dict[str, Decimal] = {}
-    for stray in strays:
-        sums[stray.currency] = sums.get(stray.currency, Decimal(0)) + stray.amount
-    return {currency: format(amount, "f") for currency, amount in sorted(sums.items())}
-
-
-async def sync(ports: Ports, asked: Period, kinds: Collection[Kind], *, by: str, dry_run: bool) -> dict[str, Any]:
-    """Send what is missing and write back what is posted. Missing actuals of no confirmed invoice are counted and left:
-    the live map carries those."""
-    found = await find(ports, asked)
-    missing = _by_invoice(stray for stray in found.strays if stray.kind == "missing" and "missing" in kinds)
-    ours = {invoice: strays for invoice, strays in missing.items() if invoice and _is_confirmed(strays)}
-    invoices = [await _send(ports, invoice_id, strays, by=by, dry_run=dry_run) for invoice_id, strays in ours.items()]
-    back = [stray for stray in found.strays if stray.kind == "not written back" and stray.kind in kinds]
-    invoices += [
-        _described(strays, "is written back", "not written back") for strays in _by_invoice(back).values() if strays
-    ]
-    if back and not dry_run:
-        await ports.queues.send(SyncBack(**asked.model_dump(include=set(Period.model_fields))))
+async def _act(ports: Ports, search: Search, strays: Iterable[Stray]) -> dict[str, Any]:
+    chosen = [stray for stray in strays if stray.kind in search.sync]
+    missing = [stray for stray in chosen if stray.kind == "missing"]
+    loose = [stray.row for stray in missing if not _is_billed(stray)]
+    if loose:
+        await consign(ports, UUID(search.job), search.page, loose)
     return {
-        "dryRun": dry_run,
-        "rows": len(back) + sum(map(len, ours.values())),
-        "invoices": invoices,
-        "notOurs": sum(map(len, missing.values())) - sum(map(len, ours.values())),
+        "invoices": [await _send(ports, search, strays) for strays in _by_invoice(filter(_is_billed, missing))],
+        **await _write_back(ports, [stray for stray in chosen if stray.kind == "not written back"]),
     }
 
 
-async def sync_back(ports: Ports, message: SyncBack) -> None:
-    """Write back what Finance has posted and Dataverse lacks, whatever invoice it belongs to."""
-    period = Period(**{name: getattr(message, name) for name in Period.model_fields})
-    found = await find(ports, period)
-    table_map = ports.maps[Stage.ACTUALS]
-    position = table_map.position("ACTUALSIMPORTID")
-    keys: dict[str, list[UUID]] = {}
-    for stray in found.strays:
-        if stray.kind == "not written back":
-            key = UUID(table_map.write(stray.row, ports.settings.zone)[position])
-            keys.setdefault(table_map.company_of(stray.row), []).append(key)
-    for company, ids in keys.items():
-        refused = await write_rows(ports, await posted_rows(ports, company, ids))
-        event("synced back", rows=len(ids), count=len(refused))
-    await ports.queues.send(Look())
+def _is_billed(stray: Stray) -> bool:
+    """Billed sales come into being by confirming an invoice, and are accounted for in its run."""
+    return stray.row["msdyn_transactiontypecode"] == BILLED_SALES and stray.invoice_id is not None
 
 
-def _by_invoice(strays: Iterable[Stray]) -> dict[str | None, list[Stray]]:
+def _by_invoice(strays: Iterable[Stray]) -> list[list[Stray]]:
     found: dict[str | None, list[Stray]] = {}
     for stray in strays:
         found.setdefault(stray.invoice_id, []).append(stray)
-    return found
+    return list(found.values())
 
 
-def _is_confirmed(strays: Iterable[Stray]) -> bool:
-    """Billed sales come into being by confirming."""
-    return any(stray.row["msdyn_transactiontypecode"] == BILLED_SALES for stray in strays)
-
-
-async def _send(ports: Ports, invoice_id: str, strays: Sequence[Stray], *, by: str, dry_run: bool) -> dict[str, Any]:
-    run = await ports.ledger.run(UUID(invoice_id))
-    if run is not None and not run.state.is_final:
-        return _described(strays, "is under way: nothing is done", "missing")
-    if not dry_run:
-        job = uuid4().hex
-        await Jobs(ports).open(job, 1, by=by)
-        await ports.queues.send(Reconcile(job=job, invoiceId=UUID(invoice_id), fix=True))
-    return _described(strays, "is compared row by row, and what Finance lacks is sent", "missing")
-
-
-def _described(strays: Sequence[Stray], action: str, kind: Kind) -> dict[str, Any]:
-    first = strays[0]
-    return {
-        "invoiceId": first.invoice_id,
-        "invoiceNumber": first.number,
-        "kind": kind,
+async def _send(ports: Ports, search: Search, strays: Sequence[Stray]) -> dict[str, Any]:
+    """Have an invoice compared and mended. The job's name follows from the search, so a second try is the same job."""
+    invoice_id = UUID(strays[0].invoice_id)
+    run = await ports.ledger.run(invoice_id)
+    told = {
+        "invoiceId": str(invoice_id),
+        "invoiceNumber": strays[0].number,
         "rows": len(strays),
-        "action": action,
+        "reconciliation": None,
+    }
+    if run is not None and not run.state.is_final:
+        return {**told, "action": f"is {run.state} just now: nothing is done"}
+    job = uuid5(UUID(search.job), str(invoice_id)).hex
+    await Jobs(ports).open(job, 1, by=search.by)
+    await ports.queues.send(Reconcile(job=job, invoiceId=invoice_id, fix=True))
+    return {**told, "reconciliation": job, "action": "is compared row by row, and what Finance lacks is sent"}
+
+
+async def _write_back(ports: Ports, strays: Iterable[Stray]) -> dict[str, Any]:
+    """Write back what Finance has posted. Raises Refused where Dataverse lets nobody write these columns."""
+    keys: dict[str, list[UUID]] = {}
+    for stray in strays:
+        if stray.key:
+            keys.setdefault(stray.company, []).append(stray.key)
+    refused: dict[UUID, Refused] = {}
+    for company, ids in keys.items():
+        refused |= await write_rows(ports, await posted_rows(ports, company, ids))
+    if is_locked(refused):
+        raise Refused(DATAVERSE, 403, "", explain_lock(refused))
+    return {
+        "writtenBack": sum(map(len, keys.values())) - len(refused),
+        "refusals": len(refused),
+        "refused": [{"actualId": str(actual), "text": error.text} for actual, error in refused.items()][:_SHOWN],
+    }
+
+
+async def describe_search(ports: Ports, job: str) -> dict[str, Any] | None:
+    """How far a search is, what it has found and what was done, as JSON; None where there is none."""
+    search = await Searches(ports).read(job)
+    if search is None:
+        return None
+    pages = await Searches(ports).findings(job)
+    groups = merge(each for page in pages for each in page["groups"])
+    return {
+        "id": job,
+        "state": search.state,
+        "detail": search.detail,
+        "since": _text(search.period.since),
+        "until": _text(search.period.until),
+        "examined": sum(page["examined"] for page in pages),
+        "rows": sum(each["rows"] for each in groups),
+        "groups": groups,
+        "actuals": [actual for page in pages for actual in page["actuals"]][:_SHOWN],
+        "sync": await _describe_sync(ports, search, pages) if search.sync else None,
+    }
+
+
+def _text(instant: Any) -> str:
+    return str(instant.isoformat().replace("+00:00", "Z"))
+
+
+async def _describe_sync(ports: Ports, search: Search, pages: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "kinds": list(search.sync),
+        "invoices": [invoice for page in pages for invoice in page["invoices"]],
+        "writtenBack": sum(page["writtenBack"] for page in pages),
+        "refusals": sum(page["refusals"] for page in pages),
+        "refused": [row for page in pages for row in page["refused"]][:_SHOWN],
+        "loose": await describe_consignment(ports, UUID(search.job)),
     }

@@ -8,10 +8,10 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 from shared.clock import stamp
-from shared.endings import end
+from shared.endings import end, end_posting
 from shared.errors import NotOurMessage
 from shared.log import event
-from shared.messages import Settle, Ship, parse
+from shared.messages import WRITE_BACK, Settle, Ship, parse
 from shared.ports import Ports
 from shared.run import State
 
@@ -34,7 +34,11 @@ async def book(ports: Ports, queue: str, body: bytes) -> None:
         }
     )
     event("poison message", severity=logging.ERROR, queue=queue, invoiceId=invoice_id)
-    if invoice_id:
+    if invoice_id and queue == WRITE_BACK:
+        await end_posting(
+            ports, invoice_id, f"{reason}. The message is kept; when the cause is mended, write back again"
+        )
+    elif invoice_id:
         await end(
             ports, invoice_id, State.FAILED, f"{reason}. The message is kept; replay the run when the cause is mended"
         )

@@ -75,8 +75,11 @@ async def _replay(ports: Ports, selected: Selected, by: str) -> None:
     run = selected.run
     rows = [row for row in selected.rows if row.stage != WRITE_BACK]
     if len(rows) < len(selected.rows):
+        # Does nothing while the run is not completed; once it is again, its posting is looked up anyway.
         await start_write_back(ports, run.invoice_id)
-    elif rows:
+        if not rows:
+            return
+    if rows:
         again: dict[Stage, list[str]] = {}
         for row in rows:
             again.setdefault(Stage(row.stage), []).append(row.source_id or str(run.invoice_id))
@@ -113,6 +116,8 @@ async def dismiss(ports: Ports, chosen: list[Selected], *, reason: str, by: str)
         await ports.rejections.change(
             run.invoice_id, selected.rows, status="dismissed", reason=reason, by=by, at=ports.now()
         )
+        if run.state == State.COMPLETED:
+            await start_write_back(ports, run.invoice_id)
         await _go_on_without(ports, run.invoice_id)
 
 

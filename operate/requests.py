@@ -1,13 +1,13 @@
 """The bodies of the operator's requests."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from operate.instants import Instant
-from operate.out_of_sync import Kind, Period
 from operate.selection import Selection
+from operate.strays import Period
 from shared.stages import Stage
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -48,11 +48,10 @@ class ResumeRequest(_Request):
     map: Stage | None = None
 
 
-class SyncRequest(Period):
-    """Send or write back what is out of sync."""
+class OutOfSyncRequest(Period):
+    """Look for actuals that are out of sync; `sync` names the kinds that are sent or written back."""
 
-    kinds: tuple[Kind, ...] = ("missing", "not written back")
-    dryRun: bool = False  # noqa: N815 - the names on the wire
+    sync: tuple[Literal["missing", "not written back"], ...] = ()
     by: Name
 
     @property

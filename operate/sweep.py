@@ -131,11 +131,11 @@ async def _clear_blobs(ports: Ports) -> int:
 
 
 async def _named(ports: Ports, invoice: str) -> set[str]:
-    """The blobs that the run of an invoice still needs."""
+    """The blobs that the run of an invoice still needs; actuals sent by themselves have no run, only parts."""
     try:
-        run = await ports.ledger.run(UUID(invoice))
+        run, parts = await ports.ledger.run(UUID(invoice)), await ports.ledger.all_parts(UUID(invoice))
     except (ValueError, LeaseLost):
         return set()
     if run is None or run.state == State.COMPLETED:
-        return set()
-    return {part.blob for part in await ports.ledger.all_parts(run.invoice_id)}
+        return {part.blob for part in parts if run is None and part.state != "settled"}
+    return {part.blob for part in parts}

@@ -216,31 +216,53 @@ class OutOfSyncActual(Answer):
     created_on: datetime
 
 
-class OutOfSync(Answer):
-    """The actuals of a period that are out of sync, the first of them one by one; `more` were not examined."""
+class Refusal(Answer):
+    """An actual that a service refused, with its words."""
 
-    examined: int
-    more: bool
-    rows: int
-    groups: list[OutOfSyncGroup]
-    actuals: list[OutOfSyncActual]
+    actual_id: str
+    text: str
 
 
 class Synced(Answer):
-    """What becomes of the actuals of one invoice that are out of sync in the same way."""
+    """What becomes of the missing actuals of one invoice."""
 
     invoice_id: str
     invoice_number: str | None
-    kind: str
     rows: int
     action: str
 
 
-class Sync(Change):
-    """What is sent or written back, or would be; `not_ours` counts the rows that belong to no confirmed invoice."""
+class Loose(Answer):
+    """Missing actuals of no confirmed invoice, sent by themselves."""
 
+    rows: int
+    in_finance: int
+    under_way: int
+    rejections: int
+    rejected: list[Refusal]
+
+
+class Sync(Answer):
+    """What was done about actuals that are out of sync."""
+
+    kinds: list[str]
     invoices: list[Synced]
-    not_ours: int
+    written_back: int
+    refusals: int
+    refused: list[Refusal]
+    loose: Loose
+
+
+class OutOfSync(Answer):
+    """A search for actuals that are out of sync: how far it is, what it found, the first one by one, what was done."""
+
+    state: str
+    detail: str
+    examined: int
+    rows: int
+    groups: list[OutOfSyncGroup]
+    actuals: list[OutOfSyncActual]
+    sync: Sync | None
 
 
 class Pause(Answer):

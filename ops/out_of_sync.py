@@ -1,19 +1,21 @@
 """`relay out-of-sync`: actuals that are not in Finance, not posted there or not back from there, and what to do."""
 
-from collections.abc import Iterable
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
-from ops.answers import OutOfSync, Sync, read
+from ops.answers import JobAccepted, OutOfSync, read
 from ops.connection import App, connect
-from ops.consent import change, settle
+from ops.consent import Consent, ask, settle
 from ops.invoices import find
-from ops.options import INVOICE, By, DryRun, Json, KeyFile, Since, SyncKind, Until, Url, Yes, name_operator
+from ops.options import INVOICE, By, DryRun, Every, Json, KeyFile, Since, SyncKind, Until, Url, Yes, name_operator
+from ops.polling import follow
 from ops.problems import ExitCode, Misused
 from ops.screen import emit, say
 from ops.times import now, read_time
-from ops.views.out_of_sync import out_of_sync_view, sync_view
+from ops.views.layout import counted
+from ops.views.out_of_sync import out_of_sync_view
 
 Grace = Annotated[
     float | None,
@@ -33,16 +35,19 @@ def out_of_sync(
     sync: Annotated[bool, typer.Option("--sync", help="Send what is missing, write back what is posted.")] = False,
     kinds: Kinds = None,
     by: By = "",
+    every: Every = 1.0,
     yes: Yes = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> int:
     """List actuals that should be in Finance and are not, or are there unposted, or are posted and not written back.
 
-    The period is that of their creation, without --since the last 31 days. Money is per project and invoice, and the
-    first actuals are named. With --sync those of confirmed invoices are sent or written back: without --yes it shows
-    on a terminal what that is, and asks.
+    The period is that of their creation, without --since the last 31 days; it may be as long as you like. Money is per
+    project and invoice, and the first actuals are named. With --sync missing billed sales go through the run of their
+    invoice, other missing actuals by themselves, and what is posted is written back: without --yes it shows on a
+    terminal what that would be, and asks.
     Exits with 3 when actuals are missing in Finance, also such as --sync has begun to send: look again afterwards.
+    Exits with 2 when the search could not be finished.
 
     Examples:
       relay out-of-sync
@@ -53,31 +58,41 @@ def out_of_sync(
     """
     if kinds and not sync:
         raise Misused("--kind chooses what --sync does, and there is no --sync.", "The list always has all kinds.")
-    consent = settle(yes=yes, dry_run=dry_run) if sync else None
-    relay, moment = connect(url, key_file), now()
+    consent = settle(yes=yes, dry_run=dry_run) if sync else Consent.ONLY_SHOW
+    relay, moment, chosen = connect(url, key_file), now(), kinds or list(SyncKind)
     period = {
         "invoiceId": find(relay, invoice) if invoice else None,
         "since": read_time(since, moment) if since else None,
         "until": read_time(until, moment) if until else None,
         "graceHours": grace_hours,
     }
-    chosen = {name: each for name, each in period.items() if each is not None}
-    say("Comparing ...")
-    if consent is None:
-        return _list(relay, chosen, as_json=as_json)
-    body = {**chosen, "kinds": kinds or list(SyncKind), "by": name_operator(by)}
-    synced = change(
-        relay, "out-of-sync", body, model=Sync, view=sync_view, act="Sync", consent=consent, as_json=as_json
-    )
-    return _verdict(each.kind for each in synced.invoices)
-
-
-def _list(relay: App, period: dict[str, Any], *, as_json: bool) -> ExitCode:
-    document = relay.get("out-of-sync", period)
+    body = {**{name: each for name, each in period.items() if each is not None}, "by": name_operator(by)}
+    document = _run(relay, {**body, "sync": chosen if consent is Consent.GIVEN else []}, every)
     found = read(OutOfSync, document)
+    wanting = sum(each.rows for each in found.groups if each.kind in chosen)
+    if consent is Consent.ASK and wanting:
+        say(out_of_sync_view(found))
+        ask(f"Sync {counted(wanting, 'actual')}?")
+        document = _run(relay, {**body, "sync": chosen}, every)
+        found = read(OutOfSync, document)
     emit(document, out_of_sync_view(found), as_json=as_json)
-    return _verdict(each.kind for each in found.groups)
+    if sync and consent is Consent.ONLY_SHOW:
+        say(f"Would sync {counted(wanting, 'actual')}.")
+    return _verdict(found)
 
 
-def _verdict(kinds: Iterable[str]) -> ExitCode:
-    return ExitCode.REJECTED_ROWS if SyncKind.MISSING in kinds else ExitCode.FINE
+def _run(relay: App, body: dict[str, Any], every: float) -> Any:
+    started = read(JobAccepted, relay.post("out-of-sync", body))
+    path = f"out-of-sync/{quote(started.id, safe='')}"
+    say("Comparing ...")
+    looks = follow(lambda: relay.get(path), lambda seen: seen.get("state") != "running", every)
+    *_, last = looks
+    return last
+
+
+def _verdict(found: OutOfSync) -> ExitCode:
+    if found.state == "failed":
+        say(f"The search stopped: {found.detail or 'the app gives no reason'}")
+        return ExitCode.FAILED
+    missing = any(each.kind == SyncKind.MISSING for each in found.groups)
+    return ExitCode.REJECTED_ROWS if missing else ExitCode.FINE

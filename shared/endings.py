@@ -8,6 +8,23 @@ from shared.ports import Ports
 from shared.run import State
 
 _TRIES = 5
+_POSTED_ANEW = {"posting": "not posted", "posting_detail": "", "written_back_at": None}
+"""A run that was completed before may have sent more rows since: whether all are posted is looked up again."""
+
+
+async def end_posting(ports: Ports, invoice_id: UUID, detail: str) -> None:
+    """Say of a completed run that its write-back has stopped, and why; the run itself stays completed."""
+    for _ in range(_TRIES):
+        run = await ports.ledger.run(invoice_id)
+        if run is None or run.state != State.COMPLETED:
+            return
+        try:
+            await ports.ledger.save(run, posting="failed", posting_detail=detail)
+        except LeaseLost:
+            continue
+        event("write-back stopped", runId=run.run_id, invoiceId=invoice_id)
+        return
+    raise LeaseLost(f"run of {invoice_id} changes all the time")
 
 
 async def end(ports: Ports, invoice_id: UUID, state: State, detail: str, *, rejected: int = 0) -> None:
@@ -16,8 +33,11 @@ async def end(ports: Ports, invoice_id: UUID, state: State, detail: str, *, reje
         run = await ports.ledger.run(invoice_id)
         if run is None or run.state.is_final:
             return
+        changes = _POSTED_ANEW if state == State.COMPLETED else {}
         try:
-            await ports.ledger.save(run, state=state, detail=detail, rejected=rejected, wait="", wait_since=None)
+            await ports.ledger.save(
+                run, state=state, detail=detail, rejected=rejected, wait="", wait_since=None, **changes
+            )
         except LeaseLost:
             continue
         event("run ended", runId=run.run_id, invoiceId=invoice_id, state=state, count=rejected)

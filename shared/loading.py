@@ -84,7 +84,7 @@ async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> None:
             await _send_load(ports, page, page.number + 1)
 
     reading = await read(ports, run, page, announce)
-    parts = [await _land(ports, page, batch) for batch in reading.batches if batch.rows]
+    parts = [await land(ports, page, batch) for batch in reading.batches if batch.rows]
     await ports.rejections.keep(page.invoice_id, reading.rejected)
     await ports.ledger.close_page(page, parts, last=not any(links))
     event(
@@ -105,7 +105,8 @@ async def _check_no_circle(ports: Ports, page: Page, link: str) -> None:
         raise ContractBroken(dataverse.NAME, f"the next link of page {page.number} leads back to a page read before")
 
 
-async def _land(ports: Ports, page: Page, batch: Batch) -> Part:
+async def land(ports: Ports, page: Page, batch: Batch) -> Part:
+    """Write the rows of a batch as a blob; return the part that it makes, which is not in the ledger yet."""
     blob = await ports.landing.write(page.invoice_id, batch.stage, encode(batch.rows))
     return Part(
         invoice_id=page.invoice_id,

@@ -5,7 +5,7 @@
     settle   look at that import, book what came of it, hand the invoices on
     verify   compare what Dataverse says with what Finance holds, and complete the run
     writeBack   bring the accounting detail of posted rows to Dataverse; look finds what was posted
-    reconcile   compare an invoice row by row, because an operator asks
+    reconcile   compare an invoice row by row, because an operator asks; examine looks for actuals out of sync
 
 The Functions host hides queue metadata behind top-level JSON properties of the same name, so no field may be called
 id, dequeueCount, insertionTime, expirationTime, nextVisibleTime, popReceipt or queueTrigger.
@@ -15,7 +15,7 @@ import json
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from shared.errors import NotOurMessage
 from shared.stages import Stage
@@ -119,14 +119,12 @@ class Look(_Message):
         return WRITE_BACK
 
 
-class SyncBack(_Message):
-    """Write back whatever Finance has posted and Dataverse lacks, among the actuals of a period."""
+class Examine(_Message):
+    """Examine page `page` of the actuals that search `job` for what is out of sync is about."""
 
-    kind: Literal["syncBack"] = "syncBack"
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
-    graceHours: float = Field(1.0, ge=0)  # noqa: N815 - the names on the wire
-    invoiceId: UUID | None = None  # noqa: N815
+    kind: Literal["examine"] = "examine"
+    job: str = Field(pattern=r"^[0-9a-f]{32}$")
+    page: int = Field(0, ge=0)
 
     @property
     def queue(self) -> str:
@@ -134,7 +132,7 @@ class SyncBack(_Message):
         return OPERATIONS
 
 
-type Message = Load | Ship | Settle | Verify | Reconcile | SyncBack | WriteBack | Look
+type Message = Load | Ship | Settle | Verify | Reconcile | Examine | WriteBack | Look
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 

@@ -99,6 +99,11 @@ class Register:
         where = f"state eq '{State.COMPLETED}' and (posting eq 'not posted' or posting eq 'posted')"
         return [entry async for entry in self.entries(where=where)]
 
+    async def kept_back(self) -> list[Entry]:
+        """The completed runs whose write-back was refused or failed, newest first."""
+        where = f"state eq '{State.COMPLETED}' and (posting eq 'refused' or posting eq 'failed')"
+        return [entry async for entry in self.entries(where=where)]
+
     async def rejecting(self) -> list[Entry]:
         """The runs that have open rejected rows, newest first."""
         return [entry async for entry in self.entries(where="rejected gt 0")]

@@ -30,8 +30,9 @@ class State(StrEnum):
         return self in {State.COMPLETED, State.NEEDS_ATTENTION, State.FAILED, State.REJECTED}
 
 
-type Posting = Literal["not posted", "posted", "written back", "refused"]
-"""What became of a completed run in Finance: posted, its accounting detail written back, or refused by Dataverse."""
+type Posting = Literal["not posted", "posted", "written back", "refused", "failed"]
+"""What became of a completed run in Finance: posted, its accounting detail written back or refused by Dataverse, or
+the write-back stopped for an error."""
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,12 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
 
 from shared.clock import stamp
-from shared.endings import end
+from shared.endings import end, end_posting
 from shared.errors import (
     ContractBroken,
     InvoiceRejected,
@@ -34,7 +35,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.log import event, where
-from shared.messages import Load, Message, Settle, Ship, Verify, parse
+from shared.messages import Load, Message, Settle, Ship, Verify, WriteBack, parse
 from shared.notes import trouble
 from shared.ports import Ports
 from shared.run import State
@@ -61,7 +62,8 @@ async def work(ports: Ports, queue: str, body: bytes, dequeue_count: int, handle
         message = parse(body, queue)
     except NotOurMessage as error:
         event("message refused", severity=logging.ERROR, queue=queue, invoiceId=error.invoice_id)
-        await _fail(ports, error.invoice_id, f"message refused: {error}", dequeue_count)
+        if error.invoice_id and dequeue_count >= MAX_DEQUEUE_COUNT:
+            await end(ports, UUID(error.invoice_id), State.FAILED, _given_up(f"message refused: {error}"))
         raise WorkFailed("NotOurMessage") from None
     if message.kind != "settle" and await ports.pauses.of(queue):
         await _put_off(ports, message, _WHILE_PAUSED, attempt=message.attempt)
@@ -70,7 +72,8 @@ async def work(ports: Ports, queue: str, body: bytes, dequeue_count: int, handle
         await _attempt(ports, message, handlers[message.kind])
     except Exception as error:  # noqa: BLE001 - whatever it is: booked, told by its kind, and raised for the host
         _tell(message, error, severity=logging.ERROR, where=where(error))
-        await _fail(ports, _invoice_id(message), f"{type(error).__name__}: {error}", dequeue_count)
+        if dequeue_count >= MAX_DEQUEUE_COUNT:
+            await _give_up(ports, message, _given_up(f"{type(error).__name__}: {error}"))
         raise WorkFailed(type(error).__name__) from None
 
 
@@ -112,7 +115,11 @@ def _passes(error: AzureError) -> bool:
 
 
 def _tell(message: Message, error: Exception, *, severity: int, **facts: object) -> None:
-    ids = {"invoiceId": _invoice_id(message), "ticket": getattr(message, "ticket", None), "queue": message.queue}
+    ids = {
+        "invoiceId": getattr(message, "invoiceId", None),
+        "ticket": getattr(message, "ticket", None),
+        "queue": message.queue,
+    }
     service = getattr(error, "service", None)
     name, attempt = type(error).__name__, message.attempt
     event(
@@ -130,6 +137,10 @@ def _tell(message: Message, error: Exception, *, severity: int, **facts: object)
 async def _end(ports: Ports, message: Message, error: Exception) -> None:
     if isinstance(message, Ship | Settle) and isinstance(error, ContractBroken | Refused):
         await _await_mending(ports, message, error)
+        return
+    if isinstance(message, WriteBack):
+        reason = f"{str(error).rstrip('.')}{_blame(ports, error)}. Mend the cause, then write the invoice back again"
+        await end_posting(ports, message.invoiceId, reason)
         return
     if not isinstance(message, Load | Verify):
         raise error
@@ -184,18 +195,15 @@ async def _enlist(ports: Ports, message: Load) -> None:
         await ports.register.note(run)
 
 
-async def _fail(ports: Ports, invoice_id: Any, reason: str, dequeue_count: int) -> None:
-    if invoice_id is not None and dequeue_count >= MAX_DEQUEUE_COUNT:
-        await end(
-            ports,
-            invoice_id,
-            State.FAILED,
-            f"{reason}. The message was given up after {MAX_DEQUEUE_COUNT} tries and is kept",
-        )
+async def _give_up(ports: Ports, message: Message, reason: str) -> None:
+    if isinstance(message, Load | Verify):
+        await end(ports, message.invoiceId, State.FAILED, reason)
+    elif isinstance(message, WriteBack):
+        await end_posting(ports, message.invoiceId, reason)
 
 
-def _invoice_id(message: Message) -> Any:
-    return message.invoiceId if isinstance(message, Load | Verify) else None
+def _given_up(reason: str) -> str:
+    return f"{reason}. The message was given up after {MAX_DEQUEUE_COUNT} tries and is kept"
 
 
 def backoff(attempt: int) -> timedelta:

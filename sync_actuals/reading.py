@@ -47,7 +47,7 @@ async def read_actuals(ports: Ports, run: Run, page: Page, announce: Announce) -
     found = await ports.dataverse.page(table_map.source.set, options, cursor=page.cursor, size=ports.settings.page_rows)
     await announce(found.next_link)
     produced = await trace(ports, found.rows)
-    actuals, rejected = _write_actuals(ports, found.rows, produced.unbilled)
+    actuals, rejected = write_actuals(ports, found.rows, produced.unbilled)
     connections = write_connections(ports, run.company, produced.connections, held=True)
     return Reading([*actuals, *connections.batches], [*rejected, *connections.rejected])
 
@@ -61,8 +61,8 @@ async def _read_single(ports: Ports, run: Run, ids: list[UUID]) -> Reading:
     rejected = {row.source_id.lower() for row in await ports.rejections.of(run.invoice_id, Stage.ACTUALS)}
     anew = [row for row in found if row["msdyn_actualid"].lower() in rejected]
     again = [row for row in found if row["msdyn_actualid"].lower() not in rejected]
-    batches, refused = _write_actuals(ports, *_split(anew))
-    more, refused_again = _write_actuals(ports, *_split(again))
+    batches, refused = write_actuals(ports, *_split(anew))
+    more, refused_again = write_actuals(ports, *_split(again))
     uncounted = [replace(batch, billed=Totals(), fresh=Totals()) for batch in more]
     return Reading(_merge([*batches, *uncounted]), [*refused, *refused_again])
 
@@ -125,7 +125,8 @@ async def _first_reading(ports: Ports, run: Run) -> None:
         await ports.ledger.save(current, expected=billed, wait="", wait_since=None)
 
 
-def _write_actuals(ports: Ports, billed: Iterable[Row], fresh: Iterable[Row]) -> tuple[list[Batch], list[RejectedRow]]:
+def write_actuals(ports: Ports, billed: Iterable[Row], fresh: Iterable[Row]) -> tuple[list[Batch], list[RejectedRow]]:
+    """Map billed sales and others, company by company; rows that the map cannot write are rejected."""
     table_map = ports.maps[Stage.ACTUALS]
     piles: dict[str, _Pile] = {}
     rejected: list[RejectedRow] = []

@@ -1,13 +1,20 @@
 """Looking which completed runs Finance has posted: a count first, then the work only where there is some."""
 
+from datetime import timedelta
 from uuid import UUID
 
+from shared.clock import stamp
+from shared.errors import ContractBroken, Refused
 from shared.handover import account_of
 from shared.messages import Look, WriteBack
+from shared.notes import trouble
 from shared.ports import Ports
 from shared.run import Run
 from shared.stages import Stage
 from write_back.posted import posted_condition
+
+_A_WHILE = timedelta(minutes=15)
+"""Until the timer looks again."""
 
 
 async def look(ports: Ports, message: Look) -> None:
@@ -15,8 +22,14 @@ async def look(ports: Ports, message: Look) -> None:
     del message
     for entry in await ports.register.awaiting_posting():
         run = await ports.ledger.run(entry.invoice_id)
-        if run is not None and await _is_posted(ports, run):
-            await start(ports, run.invoice_id)
+        try:
+            if run is not None and await _is_posted(ports, run):
+                await start(ports, run.invoice_id)
+        except (Refused, ContractBroken) as error:
+            # One invoice that cannot be asked for must not hide the others; the next look asks again.
+            await ports.notes.write(
+                trouble(error.service), {"until": stamp(ports.now() + _A_WHILE), "reason": str(error)}
+            )
 
 
 async def start(ports: Ports, invoice_id: UUID) -> None:

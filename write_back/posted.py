@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from shared.dataverse import NAME as DATAVERSE
 from shared.errors import Refused
 from shared.handover import account_of
 from shared.held import BILLED_TYPE, held_actuals
@@ -25,6 +26,7 @@ from sync_actuals.links import trace
 
 PAGE = 2000
 _ONLY_DUAL_WRITE = "dual-write"
+_NOT_THERE = 404
 
 
 async def write_back(ports: Ports, message: WriteBack) -> None:
@@ -36,7 +38,8 @@ async def write_back(ports: Ports, message: WriteBack) -> None:
     fresh = await _fresh_behind(ports, run, rows)
     refused = await _write(ports, run, [*rows, *fresh])
     if is_locked(refused):
-        await _explain_lock(ports, run, next(iter(refused.values())))
+        posted_at = run.posted_at or ports.now()
+        await ports.ledger.save(run, posting="refused", posting_detail=explain_lock(refused), posted_at=posted_at)
         return
     count = len(rows) + len(fresh)
     event("page written back", runId=run.run_id, invoiceId=run.invoice_id, rows=count, count=len(refused))
@@ -107,7 +110,12 @@ async def write_rows(ports: Ports, posted: Sequence[Row]) -> dict[UUID, Refused]
         if actual in standing
     }
     changes = {actual: values for actual, values in changes.items() if values}
-    return await ports.updates.write(table_map.source.set, table_map.writeBack.table, table_map.source.key, changes)
+    refused = await ports.updates.write(table_map.source.set, table_map.writeBack.table, table_map.source.key, changes)
+    return refused | {actual: _gone(actual) for actual in wanted.keys() - standing.keys()}
+
+
+def _gone(actual: UUID) -> Refused:
+    return Refused(DATAVERSE, _NOT_THERE, "", f"Dataverse has no actual {actual}, though Finance has posted it")
 
 
 def _values(columns: Mapping[str, str], row: Row) -> dict[str, Any]:
@@ -131,26 +139,30 @@ def _same(value: Any, standing: Any) -> bool:
 
 async def _record(ports: Ports, run: Run, wanted: Collection[UUID], refused: Mapping[UUID, Refused]) -> None:
     known = {row.source_id: row for row in await ports.rejections.of(run.invoice_id, WRITE_BACK)}
+    dismissed = {source for source, row in known.items() if row.status == "dismissed"}
     mended = [row for source, row in known.items() if UUID(source) in wanted and UUID(source) not in refused]
     await ports.rejections.change(run.invoice_id, mended, status="replaying")
     rows = [
         RejectedRow(WRITE_BACK, str(actual), "application", error.text, source_id=str(actual))
         for actual, error in refused.items()
+        if str(actual) not in dismissed
     ]
     await ports.rejections.keep(run.invoice_id, rows)
 
 
 def is_locked(refused: Mapping[UUID, Refused]) -> bool:
     """Dataverse lets nobody but dual-write write these columns: no row will ever go."""
-    return bool(refused) and all(_ONLY_DUAL_WRITE in error.text.lower() for error in refused.values())
+    words = [error.text.lower() for error in refused.values() if error.status != _NOT_THERE]
+    return bool(words) and all(_ONLY_DUAL_WRITE in text for text in words)
 
 
-async def _explain_lock(ports: Ports, run: Run, error: Refused) -> None:
-    detail = (
+def explain_lock(refused: Mapping[UUID, Refused]) -> str:
+    """What Dataverse says about locked columns, and what to do about it."""
+    error = next(error for error in refused.values() if error.status != _NOT_THERE)
+    return (
         f"{error.text} Set writeBack.strategy in shared/maps/actuals.json to customColumns and name columns of your "
         "own, or to off and let Finance's own half of the map run; then write the invoice back again"
     )
-    await ports.ledger.save(run, posting="refused", posting_detail=detail, posted_at=run.posted_at or ports.now())
 
 
 async def _conclude(ports: Ports, run: Run, posted: int) -> None:

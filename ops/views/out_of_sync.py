@@ -1,27 +1,26 @@
-"""Actuals that are out of sync for a person: money per project and invoice, then one by one; and what is done."""
+"""Actuals that are out of sync for a person: money per project and invoice, then one by one; and what was done."""
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ops.answers import OutOfSync, OutOfSyncActual, OutOfSyncGroup, Sync
+from ops.answers import Loose, OutOfSync, OutOfSyncActual, OutOfSyncGroup, Refusal, Sync
 from ops.screen import safe
 from ops.times import show_time
 from ops.views.layout import add, amounts, counted, state, table
 
 
 def out_of_sync_view(found: OutOfSync) -> RenderableType:
-    """How many there are of how many, the groups, and the first actuals."""
+    """How many there are of how many, the groups, the first actuals, and what was done about them."""
     head = safe(
         f"{counted(found.rows, 'actual')} out of sync, of {found.examined:,} examined.",
         "yellow" if found.rows else "green",
     )
-    more = "The period has more, which were not examined: narrow it with --since, --until or --invoice."
-    lines = [head, *([safe(more, "yellow")] if found.more else [])]
+    done = [Text(), _sync(found.sync)] if found.sync else []
     if not found.rows:
-        return Group(*lines)
+        return Group(head, *done)
     listed = len(found.actuals)
     first = [safe(f"The first {listed:,} of {found.rows:,} are listed.")] if found.rows > listed else []
-    return Group(*lines, Text(), _groups(found.groups), Text(), _actuals(found.actuals), *first)
+    return Group(head, Text(), _groups(found.groups), Text(), _actuals(found.actuals), *first, *done)
 
 
 def _groups(groups: list[OutOfSyncGroup]) -> RenderableType:
@@ -41,14 +40,34 @@ def _actuals(actuals: list[OutOfSyncActual]) -> RenderableType:
     return view
 
 
-def sync_view(sync: Sync) -> RenderableType:
-    """What is done for each invoice, and how many are left alone."""
-    verb = "Would sync" if sync.dry_run else "Syncing"
-    view = table("Invoice", "Kind", ">Actuals", "Action")
+def _sync(sync: Sync) -> RenderableType:
+    back = f"Written back: {counted(sync.written_back, 'actual')}." if sync.written_back else ""
+    lines = [_invoices(sync)] if sync.invoices else []
+    lines += [safe(text) for text in (back, _loose(sync.loose)) if text]
+    refused = [*sync.refused, *sync.loose.rejected]
+    count = sync.refusals + sync.loose.rejections
+    if refused:
+        lines += [safe(f"Refused: {counted(count, 'actual')}.", "yellow"), _refusals(refused)]
+    return Group(*(lines or [safe("Nothing to send or to write back.")]))
+
+
+def _invoices(sync: Sync) -> RenderableType:
+    view = table("Invoice", ">Missing", "Action")
     for each in sync.invoices:
-        name = each.invoice_number or each.invoice_id
-        add(view, name, state(each.kind), f"{each.rows:,}", each.action)
-    invoices = len({each.invoice_id for each in sync.invoices})
-    head = safe(f"{verb} {counted(sync.rows, 'row')} of {counted(invoices, 'invoice')}.")
-    left = f"Left alone: {counted(sync.not_ours, 'row')} of no confirmed invoice, which are not this app's to send."
-    return Group(head, *([view] if sync.invoices else []), *([safe(left, "yellow")] if sync.not_ours else []))
+        add(view, each.invoice_number or each.invoice_id, f"{each.rows:,}", each.action)
+    return view
+
+
+def _loose(loose: Loose) -> str:
+    if not loose.rows:
+        return ""
+    under_way = f", {loose.under_way:,} under way" if loose.under_way else ""
+    sent = counted(loose.rows, "actual")
+    return f"Sent by themselves, of no invoice: {sent}; {loose.in_finance:,} in Finance{under_way}."
+
+
+def _refusals(refused: list[Refusal]) -> RenderableType:
+    view = table("Actual", "Reason")
+    for each in refused:
+        add(view, each.actual_id, each.text)
+    return view

@@ -76,16 +76,24 @@ class Operator:
 
     def reconcile(self, **what: Any) -> list[dict[str, Any]]:
         """Compare and wait for what came of it."""
-        job = self.post("reconciliations", **what)
-
-        def done() -> dict[str, Any] | None:
-            standing = self.get(f"reconciliations/{job['id']}")
-            return None if standing["state"] == "running" else standing
-
-        result = await_that(done, "reconciliation", 60.0)
-        assert result["state"] == "done", result
+        result = self._work("reconciliations", **what)
         assert result["done"] == result["of"]
         return list(result["invoices"])
+
+    def search(self, **what: Any) -> dict[str, Any]:
+        """Look for actuals that are out of sync, do what `sync` asks about them, and wait for what came of it."""
+        return self._work("out-of-sync", **what)
+
+    def _work(self, path: str, *, end: str = "done", **what: Any) -> dict[str, Any]:
+        job = self.post(path, **what)
+
+        def over() -> dict[str, Any] | None:
+            standing = self.get(f"{path}/{job['id']}")
+            return None if standing["state"] == "running" else standing
+
+        result = await_that(over, f"the end of {path}", 60.0)
+        assert result["state"] == end, result
+        return result
 
     def compare(self, invoice_id: str, **options: Any) -> dict[str, Any]:
         """Compare one invoice."""

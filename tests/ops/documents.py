@@ -102,7 +102,13 @@ def dismissal(*, dry_run: bool) -> dict[str, Any]:
 WRITE_BACK = {"invoiceId": INVOICE_ID, "invoiceNumber": NUMBER, "posting": "posted"}
 
 
-def out_of_sync(*kinds: str, rows: int = 250, more: bool = False) -> dict[str, Any]:
+OUT_OF_SYNC = {"POST /api/out-of-sync": {"id": "job2", "statusUrl": "http://elsewhere/job2"}}
+"""The answer to a search that begins; the document that follows is that of GET /api/out-of-sync/job2."""
+
+
+def out_of_sync(
+    *kinds: str, rows: int = 250, state: str = "done", detail: str = "", sync: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Actuals that are out of sync, so many rows in a group for each kind, of which one is listed."""
     of = {"project": "P-7", "invoiceNumber": NUMBER, "invoiceId": INVOICE_ID}
     groups = [
@@ -111,17 +117,24 @@ def out_of_sync(*kinds: str, rows: int = 250, more: bool = False) -> dict[str, A
     ]
     actual = {"actualId": "7c1e0e0a-0000-4000-8000-000000000001", "type": "Billed Sales", **of}
     actuals = [{**actual, "kind": kind, "currency": "USD", "amount": "19.9900", "createdOn": AT} for kind in kinds]
-    total = rows * len(kinds)
-    return {"examined": 3000, "more": more, "rows": total, "groups": groups, "actuals": actuals}
+    head = {"id": "job2", "state": state, "detail": detail, "since": AT, "until": AT, "examined": 3000}
+    return {**head, "rows": rows * len(kinds), "groups": groups, "actuals": actuals, "sync": sync}
 
 
-def sync(*kinds: str, dry_run: bool, rows: int = 250, not_ours: int = 0) -> dict[str, Any]:
-    """A sync of one invoice, so many rows of each kind, or its rehearsal."""
-    invoices = [
-        {"invoiceId": INVOICE_ID, "invoiceNumber": NUMBER, "kind": kind, "rows": rows, "action": "is written back"}
-        for kind in kinds
-    ]
-    return {"dryRun": dry_run, "rows": rows * len(kinds), "invoices": invoices, "notOurs": not_ours}
+def sync(*, written_back: int = 0, invoices: int = 0, loose: int = 0, refused: str = "") -> dict[str, Any]:
+    """What was done about what is out of sync."""
+    action = "is compared row by row, and what Finance lacks is sent"
+    invoice = {"invoiceId": INVOICE_ID, "invoiceNumber": NUMBER, "rows": 250, "reconciliation": "j", "action": action}
+    refusals = [{"actualId": "7c1e0e0a-0000-4000-8000-000000000001", "text": refused}] if refused else []
+    sent = {"rows": loose, "inFinance": 0, "underWay": loose, "rejections": 0, "rejected": []}
+    return {
+        "kinds": ["missing", "not written back"],
+        "invoices": [invoice] * invoices,
+        "writtenBack": written_back,
+        "refusals": len(refusals),
+        "refused": refusals,
+        "loose": sent,
+    }
 
 
 PAUSED = {"paused": [{"map": None, "reason": "update tonight", "by": "kim", "at": AT}]}

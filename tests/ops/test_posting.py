@@ -10,7 +10,7 @@ from tests.ops.documents import INVOICE_ID, NUMBER
 
 RUN = f"GET /api/runs/{INVOICE_ID}"
 WRITE_BACKS = "POST /api/write-backs"
-FOUND, SYNCS = "GET /api/out-of-sync", "POST /api/out-of-sync"
+FOUND, SEARCHES = "GET /api/out-of-sync/job2", "POST /api/out-of-sync"
 PERIOD = ["--since", "2026-03-01", "--until", "2026-04-01", "--grace-hours", "0", "--invoice", INVOICE_ID]
 OUTSIDE = {"since": "2026-03-01T00:00:00Z", "until": "2026-04-01T00:00:00Z", "invoiceId": INVOICE_ID}
 
@@ -84,13 +84,13 @@ def test_a_run_that_is_not_completed_is_not_written_back(app: FakeApp, env: dict
 def test_only_missing_actuals_make_out_of_sync_end_with_3(
     app: FakeApp, env: dict[str, str], kinds: list[str], code: int
 ) -> None:
-    app.answers[FOUND] = documents.out_of_sync(*kinds)
+    app.answers |= {**documents.OUT_OF_SYNC, FOUND: documents.out_of_sync(*kinds)}
     ended = relay("out-of-sync", "--json", env=env)
     assert (ended.code, ended.document) == (code, app.answers[FOUND])
 
 
 def test_what_is_out_of_sync_is_shown_with_money_then_one_by_one(app: FakeApp, env: dict[str, str]) -> None:
-    app.answers[FOUND] = documents.out_of_sync("missing")
+    app.answers |= {**documents.OUT_OF_SYNC, FOUND: documents.out_of_sync("missing")}
     shown = lines(relay("out-of-sync", env=env).stdout)
     actual = "7c1e0e0a-0000-4000-8000-000000000001"
     group = f"missing P-7 {NUMBER} 250 7.00 EUR, 1,234,567.1234 USD 2026-03-31 14:00:05Z"
@@ -100,58 +100,70 @@ def test_what_is_out_of_sync_is_shown_with_money_then_one_by_one(app: FakeApp, e
     assert shown[-1] == "The first 1 of 250 are listed."
 
 
-@pytest.mark.parametrize("more", [True, False])
-def test_what_was_not_examined_is_said_even_where_nothing_was_found(
-    app: FakeApp, env: dict[str, str], *, more: bool
-) -> None:
-    app.answers[FOUND] = documents.out_of_sync(more=more)
-    shown = relay("out-of-sync", env=env).stdout
-    assert shown.startswith("0 actuals out of sync, of 3,000 examined.")
-    assert ("not examined" in shown) is more
+def test_a_search_is_looked_at_until_it_is_over(app: FakeApp, env: dict[str, str]) -> None:
+    looks = [documents.out_of_sync(state="running"), documents.out_of_sync("not posted")]
+    app.answers |= {**documents.OUT_OF_SYNC, FOUND: looks}
+    ended = relay("out-of-sync", "--every", "0.1", "--json", env=env)
+    assert (ended.document["state"], len(app.asked(FOUND))) == ("done", 2)
+
+
+def test_a_search_that_stops_says_why_and_ends_with_2(app: FakeApp, env: dict[str, str]) -> None:
+    stopped = documents.out_of_sync("missing", state="failed", detail="Only dual-write may write these columns")
+    app.answers |= {**documents.OUT_OF_SYNC, FOUND: stopped}
+    ended = relay("out-of-sync", env=env)
+    assert ended.code == ExitCode.FAILED
+    assert "The search stopped: Only dual-write may" in ended.stderr
 
 
 def test_period_grace_and_invoice_reach_the_app(app: FakeApp, env: dict[str, str]) -> None:
-    app.answers[FOUND] = documents.out_of_sync()
-    assert relay("out-of-sync", *PERIOD, env=env).code == ExitCode.FINE
-    [query] = app.asked(FOUND)
-    assert query == {name: [value] for name, value in {**OUTSIDE, "graceHours": "0.0"}.items()}
+    app.answers |= {**documents.OUT_OF_SYNC, FOUND: documents.out_of_sync()}
+    assert relay("out-of-sync", *PERIOD, "--by", "kim", env=env).code == ExitCode.FINE
+    assert app.asked(SEARCHES) == [{**OUTSIDE, "graceHours": 0, "by": "kim", "sync": []}]
 
 
 def test_a_sync_names_period_kinds_and_operator(app: FakeApp, env: dict[str, str]) -> None:
-    app.answers[SYNCS] = documents.sync("missing", dry_run=False)
+    app.answers |= {**documents.OUT_OF_SYNC, FOUND: documents.out_of_sync("missing", sync=documents.sync(invoices=1))}
     chosen = ["--kind", "not written back", "--kind", "missing"]
     ended = relay("out-of-sync", *PERIOD, "--sync", *chosen, "--yes", "--by", "kim", "--json", env=env)
-    assert (ended.code, ended.document) == (ExitCode.REJECTED_ROWS, app.answers[SYNCS])
+    assert (ended.code, ended.document) == (ExitCode.REJECTED_ROWS, app.answers[FOUND])
     kinds = ["not written back", "missing"]
-    assert app.asked(SYNCS) == [{**OUTSIDE, "graceHours": 0, "kinds": kinds, "by": "kim", "dryRun": False}]
+    assert app.asked(SEARCHES) == [{**OUTSIDE, "graceHours": 0, "sync": kinds, "by": "kim"}]
 
 
-def test_a_dry_sync_writes_nothing_and_counts_what_is_left_alone(app: FakeApp, env: dict[str, str]) -> None:
-    app.answers[SYNCS] = documents.sync("not written back", dry_run=True, not_ours=3)
+def test_what_a_sync_did_and_what_was_refused_is_shown(app: FakeApp, env: dict[str, str]) -> None:
+    did = documents.sync(invoices=1, written_back=1200, loose=3, refused="The record is read-only")
+    app.answers |= {**documents.OUT_OF_SYNC, FOUND: documents.out_of_sync("missing", sync=did)}
+    shown = lines(relay("out-of-sync", "--sync", "--yes", env=env).stdout)
+    assert f"{NUMBER} 250 is compared row by row, and what Finance lacks is sent" in shown
+    assert "Written back: 1,200 actuals." in shown
+    assert "Sent by themselves, of no invoice: 3 actuals; 0 in Finance, 3 under way." in shown
+    assert shown[-1] == "7c1e0e0a-0000-4000-8000-000000000001 The record is read-only"
+
+
+def test_a_dry_sync_asks_for_no_change_and_counts_what_one_would_be(app: FakeApp, env: dict[str, str]) -> None:
+    app.answers |= {**documents.OUT_OF_SYNC, FOUND: documents.out_of_sync("not written back", "not posted")}
     ended = relay("out-of-sync", "--sync", "--dry-run", "--yes", "--by", "kim", env=env)
     assert ended.code == ExitCode.FINE
-    assert "Would sync 250 rows of 1 invoice." in ended.stdout
-    assert f"{NUMBER} not written back 250 is written back" in lines(ended.stdout)
-    assert "Left alone: 3 rows of no confirmed invoice" in ended.stdout
-    assert app.asked(SYNCS) == [{"kinds": ["missing", "not written back"], "by": "kim", "dryRun": True}]
+    assert "Would sync 250 actuals." in ended.stderr
+    assert app.asked(SEARCHES) == [{"by": "kim", "sync": []}]
 
 
-def test_a_sync_on_a_terminal_shows_the_dry_run_and_asks(app: FakeApp, env: dict[str, str]) -> None:
+def test_a_sync_on_a_terminal_shows_what_is_found_and_asks(app: FakeApp, env: dict[str, str]) -> None:
     kinds = ("missing", "not written back")
-    app.answers[SYNCS] = [documents.sync(*kinds, dry_run=True), documents.sync(*kinds, dry_run=False)]
+    found = [documents.out_of_sync(*kinds), documents.out_of_sync(*kinds, sync=documents.sync(written_back=250))]
+    app.answers |= {**documents.OUT_OF_SYNC, FOUND: found}
     ended = relay_on_terminal("out-of-sync", "--sync", env=env, when="[y/N]", typed="y\n")
     assert ended.code == ExitCode.REJECTED_ROWS
-    assert ended.stdout.index("Would sync 500 rows of 1 invoice") < ended.stdout.index("Sync 500 rows?")
-    assert "Syncing 500 rows of 1 invoice" in ended.stdout
-    assert [body["dryRun"] for body in app.asked(SYNCS)] == [True, False]
+    assert ended.stdout.index("500 actuals out of sync") < ended.stdout.index("Sync 500 actuals?")
+    assert "Written back: 250 actuals." in ended.stdout
+    assert [body["sync"] for body in app.asked(SEARCHES)] == [[], list(kinds)]
 
 
 def test_nothing_to_sync_is_not_asked(app: FakeApp, env: dict[str, str]) -> None:
-    app.answers[SYNCS] = documents.sync(dry_run=True, not_ours=3)
+    app.answers |= {**documents.OUT_OF_SYNC, FOUND: documents.out_of_sync("not posted")}
     ended = relay_on_terminal("out-of-sync", "--sync", env=env)
     assert ended.code == ExitCode.FINE
-    assert "Left alone: 3 rows" in ended.stdout
-    assert len(app.asked(SYNCS)) == 1
+    assert len(app.asked(SEARCHES)) == 1
 
 
 def test_kinds_without_a_sync_are_refused(app: FakeApp, env: dict[str, str]) -> None:

@@ -29,10 +29,10 @@ CALLS: dict[str, tuple[str, Any]] = {
     "resume --yes": ("POST /api/resumes", {"paused": []}),
     f"write-back {INVOICE_ID} --yes": ("POST /api/write-backs", documents.WRITE_BACK),
     f"write-back {INVOICE_ID} --dry-run": (f"GET /api/runs/{INVOICE_ID}", documents.detail()),
-    "out-of-sync": ("GET /api/out-of-sync", documents.out_of_sync("not posted", more=True)),
+    "out-of-sync": ("GET /api/out-of-sync/job2", documents.out_of_sync("not posted")),
     "out-of-sync --sync --yes": (
-        "POST /api/out-of-sync",
-        documents.sync("not written back", dry_run=False, not_ours=3),
+        "GET /api/out-of-sync/job2",
+        documents.out_of_sync("not written back", sync=documents.sync(written_back=3, loose=2, refused="no")),
     ),
     "sweep": (
         "POST /api/sweeps",
@@ -45,7 +45,7 @@ CALLS: dict[str, tuple[str, Any]] = {
 @pytest.mark.parametrize("call", CALLS)
 def test_json_is_the_apps_document_and_alone_on_stdout(app: FakeApp, env: dict[str, str], call: str) -> None:
     route, document = CALLS[call]
-    app.answers[route] = document
+    app.answers |= {**documents.OUT_OF_SYNC, route: document}
     ended = relay(*call.split(), "--json", env=env)
     assert (ended.code, ended.document) == (ExitCode.FINE, document)
 
@@ -55,7 +55,7 @@ def test_off_a_terminal_there_is_no_escape_code_and_nothing_is_cut(
     app: FakeApp, env: dict[str, str], call: str
 ) -> None:
     route, document = CALLS[call]
-    app.answers[route] = document
+    app.answers |= {**documents.OUT_OF_SYNC, route: document}
     ended = relay(*call.split(), env={**env, "FORCE_COLOR": "1", "COLUMNS": "20"})
     assert ended.code == ExitCode.FINE
     assert "\x1b" not in ended.stdout + ended.stderr

@@ -73,7 +73,8 @@ def test_an_unposted_run_is_listed_and_asked_for_by_its_write_back(system: Relay
     billed = {actual["kind"] for actual in listed.document["actuals"] if actual["type"] == "Billed Sales"}
     assert (listed.code, billed) == (ExitCode.FINE, {"not posted"})
     assert "not posted" in relay(*of_it, env=env).stdout
-    assert relay(*of_it, "--sync", "--kind", "missing", "--yes", "--json", env=env).document["rows"] == 0
+    synced = relay(*of_it, "--sync", "--kind", "missing", "--yes", "--json", env=env).document["sync"]
+    assert (synced["invoices"], synced["loose"]["rows"]) == ([], 0)
     assert "Until now: not posted" in relay("write-back", invoice_id, "--yes", env=env).stdout
     assert relay("write-back", invoice_id, "--dry-run", "--json", env=env).document["posting"] == "not posted"
 
