@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+_LONGEST_QUOTE = 400
+
 
 class Throttled(Exception):
     """A service asks us to wait. `until` is the instant (UTC) before which nothing may be sent to it."""
@@ -71,5 +73,6 @@ class NotOurMessage(Exception):
     """A queue message that this version of the app cannot have written. The text names the field and the reason."""
 
     def __init__(self, reason: str, invoice_id: str | None = None) -> None:
-        super().__init__(reason)
+        # The reason quotes a stranger: storage takes neither 64 KiB of it nor half a character.
+        super().__init__(reason[:_LONGEST_QUOTE].encode("utf-8", "backslashreplace").decode())
         self.invoice_id = invoice_id

@@ -27,6 +27,10 @@ OPERATIONS = "operations"
 """The queue of what an operator asks for and takes its time."""
 
 
+MOST_READINGS, MOST_PAGES = 9_999, 999_999
+"""As many digits as the ledger's keys have for them."""
+
+
 def new_ticket() -> str:
     """Name a shipment or a ship message so that it is met only once."""
     return uuid4().hex
@@ -55,8 +59,8 @@ class Load(_StageMessage):
 
     kind: Literal["load"] = "load"
     invoiceId: UUID  # noqa: N815 - the name on the wire
-    generation: int = Field(1, ge=1)
-    page: int = Field(0, ge=0)
+    generation: int = Field(1, ge=1, le=MOST_READINGS)
+    page: int = Field(0, ge=0, le=MOST_PAGES)
 
 
 class Ship(_StageMessage):
@@ -78,7 +82,7 @@ class Verify(_StageMessage):
 
     kind: Literal["verify"] = "verify"
     invoiceId: UUID  # noqa: N815 - the name on the wire
-    generation: int = Field(1, ge=1)
+    generation: int = Field(1, ge=1, le=MOST_READINGS)
 
 
 class Reconcile(_Message):

@@ -53,11 +53,14 @@ class Ports:
     now: Callable[[], datetime]
 
 
-async def open_ports(settings: Settings, maps: Mapping[Stage, TableMap]) -> Ports:
-    """Wire the ports for this event loop. Raises what the storage SDK raises when storage cannot be reached."""
+async def open_ports(
+    settings: Settings, maps: Mapping[Stage, TableMap], now: Callable[[], datetime] = clock.now
+) -> Ports:
+    """Wire the ports for this event loop, by the clock `now`. Raises what the storage SDK raises when storage cannot be
+    reached."""
     signin = SignIn(settings)
     storage = await open_storage(settings)
-    gates = Gates(storage.gates, clock.now)
+    gates = Gates(storage.gates, now)
     # Cookies would tie all requests to one of the service's web servers and its limits.
     session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=_TIMEOUT, auto_decompress=True)
     service = partial(
@@ -65,7 +68,7 @@ async def open_ports(settings: Settings, maps: Mapping[Stage, TableMap]) -> Port
         session=session,
         signin=signin,
         gates=gates,
-        clock=clock.now,
+        clock=now,
         longest_wait=timedelta(seconds=settings.throttle_longest),
     )
     source = service(
@@ -87,17 +90,17 @@ async def open_ports(settings: Settings, maps: Mapping[Stage, TableMap]) -> Port
         dataverse=Dataverse(source),
         updates=Updates(source),
         finance=Finance(target, settings.finance_upload_hosts),
-        ledger=Ledger(storage.runs, register, clock.now),
+        ledger=Ledger(storage.runs, register, now),
         register=register,
-        rejections=Rejections(storage.runs, clock.now),
-        dock=Dock(storage.dock, clock.now, timedelta(seconds=settings.shipment_lease)),
+        rejections=Rejections(storage.runs, now),
+        dock=Dock(storage.dock, now, timedelta(seconds=settings.shipment_lease)),
         landing=Landing(storage.landed),
         queues=storage.queues,
         gates=gates,
-        pauses=Pauses(storage.gates, clock.now),
+        pauses=Pauses(storage.gates, now),
         notes=Notes(storage.gates),
-        audit=Audit(storage.audit, clock.now),
-        now=clock.now,
+        audit=Audit(storage.audit, now),
+        now=now,
     )
 
 

@@ -65,8 +65,11 @@ class Control:
         return _json(self.switches.as_json())
 
     async def set_switches(self, request: web.Request) -> web.Response:
+        """Set the given switches. Setting `throttleShare` also ends a wait that was announced."""
         changes = await _body(request)
         self.switches.merge(changes)
+        if "throttleShare" in changes:
+            self.service.protection.relax()
         if "bulkUnsupported" in changes:
             unsupported = self.switches.bulkUnsupported.split(",")
             await self.store.write(lambda writer: align_message_filters(writer, unsupported))

@@ -65,7 +65,8 @@ class Control:
         return await self._stream(request, sql, (after,), _journal_line)
 
     async def get_counts(self, _request: web.Request) -> web.Response:
-        """`GET /sim/counts`: rows held, imports, actuals under more than one key, clashes of imports."""
+        """`GET /sim/counts`: rows held, imports and those under way, actuals under more than one key,
+        clashes of imports."""
         return plain(await asyncio.to_thread(self._counts))
 
     async def get_actuals(self, request: web.Request) -> web.StreamResponse:
@@ -90,6 +91,9 @@ class Control:
         by_entity = self._store.rows("SELECT entityname, count(*) FROM jobs GROUP BY entityname ORDER BY entityname")
         return count | {
             "imports": self._number("SELECT count(*) FROM executions"),
+            "running": self._number(
+                "SELECT count(*) FROM executions WHERE status IN ('Unknown', 'NotRun', 'Executing')"
+            ),
             "importsByEntity": {row[0]: row[1] for row in by_entity},
             "duplicates": self._number(repeated, EMPTY_GUID),
             "duplicateLines": self._number(lines),
