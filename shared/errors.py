@@ -36,12 +36,14 @@ class Refused(Exception):
 
 
 class SignInFailed(Exception):
-    """No token to be had, or the service does not accept it although it is fresh."""
+    """No token to be had, or the service does not accept it although it is fresh. `passing`: the sign-in service gave
+    no usable answer, which says nothing against us."""
 
-    def __init__(self, service: str, reason: str) -> None:
+    def __init__(self, service: str, reason: str, *, passing: bool = False) -> None:
         super().__init__(f"{service} does not let us in: {reason}")
         self.service = service
         self.reason = reason
+        self.passing = passing
 
 
 class ContractBroken(Exception):

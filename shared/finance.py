@@ -99,8 +99,10 @@ def explain(content: bytes) -> Complaint:
 class Finance:
     """One Finance environment. Every method raises what `Service.get` and `Service.post` raise."""
 
-    def __init__(self, service: Service, upload_hosts: str) -> None:
+    def __init__(self, service: Service, upload_hosts: str, patience: float = 120.0) -> None:
+        """`patience` is how many seconds storage may take to answer to an upload."""
         self._service = service
+        self._patience = patience
         self._upload_hosts = [host.strip().lower() for host in upload_hosts.split(",")]
 
     async def write_url(self, file_name: str) -> Upload:
@@ -118,7 +120,8 @@ class Finance:
     async def upload(self, upload: Upload, package: IO[bytes]) -> None:
         """Write a package; large ones go in blocks, so memory does not grow with them."""
         # A redirect would carry customers' figures to a host that nobody checked.
-        async with BlobClient.from_blob_url(upload.url, retry_policy=_RETRIES, permit_redirects=False) as blob:
+        options = {"retry_policy": _RETRIES, "permit_redirects": False, "read_timeout": self._patience}
+        async with BlobClient.from_blob_url(upload.url, **options) as blob:
             try:
                 await blob.upload_blob(package, overwrite=True)
             except HttpResponseError as error:

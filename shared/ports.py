@@ -28,7 +28,8 @@ from shared.storage import Queues, open_storage
 from shared.tablemap import TableMap, load_maps
 from shared.updates import Updates
 
-_TIMEOUT = aiohttp.ClientTimeout(total=300, sock_connect=30, sock_read=120)
+_LONGEST_ANSWER = 300.0
+"""Seconds for one request as a whole, however steadily its answer comes."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,13 @@ class Ports:
     now: Callable[[], datetime]
 
 
+def timeout_of(patience: float) -> aiohttp.ClientTimeout:
+    """How long an answer of the services is waited for, when they may be silent for `patience` seconds."""
+    return aiohttp.ClientTimeout(
+        total=max(_LONGEST_ANSWER, patience), sock_connect=min(30.0, patience), sock_read=patience
+    )
+
+
 async def open_ports(
     settings: Settings, maps: Mapping[Stage, TableMap], now: Callable[[], datetime] = clock.now
 ) -> Ports:
@@ -62,7 +70,9 @@ async def open_ports(
     storage = await open_storage(settings)
     gates = Gates(storage.gates, now)
     # Cookies would tie all requests to one of the service's web servers and its limits.
-    session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=_TIMEOUT, auto_decompress=True)
+    session = aiohttp.ClientSession(
+        cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout_of(settings.answer_patience), auto_decompress=True
+    )
     service = partial(
         Service,
         session=session,
@@ -89,7 +99,7 @@ async def open_ports(
         maps=maps,
         dataverse=Dataverse(source),
         updates=Updates(source),
-        finance=Finance(target, settings.finance_upload_hosts),
+        finance=Finance(target, settings.finance_upload_hosts, settings.answer_patience),
         ledger=Ledger(storage.runs, register, now),
         register=register,
         rejections=Rejections(storage.runs, now),

@@ -138,7 +138,7 @@ class Service:
             return await self._signin.token(str(self.origin), refused=refused)
         except SignInFailed as error:
             # Told of the service that the token was for: that is whose gate closes.
-            raise SignInFailed(self.name, error.reason) from error
+            raise SignInFailed(self.name, error.reason, passing=error.passing) from error
 
     async def _send(
         self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, token: str

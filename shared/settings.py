@@ -105,6 +105,7 @@ class Settings(BaseModel):
     sweep_start: AwareDatetime | None = Field(None, alias="SWEEP_START")
     stalled_after: Seconds = Field(900.0, alias="SWEEP_STALLED_AFTER_SECONDS")
     orphaned_after: Seconds = Field(3600.0, alias="SWEEP_ORPHANED_AFTER_SECONDS")
+    answer_patience: Seconds = Field(120.0, alias="ANSWER_PATIENCE_SECONDS")
     throttle_longest: Seconds = Field(3600.0, alias="THROTTLE_LONGEST_WAIT_SECONDS")
 
     @model_validator(mode="after")

@@ -45,7 +45,7 @@ class _Confidential:
             client_credential=_credential(settings),
             authority=authority,
             instance_discovery=authority.startswith(_WELL_KNOWN),
-            timeout=LONGEST_SILENCE,
+            timeout=min(LONGEST_SILENCE, settings.answer_patience),
         )
 
     def acquire(self, resource: str, *, fresh: bool) -> dict[str, Any]:
@@ -69,7 +69,8 @@ class _Managed:
             else msal.SystemAssignedManagedIdentity()
         )
         session = requests.Session()
-        session.request = partial(session.request, timeout=LONGEST_SILENCE)  # type: ignore[method-assign]
+        patience = min(LONGEST_SILENCE, self._settings.answer_patience)
+        session.request = partial(session.request, timeout=patience)  # type: ignore[method-assign]
         return msal.ManagedIdentityClient(identity, http_client=session)
 
     def acquire(self, resource: str, *, fresh: bool) -> dict[str, Any]:
@@ -124,5 +125,7 @@ class SignIn:
     async def _acquire(self, resource: str, *, fresh: bool) -> dict[str, Any]:
         try:
             return await asyncio.to_thread(self._client.acquire, resource, fresh=fresh)
-        except (requests.RequestException, MsalError, jwt.PyJWTError, ValueError) as error:
+        except requests.RequestException as error:
+            raise SignInFailed("sign-in", f"{type(error).__name__}: {error}", passing=True) from error
+        except (MsalError, jwt.PyJWTError, ValueError) as error:
             raise SignInFailed("sign-in", f"{type(error).__name__}: {error}") from error

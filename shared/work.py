@@ -3,7 +3,8 @@
 the service asks to wait   the gate is closed; the message waits on the queue until it opens
 storage away or busy       the message is put off, longer each time
 no usable answer           the message is put off, longer each time, and a note tells the operator
-not let in                 the gate is closed for a minute, for everybody: nothing is gained by knocking
+not let in                 the gate is closed for a minute, for everybody: nothing is gained by knocking;
+                           for seconds where the sign-in service just gave no answer
 not yet                    the run says what it waits for; in the end a person has to look
 somebody else was faster   looked at again in a second, in case they died right after
 rejected, needs attention  the run ends so, with the reason
@@ -45,6 +46,7 @@ MAX_DEQUEUE_COUNT = 5
 """As in host.json: after so many failed runs the host moves a message to the poison queue."""
 
 _SHUT_OUT = timedelta(seconds=60)
+_NO_TOKEN = timedelta(seconds=3)
 _WHILE_PAUSED = timedelta(seconds=10)
 _LONGEST_DELAY = 300.0
 
@@ -94,8 +96,9 @@ async def _attempt(ports: Ports, message: Message, handler: Handler) -> None:
         await _put_off(ports, message, delay)
     except SignInFailed as error:
         _tell(message, error, severity=logging.ERROR)
-        await ports.gates.close(error.service, ports.now() + _SHUT_OUT, error.reason, kind="not let in")
-        await _put_off(ports, message, _SHUT_OUT + _jitter(2.0))
+        wait = _NO_TOKEN if error.passing else _SHUT_OUT
+        await ports.gates.close(error.service, ports.now() + wait, error.reason, kind="not let in")
+        await _put_off(ports, message, wait + _jitter(2.0))
     except NotYet as error:
         await _wait(ports, message, error)
     except AzureError as error:

@@ -23,12 +23,13 @@ from simulators.dataverse.organization import found_organization, welcome_users
 from simulators.dataverse.paging import Cookies
 from simulators.dataverse.reads import Reader
 from simulators.dataverse.schema import load_schema
-from simulators.dataverse.service import Service
+from simulators.dataverse.service import Service, route_name
 from simulators.dataverse.store import Store, new_id
 from simulators.dataverse.switches import Switches
 from simulators.dataverse.webhooks.registration import registered_steps
 from simulators.dataverse.webhooks.sender import Sender
 from simulators.dataverse.writes import Rows
+from simulators.losses import Losses
 from simulators.tokens import TokenCheck
 
 # Longer than any URL that the service takes: it has to read a long one to refuse it in its own words.
@@ -94,7 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _application(service: Service, control: Control) -> web.Application:
-    application = web.Application(client_max_size=LARGEST_BODY)
+    losses = Losses(route_name)
+    application = web.Application(client_max_size=LARGEST_BODY, middlewares=[losses.pass_through])
+    losses.add_routes(application.router)
     application.add_routes(control.routes())
     application.router.add_route("*", "/{path:.*}", service.handle)
     return application

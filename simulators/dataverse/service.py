@@ -65,7 +65,7 @@ class Service:
         path, _, query = request.raw_path.partition("?")
         root = _ROOT.match(path)
         below = path[root.end() :].strip("/") if root else path
-        route = f"{request.method} {_ROUTE.sub('', below) or '/'}"
+        route = route_name(request)
         self.routes[route] += 1
         server, arrived = self._server(request), time.monotonic()
         try:
@@ -162,6 +162,14 @@ class Service:
             "throttled": self.protection.throttled,
             "whileThrottled": self.protection.while_throttled,
         }
+
+
+def route_name(request: web.Request) -> str:
+    """Return method and path of a request, without the service root and keys."""
+    path = request.raw_path.partition("?")[0]
+    root = _ROOT.match(path)
+    below = path[root.end() :].strip("/") if root else path
+    return f"{request.method} {_ROUTE.sub('', below) or '/'}"
 
 
 def check_length(url: str, limit: int) -> None:

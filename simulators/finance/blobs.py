@@ -7,6 +7,8 @@ from urllib.parse import quote
 from azure.core.exceptions import AzureError, ResourceExistsError
 from azure.storage.blob import BlobClient, BlobSasPermissions, BlobServiceClient, generate_blob_sas
 
+from simulators.finance.switches import Switches
+
 CONTAINER = "dmf"
 CLOCK_SKEW = timedelta(minutes=5)
 
@@ -18,9 +20,11 @@ class BlobRefused(Exception):
 class Blobs:
     """The container `dmf` of Finance's own storage account. All calls block: call them from a thread."""
 
-    def __init__(self, connection_string: str) -> None:
+    def __init__(self, connection_string: str, switches: Switches, origin: str) -> None:
         self._service = BlobServiceClient.from_connection_string(connection_string)
         self._root = f"{str(self._service.url).rstrip('/')}/{CONTAINER}/"
+        self._switches = switches
+        self._front = f"{origin}/{self._service.account_name}/{CONTAINER}/"
 
     def prepare(self) -> None:
         """Create the container unless it exists."""
@@ -41,10 +45,16 @@ class Blobs:
             start=now - CLOCK_SKEW,
             expiry=now + timedelta(seconds=seconds),
         )
-        return f"{self._root}{quote(name)}?{signature}"
+        root = self._front if write and self._switches.uploads_through_front else self._root
+        return f"{root}{quote(name)}?{signature}"
+
+    def behind(self, url: str) -> str:
+        """Return where in the storage itself a URL of its front leads to."""
+        return self._root + url.removeprefix(self._front) if url.startswith(self._front) else url
 
     def fetch(self, url: str, target: Path) -> None:
         """Download a package with the URL given; only URLs of this container are followed."""
+        url = self.behind(url)
         if not url.startswith(self._root):
             raise BlobRefused("The package URL is not a URL of the data management blob storage.")
         try:

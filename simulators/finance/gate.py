@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from simulators.finance.answers import ServiceRefused, error_answer, json_answer
+from simulators.finance.blobs import CONTAINER
 from simulators.finance.fields import new_guid
 from simulators.finance.switches import Switches
 from simulators.tokens import TokenCheck, TokenRefused
@@ -104,7 +105,7 @@ class Gate:
     @web.middleware
     async def pass_through(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Serve one request; the middleware of the application."""
-        if request.path.startswith("/sim/"):
+        if request.path.startswith("/sim/") or is_upload(request):
             return await handler(request)
         return await self._serve(request, handler)
 
@@ -137,10 +138,17 @@ class Gate:
 
 def route_name(request: web.Request) -> str:
     """Return the set or action that a request is for, without keys and namespace."""
+    if is_upload(request):
+        return CONTAINER
     last = unquote(request.path).rstrip("/").split("/data/")[-1]
     if _is_action(request):
         return last.rsplit(".", 1)[-1]
     return last.split("(", 1)[0]
+
+
+def is_upload(request: web.Request) -> bool:
+    """Tell whether a request is for the blob storage, whose URLs carry their own signature."""
+    return request.path.split("/")[2:3] == [CONTAINER]
 
 
 def _is_action(request: web.Request) -> bool:

@@ -17,7 +17,7 @@ from simulators.finance.changes import Changer
 from simulators.finance.control import Control
 from simulators.finance.data import Data
 from simulators.finance.executions import Executions
-from simulators.finance.gate import Gate
+from simulators.finance.gate import Gate, route_name
 from simulators.finance.imports import Imports
 from simulators.finance.metadata import Metadata
 from simulators.finance.periodic import StagingImport
@@ -25,6 +25,8 @@ from simulators.finance.proposals import Proposals
 from simulators.finance.queries import Reader
 from simulators.finance.store import Store
 from simulators.finance.switches import Switches
+from simulators.finance.uploads import Uploads
+from simulators.losses import Losses
 from simulators.tokens import TokenCheck
 
 LARGEST_BODY = 1024**3
@@ -47,7 +49,7 @@ def build(settings: Settings, origin: str) -> web.Application:
     directory.mkdir(parents=True, exist_ok=True)
     switches = Switches()
     store = Store(directory)
-    blobs = Blobs(settings.storage)
+    blobs = Blobs(settings.storage, switches, origin)
     executions = Executions(store, switches)
     imports = Imports(store, blobs, switches, executions, Path(scratch.name))
     actions = Actions(
@@ -55,6 +57,7 @@ def build(settings: Settings, origin: str) -> web.Application:
     )
     changer = Changer(store, switches)
     data = Data(Reader(store, origin), changer, switches, origin)
+    losses = Losses(lambda request: f"{request.method} {route_name(request)}")
     gate = Gate(switches, TokenCheck(settings.token_secret, origin, settings.clients))
     periodic = StagingImport(store, switches)
     controls = (
@@ -62,7 +65,9 @@ def build(settings: Settings, origin: str) -> web.Application:
         Business(store, periodic, Proposals(store, switches, periodic)),
     )
 
-    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[gate.pass_through])
+    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[losses.pass_through, gate.pass_through])
+    losses.add_routes(app.router)
+    Uploads(blobs).add_routes(app.router)
     app.router.add_post("/data/DataManagementDefinitionGroups/{action}", actions.answer)
     app.router.add_post("/data/$batch", Batch(data, changer, switches).answer)
     Metadata(origin).add_routes(app.router)

@@ -28,6 +28,7 @@ class Switches:
     duplicate_post_status: int = 400
     # data management
     sas_seconds: float = 1800.0
+    uploads_through_front: bool = False
     not_found_polls: int = 2
     take_up_seconds: float = 0.05
     error_keys_polls: int = 1

@@ -12,6 +12,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from simulators import tokens
+from simulators.losses import Losses
 from simulators.signin import refusals
 from simulators.signin.clients import Client, CredentialCheck
 
@@ -42,10 +43,11 @@ class SignIn:
     clients: Mapping[str, Client]
     switches: Switches
     requests: Counter[str] = field(default_factory=Counter)
+    losses: Losses = field(default_factory=lambda: Losses(_route))
 
     def authority_pages(self) -> web.Application:
         """The https side: discovery and tokens."""
-        application = web.Application()
+        application = web.Application(middlewares=[self.losses.pass_through])
         for version in ("", "/v2.0"):
             application.router.add_get(f"/{{tenant}}{version}/.well-known/openid-configuration", self.discover)
         application.router.add_post("/{tenant}/oauth2/v2.0/token", self.give_token)
@@ -53,7 +55,8 @@ class SignIn:
 
     def local_pages(self) -> web.Application:
         """The http side: the managed identity endpoint, and control."""
-        application = web.Application()
+        application = web.Application(middlewares=[self.losses.pass_through])
+        self.losses.add_routes(application.router)
         application.router.add_get("/msi/token", self.give_identity_token)
         application.router.add_get("/sim/requests", self.show_requests)
         application.router.add_get("/sim/switches", self.show_switches)
@@ -165,6 +168,10 @@ class SignIn:
             return None
         self.switches.failNext -= 1
         return refusals.fail_transiently()
+
+
+def _route(request: web.Request) -> str:
+    return f"{request.method} {'discovery' if request.path.endswith('openid-configuration') else 'token'}"
 
 
 def _read_audience(scope: str) -> str:

@@ -14,7 +14,7 @@ from shared import clock, dataverse, finance
 from shared.dataverse import Dataverse
 from shared.finance import Finance
 from shared.gates import Gates
-from shared.ports import _TIMEOUT
+from shared.ports import timeout_of
 from shared.service import Service
 from shared.settings import Settings, read_settings
 from shared.signin import SignIn
@@ -57,7 +57,7 @@ async def wired(
     table: TableClient,
     *,
     moving: Clock | None = None,
-    timeout: aiohttp.ClientTimeout = _TIMEOUT,
+    timeout: aiohttp.ClientTimeout = timeout_of(120.0),
     concurrency: int = 8,
 ) -> AsyncIterator[App]:
     """The app with both services at `url`; they wait an hour at most when they are told to."""
