@@ -120,8 +120,9 @@ class Finance:
     async def upload(self, upload: Upload, package: IO[bytes]) -> None:
         """Write a package; large ones go in blocks, so memory does not grow with them."""
         # A redirect would carry customers' figures to a host that nobody checked.
-        options = {"retry_policy": _RETRIES, "permit_redirects": False, "read_timeout": self._patience}
-        async with BlobClient.from_blob_url(upload.url, **options) as blob:
+        async with BlobClient.from_blob_url(
+            upload.url, retry_policy=_RETRIES, permit_redirects=False, read_timeout=self._patience
+        ) as blob:
             try:
                 await blob.upload_blob(package, overwrite=True)
             except HttpResponseError as error:

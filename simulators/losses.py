@@ -70,7 +70,7 @@ class Losses:
         return await self._fate(request, answer)
 
     async def _fate(self, request: web.Request, answer: web.Response) -> web.StreamResponse:
-        kind = f"{self._name(request)}{signature(request.rel_url.query)}"
+        kind = f"{self._name(request)} {signature(request.rel_url.query)}".rstrip()
         self._seen[kind] += 1
         coming = self._planned.setdefault(kind, list(self._for_any))
         if not coming:
@@ -88,7 +88,7 @@ def signature(query: Mapping[str, str]) -> str:
     conditions = " ".join(query.get(name, "") for name in ("$filter", "$apply"))
     plain = _LITERAL.sub("", _QUOTED_NAME.sub(r"\1", conditions))
     columns = sorted(set(_COLUMN.findall(plain)))
-    return f" {' '.join(options)}" + (f" by {' '.join(columns)}" if columns else "")
+    return " ".join(options) + (f" by {' '.join(columns)}" if columns else "")
 
 
 async def _lose(request: web.Request, answer: web.Response, manner: str) -> web.StreamResponse:

@@ -20,6 +20,7 @@ from shared.settings import Settings, read_settings
 from shared.signin import SignIn
 
 PATIENCE = aiohttp.ClientTimeout(total=0.4)
+ORDINARY_PATIENCE = timeout_of(120.0)
 
 
 class Clock:
@@ -57,7 +58,7 @@ async def wired(
     table: TableClient,
     *,
     moving: Clock | None = None,
-    timeout: aiohttp.ClientTimeout = timeout_of(120.0),
+    timeout: aiohttp.ClientTimeout = ORDINARY_PATIENCE,
     concurrency: int = 8,
 ) -> AsyncIterator[App]:
     """The app with both services at `url`; they wait an hour at most when they are told to."""

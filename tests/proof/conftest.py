@@ -1,0 +1,22 @@
+"""One running system for the proofs that only trouble its services."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.proof.troubles import Troubles, troubled
+
+
+@pytest.fixture(scope="session")
+def running_troubles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Troubles]:
+    """The system; tests make invoices of their own."""
+    with troubled(tmp_path_factory.mktemp("troubles")) as running:
+        yield running
+
+
+@pytest.fixture
+def troubles(running_troubles: Troubles) -> Iterator[Troubles]:
+    """The system without a fault of an earlier test."""
+    running_troubles.mend()
+    yield running_troubles
+    running_troubles.mend()
