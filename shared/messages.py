@@ -104,7 +104,7 @@ class WriteBack(_Message):
 
     kind: Literal["writeBack"] = "writeBack"
     invoiceId: UUID  # noqa: N815 - the name on the wire
-    skip: int = Field(0, ge=0)
+    skip: int = Field(0, ge=0, le=2_000 * MOST_PAGES)
 
     @property
     def queue(self) -> str:
@@ -128,7 +128,7 @@ class Examine(_Message):
 
     kind: Literal["examine"] = "examine"
     job: str = Field(pattern=r"^[0-9a-f]{32}$")
-    page: int = Field(0, ge=0)
+    page: int = Field(0, ge=0, le=MOST_PAGES)
 
     @property
     def queue(self) -> str:

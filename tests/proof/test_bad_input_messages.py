@@ -2,14 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import NotOurMessage
-from shared.messages import VERSION, parse
+from shared.messages import VERSION, Message, parse
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "messages"
 KEPT = sorted(FIXTURES.glob("v*/*.json"))
@@ -37,6 +37,11 @@ def test_a_message_of_every_version_so_far_is_understood(file: Path) -> None:
 @pytest.mark.parametrize("file", sorted(TODAY.iterdir()), ids=lambda file: file.stem)
 def test_what_the_app_writes_today_is_kept_so_that_a_change_of_it_is_noticed(file: Path) -> None:
     assert parse(file.read_bytes(), _queue(file)).model_dump_json() == file.read_text()
+
+
+def test_every_kind_of_message_that_the_app_writes_today_is_kept() -> None:
+    kinds = {member.model_fields["kind"].default for member in get_args(Message.__value__)}
+    assert kinds == {file.stem.partition("-")[0] for file in TODAY.iterdir()}
 
 
 @given(file=st.sampled_from(KEPT), name=st.text(max_size=10), value=_JSON, data=st.data())
