@@ -7,6 +7,7 @@ import azure.functions as func
 from confirm_invoice.functions import blueprint as confirm_invoice
 from link_transactions.functions import blueprint as link_transactions
 from operate.functions import blueprint as operate
+from operate.page.functions import blueprint as page
 from shared.ports import configuration
 from sync_actuals.functions import blueprint as sync_actuals
 from write_back.functions import blueprint as write_back
@@ -15,5 +16,5 @@ logging.getLogger("azure").setLevel(logging.WARNING)  # the storage SDK logs eve
 configuration()  # a wrong setting or map is refused here, before the first message
 
 app = func.FunctionApp()
-for blueprint in (confirm_invoice, sync_actuals, link_transactions, write_back, operate):
+for blueprint in (confirm_invoice, sync_actuals, link_transactions, write_back, operate, page):
     app.register_functions(blueprint)

@@ -10,6 +10,7 @@ from shared.run import Page, Run, State
 from shared.stages import Stage
 from shared.transform import Row, RowRefused
 
+_LONGEST_NAME = 200
 _CHECKED = ("msdyn_ordertype", "msdyn_projectinvoicestatus", "invoicenumber", "msdyn_invoicenumber")
 
 
@@ -29,7 +30,15 @@ async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) ->
     except RowRefused as refusal:
         raise NeedsAttention(f"invoice header: {refusal}") from refusal
     number = str(invoice["msdyn_invoicenumber"])
-    await ports.ledger.save(run, state=State.SYNCING_HEADER, number=number, company=company, wait="", wait_since=None)
+    await ports.ledger.save(
+        run,
+        state=State.SYNCING_HEADER,
+        number=number,
+        company=company,
+        customer=table_map.customer_of(invoice)[:_LONGEST_NAME],
+        wait="",
+        wait_since=None,
+    )
     return Reading([Batch(Stage.INVOICES, company, [row])])
 
 

@@ -9,25 +9,19 @@ import azure.functions as func
 from azure.core.exceptions import AzureError
 from pydantic import BaseModel, ValidationError
 
+from operate.door import name_of
+from operate.refusals import BadRequest
 from shared.errors import ContractBroken, LeaseLost, Refused, SignInFailed, Throttled, Unavailable
 
 type Endpoint = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 
 _LARGEST_BODY = 256 * 1024
-
-
-class BadRequest(Exception):
-    """What the caller asks makes no sense, or is not there: the status, a word for it, and what is wrong."""
-
-    def __init__(self, status: int, code: str, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-        self.code = code
+_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 def answer(status: int, body: object) -> func.HttpResponse:
-    """A JSON answer."""
-    return func.HttpResponse(json.dumps(body), status_code=status, mimetype="application/json")
+    """A JSON answer, for whoever asked and for no cache on the way."""
+    return func.HttpResponse(json.dumps(body), status_code=status, mimetype="application/json", headers=_HEADERS)
 
 
 def problem(status: int, code: str, text: str) -> func.HttpResponse:
@@ -36,11 +30,12 @@ def problem(status: int, code: str, text: str) -> func.HttpResponse:
 
 
 def guarded(endpoint: Endpoint) -> Endpoint:
-    """Turn what goes wrong into an answer that says what is wrong."""
+    """Let operators in and nobody else, and turn what goes wrong into an answer that says what is wrong."""
 
     @functools.wraps(endpoint)
     async def guard(req: func.HttpRequest) -> func.HttpResponse:
         try:
+            name_of(req)
             return await endpoint(req)
         except BadRequest as error:
             return problem(error.status, error.code, str(error))
@@ -57,14 +52,25 @@ def guarded(endpoint: Endpoint) -> Endpoint:
 
 
 def read_body[T: BaseModel](req: func.HttpRequest, model: type[T]) -> T:
-    """The request's body. Raises BadRequest naming the field and the reason."""
+    """The request's body, signed by who is signed in. Raises BadRequest naming the field and the reason."""
     body = req.get_body()
     if len(body) > _LARGEST_BODY:
         raise BadRequest(413, "tooLarge", f"The body has {len(body)} bytes, more than {_LARGEST_BODY}")
     try:
-        return model.model_validate_json(body or b"{}")
+        return model.model_validate_json(_signed(body or b"{}", name_of(req)))
     except ValidationError as error:
         first: Any = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"])
         reason = str(first["msg"]).removeprefix("Value error, ")
         raise BadRequest(400, "badRequest", f"{where}: {reason}" if where else reason) from error
+
+
+def _signed(body: bytes, name: str | None) -> bytes:
+    """The body with the name of who is signed in as `by`, whatever name it states; as it is where keys are used."""
+    if name is None:
+        return body
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return body
+    return json.dumps({**document, "by": name}).encode() if isinstance(document, dict) else body

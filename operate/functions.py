@@ -7,7 +7,8 @@ import azure.functions as func
 from pydantic import ValidationError
 
 from confirm_invoice.webhook import CONFIRMED, PROJECT_INVOICE
-from operate.answers import BadRequest, answer, guarded, read_body
+from operate.answers import answer, guarded, read_body
+from operate.door import auth_level
 from operate.errors import describe_row, groups
 from operate.health import describe_pause, health
 from operate.jobs import Jobs
@@ -15,6 +16,7 @@ from operate.listing import list_runs, states_of
 from operate.out_of_sync import describe_search, examine, look_for_strays
 from operate.poison import book
 from operate.reconcile import reconcile
+from operate.refusals import BadRequest
 from operate.replay import describe_dismissal, dismiss, plan, replay
 from operate.requests import (
     DismissRequest,
@@ -29,6 +31,7 @@ from operate.requests import (
 )
 from operate.selection import select
 from operate.sweep import sweep
+from operate.timeline import timeline
 from shared.messages import OPERATIONS, WRITE_BACK, Reconcile
 from shared.ports import Ports, ports
 from shared.run import State
@@ -39,12 +42,13 @@ from write_back.look import start as start_write_back
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
+LEVEL = auth_level()
 HANDLERS: dict[str, Handler] = {"reconcile": reconcile, "examine": examine}
 _MOST_INVOICES = 1000
 
 
 @blueprint.function_name("list_runs")
-@blueprint.route("runs", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@blueprint.route("runs", methods=["GET"], auth_level=LEVEL)
 @guarded
 async def show_runs(req: func.HttpRequest) -> func.HttpResponse:
     """List runs, newest first."""
@@ -60,7 +64,7 @@ async def show_runs(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @blueprint.function_name("show_run")
-@blueprint.route("runs/{invoiceId}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@blueprint.route("runs/{invoiceId}", methods=["GET"], auth_level=LEVEL)
 @guarded
 async def show_run(req: func.HttpRequest) -> func.HttpResponse:
     """Tell where the run of an invoice stands."""
@@ -74,8 +78,30 @@ async def show_run(req: func.HttpRequest) -> func.HttpResponse:
     return answer(200, await describe(works, run))
 
 
+@blueprint.function_name("show_timeline")
+@blueprint.route("runs/{invoiceId}/timeline", methods=["GET"], auth_level=LEVEL)
+@guarded
+async def show_timeline(req: func.HttpRequest) -> func.HttpResponse:
+    """Tell what happened to the run of an invoice, and when."""
+    works = await ports()
+    run = await works.ledger.run(_guid(req.route_params["invoiceId"]))
+    if run is None:
+        raise BadRequest(404, "noRun", f"There is no run of invoice {req.route_params['invoiceId']}")
+    return answer(200, await timeline(works, run))
+
+
+@blueprint.function_name("show_import")
+@blueprint.route("imports/{executionId}", methods=["GET"], auth_level=LEVEL)
+@guarded
+async def show_import(req: func.HttpRequest) -> func.HttpResponse:
+    """Tell where Finance shows an import."""
+    execution_id = req.route_params["executionId"]
+    address = await (await ports()).finance.summary_page(execution_id)
+    return answer(200, {"executionId": execution_id, "page": address})
+
+
 @blueprint.function_name("list_errors")
-@blueprint.route("errors", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@blueprint.route("errors", methods=["GET"], auth_level=LEVEL)
 @guarded
 async def show_errors(req: func.HttpRequest) -> func.HttpResponse:
     """List the groups of rejected rows."""
@@ -84,7 +110,7 @@ async def show_errors(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @blueprint.function_name("show_error")
-@blueprint.route("errors/{group}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@blueprint.route("errors/{group}", methods=["GET"], auth_level=LEVEL)
 @guarded
 async def show_error(req: func.HttpRequest) -> func.HttpResponse:
     """List the rejected rows of one group."""
@@ -95,7 +121,7 @@ async def show_error(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @blueprint.function_name("replay")
-@blueprint.route("replays", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@blueprint.route("replays", methods=["POST"], auth_level=LEVEL)
 @guarded
 async def post_replay(req: func.HttpRequest) -> func.HttpResponse:
     """Send again what is missing or rejected, or say what would be sent."""
@@ -114,7 +140,7 @@ async def post_replay(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @blueprint.function_name("dismiss")
-@blueprint.route("dismissals", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@blueprint.route("dismissals", methods=["POST"], auth_level=LEVEL)
 @guarded
 async def post_dismissal(req: func.HttpRequest) -> func.HttpResponse:
     """Count rejected rows as dealt with, or say which would be."""
@@ -132,7 +158,7 @@ async def post_dismissal(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @blueprint.function_name("look_for_strays")
-@blueprint.route("out-of-sync", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@blueprint.route("out-of-sync", methods=["POST"], auth_level=LEVEL)
 @guarded
 async def post_out_of_sync(req: func.HttpRequest) -> func.HttpResponse:
     """Start looking for actuals that are out of sync, and send or write back those of the kinds in `sync`."""
@@ -144,7 +170,7 @@ async def post_out_of_sync(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @blueprint.function_name("show_out_of_sync")
-@blueprint.route("out-of-sync/{job}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@blueprint.route("out-of-sync/{job}", methods=["GET"], auth_level=LEVEL)
 @guarded
 async def show_out_of_sync(req: func.HttpRequest) -> func.HttpResponse:
     """Tell how far a search is, what is out of sync, and what was done about it."""
@@ -155,7 +181,7 @@ async def show_out_of_sync(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @blueprint.function_name("start_write_back")
-@blueprint.route("write-backs", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@blueprint.route("write-backs", methods=["POST"], auth_level=LEVEL)
 @guarded
 async def post_write_back(req: func.HttpRequest) -> func.HttpResponse:
     """Write the accounting detail of one invoice back now, as far as Finance has posted it."""
@@ -169,7 +195,7 @@ async def post_write_back(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @blueprint.function_name("list_pauses")
-@blueprint.route("pauses", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@blueprint.route("pauses", methods=["GET"], auth_level=LEVEL)
 @guarded
 async def show_pauses(req: func.HttpRequest) -> func.HttpResponse:
     """List what is paused."""
@@ -178,7 +204,7 @@ async def show_pauses(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @blueprint.function_name("pause")
-@blueprint.route("pauses", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@blueprint.route("pauses", methods=["POST"], auth_level=LEVEL)
 @guarded
 async def post_pause(req: func.HttpRequest) -> func.HttpResponse:
     """Hold up a map, or everything."""
@@ -189,7 +215,7 @@ async def post_pause(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @blueprint.function_name("resume")
-@blueprint.route("resumes", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@blueprint.route("resumes", methods=["POST"], auth_level=LEVEL)
 @guarded
 async def post_resume(req: func.HttpRequest) -> func.HttpResponse:
     """Let a map, or everything, go on."""
@@ -200,7 +226,7 @@ async def post_resume(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @blueprint.function_name("sweep_now")
-@blueprint.route("sweeps", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@blueprint.route("sweeps", methods=["POST"], auth_level=LEVEL)
 @guarded
 async def post_sweep(req: func.HttpRequest) -> func.HttpResponse:
     """Sweep now."""
@@ -210,7 +236,7 @@ async def post_sweep(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @blueprint.function_name("start_reconciliation")
-@blueprint.route("reconciliations", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@blueprint.route("reconciliations", methods=["POST"], auth_level=LEVEL)
 @guarded
 async def post_reconciliation(req: func.HttpRequest) -> func.HttpResponse:
     """Start comparing one invoice, or all confirmed ones of a period."""
@@ -239,7 +265,7 @@ async def _confirmed(works: Ports, asked: ReconcileRequest) -> list[UUID]:
 
 
 @blueprint.function_name("show_reconciliation")
-@blueprint.route("reconciliations/{job}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@blueprint.route("reconciliations/{job}", methods=["GET"], auth_level=LEVEL)
 @guarded
 async def show_reconciliation(req: func.HttpRequest) -> func.HttpResponse:
     """Tell how far a reconciliation is and what it found."""
@@ -250,7 +276,7 @@ async def show_reconciliation(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @blueprint.function_name("show_health")
-@blueprint.route("health", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@blueprint.route("health", methods=["GET"], auth_level=LEVEL)
 @guarded
 async def show_health(req: func.HttpRequest) -> func.HttpResponse:
     """Tell how the whole app is."""

@@ -16,6 +16,7 @@ from shared.register import Entry
 from shared.run import State
 from shared.stages import Stage
 from shared.status import SERVICES, trouble_with
+from shared.throughput import SLOT, Slot
 
 _TOO_OLD_SECONDS = 1800
 _MANY_LOOKS = 40
@@ -56,7 +57,19 @@ async def health(ports: Ports) -> dict[str, Any]:
         "oldestUnfinishedRun": _oldest(ports, unfinished),
         "gates": [{"service": gate.service, "until": stamp(gate.until), "reason": gate.describe()} for gate in gates],
         "lanes": lanes,
+        "throughput": [_describe_slot(slot) for slot in await ports.throughput.last_day()],
         "lastSweep": sweep and {**sweep, "started": _count(sweep["started"]), "revived": _count(sweep["revived"])},
+    }
+
+
+def _describe_slot(slot: Slot) -> dict[str, Any]:
+    return {
+        "at": stamp(slot.began),
+        "minutes": int(SLOT.total_seconds()) // 60,
+        "map": slot.stage,
+        "imports": slot.imports,
+        "rows": slot.rows,
+        "rejected": slot.rejected,
     }
 
 

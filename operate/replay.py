@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
 
-from operate.answers import BadRequest
 from operate.jobs import Jobs
+from operate.refusals import BadRequest
 from operate.selection import Selected, Selection, select
 from shared.errors import LeaseLost, NeedsAttention
 from shared.handover import read_again

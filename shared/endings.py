@@ -1,10 +1,12 @@
 """How a run ends. The words in `detail` are what the operator reads: what is wrong, and what to do next."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from shared.errors import LeaseLost
 from shared.log import event
 from shared.ports import Ports
+from shared.progress import Progress
 from shared.run import State
 
 _TRIES = 5
@@ -27,7 +29,15 @@ async def end_posting(ports: Ports, invoice_id: UUID, detail: str) -> None:
     raise LeaseLost(f"run of {invoice_id} changes all the time")
 
 
-async def end(ports: Ports, invoice_id: UUID, state: State, detail: str, *, rejected: int = 0) -> None:
+async def end(
+    ports: Ports,
+    invoice_id: UUID,
+    state: State,
+    detail: str,
+    *,
+    rejected: int = 0,
+    progress: Mapping[str, Progress] | None = None,
+) -> None:
     """Put a run into a final state, unless it is in one already. `rejected` counts its open rejected rows."""
     for _ in range(_TRIES):
         run = await ports.ledger.run(invoice_id)
@@ -36,7 +46,14 @@ async def end(ports: Ports, invoice_id: UUID, state: State, detail: str, *, reje
         changes = _POSTED_ANEW if state == State.COMPLETED else {}
         try:
             await ports.ledger.save(
-                run, state=state, detail=detail, rejected=rejected, wait="", wait_since=None, **changes
+                run,
+                state=state,
+                detail=detail,
+                rejected=rejected,
+                wait="",
+                wait_since=None,
+                progress=run.progress if progress is None else progress,
+                **changes,
             )
         except LeaseLost:
             continue

@@ -175,6 +175,12 @@ class Finance:
         value = await self._action("GetExecutionErrors", {"executionId": execution_id})
         return parse_errors(str(value or ""))
 
+    async def summary_page(self, execution_id: str) -> str:
+        """The address at which Finance's own pages show an import. Raises ContractBroken for one elsewhere: people
+        will follow it."""
+        value = await self._action("GetExecutionSummaryPageUrl", {"executionId": execution_id})
+        return str(self._service.own_url(str(value), path="/"))
+
     async def count(self, entity_set: str, condition: str) -> int:
         """How many rows of an entity set fulfil a filter, across companies; a byte order mark comes first."""
         options = {"$filter": condition, "cross-company": "true"}

@@ -5,8 +5,9 @@ costs nothing: each process reads the gates at most once a second and knows at o
 """
 
 import asyncio
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -21,20 +22,43 @@ from shared.errors import Throttled
 _FRESH = timedelta(seconds=1)
 _UNSAID = timedelta(seconds=30)
 _SHORTEST = timedelta(seconds=1)
+_SAME_TROUBLE = timedelta(seconds=60)
+_REMEMBERED = 40
+_SHORT = 200
 
 
 @dataclass(frozen=True)
 class Gate:
-    """Closed until `until`, because of `reason`; `kind` is the word for it: throttled, unavailable, not let in."""
+    """Closed until `until`, because of `reason`; `kind` is the word for it: throttled, unavailable, not let in. `asked`
+    is for how many seconds, counted when it was closed."""
 
     service: str
     until: datetime
     reason: str
     kind: str = "throttled"
+    asked: int = 0
 
     def describe(self) -> str:
         """What a person reads: `throttled until 14:02:10 UTC by Finance: ...`."""
         return f"{self.kind} until {self.until:%H:%M:%S} UTC by {self.service}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Closure:
+    """A time during which a gate was closed, as far as it is remembered; close ones count as one."""
+
+    since: datetime
+    until: datetime
+    kind: str
+    reason: str
+    times: int = 1
+
+
+@dataclass(frozen=True)
+class _Found:
+    gate: Gate
+    closures: list[Closure]
+    etag: str
 
 
 class Gates:
@@ -68,7 +92,7 @@ class Gates:
 
         Within this process it is closed before anything is awaited: the next request is already in the queue.
         """
-        gate = Gate(service, until, reason, kind)
+        gate = Gate(service, until, reason, kind, round((until - self._clock()).total_seconds()))
         self._learn(gate)
         while not await self._write(gate):
             pass
@@ -86,37 +110,63 @@ class Gates:
         if known is None or known.until < gate.until:
             self._known[gate.service] = gate
 
-    async def _read(self, service: str) -> tuple[Gate, str] | None:
+    async def closures(self, service: str) -> list[Closure]:
+        """When the gate of `service` was closed lately, the oldest first."""
+        found = await self._read(service)
+        return found.closures if found else []
+
+    async def _read(self, service: str) -> _Found | None:
         try:
             row = await self._table.get_entity("gate", service)
         except ResourceNotFoundError:
             return None
-        gate = Gate(service, parse_stamp(str(row["until"])), str(row["reason"]), str(row["kind"]))
+        asked = int(row.get("asked", 0))
+        gate = Gate(service, parse_stamp(str(row["until"])), str(row["reason"]), str(row["kind"]), asked)
         self._learn(gate)
-        return gate, str(row.metadata["etag"])
+        return _Found(gate, _read_closures(str(row.get("closures") or "[]")), str(row.metadata["etag"]))
 
     async def _write(self, gate: Gate) -> bool:
         """Write the gate unless a later end stands; False when somebody else wrote at the same time."""
+        found = await self._read(gate.service)
+        if found is not None and found.gate.until >= gate.until:
+            return True
         entity = {
             "PartitionKey": "gate",
             "RowKey": gate.service,
             "until": stamp(gate.until),
             "reason": gate.reason,
             "kind": gate.kind,
+            "asked": gate.asked,
+            "closures": _write_closures(_add_closure(found.closures if found else [], gate, self._clock())),
         }
-        found = await self._read(gate.service)
-        if found is not None and found[0].until >= gate.until:
-            return True
         try:
             if found is None:
                 await self._table.create_entity(entity)
             else:
                 await self._table.update_entity(
-                    entity, mode=UpdateMode.REPLACE, etag=found[1], match_condition=MatchConditions.IfNotModified
+                    entity, mode=UpdateMode.REPLACE, etag=found.etag, match_condition=MatchConditions.IfNotModified
                 )
         except (ResourceExistsError, ResourceModifiedError):
             return False
         return True
+
+
+def _add_closure(closures: list[Closure], gate: Gate, now: datetime) -> list[Closure]:
+    last = closures[-1] if closures else None
+    if last and last.kind == gate.kind and now - last.until < _SAME_TROUBLE:
+        return [*closures[:-1], replace(last, until=gate.until, reason=gate.reason[:_SHORT], times=last.times + 1)]
+    return [*closures, Closure(now, gate.until, gate.kind, gate.reason[:_SHORT])][-_REMEMBERED:]
+
+
+def _write_closures(closures: list[Closure]) -> str:
+    return json.dumps([[stamp(each.since), stamp(each.until), each.kind, each.reason, each.times] for each in closures])
+
+
+def _read_closures(text: str) -> list[Closure]:
+    return [
+        Closure(parse_stamp(since), parse_stamp(until), kind, reason, times)
+        for since, until, kind, reason, times in json.loads(text)
+    ]
 
 
 def retry_instant(retry_after: str | None, now: datetime, longest: timedelta) -> datetime:

@@ -1,7 +1,7 @@
 """When every part of a stage is settled, the invoice goes on to the next; what that means is the stage's business."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from shared.endings import end
 from shared.errors import NeedsAttention
 from shared.messages import Load
 from shared.ports import Ports
+from shared.progress import progress_of
 from shared.rejected import RejectedRow, totals_of
 from shared.run import Page, Part, Run, State
 from shared.stages import Stage
@@ -51,15 +52,17 @@ async def hand_over(ports: Ports, invoice_id: UUID, stage: Stage, generation: in
         return
     pages = await pages_of(ports, invoice_id, stage, generation)
     parts = await ports.ledger.parts(invoice_id, stage, generation)
-    if not is_over(pages, parts):
-        return
     rows = await ports.rejections.of(invoice_id, stage)
+    run = replace(run, progress={**run.progress, stage: progress_of(parts, rows)})
+    if not is_over(pages, parts):
+        await ports.ledger.show_progress(run)
+        return
     opened = [row for row in rows if row.status == "open"]
     try:
         _refuse_open(stage, opened)
         await after(ports, run, Account(parts, [row for row in rows if row.status == "dismissed"]))
     except NeedsAttention as attention:
-        await end(ports, invoice_id, State.NEEDS_ATTENTION, str(attention), rejected=len(opened))
+        await end(ports, invoice_id, State.NEEDS_ATTENTION, str(attention), rejected=len(opened), progress=run.progress)
 
 
 async def account_of(ports: Ports, run: Run, stage: Stage) -> Account:

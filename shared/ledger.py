@@ -20,8 +20,10 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, Re
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
+from shared import history, progress
 from shared.clock import parse_stamp, stamp
 from shared.errors import LeaseLost
+from shared.history import Step
 from shared.register import Register
 from shared.run import Page, Part, Run, State
 from shared.stages import Stage
@@ -43,7 +45,8 @@ class Ledger:
     async def accept(self, invoice_id: UUID) -> tuple[Run, bool]:
         """Open the run of an invoice: one insert. Returns the run, and whether it is new; an invoice has one run."""
         now = self._clock()
-        run = Run(invoice_id, uuid4().hex, State.ACCEPTED, 1, now, now)
+        opened = (Step(now, State.ACCEPTED),)
+        run = Run(invoice_id, uuid4().hex, State.ACCEPTED, 1, now, now, history=opened)
         try:
             await self._table.create_entity(_run_entity(run))
         except ResourceExistsError:
@@ -62,7 +65,7 @@ class Ledger:
 
     async def save(self, run: Run, **changes: Any) -> Run:
         """Change a run as it was read. Raises LeaseLost when it has changed since."""
-        changed = replace(run, **changes, updated_at=self._clock())
+        changed = _remember(run, replace(run, **changes, updated_at=self._clock()))
         try:
             result = await self._table.update_entity(
                 _run_entity(changed),
@@ -74,6 +77,10 @@ class Ledger:
             raise LeaseLost(f"run {run.invoice_id}") from error
         await self._register.note(changed)
         return replace(changed, etag=result["etag"])
+
+    async def show_progress(self, run: Run) -> None:
+        """Let the list of runs show the progress of a run that has not changed otherwise."""
+        await self._register.note_progress(run)
 
     async def page(self, invoice_id: UUID, stage: Stage, generation: int, number: int) -> Page | None:
         """One page of a reading."""
@@ -128,6 +135,18 @@ class Ledger:
         return [row async for row in self._table.query_entities(condition, parameters=names)]
 
 
+def _remember(run: Run, changed: Run) -> Run:
+    """The changed run, with what is new about it in its history."""
+    now, steps = changed.updated_at, changed.history
+    if changed.state != run.state:
+        steps = history.add(steps, Step(now, changed.state, changed.detail if changed.state.is_final else ""))
+    if changed.wait and changed.wait != run.wait:
+        steps = history.add(steps, Step(now, "waits", changed.wait))
+    if changed.posting != run.posting:
+        steps = history.add(steps, Step(now, changed.posting, changed.posting_detail))
+    return replace(changed, history=steps)
+
+
 def _page_key(stage: Stage, generation: int, number: int) -> str:
     return f"page|{stage}|{generation:04}|{number:06}"
 
@@ -143,6 +162,8 @@ def _run_entity(run: Run) -> dict[str, Any]:
         "updatedAt": stamp(run.updated_at),
         "number": run.number,
         "company": run.company,
+        "customer": run.customer,
+        "project": run.project,
         "detail": run.detail[:_TEXT_LIMIT],
         "rejected": run.rejected,
         "posting": run.posting,
@@ -152,6 +173,8 @@ def _run_entity(run: Run) -> dict[str, Any]:
         "wait": run.wait[:_TEXT_LIMIT],
         "waitSince": stamp(run.wait_since) if run.wait_since else "",
         "expected": run.expected.to_json(),
+        "progress": progress.write(run.progress),
+        "history": history.write(run.history),
     }
 
 
@@ -165,6 +188,8 @@ def _run(row: Any) -> Run:
         updated_at=parse_stamp(row["updatedAt"]),
         number=row["number"],
         company=row["company"],
+        customer=row.get("customer", ""),
+        project=row.get("project", ""),
         detail=row["detail"],
         rejected=row["rejected"],
         posting=row.get("posting", "not posted"),
@@ -174,6 +199,8 @@ def _run(row: Any) -> Run:
         wait=row["wait"],
         wait_since=parse_stamp(row["waitSince"]) if row["waitSince"] else None,
         expected=Totals.from_json(row["expected"]),
+        progress=progress.read(row.get("progress")),
+        history=history.read(row.get("history")),
         etag=row.metadata["etag"],
     )
 
@@ -213,6 +240,9 @@ def _part_entity(part: Part) -> dict[str, Any]:
         "rejected": part.rejected,
         "billed": part.billed.to_json(),
         "fresh": part.fresh.to_json(),
+        "landedAt": stamp(part.landed_at) if part.landed_at else "",
+        "settledAt": stamp(part.settled_at) if part.settled_at else "",
+        "executionId": part.execution_id,
     }
 
 
@@ -230,5 +260,8 @@ def _part(row: Any) -> Part:
         rejected=row["rejected"],
         billed=Totals.from_json(row["billed"]),
         fresh=Totals.from_json(row["fresh"]),
+        landed_at=parse_stamp(row["landedAt"]) if row.get("landedAt") else None,
+        settled_at=parse_stamp(row["settledAt"]) if row.get("settledAt") else None,
+        execution_id=row.get("executionId", ""),
         etag=row.metadata["etag"],
     )

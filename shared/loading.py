@@ -119,6 +119,7 @@ async def land(ports: Ports, page: Page, batch: Batch) -> Part:
         state="held" if batch.held else "landed",
         billed=batch.billed,
         fresh=batch.fresh,
+        landed_at=ports.now(),
     )
 
 

@@ -26,6 +26,7 @@ from shared.signin import SignIn
 from shared.stages import Stage
 from shared.storage import Queues, open_storage
 from shared.tablemap import TableMap, load_maps
+from shared.throughput import Throughput
 from shared.updates import Updates
 
 _LONGEST_ANSWER = 300.0
@@ -50,6 +51,7 @@ class Ports:
     gates: Gates
     pauses: Pauses
     notes: Notes
+    throughput: Throughput
     audit: Audit
     now: Callable[[], datetime]
 
@@ -109,6 +111,7 @@ async def open_ports(
         gates=gates,
         pauses=Pauses(storage.gates, now),
         notes=Notes(storage.gates),
+        throughput=Throughput(storage.gates, now),
         audit=Audit(storage.audit, now),
         now=now,
     )

@@ -10,9 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from azure.core.exceptions import ResourceNotFoundError
+from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
+from shared import progress
 from shared.clock import parse_stamp, stamp
+from shared.progress import Progress
 from shared.run import Run, State
 from shared.totals import Totals
 
@@ -28,6 +32,8 @@ class Entry:
     run_id: str
     number: str
     company: str
+    customer: str
+    project: str
     state: State
     detail: str
     rejected: int
@@ -35,6 +41,8 @@ class Entry:
     posted_at: str
     written_back_at: str
     expected: Totals
+    progress: Mapping[str, Progress]
+    wait: str
     accepted_at: datetime
     updated_at: datetime
     position: str
@@ -55,6 +63,8 @@ class Register:
                 "runId": run.run_id,
                 "number": run.number,
                 "company": run.company,
+                "customer": run.customer,
+                "project": run.project,
                 "state": str(run.state),
                 "final": run.state.is_final,
                 "detail": run.detail[:1000],
@@ -63,15 +73,32 @@ class Register:
                 "postedAt": stamp(run.posted_at) if run.posted_at else "",
                 "writtenBackAt": stamp(run.written_back_at) if run.written_back_at else "",
                 "expected": run.expected.to_json(),
+                "progress": progress.write(run.progress),
+                "wait": run.wait[:1000],
                 "acceptedAt": stamp(run.accepted_at),
                 "updatedAt": stamp(run.updated_at),
             }
         )
 
+    async def note_progress(self, run: Run) -> None:
+        """Write the progress of the run and nothing else."""
+        key = {"PartitionKey": _PARTITION, "RowKey": _position(run.accepted_at, run.invoice_id)}
+        try:
+            await self._table.update_entity({**key, "progress": progress.write(run.progress)}, mode=UpdateMode.MERGE)
+        except ResourceNotFoundError:
+            return
+
     async def entries(
-        self, *, after: str = "", since: datetime | None = None, until: datetime | None = None, where: str = ""
+        self,
+        *,
+        after: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        where: str = "",
+        page_size: int | None = None,
     ) -> AsyncIterator[Entry]:
-        """The entries accepted in [since, until), newest first, from behind `after`; `where` is a filter on columns."""
+        """The entries accepted in [since, until), newest first, from behind `after`; `where` is a filter on columns.
+        They are read in pages of `page_size`, or as many as storage gives at a time."""
         lower = max(after, _edge(until)) if until else after
         conditions = [f"PartitionKey eq '{_PARTITION}' and RowKey gt @lower"]
         names = {"lower": lower}
@@ -80,7 +107,8 @@ class Register:
             names["upper"] = _edge(since) + "~"
         if where:
             conditions.append(f"({where})")
-        async for row in self._table.query_entities(" and ".join(conditions), parameters=names):
+        text = " and ".join(conditions)
+        async for row in self._table.query_entities(text, parameters=names, results_per_page=page_size):
             yield _entry(row)
 
     async def unfinished(self) -> list[Entry]:
@@ -124,6 +152,8 @@ def _entry(row: Mapping[str, Any]) -> Entry:
         run_id=row["runId"],
         number=row["number"],
         company=row["company"],
+        customer=row.get("customer", ""),
+        project=row.get("project", ""),
         state=State(row["state"]),
         detail=row["detail"],
         rejected=row["rejected"],
@@ -131,6 +161,8 @@ def _entry(row: Mapping[str, Any]) -> Entry:
         posted_at=row.get("postedAt", ""),
         written_back_at=row.get("writtenBackAt", ""),
         expected=Totals.from_json(row["expected"]),
+        progress=progress.read(row.get("progress")),
+        wait=row.get("wait", ""),
         accepted_at=parse_stamp(row["acceptedAt"]),
         updated_at=parse_stamp(row["updatedAt"]),
         position=row["RowKey"],

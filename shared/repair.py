@@ -14,6 +14,7 @@ from shared.errors import LeaseLost
 from shared.handover import is_over, pages_of
 from shared.messages import Load, Ship, Verify
 from shared.ports import Ports
+from shared.register import Entry
 from shared.run import Page, Run, State
 from shared.stages import Stage
 
@@ -81,7 +82,7 @@ _STAGES = {
 }
 
 
-def stage_of(run: Run) -> Stage:
+def stage_of(run: Run | Entry) -> Stage:
     """The map whose queue an unfinished run waits on."""
     return _STAGES.get(run.state, Stage.CONNECTIONS)
 

@@ -1,5 +1,6 @@
 """The run of one invoice and what it consists of: the values that the ledger keeps."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -7,6 +8,8 @@ from typing import Literal
 from urllib.parse import quote
 from uuid import UUID
 
+from shared.history import Step
+from shared.progress import Progress
 from shared.stages import Stage
 from shared.totals import Totals
 
@@ -38,7 +41,8 @@ the write-back stopped for an error."""
 @dataclass(frozen=True)
 class Run:
     """The run of one invoice. `detail` says why it stands where it stands and what to do next; `wait` is what it waits
-    for; `rejected` counts its open rejected rows; `expected` is what the first reading of the billed sales promised."""
+    for; `rejected` counts its open rejected rows; `expected` is what the first reading of the billed sales promised.
+    `customer` and `project` are names for people, `progress` is by map, and the ledger keeps the `history`."""
 
     invoice_id: UUID
     run_id: str
@@ -48,6 +52,8 @@ class Run:
     updated_at: datetime
     number: str = ""
     company: str = ""
+    customer: str = ""
+    project: str = ""
     detail: str = ""
     rejected: int = 0
     posting: Posting = "not posted"
@@ -57,6 +63,8 @@ class Run:
     wait: str = ""
     wait_since: datetime | None = None
     expected: Totals = field(default_factory=Totals)
+    progress: Mapping[str, Progress] = field(default_factory=dict)
+    history: tuple[Step, ...] = ()
     etag: str = ""
 
 
@@ -78,7 +86,8 @@ class Page:
 class Part:
     """The rows of one page for one company. `held` parts wait for their stage; `landed` ones may be shipped.
 
-    `billed` and `fresh` (new unbilled sales) are the totals of the actuals in it.
+    `billed` and `fresh` (new unbilled sales) are the totals of the actuals in it. `execution_id` names the import by
+    which it was settled.
     """
 
     invoice_id: UUID
@@ -92,6 +101,9 @@ class Part:
     rejected: int = 0
     billed: Totals = field(default_factory=Totals)
     fresh: Totals = field(default_factory=Totals)
+    landed_at: datetime | None = None
+    settled_at: datetime | None = None
+    execution_id: str = ""
     etag: str = ""
 
     @property

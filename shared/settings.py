@@ -108,10 +108,16 @@ class Settings(BaseModel):
     answer_patience: Seconds = Field(120.0, alias="ANSWER_PATIENCE_SECONDS")
     throttle_longest: Seconds = Field(3600.0, alias="THROTTLE_LONGEST_WAIT_SECONDS")
 
+    operator_sign_in: Literal["key", "appServiceAuthentication"] = Field("key", alias="OPERATOR_SIGN_IN")
+    operator_role: str = Field("", alias="OPERATOR_ROLE", max_length=200)
+    authentication_enabled: bool = Field(default=False, alias="WEBSITE_AUTH_ENABLED")
+
     @model_validator(mode="after")
     def _belong_together(self) -> Self:
         if not self.storage and not self.storage_account:
             raise ValueError("AzureWebJobsStorage (or AzureWebJobsStorage__accountName) is missing")
+        if self.operator_sign_in == "appServiceAuthentication" and not self.operator_role:
+            raise ValueError("OPERATOR_SIGN_IN=appServiceAuthentication also needs OPERATOR_ROLE")
         needed = {
             "clientSecret": {"SIGN_IN_AUTHORITY": self.authority, "SIGN_IN_CLIENT_ID": self.client_id,
                              "SIGN_IN_CLIENT_SECRET": self.client_secret},

@@ -128,13 +128,15 @@ async def _settle_parts(
     for item in cargo:
         rejected = outcome.rejected.get(item.row_key, [])
         await ports.rejections.keep(item.invoice_id, rejected)
-        await _settle_part(ports, item, rejected)
+        await _settle_part(ports, shipment, item, rejected)
     for invoice_id, generation in {(item.invoice_id, item.generation) for item in cargo}:
         await hand_over(ports, invoice_id, shipment.stage, generation, after)
     await ports.dock.remove(shipment, cargo)
+    refused = sum(map(len, outcome.rejected.values()))
+    await ports.throughput.count(shipment.stage, rows=shipment.rows - refused, rejected=refused)
 
 
-async def _settle_part(ports: Ports, cargo: Cargo, rejected: Sequence[RejectedRow]) -> None:
+async def _settle_part(ports: Ports, shipment: Shipment, cargo: Cargo, rejected: Sequence[RejectedRow]) -> None:
     """From now on the part's totals are those of the rows that Finance has."""
     part = await ports.ledger.part(cargo.invoice_id, cargo.part_key)
     if part is not None and part.state != "settled":
@@ -144,6 +146,8 @@ async def _settle_part(ports: Ports, cargo: Cargo, rejected: Sequence[RejectedRo
             rejected=len(rejected),
             billed=part.billed - totals_of(rejected, billed=True),
             fresh=part.fresh - totals_of(rejected, billed=False),
+            settled_at=ports.now(),
+            execution_id=shipment.execution_id,
         )
 
 

@@ -1,6 +1,7 @@
 """What a run looks like from outside: state, progress of each map, and what it waits for and why."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -8,10 +9,15 @@ from shared import dataverse, finance
 from shared.clock import parse_stamp, stamp
 from shared.handover import is_over, pages_of
 from shared.notes import trouble
+from shared.pauses import Pause
 from shared.ports import Ports
+from shared.progress import progress_of
+from shared.register import Entry
+from shared.rejected import RejectedRow, totals_of
 from shared.repair import stage_of
-from shared.run import Part, Run
+from shared.run import Page, Part, Run
 from shared.stages import Stage
+from shared.totals import Totals
 
 _WHILE_TRYING = timedelta(seconds=30)
 """A note outlives its instant by this: the next try has to be made, and to end."""
@@ -20,13 +26,16 @@ SERVICES = (dataverse.NAME, finance.NAME)
 
 async def describe(ports: Ports, run: Run) -> dict[str, Any]:
     """The run as JSON. Counts are rows; amounts are decimal strings per currency."""
-    waits = await _waits(ports, run)
-    maps = [await _progress(ports, run, stage) for stage in Stage]
+    waits = [] if run.state.is_final else (await standing(ports)).waits_of(run)
+    found = {stage: await _read(ports, run, stage) for stage in Stage}
+    maps = [_progress(run, stage, each) for stage, each in found.items()]
     return {
         "invoiceId": str(run.invoice_id),
         "runId": run.run_id,
         "invoiceNumber": run.number,
         "company": run.company,
+        "customer": run.customer,
+        "project": run.project,
         "state": str(run.state),
         "detail": run.detail,
         "waitsFor": waits,
@@ -34,6 +43,10 @@ async def describe(ports: Ports, run: Run) -> dict[str, Any]:
         "updatedAt": stamp(run.updated_at),
         "generation": run.generation,
         "maps": maps,
+        "accounts": [
+            _account("billed sales", found[Stage.ACTUALS], billed=True),
+            _account("new unbilled sales", found[Stage.ACTUALS], billed=False),
+        ],
         "posting": run.posting,
         "postingDetail": run.posting_detail,
         "postedAt": stamp(run.posted_at) if run.posted_at else None,
@@ -44,19 +57,42 @@ async def describe(ports: Ports, run: Run) -> dict[str, Any]:
     }
 
 
-async def _waits(ports: Ports, run: Run) -> list[dict[str, str]]:
-    if run.state.is_final:
-        return []
-    waits = [{"reason": run.wait}] if run.wait else []
-    if pause := await ports.pauses.of(stage_of(run)):
-        waits.append({"reason": f"paused by {pause.by}: {pause.reason}"})
+@dataclass(frozen=True)
+class Standing:
+    """What holds up every run there is: pauses, closed gates, services without a usable answer."""
+
+    pauses: Sequence[Pause]
+    services: Sequence[dict[str, Any]]
+
+    def waits_of(self, run: Run | Entry) -> list[dict[str, Any]]:
+        """What an unfinished run waits for, as JSON."""
+        own: list[dict[str, Any]] = [{"reason": run.wait, "kind": "incomplete"}] if run.wait else []
+        paused = [
+            {"reason": f"paused by {pause.by}: {pause.reason}", "kind": "paused"}
+            for pause in self.pauses
+            if pause.stage in {None, stage_of(run)}
+        ]
+        return [*own, *paused[:1], *self.services]
+
+
+async def standing(ports: Ports) -> Standing:
+    """Read what holds up all runs: a handful of point reads, however many runs there are."""
+    services: list[dict[str, Any]] = []
     for service in SERVICES:
-        gate = await ports.gates.look(service)
-        if gate:
-            waits.append({"reason": gate.describe(), "service": service, "until": stamp(gate.until)})
+        if gate := await ports.gates.look(service):
+            services.append(
+                {
+                    "reason": gate.describe(),
+                    "service": service,
+                    "until": stamp(gate.until),
+                    "kind": gate.kind,
+                    "asked": gate.asked,
+                    "text": gate.reason,
+                }
+            )
         if reason := await trouble_with(ports, service):
-            waits.append({"reason": reason, "service": service})
-    return waits
+            services.append({"reason": reason, "service": service, "kind": "no usable answer"})
+    return Standing(await ports.pauses.standing(), services)
 
 
 async def trouble_with(ports: Ports, service: str) -> str:
@@ -67,25 +103,60 @@ async def trouble_with(ports: Ports, service: str) -> str:
     return f"{service} gave no usable answer, next try at {note['until'][11:19]} UTC: {note['reason']}"
 
 
-async def _progress(ports: Ports, run: Run, stage: Stage) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Found:
+    """What the ledger holds of one map of a run."""
+
+    pages: Sequence[Page]
+    parts: Sequence[Part]
+    rows: Sequence[RejectedRow]
+
+
+async def _read(ports: Ports, run: Run, stage: Stage) -> _Found:
     generation = 1 if stage == Stage.INVOICES else run.generation
-    pages = await pages_of(ports, run.invoice_id, stage, generation)
-    parts = await ports.ledger.parts(run.invoice_id, stage, generation)
-    rows = await ports.rejections.of(run.invoice_id, stage)
-    done = sum(part.rows - part.rejected for part in parts if part.state == "settled")
-    under_way = sum(part.rows for part in parts if part.state != "settled")
-    rejected = sum(row.status == "open" for row in rows)
-    dismissed = sum(row.status == "dismissed" for row in rows)
-    known = done + under_way + rejected + dismissed
+    return _Found(
+        await pages_of(ports, run.invoice_id, stage, generation),
+        await ports.ledger.parts(run.invoice_id, stage, generation),
+        await ports.rejections.of(run.invoice_id, stage),
+    )
+
+
+def _progress(run: Run, stage: Stage, found: _Found) -> dict[str, Any]:
+    progress = progress_of(found.parts, found.rows)
     return {
         "map": str(stage),
-        "rows": max(known, _promised(run, stage)),
-        "rowsRead": known,
-        "done": done,
-        "rejected": rejected,
-        "dismissed": dismissed,
-        "state": _state(run, parts, over=is_over(pages, parts)),
+        "rows": max(progress.rows, _promised(run, stage)),
+        "rowsRead": progress.rows,
+        "done": progress.done,
+        "rejected": progress.rejected,
+        "dismissed": progress.dismissed,
+        "state": _state(run, found.parts, over=is_over(found.pages, found.parts)),
     }
+
+
+def _account(what: str, found: _Found, *, billed: bool) -> dict[str, Any]:
+    """What became of one kind of actuals: in Finance, on the way, refused, dismissed; in rows and money."""
+    settled = [part for part in found.parts if part.state == "settled"]
+    others = [part for part in found.parts if part.state != "settled"]
+    by_status = {
+        status: totals_of((row for row in found.rows if row.status == status), billed=billed)
+        for status in ("open", "dismissed")
+    }
+    return {
+        "what": what,
+        "taken": _counted(_sum(settled, billed=billed)),
+        "underWay": _counted(_sum(others, billed=billed)),
+        "rejected": _counted(by_status["open"]),
+        "dismissed": _counted(by_status["dismissed"]),
+    }
+
+
+def _sum(parts: Sequence[Part], *, billed: bool) -> Totals:
+    return sum((part.billed if billed else part.fresh for part in parts), Totals())
+
+
+def _counted(totals: Totals) -> dict[str, Any]:
+    return {"rows": totals.rows, "amounts": totals.money()}
 
 
 def _promised(run: Run, stage: Stage) -> int:

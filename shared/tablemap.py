@@ -104,6 +104,7 @@ class TableMap(MapPart):
     target: Target
     integrationKey: tuple[str, ...] = Field(min_length=1)  # noqa: N815 - as in dual-write's map files
     company: PathText | None
+    customer: PathText | None = None
     writeBack: WriteBack | None = None  # noqa: N815 - as in dual-write's map files
     fields: tuple[FieldPair, ...] = Field(min_length=1)
 
@@ -117,7 +118,7 @@ class TableMap(MapPart):
         self._check_write_back()
         if strange := [column for column in self.target.changes if column not in self.columns]:
             raise ValueError(f"target.changes: {', '.join(strange)} is no target column that goes to Finance")
-        for path in [*(pair.source for pair in self.fields), *([self.company] if self.company else [])]:
+        for path in filter(None, [*(pair.source for pair in self.fields), self.company, self.customer]):
             self._check_lookup(path)
         return self
 
@@ -166,8 +167,7 @@ class TableMap(MapPart):
         """The OData options `$select` and `$expand` that fetch what the outgoing pairs and the company need."""
         paths = {tuple(pair.source.split(".")) for pair in self.outgoing} | {(self.source.key,)}
         paths |= {(pair.transform.of,) for pair in self.outgoing if isinstance(pair.transform, Uuid5)}
-        if self.company:
-            paths.add(tuple(self.company.split(".")))
+        paths |= {tuple(path.split(".")) for path in (self.company, self.customer) if path}
         select, expand = _selection(paths)
         return {"$select": select} | ({"$expand": expand} if expand else {})
 
@@ -184,6 +184,10 @@ class TableMap(MapPart):
         if not value:
             raise RowRefused(f"no company: {self.company} is empty")
         return str(value).lower()
+
+    def customer_of(self, row: Row) -> str:
+        """The customer's name, for people; empty where the map or the row names none."""
+        return str(follow(row, tuple((self.customer or "").split("."))) or "")
 
     def write(self, row: Row, zone: ZoneInfo) -> list[str]:
         """The row as the texts of its CSV columns. Raises RowRefused."""

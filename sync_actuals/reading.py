@@ -39,8 +39,7 @@ async def read_actuals(ports: Ports, run: Run, page: Page, announce: Announce) -
     if ids := repaired_ids(page):
         await announce(None)
         return await _read_single(ports, run, ids)
-    if page.number == 0:
-        await _first_reading(ports, run)
+    promised = await _promised(ports, run) if page.number == 0 else None
     table_map = ports.maps[Stage.ACTUALS]
     select = ",".join(sorted({*table_map.query["$select"].split(","), *NEEDED}))
     options = {**table_map.query, "$select": select, "$filter": billed_filter(table_map, run.invoice_id)}
@@ -48,6 +47,8 @@ async def read_actuals(ports: Ports, run: Run, page: Page, announce: Announce) -
     await announce(found.next_link)
     produced = await trace(ports, found.rows)
     actuals, rejected = write_actuals(ports, found.rows, produced.unbilled)
+    if promised:
+        await _note_first(ports, run, promised, _projects(table_map, actuals))
     connections = write_connections(ports, run.company, produced.connections, held=True)
     return Reading([*actuals, *connections.batches], [*rejected, *connections.rejected])
 
@@ -113,16 +114,30 @@ async def read_actual_pages(ports: Ports, invoice_id: UUID) -> AsyncIterator[Act
         yield ActualPage(rows, len(produced.connections))
 
 
-async def _first_reading(ports: Ports, run: Run) -> None:
+async def _promised(ports: Ports, run: Run) -> Totals:
+    """What Dataverse holds now. Raises NotYet while that cannot be all."""
     details = await chargeable_details(ports, run.invoice_id)
     billed = await billed_totals(ports, run.invoice_id)
     if not billed.rows or billed.rows < details:
         raise NotYet(
             f"incomplete: Dataverse holds {billed.rows} billed sales for {details} chargeable invoice line details"
         )
+    return billed
+
+
+async def _note_first(ports: Ports, run: Run, promised: Totals, projects: str) -> None:
     current = await ports.ledger.run(run.invoice_id)
-    if current is not None and (current.wait or not current.expected.same_money(billed)):
-        await ports.ledger.save(current, expected=billed, wait="", wait_since=None)
+    if current is not None and (current.wait or not current.expected.same_money(promised)):
+        await ports.ledger.save(current, expected=promised, project=projects, wait="", wait_since=None)
+
+
+def _projects(table_map: TableMap, batches: Iterable[Batch]) -> str:
+    """The projects of the rows, for people: one by its number, of several the first and how many more."""
+    if "PROJECTID" not in table_map.columns:
+        return ""
+    position = table_map.position("PROJECTID")
+    numbers = sorted({row[position] for batch in batches for row in batch.rows})
+    return "" if not numbers else f"{numbers[0]} +{len(numbers) - 1}" if len(numbers) > 1 else numbers[0]
 
 
 def write_actuals(ports: Ports, billed: Iterable[Row], fresh: Iterable[Row]) -> tuple[list[Batch], list[RejectedRow]]:

@@ -42,7 +42,7 @@ async def test_one_row_is_asked_for_by_its_id_with_the_columns_of_the_map(app: A
     assert request.target == (
         f"/api/data/v9.2/invoices({INVOICE})"
         "?$select=invoiceid,msdyn_invoicedate,msdyn_invoicenumber,name"
-        "&$expand=msdyn_owningcompany($select=cdm_companycode),msdyn_paymentterms($select=msdyn_name),"
+        "&$expand=customerid_account($select=name),msdyn_owningcompany($select=cdm_companycode),msdyn_paymentterms($select=msdyn_name),"
         "msdyn_projectcontractsplitbillingrule($select=msdyn_projectcontractsplitbillingrulenumber),"
         "salesorderid($select=msdyn_salesordernumber),transactioncurrencyid($select=isocurrencycode)"
     )

@@ -1,0 +1,44 @@
+"""The endpoint that serves the page's files to everybody, and the one that tells a script who is asking."""
+
+import azure.functions as func
+
+from operate.answers import answer, guarded, problem
+from operate.door import auth_level, name_of
+from operate.page.files import HEADERS, find
+from shared import VERSION
+from shared.ports import configuration
+
+blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
+
+
+@blueprint.function_name("page")
+@blueprint.route("page/{*file}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def show_page(req: func.HttpRequest) -> func.HttpResponse:
+    """Serve the page and what belongs to it. No file holds data, so nobody needs to be let in for them."""
+    if req.url.partition("?")[0].endswith("/page/"):
+        # The page names its files relative to its own address, and that must not end with a slash.
+        return func.HttpResponse(status_code=308, headers={**HEADERS, "Location": "../page"})
+    file = find(req.route_params.get("file") or "index.html")
+    if file is None:
+        return problem(404, "noFile", "The page has no such file")
+    headers = {**HEADERS, "ETag": file.etag}
+    if req.headers.get("if-none-match") == file.etag:
+        return func.HttpResponse(status_code=304, headers=headers)
+    return func.HttpResponse(file.content, mimetype=file.mimetype, charset="utf-8", headers=headers)
+
+
+@blueprint.function_name("show_sign_in")
+@blueprint.route("sign-in", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def show_sign_in(req: func.HttpRequest) -> func.HttpResponse:
+    """Tell how operators sign in, before they have."""
+    del req
+    settings, _ = configuration()
+    return answer(200, {"app": VERSION, "signIn": settings.operator_sign_in})
+
+
+@blueprint.function_name("show_operator")
+@blueprint.route("operator", methods=["GET"], auth_level=auth_level())
+@guarded
+async def show_operator(req: func.HttpRequest) -> func.HttpResponse:
+    """Tell who is asking: the name that is known, or none where it has to be stated with each change."""
+    return answer(200, {"name": name_of(req)})

@@ -1,0 +1,120 @@
+// The page: who is here, which screen the address names, and keeping it fresh while somebody looks.
+
+import { get, NotAllowed, session } from "./api.js";
+import { h, morphChildren, template } from "./dom.js";
+import { clock } from "./format.js";
+import * as runs from "./runs.js";
+
+const SCREENS = { runs };
+const main = document.getElementById("main");
+const parts = Object.fromEntries(["screens", "clock", "refresh", "stop", "leave", "theme", "trouble", "news"].map((id) => [id, document.getElementById(id)]));
+const view = { screen: null, path: [], query: new URLSearchParams(), shown: "", turn: 0, timer: 0, still: false };
+
+export function tell(text) {
+  parts.news.textContent = text;
+}
+
+export async function refresh({ aloud = false } = {}) {
+  clearTimeout(view.timer);
+  const turn = ++view.turn;
+  try {
+    const data = await view.screen.load(view.path, view.query);
+    if (turn !== view.turn) return;
+    show(data);
+    if (aloud) tell(`Updated ${clock(Date.now())}`);
+  } catch (error) {
+    if (turn !== view.turn) return;
+    if (error instanceof NotAllowed) return enter(error.message);
+    complain(error.message);
+  }
+  plan();
+}
+
+function show(data) {
+  complain("");
+  const fresh = h("main", {}, view.screen.render(data, view.path, view.query));
+  const isNew = view.shown !== location.hash;
+  if (isNew) main.replaceChildren(...fresh.childNodes);
+  else morphChildren(main, fresh);
+  view.shown = location.hash;
+  parts.clock.textContent = `Updated ${clock(Date.now())}`;
+  document.title = `${view.screen.title(data)} – Invoice relay`;
+}
+
+function plan() {
+  clearTimeout(view.timer);
+  if (view.screen?.seconds && !view.still && !document.hidden) view.timer = setTimeout(refresh, view.screen.seconds * 1000);
+}
+
+function complain(text) {
+  parts.trouble.textContent = text;
+  parts.trouble.hidden = !text;
+}
+
+function go() {
+  const [path, query] = location.hash.slice(2).split("?");
+  view.path = path.split("/").map(decodeURIComponent);
+  view.query = new URLSearchParams(query);
+  const name = view.path[0] in SCREENS ? view.path[0] : "runs";
+  view.screen = SCREENS[name];
+  for (const link of parts.screens.children) {
+    if (link.hash === `#/${name}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  return refresh();
+}
+
+function enter(text = "") {
+  clearTimeout(view.timer);
+  session.forget();
+  view.shown = "";
+  for (const part of [parts.screens, parts.refresh, parts.stop, parts.leave]) part.hidden = true;
+  main.replaceChildren(template(session.signIn === "key" ? "sign-in-by-key" : "sign-in-by-platform"));
+  const refused = document.getElementById("sign-in-refused");
+  refused.textContent = text;
+  refused.hidden = !text;
+  parts.clock.textContent = "";
+}
+
+async function start() {
+  session.signIn = (await get("sign-in")).signIn;
+  if (session.signIn === "key" && !session.key) return enter();
+  try {
+    await get("operator");
+  } catch (error) {
+    return enter(error.message);
+  }
+  for (const part of [parts.screens, parts.refresh, parts.stop]) part.hidden = false;
+  parts.leave.hidden = session.signIn !== "key";
+  return go();
+}
+
+main.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const form = event.target;
+  if (form.id === "sign-in") {
+    session.keep(form.elements.name.value.trim(), form.elements.key.value.trim());
+    start();
+  } else if (form.id === "runs-filter") {
+    location.hash = runs.filtered(form);
+  }
+});
+main.addEventListener("change", (event) => {
+  if (event.target.form?.id === "runs-filter" && event.target.name !== "search") location.hash = runs.filtered(event.target.form);
+});
+parts.refresh.addEventListener("click", () => refresh({ aloud: true }));
+parts.stop.addEventListener("click", () => {
+  view.still = !view.still;
+  parts.stop.setAttribute("aria-pressed", String(view.still));
+  tell(view.still ? "The page holds still." : "The page refreshes by itself.");
+  plan();
+});
+parts.leave.addEventListener("click", () => enter());
+parts.theme.value = document.documentElement.dataset.theme;
+parts.theme.addEventListener("change", () => {
+  localStorage.setItem("theme", parts.theme.value);
+  document.documentElement.dataset.theme = parts.theme.value;
+});
+document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(view.timer) : view.screen && !view.still && refresh()));
+window.addEventListener("hashchange", go);
+start().catch((error) => complain(error.message));
