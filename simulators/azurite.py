@@ -20,10 +20,14 @@ ACCOUNT_KEYS = {
 
 
 class Azurite:
-    """One Azurite process that keeps its ports and its data over restarts."""
+    """One Azurite process that keeps its ports and its data over restarts.
 
-    def __init__(self, run_dir: Path) -> None:
+    With `log_requests` its log holds a line for every request, as `simulators.wire` reads them.
+    """
+
+    def __init__(self, run_dir: Path, *, log_requests: bool = False) -> None:
         self._run_dir = run_dir
+        self._log_requests = log_requests
         self._choose_ports()
 
     @property
@@ -33,6 +37,11 @@ class Azurite:
     @property
     def running(self) -> bool:
         return self._child.running
+
+    @property
+    def log(self) -> Path:
+        """What the process prints."""
+        return self._child.log
 
     def start(self) -> None:
         """Start the process and return at once."""
@@ -80,14 +89,14 @@ class Azurite:
         self._ports = find_free_ports(len(SERVICES))
         self._child = Child(
             "azurite",
-            _command(self._ports, self._run_dir / "azurite"),
+            _command(self._ports, self._run_dir / "azurite", silent=not self._log_requests),
             run_dir=self._run_dir,
             ready=lambda: await_ports(self._ports),
             env={"AZURITE_ACCOUNTS": ";".join(f"{name}:{key}" for name, key in ACCOUNT_KEYS.items())},
         )
 
 
-def _command(ports: list[int], location: Path) -> list[str]:
+def _command(ports: list[int], location: Path, *, silent: bool) -> list[str]:
     node = shutil.which("node")
     if node is None or not SCRIPT.exists():
         raise StartFailed("Azurite is not installed: it needs node and `npm ci`")
@@ -97,9 +106,9 @@ def _command(ports: list[int], location: Path) -> list[str]:
         str(SCRIPT),
         "--skipApiVersionCheck",
         "--disableTelemetry",
-        "--silent",
         "--location",
         str(location),
+        *(["--silent"] if silent else []),
     ]
     for service, port in zip(SERVICES, ports, strict=True):
         command += [f"--{service}Host", "127.0.0.1", f"--{service}Port", str(port)]

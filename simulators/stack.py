@@ -26,7 +26,7 @@ class Stack:
     All addresses are known before anything runs, and a restarted process keeps its own. `app_settings` are merged over
     the settings that every function app has; given as a function it is called with the stack, whose addresses and
     credentials it may use. `flags` and `env` add arguments and variables to a process by its name: signin, dataverse,
-    finance, host. `services` are the simulators to start besides sign-in.
+    finance, host. `services` are the simulators to start besides sign-in. `log_storage` has Azurite log every request.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Stack:
         services: Sequence[str] = ("dataverse", "finance"),
         flags: Mapping[str, Sequence[str]] | None = None,
         env: Mapping[str, Mapping[str, str]] | None = None,
+        log_storage: bool = False,
     ) -> None:
         self.run_dir = run_dir
         self.root = root
@@ -49,7 +50,7 @@ class Stack:
         self.ca = run_dir / "signin-ca.pem"
         self._flags, self._env = flags or {}, env or {}
         run_dir.mkdir(parents=True, exist_ok=True)
-        self.azurite = Azurite(run_dir)
+        self.azurite = Azurite(run_dir, log_requests=log_storage)
         self._ports = dict(zip(["signin", *services], find_free_ports(1 + len(services)), strict=True))
         self.signin = self._make_signin()
         self.services = {name: self._make_service(name) for name in services}

@@ -128,12 +128,15 @@ class Service:
         return await self.store.write(lambda writer: self.dispatcher.write(writer, call))
 
     async def _read(self, call: Call) -> Reply:
+        started = time.monotonic()
         reply = await self.store.read(lambda connection: self.dispatcher.read(connection, call))
         if self.switches.extraRowsNext and reply.last and call.path == "msdyn_actuals":
             self.switches.extraRowsNext -= 1
             await self.store.write(lambda writer: add_latecomer(writer, reply.last))
         if self.switches.pageLatencySeconds:
             await asyncio.sleep(self.switches.pageLatencySeconds * reply.rows / PAGE_OF_LATENCY)
+        whole = max(self.switches.readSeconds, self.switches.pageSeconds * reply.rows / PAGE_OF_LATENCY)
+        await asyncio.sleep(started + whole - time.monotonic())
         return reply
 
     def _part(self, writer: Writer, call: Call) -> Reply:

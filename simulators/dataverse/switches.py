@@ -41,6 +41,9 @@ class Switches:
     # Faults
     latencySeconds: float = 0.0  # noqa: N815
     pageLatencySeconds: float = 0.0  # noqa: N815
+    # What a read takes in all, the simulator's own work included: a full page, and any read at least
+    pageSeconds: float = 0.0  # noqa: N815
+    readSeconds: float = 0.0  # noqa: N815
     faultRoute: str = ""  # noqa: N815
     faultSeed: int = 0  # noqa: N815
     throttleShare: float = 0.0  # noqa: N815

@@ -17,7 +17,7 @@ from simulators.finance.answers import ServiceRefused
 from simulators.finance.changes import Changer
 from simulators.finance.data import Call, Data, Reply, refusal
 from simulators.finance.fields import new_guid
-from simulators.finance.gate import BUSY
+from simulators.finance.gate import BUSY, ROWS_WRITTEN
 from simulators.finance.queries import QUERY_EXCEPTION
 from simulators.finance.switches import Switches
 
@@ -58,6 +58,7 @@ class Batch:
             text = f"The batch has more than {MOST_OPERATIONS} operations."
             raise ServiceRefused(400, text, QUERY_EXCEPTION)
         answers = await asyncio.to_thread(lambda: [self._part(part) for part in parts])
+        request[ROWS_WRITTEN] = sum(_weight(part) for part in parts)
         outer = f"batchresponse_{new_guid()}"
         return web.Response(body=_join(outer, answers), headers={"Content-Type": f"multipart/mixed; boundary={outer}"})
 

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -12,6 +12,7 @@ from aiohttp import web
 
 from simulators.finance.answers import JSON_TYPE, ServiceRefused, envelope
 from simulators.finance.changes import Changer
+from simulators.finance.gate import ROWS_READ, ROWS_WRITTEN
 from simulators.finance.queries import Options, Reader, read_key
 from simulators.finance.sets import ACTUAL_SET, PROJECT_ENTITY_SET, PROJECT_SET, SETS, EntitySet
 from simulators.finance.switches import Switches
@@ -43,6 +44,7 @@ class Reply:
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+    rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Data:
         headers = {name.lower(): text for name, text in request.headers.items()}
         call = Call(request.method, str(request.raw_path), headers, await request.read())
         reply = await asyncio.to_thread(self._reply_alone, call)
+        request[ROWS_WRITTEN], request[ROWS_READ] = int(call.changes), reply.rows
         return web.Response(body=reply.body, status=reply.status, headers=reply.headers)
 
     def _reply_alone(self, call: Call) -> Reply:
@@ -84,7 +87,8 @@ class Data:
             number = str(self._reader.count(target.entity_set, target.options)).encode()
             return Reply(200, BYTE_ORDER_MARK + number, {"Content-Type": "text/plain; charset=utf-8"})
         if target.key is None:
-            return _json(200, self._reader.page(target.entity_set, target.options))
+            page = self._reader.page(target.entity_set, target.options)
+            return replace(_json(200, page), rows=len(page["value"]))
         return _json(200, self._reader.one(target.entity_set, target.key, target.options))
 
     def change(self, db: sqlite3.Connection, call: Call, duplicate_status: int) -> Reply:

@@ -24,8 +24,11 @@ from simulators.finance.switches import Switches
 from simulators.tokens import TokenCheck, TokenRefused
 
 BUSY = "This request could not be processed at this time due to system experiencing high resource utilization."
+CROWDED = "Number of concurrent requests exceeded the limit of {limit}."
 LONGEST_WAIT_SECONDS = 300
 ABSURD_SECONDS = "31536000"
+ROWS_WRITTEN, ROWS_READ = "rowsWritten", "rowsRead"
+"""What a handler notes of a request, for its cost."""
 LOG = logging.getLogger(__name__)
 
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -55,6 +58,14 @@ class Throttle:
             return self._announce(now, max(1, math.ceil(self._switches.retry_after_seconds)))
         return None
 
+    def refuse_excess(self, running: int) -> web.Response | None:
+        """Return a 429 when `running` requests are more than are served at once."""
+        limit = self._switches.odata_at_once
+        if not limit or running <= limit:
+            return None
+        wait = max(1, math.ceil(self._switches.retry_after_seconds))
+        return self._announce(time.time(), wait, CROWDED.format(limit=limit))
+
     def _still_waiting(self, now: float) -> web.Response:
         """A request that was under way when the wait was announced is no offence; a later one doubles the wait."""
         if now < self._announced + self._switches.throttle_grace_seconds:
@@ -62,12 +73,12 @@ class Throttle:
         self.ignored += 1
         return self._announce(now, min(self._wait * 2, LONGEST_WAIT_SECONDS))
 
-    def _announce(self, now: float, wait: int) -> web.Response:
+    def _announce(self, now: float, wait: int, reason: str = BUSY) -> web.Response:
         self._wait, self._announced = wait, now
         self._until = now + wait
-        return self._answer(wait)
+        return self._answer(wait, reason)
 
-    def _answer(self, seconds: int) -> web.Response:
+    def _answer(self, seconds: int, reason: str = BUSY) -> web.Response:
         self.answered += 1
         headers = {}
         if self._switches.retry_after_form == "seconds":
@@ -77,7 +88,7 @@ class Throttle:
             headers["Retry-After"] = format_datetime(moment, usegmt=True)
         elif self._switches.retry_after_form == "absurd":
             headers["Retry-After"] = ABSURD_SECONDS
-        return json_answer({"Message": BUSY}, 429, headers)
+        return json_answer({"Message": reason}, 429, headers)
 
 
 class Gate:
@@ -88,6 +99,7 @@ class Gate:
         self._tokens = tokens
         self._routes: Counter[str] = Counter()
         self._throttle = Throttle(switches)
+        self._running = 0
 
     def statistics(self) -> dict[str, object]:
         """Return the counts of service requests so far."""
@@ -116,12 +128,30 @@ class Gate:
         await asyncio.sleep(self._switches.latency_seconds)
         if self._switches.spend_reset("reset_before", route):
             return _hang_up(request, web.Response())
-        answer = self._refuse(request) or await _handle(request, handler)
+        answer = self._refuse(request) or await self._work(request, handler, started)
         if self._switches.spend_reset("reset_after_commit", route):
             return _hang_up(request, answer)
         if not answer.prepared:
             answer.headers["ms-dyn-aid"] = new_guid()
             answer.headers["server-timing"] = f"dur={int((time.perf_counter() - started) * 1000)}"
+        return answer
+
+    async def _work(self, request: web.Request, handler: Handler, started: float) -> web.StreamResponse:
+        """Handle a request and take as long over it as such a request costs."""
+        if _is_action(request):
+            return await self._paced(request, handler, started)
+        self._running += 1
+        try:
+            return self._throttle.refuse_excess(self._running) or await self._paced(request, handler, started)
+        finally:
+            self._running -= 1
+
+    async def _paced(self, request: web.Request, handler: Handler, started: float) -> web.StreamResponse:
+        answer = await _handle(request, handler)
+        cost = self._switches.odata_seconds
+        cost += self._switches.odata_seconds_per_row * request.get(ROWS_WRITTEN, 0)
+        cost += self._switches.odata_seconds_per_row_read * request.get(ROWS_READ, 0)
+        await asyncio.sleep(started + cost - time.perf_counter())
         return answer
 
     def _refuse(self, request: web.Request) -> web.Response | None:

@@ -13,7 +13,8 @@ class UnknownSwitch(Exception):
 class Switches:
     """Present values. Counts (`…_next`, `import_never_ends`, …) go down by one each time they bite; seconds are floats.
 
-    On the wire the names are in camel case.
+    On the wire the names are in camel case. `import_seconds_in_all` and the `odata_seconds…` say what the work takes
+    in all, the simulator's own included; without the former an import takes its seconds on top of its work.
     """
 
     # tenant
@@ -38,6 +39,7 @@ class Switches:
     busy_project: str = "refuse"
     import_fixed_seconds: float = 0.2
     import_seconds_per_row: float = 0.00002
+    import_seconds_in_all: bool = False
     slow_unpack_seconds: float = 0.0
     import_never_ends: int = 0
     import_fails_whole: int = 0
@@ -46,6 +48,10 @@ class Switches:
     staging_cleaned: bool = False
     # traffic
     latency_seconds: float = 0.0
+    odata_seconds: float = 0.0
+    odata_seconds_per_row: float = 0.0
+    odata_seconds_per_row_read: float = 0.0
+    odata_at_once: int = 0
     throttle_share: float = 0.0
     throttle_next: int = 0
     throttle_actions: bool = False

@@ -1,0 +1,143 @@
+"""The app's own reading code without its ledger and queues, for contestants that need rows and for the prebuilt copy."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import UUID
+
+import aiohttp
+from yarl import URL
+
+from shared import clock, dataverse
+from shared.billed import billed_filter
+from shared.dataverse import Dataverse
+from shared.gates import Gates
+from shared.ports import Ports
+from shared.service import Answer, Service
+from shared.settings import read_settings
+from shared.signin import SignIn
+from shared.stages import Stage
+from shared.tablemap import load_maps
+from simulators.tokens import issue
+from sync_actuals.links import trace
+from sync_actuals.reading import NEEDED
+
+
+@dataclass
+class PageCopy:
+    """One page of billed sales as it was read: the rows of both maps, and the requests that it took besides itself."""
+
+    actuals: list[list[str]]
+    connections: list[list[str]]
+    requests: list[str]
+
+
+@dataclass
+class Copy:
+    """One invoice as it was read."""
+
+    header: list[str]
+    header_request: str
+    first_request: str
+    pages: list[PageCopy] = field(default_factory=list)
+
+
+class _Recorder(Service):
+    """Keeps the addresses of what it gets."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.addresses: list[str] = []
+
+    async def get(self, url: URL, headers: Mapping[str, str] | None = None) -> Answer:
+        self.addresses.append(url.raw_path_qs)
+        return await super().get(url, headers)
+
+    def taken(self) -> list[str]:
+        """The addresses since the last time."""
+        taken, self.addresses = self.addresses, []
+        return taken
+
+
+@asynccontextmanager
+async def reader(job: Mapping[str, Any]) -> AsyncIterator[tuple[Ports, _Recorder]]:
+    """As many of the app's ports as reading and mapping need. The gate is open: nobody throttles here."""
+    settings = read_settings(job["settings"])
+    signin = SimpleNamespace(token=_issuer(job))
+    gates = SimpleNamespace(pass_through=_open)
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True) as session:
+        service = _Recorder(
+            name=dataverse.NAME,
+            origin=job["dataverse"],
+            session=session,
+            signin=cast("SignIn", signin),
+            gates=cast("Gates", gates),
+            clock=clock.now,
+            concurrency=settings.dataverse_concurrency,
+            longest_wait=timedelta(seconds=60),
+            explain=dataverse.explain,
+        )
+        ports = SimpleNamespace(settings=settings, maps=load_maps(), dataverse=Dataverse(service), now=clock.now)
+        yield cast("Ports", ports), service
+
+
+async def read_copy(job: Mapping[str, Any]) -> list[Copy]:
+    """Read all invoices of the job, one after the other."""
+    async with reader(job) as (ports, service):
+        return [await _read_invoice(ports, service, UUID(invoice_id)) for invoice_id in job["invoices"]]
+
+
+async def _read_invoice(ports: Ports, service: _Recorder, invoice_id: UUID) -> Copy:
+    service.taken()
+    header, actuals, connections = (ports.maps[stage] for stage in Stage)
+    invoice = await ports.dataverse.one(header.source.set, invoice_id, header.query)
+    assert invoice is not None, "the invoice was made a moment ago"
+    copy = Copy(header.write(invoice, ports.settings.zone), service.taken()[0], "")
+    select = ",".join(sorted({*actuals.query["$select"].split(","), *NEEDED}))
+    options = {**actuals.query, "$select": select, "$filter": billed_filter(actuals, invoice_id)}
+    async for billed in ports.dataverse.pages(actuals.source.set, options, size=ports.settings.page_rows):
+        asked = service.taken()
+        copy.first_request = copy.first_request or asked[0]
+        produced = await trace(ports, billed)
+        copy.pages.append(
+            PageCopy(
+                [actuals.write(row, ports.settings.zone) for row in [*billed, *produced.unbilled]],
+                [connections.write(row, ports.settings.zone) for row in produced.connections],
+                service.taken(),
+            )
+        )
+    return copy
+
+
+def _issuer(job: Mapping[str, Any]) -> Any:
+    async def token(audience: str, *, refused: str | None = None) -> str:
+        del refused
+        return issue_token(job, audience)
+
+    tokens: dict[str, str] = {}
+
+    async def kept(audience: str, *, refused: str | None = None) -> str:
+        if audience not in tokens:
+            tokens[audience] = await token(audience, refused=refused)
+        return tokens[audience]
+
+    return kept
+
+
+def issue_token(job: Mapping[str, Any], audience: str) -> str:
+    """A token for one of the services, made without asking the sign-in simulator: signing in is not what is raced."""
+    return issue(
+        secret=job["tokenSecret"],
+        issuer="",
+        tenant=job["tenant"],
+        audience=audience,
+        client_id=job["clientId"],
+        lifetime=3600,
+    )
+
+
+async def _open(service: str) -> None:
+    del service
