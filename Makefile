@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.13 || command -v python3)
 BIN := .venv/bin
 LINES ?= 2500
 INVOICES ?= 1
-CODE := function_app.py confirm_invoice sync_actuals link_transactions operate write_back shared devhost simulators ops tests
+CODE := function_app.py confirm_invoice sync_actuals link_transactions operate write_back shared devhost simulators ops benchmarks tests
 
 .PHONY: demo test check start setup format clean
 

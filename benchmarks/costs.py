@@ -1,7 +1,7 @@
 """What the services' work costs: the same for every contestant, set as switches of the simulators.
 
-Seconds include the simulator's own work: a simulator that is quicker waits, so its speed does not count as long as it is
-quick enough.
+Seconds include the simulator's own work: a simulator that is quicker waits, so its speed does not count as long as it
+is quick enough.
 """
 
 from simulators.tenant import Tenant
@@ -18,6 +18,8 @@ ODATA_AT_ONCE = 52
 _DELAYS: dict[str, dict[str, object]] = {
     "dataverse": {"pageSeconds": PAGE_SECONDS, "readSeconds": READ_SECONDS, "limitsOn": True},
     "finance": {
+        # Not found until it is taken up, which is a matter of time; the simulator's count of polls would be one of pace.
+        "notFoundPolls": 0,
         "importFixedSeconds": IMPORT_SECONDS,
         "importSecondsPerRow": IMPORT_SECONDS_PER_ROW,
         "importSecondsInAll": True,

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.costs import charge
 from benchmarks.relaying import carry
 from benchmarks.stored import count_imports, find_wrong
 from benchmarks.usage import Usage
@@ -49,8 +48,9 @@ def race_relay(prepared: Prepared, folder: Path, *, hosts: int = 1, delays: bool
 
 def _compete(name: str, ground: Round) -> tuple[float, float]:
     command = [sys.executable, "-m", f"benchmarks.contestants.{name}"]
-    with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
-        assert process.stdin is not None and process.stdout is not None
+    with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
         process.stdin.write(json.dumps(ground.job) + "\n")
         process.stdin.flush()
         _expect(process.stdout.readline(), name)

@@ -1,4 +1,4 @@
-"""The app's own reading code without its ledger and queues, for contestants that need rows and for the prebuilt copy."""
+"""The app's own reading code without its ledger and queues: for contestants that need rows, and for prebuilt ones."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager

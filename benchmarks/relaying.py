@@ -44,7 +44,7 @@ def carry(ground: Round, patience: float) -> float:
 def _webhooks(ground: Round) -> subprocess.Popen[str]:
     """The process that plays Dataverse's webhook service."""
     command = [sys.executable, "-m", "benchmarks.webhooks"]
-    sender = subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    sender = subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     organization = ground.stack.services["dataverse"].facts["organizationId"]
     job = {
         "urls": [f"{url}/api/invoices/confirmations" for url in ground.stack.host_urls],
@@ -52,7 +52,8 @@ def _webhooks(ground: Round) -> subprocess.Popen[str]:
         "organization": organization,
         "invoices": ground.job["invoices"],
     }
-    assert sender.stdin is not None and sender.stdout is not None
+    assert sender.stdin
+    assert sender.stdout
     sender.stdin.write(json.dumps(job) + "\n")
     sender.stdin.flush()
     sender.stdout.readline()
@@ -60,7 +61,7 @@ def _webhooks(ground: Round) -> subprocess.Popen[str]:
 
 
 def _go(sender: subprocess.Popen[str]) -> None:
-    assert sender.stdin is not None
+    assert sender.stdin
     sender.stdin.write("go\n")
     sender.stdin.flush()
 

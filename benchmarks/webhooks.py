@@ -27,9 +27,10 @@ async def post_all(
                 "PrimaryEntityId": invoice_id,
                 "OrganizationId": organization,
             }
-            async with slots, session.post(
-                urls[number % len(urls)], json=event, headers={"x-functions-key": key}
-            ) as answer:
+            async with (
+                slots,
+                session.post(urls[number % len(urls)], json=event, headers={"x-functions-key": key}) as answer,
+            ):
                 await answer.read()
                 return answer.status
 

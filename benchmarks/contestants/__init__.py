@@ -1,1 +1,1 @@
-"""Who is raced: each contestant is a process of its own that gets ready, waits for the start, and says when it is done."""
+"""Who is raced: each contestant is a process of its own that gets ready, waits for the start, and tells its seconds."""

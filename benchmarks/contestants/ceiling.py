@@ -1,8 +1,9 @@
 """(e) The ceiling: the best schedule that the cost model allows.
 
-Packages are prebuilt; what it reads it throws away. It reads all that the relay has to read, with the same requests, as
-many at once as Dataverse advises, while the header is still being imported. As soon as the pages of a lane's package are
-read and the header is in, the package goes. No ledger, no queue, no mapping, no verification, no recovery.
+Packages are prebuilt; what it reads it throws away. It reads all rows that the relay has to read, with the same
+requests, as many at once as Dataverse advises, while the header is still being imported. As soon as the pages of a
+lane's package are read and the header is in, the package goes. No ledger, no queue, no mapping, no verification, no
+recovery.
 """
 
 import asyncio
@@ -43,7 +44,7 @@ class Freight:
 async def get_ready(job: Job) -> Work:
     """Build all packages and open the session."""
     settings = read_settings(job["settings"])
-    copies: list[Copy] = pickle.loads(Path(job["copy"]).read_bytes())  # noqa: S301 - our own file
+    copies: list[Copy] = pickle.loads(Path(job["copy"]).read_bytes())  # noqa: S301, ASYNC240 - our own file, at start
     freights = _freights(settings, copies)
     session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), connector=aiohttp.TCPConnector(limit=0))
     race = _Race(job, copies, freights, session)

@@ -60,8 +60,10 @@ class Client:
             "thresholdToRunInBatch": 0,
         }
         await self._act("ImportFromPackageAsync", body)
-        while (status := await self._act("GetExecutionSummaryStatus", {"executionId": execution})) not in _FINAL:
+        status = None
+        while status not in _FINAL:
             await asyncio.sleep(self.between_polls)
+            status = await self._act("GetExecutionSummaryStatus", {"executionId": execution})
         if status != "Succeeded":
             raise ImportWentWrong(f"{project}: {status}")
 
