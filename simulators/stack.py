@@ -27,6 +27,7 @@ class Stack:
     the settings that every function app has; given as a function it is called with the stack, whose addresses and
     credentials it may use. `flags` and `env` add arguments and variables to a process by its name: signin, dataverse,
     finance, host. `services` are the simulators to start besides sign-in. `log_storage` has Azurite log every request.
+    `host_module` takes the place of devhost and its arguments.
     """
 
     def __init__(
@@ -40,8 +41,10 @@ class Stack:
         flags: Mapping[str, Sequence[str]] | None = None,
         env: Mapping[str, Mapping[str, str]] | None = None,
         log_storage: bool = False,
+        host_module: str = "devhost",
     ) -> None:
         self.run_dir = run_dir
+        self._host_module = host_module
         self.root = root
         self.tenant, self.client_id, self.client_secret = TENANT, CLIENT_ID, secrets.token_urlsafe(24)
         self.token_secret, self.identity_header = secrets.token_urlsafe(32), secrets.token_hex(16)
@@ -174,7 +177,7 @@ class Stack:
         # What requests and with it MSAL trusts; a bundle that the machine has set would win over it otherwise.
         trust = {"REQUESTS_CA_BUNDLE": str(self.ca)}
         env = {**trust, **self._env.get("host", {})}
-        return Server(f"host-{number}", "devhost", arguments, run_dir=self.run_dir, env=env)
+        return Server(f"host-{number}", self._host_module, arguments, run_dir=self.run_dir, env=env)
 
     def _write_host_files(self) -> None:
         keys = {

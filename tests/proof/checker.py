@@ -49,22 +49,21 @@ class Records:
         answer.raise_for_status()
         return (json.loads(line, parse_float=Decimal) for line in answer.iter_lines() if line)
 
-    def written_back(self, ids: Collection[str]) -> dict[str, Row]:
-        """What Dataverse has of the accounting detail of these actuals."""
+    def rows(self, entity_set: str, key: str, columns: Iterable[str], ids: Collection[str]) -> dict[str, Row]:
+        """Columns of these rows of Dataverse, by their ids, as any client of its Web API reads them."""
         found: dict[str, Row] = {}
-        columns = ",".join(["msdyn_actualid", *_DETAIL.values()])
         for some in batched(sorted(ids), 300, strict=False):
-            values = ",".join(f'"{key}"' for key in some)
-            condition = f"Microsoft.Dynamics.CRM.In(PropertyName='msdyn_actualid',PropertyValues=[{values}])"
+            values = ",".join(f'"{each}"' for each in some)
+            condition = f"Microsoft.Dynamics.CRM.In(PropertyName='{key}',PropertyValues=[{values}])"
             answer = self.session.get(
-                f"{self.dataverse}/api/data/v9.2/msdyn_actuals",
-                params={"$select": columns, "$filter": condition},
+                f"{self.dataverse}/api/data/v9.2/{entity_set}",
+                params={"$select": ",".join([key, *columns]), "$filter": condition},
                 headers={"Authorization": f"Bearer {self.token}"},
                 timeout=_TIMEOUT,
             )
             answer.raise_for_status()
             rows = json.loads(answer.content, parse_float=Decimal)["value"]
-            found |= {row["msdyn_actualid"].lower(): row for row in rows}
+            found |= {str(row[key]).lower(): row for row in rows}
         return found
 
 
@@ -225,7 +224,7 @@ def _not_written_back(
     records: Records, expected: _Expected, held: Mapping[str, Row], posted: Collection[str]
 ) -> list[str]:
     ours = {key for invoice in posted for key in expected.of_invoice[invoice] if key in held}
-    standing = records.written_back(ours) if ours else {}
+    standing = records.rows("msdyn_actuals", "msdyn_actualid", _DETAIL.values(), ours)
     return [f"actual {key}" for key in sorted(ours) if not _is_back(held[key], standing.get(key, {}))]
 
 

@@ -1,0 +1,166 @@
+"""The crash matrix: every named effect, the host killed right before it and right after it, once and twice.
+
+A case is one journey with up to four deaths at effects that lie far apart in it, so that the system has recovered from
+one before the next comes; killing twice means that the host dies at the same place again in its next life. The
+effects come from a recording of each journey, so what the app does in future is in the matrix of the future.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from queue import Empty, Queue
+
+from tests.proof.findings import Findings
+from tests.proof.journeys import JOURNEYS
+from tests.proof.ordeal import Ordeal, ordeal, settle_down
+
+DEATHS_IN_A_CASE = 4
+TRIES = 3
+
+
+@dataclass(frozen=True)
+class Place:
+    """An effect, and on which side of it the host dies how often."""
+
+    effect: str
+    when: str
+    kills: int
+
+
+@dataclass(frozen=True)
+class Case:
+    """A journey and the places in it where the host dies. `tries` counts the attempts to get there."""
+
+    journey: str
+    places: tuple[Place, ...]
+    tries: int = 1
+
+
+@dataclass
+class Result:
+    """What came of a matrix. `undisturbed` are the seconds of each journey without a death, `delays` the seconds that
+    a death added, `unreached` the places that no attempt led to, and `failed` the cases that did not end well."""
+
+    effects: set[str] = field(default_factory=set)
+    undisturbed: dict[str, float] = field(default_factory=dict)
+    kills: int = 0
+    killed: set[Place] = field(default_factory=set)
+    twice: int = 0
+    delays: list[float] = field(default_factory=list)
+    findings: list[Findings] = field(default_factory=list)
+    sweeps: int = 0
+    unreached: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+def enumerate_effects(tested: Ordeal, result: Result, journeys: Iterable[str]) -> dict[str, list[str]]:
+    """Make each journey undisturbed and list the effects that none before it had, in their order."""
+    fresh: dict[str, list[str]] = {}
+    for number, name in enumerate(journeys):
+        before = len(tested.effects()) if result.effects else 0
+        tested.oblige()
+        tested.plan()
+        began = time.monotonic()
+        journey = JOURNEYS[name](tested, 1000 + 10 * number)
+        result.undisturbed[name] = time.monotonic() - began
+        result.findings.append(settle_down(tested, journey))
+        seen = dict.fromkeys(tested.effects()[before:])
+        fresh[name] = [effect for effect in seen if effect not in result.effects]
+        result.effects |= seen.keys()
+    return fresh
+
+
+def all_cases(effects: dict[str, list[str]]) -> list[Case]:
+    """Every effect, before and after, once and twice, four places a case."""
+    cases = []
+    for journey, names in effects.items():
+        stride = -(-len(names) // DEATHS_IN_A_CASE)
+        for kills in (1, 2):
+            for when in ("before", "after"):
+                chains = [names[start::stride] for start in range(stride)]
+                cases += [Case(journey, tuple(Place(name, when, kills) for name in chain)) for chain in chains]
+    return cases
+
+
+def sample(effects: dict[str, list[str]], places: int, seed: int) -> list[Case]:
+    """So many places, drawn by a seed, one to four a case."""
+    choice = random.Random(seed)  # noqa: S311 - a reproducible sample
+    cases = []
+    for journey, names in effects.items():
+        drawn = sorted(choice.sample(range(len(names)), min(places, len(names))))
+        chosen = tuple(Place(names[at], choice.choice(["before", "after"]), choice.choice([1, 2])) for at in drawn)
+        cases += [Case(journey, chosen[at : at + DEATHS_IN_A_CASE]) for at in range(0, len(chosen), DEATHS_IN_A_CASE)]
+    return cases
+
+
+class Matrix:
+    """Runs cases. What comes of them is in `result`; `tell` is told of each."""
+
+    def __init__(self, result: Result, cases: Sequence[Case], tell: Callable[[str], None] = print) -> None:
+        self.result = result
+        self._tell = tell
+        self._waiting: Queue[Case] = Queue()
+        self._numbers = count(1)
+        for case in cases:
+            self._waiting.put(case)
+
+    def run(self, run_dir: Path, *, workers: int) -> None:
+        """Run all cases on so many systems side by side."""
+        with ThreadPoolExecutor(workers) as pool:
+            for done in [pool.submit(self._work, run_dir) for _ in range(workers)]:
+                done.result()
+
+    def run_on(self, tested: Ordeal) -> bool:
+        """Run cases on one system until none is left, or one has failed: then False."""
+        while True:
+            try:
+                case = self._waiting.get_nowait()
+            except Empty:
+                return True
+            try:
+                self._try(tested, case)
+            except AssertionError as error:
+                self.result.failed.append(f"{case}: {error}")
+                self._tell(f"FAILED {case}: {error}")
+                return False
+
+    def _work(self, run_dir: Path) -> None:
+        is_done = False
+        while not is_done:
+            # After a failure the next case gets a system that nothing has happened to.
+            with ordeal(run_dir / f"system-{next(self._numbers)}") as tested:
+                is_done = self.run_on(tested)
+                self.result.sweeps += tested.sweeps
+
+    def _try(self, tested: Ordeal, case: Case) -> None:
+        tested.oblige()
+        plan = tested.plan([{"effect": each.effect, "when": each.when, "kills": each.kills} for each in case.places])
+        began = time.monotonic()
+        journey = JOURNEYS[case.journey](tested, 10 * next(self._numbers))
+        seconds = time.monotonic() - began
+        tested.plan()
+        findings = settle_down(tested, journey)
+        assert findings.clean, findings.problems()
+        self.result.findings.append(findings)
+        died = [(each["effect"], each["when"]) for each in tested.deaths(plan)]
+        self._book(case, died, seconds)
+        self._tell(f"{case.journey}: {len(died)} deaths, {seconds:.1f} s, {self._waiting.qsize()} cases to go")
+
+    def _book(self, case: Case, died: Sequence[tuple[str, str]], seconds: float) -> None:
+        result = self.result
+        result.kills += len(died)
+        for place in case.places:
+            times = died.count((place.effect, place.when))
+            result.twice += times == 2
+            if times:
+                result.killed.add(place)
+            elif case.tries < TRIES:
+                self._waiting.put(Case(case.journey, (place,), case.tries + 1))
+            else:
+                result.unreached.append(f"{place.when} {place.effect}")
+        if died:
+            result.delays.append(max(0.0, seconds - result.undisturbed[case.journey]) / len(died))

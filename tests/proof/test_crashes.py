@@ -1,0 +1,55 @@
+"""A host killed right before or after anything it does loses nothing, doubles nothing, and leaves nothing behind."""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.proof.figures import record
+from tests.proof.journeys import JOURNEYS
+from tests.proof.matrix import Matrix, Result, all_cases, enumerate_effects, sample
+from tests.proof.ordeal import ordeal
+
+SEED = int(os.environ.get("PROOF_SEED", "1"))
+PLACES = 6
+"""In each of the two journeys of the short form."""
+WORKERS = 3
+
+
+def test_a_host_killed_at_a_sample_of_its_effects_carries_every_row_once(tmp_path: Path) -> None:
+    result = Result()
+    with ordeal(tmp_path / "recorded") as tested:
+        effects = enumerate_effects(tested, result, ["post", "mend"])
+        Matrix(result, sample(effects, PLACES, SEED)).run_on(tested)
+    assert result.failed == []
+    assert len(result.killed) >= PLACES, result
+    assert all(found.clean for found in result.findings)
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(3600)
+def test_a_host_killed_at_every_effect_before_and_after_once_and_twice(tmp_path: Path) -> None:
+    result = Result()
+    with ordeal(tmp_path / "recorded") as tested:
+        effects = enumerate_effects(tested, result, JOURNEYS)
+    cases = all_cases(effects)
+    random.Random(SEED).shuffle(cases)  # noqa: S311 - so that the systems are evenly busy
+    Matrix(result, cases).run(tmp_path, workers=WORKERS)
+    record(
+        "crashes: killed before and after every effect, once and again in the next life",
+        tried=result.kills,
+        what="kills",
+        findings=result.findings,
+        unfinished=len(result.failed),
+        recovery=result.delays,
+        seed=SEED,
+        effects=len(result.effects),
+        places=len(result.killed),
+        twice=result.twice,
+        sweeps=result.sweeps,
+        unreached=len(result.unreached),
+    )
+    assert result.failed == []
+    assert all(found.clean for found in result.findings)
+    assert len(result.unreached) < len(result.effects) / 20, result.unreached
