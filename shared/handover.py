@@ -104,8 +104,15 @@ async def read_again(ports: Ports, run: Run, reason: str) -> None:
             f"{reason}. Read {run.generation} times and it still changes; replay when it has come to rest"
         )
     following = run.generation + 1
+    await _count_as_sent_again(ports, run.invoice_id)
     # The message goes first: without the new generation on the run it is dropped, without the message the run is stuck.
     await ports.queues.send(
         Load(stage=Stage.ACTUALS, invoiceId=run.invoice_id, generation=following), delay=_BETWEEN_READINGS
     )
     await ports.ledger.save(run, state=State.SYNCING_ACTUALS, generation=following, wait=reason, wait_since=ports.now())
+
+
+async def _count_as_sent_again(ports: Ports, invoice_id: UUID) -> None:
+    for stage in (Stage.ACTUALS, Stage.CONNECTIONS):
+        opened = [row for row in await ports.rejections.of(invoice_id, stage) if row.status == "open"]
+        await ports.rejections.change(invoice_id, opened, status="replaying")

@@ -43,6 +43,9 @@ async def outcome_of(ports: Ports, shipment: Shipment, status: ImportStatus, car
     ):
         if rejected and sum(map(len, rejected.values())) >= missing:
             return Outcome(rejected)
+    if status == ImportStatus.FAILED and counts.taken == 0 and len(cargo) > 1:
+        # Nothing shows that each row is bad: one can spoil the file for all, as a key does that is in it twice.
+        return Outcome(whole=_summary(status, counts, shipment, errors))
     rejected = await _absent(ports, shipment, cargo, errors)
     if rejected and sum(map(len, rejected.values())) >= missing:
         return Outcome(rejected)
