@@ -131,7 +131,7 @@ class Service:
             status, answer_headers, content = await self._send(method, url, headers, body, token)
         if 200 <= status < 300:
             return Answer(status, answer_headers, content)
-        raise await self._meaning(status, answer_headers, content)
+        raise await self.meaning(status, answer_headers, content)
 
     async def _token(self, refused: str | None = None) -> str:
         try:
@@ -155,15 +155,20 @@ class Service:
                 ) as response:
                     if (hint := response.headers.get("x-ms-dop-hint", "")).isdecimal():
                         self._slots.advise(int(hint))
-                    return response.status, response.headers, await response.read()
+                    content = await response.read()
+                    if response.ok:
+                        self._slots.grow()
+                    return response.status, response.headers, content
             except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
                 raise Unavailable(self.name, f"{type(error).__name__} on {method} {url.path}") from error
 
-    async def _meaning(self, status: int, headers: Mapping[str, str], content: bytes) -> Exception:
+    async def meaning(self, status: int, headers: Mapping[str, str], content: bytes) -> Exception:
+        """The error that an answer without success stands for. One that asks to wait closes the gate."""
         complaint = self._explain(content)
         text = complaint.text[:_LONGEST_TEXT]
         if status == 429 or (status == 503 and "Retry-After" in headers):
             until = retry_instant(headers.get("Retry-After"), self._clock(), self._longest_wait)
+            self._slots.shrink()
             await self._gates.close(self.name, until, text or f"HTTP {status}")
             return Throttled(self.name, until, text or f"HTTP {status}")
         if status in {401, 403}:

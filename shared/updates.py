@@ -12,6 +12,7 @@ import email.policy
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from email.message import Message as MimePart
 from uuid import UUID, uuid4
@@ -25,6 +26,7 @@ MOST_ROWS = 1000
 _FIRST_ROWS = 200
 _FEWEST_ROWS = 10
 _TRIES = 4
+_OF_THE_SERVICE = {408, 429, 502, 503, 504}
 _NOT_SUPPORTED = {404, 405, 501}
 _NO_SUCH_ROW = "0x80040217"
 _EXACT = re.compile(r'"\\u0000(-?[0-9.]+)\\u0000"')
@@ -97,7 +99,18 @@ class Updates:
         answers = _answers(answer.headers.get("Content-Type", ""), answer.body)
         if len(answers) != len(rows):
             raise ContractBroken(NAME, f"a batch of {len(rows)} requests has {len(answers)} answers")
-        return {row_id: refused for row_id, refused in zip(rows, answers, strict=True) if refused}
+        meanings = [await self._meaning(part) for part in answers]
+        return {row_id: refused for row_id, refused in zip(rows, meanings, strict=True) if refused}
+
+    async def _meaning(self, part: "_Part") -> Refused | None:
+        """What is wrong with one row. Raises what a whole answer would, where the part says nothing of its row: a wait
+        is told in a part as well."""
+        if 200 <= part.status < 300:
+            return None
+        if part.status in _OF_THE_SERVICE:
+            raise await self._service.meaning(part.status, part.headers, part.content)
+        complaint = explain(part.content)
+        return Refused(NAME, part.status, complaint.code, complaint.text)
 
 
 _BYPASS = ("MSCRM.BypassBusinessLogicExecution", "CustomAsync")
@@ -126,7 +139,16 @@ def _part(boundary: str, path: str, values: Values) -> bytes:
     return head.encode() + body + b"\r\n"
 
 
-def _answers(content_type: str, body: bytes) -> Sequence[Refused | None]:
+@dataclass(frozen=True)
+class _Part:
+    """The answer to one request of a batch."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+def _answers(content_type: str, body: bytes) -> Sequence[_Part]:
     document = email.message_from_bytes(
         f"Content-Type: {content_type}\r\n\r\n".encode() + body, policy=email.policy.HTTP
     )
@@ -135,16 +157,12 @@ def _answers(content_type: str, body: bytes) -> Sequence[Refused | None]:
     return [_answer(part) for part in document.iter_parts()]
 
 
-def _answer(part: MimePart) -> Refused | None:
+def _answer(part: MimePart) -> _Part:
     content = part.get_payload(decode=True)
     head, _, body = bytes(content if isinstance(content, bytes) else b"").partition(b"\r\n\r\n")
     try:
         status = int(head.split(None, 2)[1])
     except (IndexError, ValueError) as error:
         raise ContractBroken(NAME, "a part of a batch has no status") from error
-    if 200 <= status < 300:
-        return None
-    if status in {408, 429, 502, 503, 504}:
-        raise Unavailable(NAME, f"HTTP {status} inside a batch")
-    complaint = explain(body.strip())
-    return Refused(NAME, status, complaint.code, complaint.text)
+    lines = (line.partition(":") for line in head.decode("latin-1").splitlines()[1:])
+    return _Part(status, {name.strip().title(): value.strip() for name, _, value in lines}, body.strip())

@@ -1,17 +1,14 @@
 """Service protection limits, and how long a throttled caller has to stay away."""
 
-import math
 import time
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 
 from simulators.dataverse.errors import ServiceError
 from simulators.dataverse.switches import Switches
+from simulators.waits import Forms, retry_after, tells
 
 LONGEST_WAIT = 300.0
-ABSURD_WAIT = "31536000"
 REQUESTS, EXECUTION_TIME, CONCURRENCY = "0x80072322", "0x80072321", "0x80072326"
 
 
@@ -35,6 +32,8 @@ class Protection:
         self.switches = switches
         self.throttled = 0
         self.while_throttled = 0
+        self.in_flight = 0
+        self._forms = Forms()
         self._budgets: dict[tuple[str, str], _Budget] = defaultdict(_Budget)
 
     def enter(self, user: str, server: str, arrived: float) -> None:
@@ -95,7 +94,8 @@ class Protection:
         if arrived > budget.told + self.switches.throttleGraceSeconds:
             self.while_throttled += 1
             raise self._tell(budget, budget.reason, min(LONGEST_WAIT, budget.wait + self.switches.throttleSeconds))
-        raise self._refusal(budget.reason, budget.until - now)
+        self.in_flight += 1
+        raise self._refusal(budget.reason, budget.until - now, self._form())
 
     def _refuse_excess(self, budget: _Budget, now: float) -> None:
         self._forget(budget, now)
@@ -119,20 +119,18 @@ class Protection:
 
     def _tell(self, budget: _Budget, reason: tuple[str, str], wait: float) -> ServiceError:
         now = time.monotonic()
+        form = self._form()
         # Only a wait that the caller was really told can be ignored.
-        if self.switches.retryAfterForm in {"seconds", "date"}:
+        if tells(form):
             budget.until, budget.wait, budget.told, budget.reason = now + wait, wait, now, reason
-        return self._refusal(reason, wait)
+        return self._refusal(reason, wait, form)
 
-    def _refusal(self, reason: tuple[str, str], wait: float) -> ServiceError:
+    def _form(self) -> str:
+        return self._forms.choose(self.switches.retryAfterForm)
+
+    def _refusal(self, reason: tuple[str, str], wait: float, form: str) -> ServiceError:
         self.throttled += 1
-        seconds = max(1, math.ceil(wait))
-        forms = {
-            "seconds": {"Retry-After": str(seconds)},
-            "date": {"Retry-After": format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)},
-            "absurd": {"Retry-After": ABSURD_WAIT},
-        }
-        return ServiceError(429, *reason, forms.get(self.switches.retryAfterForm, {}))
+        return ServiceError(429, *reason, retry_after(form, wait))
 
     def _forget(self, budget: _Budget, now: float) -> None:
         while budget.requests and budget.requests[0][0] < now - self.switches.limitWindowSeconds:

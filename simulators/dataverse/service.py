@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from collections import Counter
+from functools import partial
 
 from aiohttp import web
 
@@ -113,18 +114,18 @@ class Service:
                 return Reply(status, gateway_page(status), content_type="text/html")
             if self.faults.strikes("sqlTimeout", route):
                 raise ServiceError(500, SQL_TIMEOUT, "Sql error: Execution Timeout Expired. CRM ErrorCode: -2147204783")
-            reply = await self._work(call)
+            reply = await self._work(call, server)
         finally:
             self.protection.leave(call.user, server, time.monotonic() - started)
         if self.faults.strikes("resetAfterCommit", route):
             raise Dropped
         return reply
 
-    async def _work(self, call: Call) -> Reply:
+    async def _work(self, call: Call, server: str) -> Reply:
         if call.method in {"GET", "HEAD"}:
             return await self._read(call)
         if call.path == "$batch":
-            return await self.store.write(lambda writer: Batch(self._part).run(writer, call))
+            return await self.store.write(lambda writer: Batch(partial(self._part, server)).run(writer, call))
         return await self.store.write(lambda writer: self.dispatcher.write(writer, call))
 
     async def _read(self, call: Call) -> Reply:
@@ -139,10 +140,10 @@ class Service:
         await asyncio.sleep(started + whole - time.monotonic())
         return reply
 
-    def _part(self, writer: Writer, call: Call) -> Reply:
+    def _part(self, server: str, writer: Writer, call: Call) -> Reply:
         """Answer one part of a batch; a server may be short of breath in the middle of it."""
         if self.faults.strikes("throttle", f"batch {call.method} {call.path}"):
-            raise self.protection.throttle(call.user, "batch")
+            raise self.protection.throttle(call.user, server)
         return self.dispatcher.write(writer, call)
 
     def _server(self, request: web.Request) -> str:
@@ -164,6 +165,7 @@ class Service:
             "byRoute": dict(self.routes),
             "throttled": self.protection.throttled,
             "whileThrottled": self.protection.while_throttled,
+            "inFlight": self.protection.in_flight,
         }
 
 

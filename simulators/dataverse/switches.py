@@ -2,8 +2,10 @@
 
 from dataclasses import asdict, dataclass, fields
 
+from simulators.waits import FORMS, MIXED
+
 WORDS = {
-    "retryAfterForm": ("seconds", "date", "missing", "absurd"),
+    "retryAfterForm": (*FORMS, MIXED),
     "webhookStripForm": ("absent", "null", "empty"),
 }
 

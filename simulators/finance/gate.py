@@ -11,8 +11,6 @@ import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from email.utils import format_datetime
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -22,11 +20,11 @@ from simulators.finance.blobs import CONTAINER
 from simulators.finance.fields import new_guid
 from simulators.finance.switches import Switches
 from simulators.tokens import TokenCheck, TokenRefused
+from simulators.waits import Forms, invites, retry_after
 
 BUSY = "This request could not be processed at this time due to system experiencing high resource utilization."
 CROWDED = "Number of concurrent requests exceeded the limit of {limit}."
 LONGEST_WAIT_SECONDS = 300
-ABSURD_SECONDS = "31536000"
 ROWS_WRITTEN, ROWS_READ = "rowsWritten", "rowsRead"
 """What a handler notes of a request, for its cost."""
 LOG = logging.getLogger(__name__)
@@ -42,8 +40,10 @@ class Throttle:
         self._until = 0.0
         self._announced = 0.0
         self._wait = 0
+        self._forms = Forms()
         self.answered = 0
         self.ignored = 0
+        self.in_flight = 0
 
     def relax(self) -> None:
         """End the present wait."""
@@ -69,26 +69,24 @@ class Throttle:
     def _still_waiting(self, now: float) -> web.Response:
         """A request that was under way when the wait was announced is no offence; a later one doubles the wait."""
         if now < self._announced + self._switches.throttle_grace_seconds:
-            return self._answer(max(1, math.ceil(self._until - now)))
+            self.in_flight += 1
+            return self._answer(self._until - now, self._form())
         self.ignored += 1
         return self._announce(now, min(self._wait * 2, LONGEST_WAIT_SECONDS))
 
     def _announce(self, now: float, wait: int, reason: str = BUSY) -> web.Response:
-        self._wait, self._announced = wait, now
-        self._until = now + wait
-        return self._answer(wait, reason)
+        form = self._form()
+        if not invites(form):
+            self._wait, self._announced = wait, now
+            self._until = now + wait
+        return self._answer(wait, form, reason)
 
-    def _answer(self, seconds: int, reason: str = BUSY) -> web.Response:
+    def _form(self) -> str:
+        return self._forms.choose(self._switches.retry_after_form)
+
+    def _answer(self, seconds: float, form: str, reason: str = BUSY) -> web.Response:
         self.answered += 1
-        headers = {}
-        if self._switches.retry_after_form == "seconds":
-            headers["Retry-After"] = str(seconds)
-        elif self._switches.retry_after_form == "date":
-            moment = datetime.fromtimestamp(math.ceil(time.time() + seconds), UTC)
-            headers["Retry-After"] = format_datetime(moment, usegmt=True)
-        elif self._switches.retry_after_form == "absurd":
-            headers["Retry-After"] = ABSURD_SECONDS
-        return json_answer({"Message": reason}, 429, headers)
+        return json_answer({"Message": reason}, 429, retry_after(form, seconds))
 
 
 class Gate:
@@ -108,6 +106,7 @@ class Gate:
             "byRoute": dict(sorted(self._routes.items())),
             "throttled": self._throttle.answered,
             "whileThrottled": self._throttle.ignored,
+            "inFlight": self._throttle.in_flight,
         }
 
     def relax(self) -> None:

@@ -4,6 +4,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+from simulators.waits import FORMS, MIXED
+
 
 class UnknownSwitch(Exception):
     """A switch that does not exist, or a value of the wrong type."""
@@ -114,7 +116,7 @@ class Switches:
 CHOICES = {
     "record_id_form": {"key", "row", "recid"},
     "busy_project": {"refuse", "fail"},
-    "retry_after_form": {"seconds", "date", "missing", "absurd"},
+    "retry_after_form": {*FORMS, MIXED},
 }
 
 

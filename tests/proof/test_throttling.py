@@ -1,0 +1,121 @@
+"""Storms of refusals: half of all requests are answered with 429 for a long while, in every form of Retry-After.
+
+A request counts as wasted when it was sent although it could not be served: in spite of a wait that the service had
+told before, or on its way while the wait was told. The refusals that tell a wait are not: nobody could know before.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.proof.figures import record
+from tests.proof.troubles import Troubles, troubled
+
+STORM = {
+    "dataverse": {"throttleShare": 0.5, "throttleSeconds": 1.0, "retryAfterForm": "mixed"},
+    "finance": {
+        "throttleShare": 0.5,
+        "retryAfterSeconds": 1.0,
+        "retryAfterForm": "mixed",
+        "throttleActions": True,
+    },
+}
+MOST_WASTED = 0.02
+LONG_STORM_SECONDS = 180.0
+BETWEEN_INVOICES_SECONDS = 10.0
+
+type Counts = Mapping[str, Mapping[str, int]]
+
+
+def test_a_storm_of_refusals_loses_nothing_and_wastes_next_to_nothing(troubles: Troubles) -> None:
+    before = _counts(troubles)
+    _begin(troubles)
+    invoices = troubles.draft(4)
+    troubles.confirm(*invoices)
+    troubles.await_that(lambda: min(_since(troubles, before, "throttled").values()) >= 10 or None, "refusals of both")
+    troubles.mend()
+    troubles.complete(*invoices)
+    troubles.write_back(*invoices)
+    _check(troubles, before)
+    findings = troubles.findings(*invoices, posted=invoices)
+    assert findings.clean, findings.problems()
+
+
+def test_a_wait_told_inside_a_batch_is_kept_by_all(troubles: Troubles) -> None:
+    invoices = troubles.draft(3)
+    troubles.confirm(*invoices)
+    troubles.complete(*invoices)
+    before = _counts(troubles)
+    troubles.switch(
+        "dataverse",
+        bulkUnsupported="msdyn_actual",
+        faultRoute="batch PATCH",
+        throttleNext=4,
+        throttleSeconds=2.0,
+        throttleGraceSeconds=0.1,
+    )
+    troubles.write_back(*invoices)
+    assert _since(troubles, before, "throttled")["dataverse"] >= 4
+    assert _since(troubles, before, "whileThrottled") == {"dataverse": 0, "finance": 0}
+    findings = troubles.findings(*invoices, posted=invoices)
+    assert findings.clean, findings.problems()
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(1500)
+def test_a_long_storm_over_two_hosts(tmp_path: Path) -> None:
+    """Invoices keep coming while it lasts; all of them are completed after it."""
+    with troubled(tmp_path, hosts=2) as troubles:
+        before, began = _counts(troubles), time.monotonic()
+        _begin(troubles)
+        invoices: list[str] = []
+        while time.monotonic() - began < LONG_STORM_SECONDS:
+            invoices += troubles.draft(1, lines=12)
+            troubles.confirm(invoices[-1])
+            # Invoices come at their own pace, whatever the storm does.
+            time.sleep(BETWEEN_INVOICES_SECONDS)
+        troubles.mend()
+        ended = time.monotonic()
+        troubles.complete(*invoices)
+        recovered = time.monotonic() - ended
+        troubles.write_back(*invoices)
+        wasted = _check(troubles, before)
+        findings = troubles.findings(*invoices, posted=invoices)
+        assert findings.clean, findings.problems()
+        refusals = sum(_since(troubles, before, "throttled").values())
+        requests = sum(_since(troubles, before, "total").values())
+        record(
+            "Throttling: half of all requests refused",
+            tried=refusals,
+            what="refusals",
+            findings=[findings],
+            recovery=[recovered],
+            requests=requests,
+            wasted=round(wasted, 4),
+            inSpiteOfAWait=sum(_since(troubles, before, "whileThrottled").values()),
+        )
+
+
+def _begin(troubles: Troubles) -> None:
+    for service, switches in STORM.items():
+        troubles.switch(service, **switches)
+
+
+def _counts(troubles: Troubles) -> Counts:
+    return {service: troubles.requests(service) for service in STORM}
+
+
+def _since(troubles: Troubles, before: Counts, name: str) -> dict[str, int]:
+    now = _counts(troubles)
+    return {service: now[service][name] - before[service][name] for service in STORM}
+
+
+def _check(troubles: Troubles, before: Counts) -> float:
+    """See that no wait was ignored; return the share of requests that were wasted."""
+    ignored, in_flight = (_since(troubles, before, name) for name in ("whileThrottled", "inFlight"))
+    assert set(ignored.values()) == {0}, ignored
+    wasted = sum(in_flight.values()) / sum(_since(troubles, before, "total").values())
+    assert wasted < MOST_WASTED, (in_flight, _since(troubles, before, "total"))
+    return wasted

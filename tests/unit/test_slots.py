@@ -1,0 +1,45 @@
+"""A service that asked to wait is approached carefully afterwards."""
+
+import asyncio
+
+from shared.slots import Slots
+
+MOST = 4
+
+
+async def most_at_once(slots: Slots) -> int:
+    """How many of a crowd are let in before the first of them leaves."""
+    inside, leave = 0, asyncio.Event()
+
+    async def enter() -> None:
+        nonlocal inside
+        async with slots:
+            inside += 1
+            await leave.wait()
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        for _ in range(2 * MOST):
+            group.create_task(enter())
+        for _ in range(4 * MOST):
+            await asyncio.sleep(0)
+        let_in = inside
+        leave.set()
+    return let_in
+
+
+async def test_after_a_wait_one_goes_first_and_one_more_for_each_answer() -> None:
+    slots = Slots(MOST)
+    assert await most_at_once(slots) == MOST
+    slots.shrink()
+    for allowed in (1, 2, 3, MOST, MOST):
+        assert await most_at_once(slots) == allowed
+        slots.grow()
+
+
+async def test_the_services_advice_holds_meanwhile() -> None:
+    slots = Slots(MOST)
+    slots.advise(2)
+    slots.shrink()
+    for allowed in (1, 2, 2):
+        assert await most_at_once(slots) == allowed
+        slots.grow()
