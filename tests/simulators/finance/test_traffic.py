@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from simulators.waits import FORMS
 from tests.simulators.finance.client import ACTION, Finance
 from tests.simulators.finance.packages import ACTUALS, new_id, package_of, unbilled
 
@@ -101,13 +102,16 @@ async def test_data_management_is_exempt_unless_switched_on(finance: Finance) ->
     assert (await finance.call("InitializeDataManagement")).status == 429
 
 
-@pytest.mark.parametrize("form", ["date", "missing", "absurd"])
+@pytest.mark.parametrize("form", FORMS)
 async def test_the_wait_may_be_told_in_other_ways(finance: Finance, form: str) -> None:
     await finance.switch(throttleNext=1, retryAfterForm=form)
     headers = (await finance.send("GET", READ)).headers
-    if form == "date":
+    plain = {"seconds": "1", "decimals": "1.0", "negative": "-1", "zero": "0", "garbage": "soon"}
+    if form in plain:
+        assert headers["retry-after"] == plain[form]
+    elif form in {"date", "past"}:
         wait = parsedate_to_datetime(headers["retry-after"]) - parsedate_to_datetime(headers["date"])
-        assert 0 < wait.total_seconds() <= 3
+        assert (0 < wait.total_seconds() <= 3) == (form == "date")
     elif form == "missing":
         assert "retry-after" not in headers
     else:
@@ -170,6 +174,7 @@ async def test_requests_are_counted_by_route_and_control_is_not(finance: Finance
         "byRoute": {"GET ProjActualsImports": 2, "PATCH ProjActualsImports": 1, "POST InitializeDataManagement": 1},
         "throttled": 0,
         "whileThrottled": 0,
+        "inFlight": 0,
     }
 
 
