@@ -1,0 +1,69 @@
+"""Many invoices confirmed at once, several hosts on one storage, and every webhook three times in random order."""
+
+import random
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import requests
+
+from tests.endtoend.relay import Relay, await_that
+from tests.proof.ordeal import QUEUES
+
+COPIES = 3
+COMPANIES = ("usmf", "demf")
+MOST_LINES = 40
+SENDERS = 16
+
+
+@dataclass
+class Competition:
+    """What was confirmed so far, and how many webhooks told of it. The seed decides sizes, companies and order."""
+
+    system: Relay
+    choice: random.Random
+    invoices: list[str] = field(default_factory=list)
+    lines: int = 0
+    webhooks: int = 0
+
+    def draft(self, count: int) -> list[str]:
+        """Drafts of 1 to 40 lines for both companies."""
+        tenant, drafts = self.system.tenant, []
+        for number in range(count):
+            lines = self.choice.randint(1, MOST_LINES)
+            company = COMPANIES[number % len(COMPANIES)]
+            seed, edited = self.choice.randrange(10**6), self.choice.random()
+            drafts.append(tenant.draft(lines, seed=seed, company=company, edited=edited))
+        return drafts
+
+    def correct(self, count: int) -> list[str]:
+        """Corrective drafts of invoices that were confirmed before."""
+        chosen = self.choice.sample(self.invoices, count)
+        return [self.system.tenant.correct(each, partial=self.choice.random()) for each in chosen]
+
+    def confirm(self, drafts: Sequence[str]) -> None:
+        """Confirm them all, then let all their webhooks, three of each, come at once and shuffled, to any host."""
+        for invoice_id in drafts:
+            self.system.tenant.confirm(invoice_id)
+            self.lines += self.system.tenant.invoice(invoice_id)["lines"]
+        calls = [(self.choice.choice(self.system.stack.host_urls), each) for each in drafts for _ in range(COPIES)]
+        self.choice.shuffle(calls)
+        with ThreadPoolExecutor(SENDERS) as pool:
+            answers = list(pool.map(lambda call: self._send(*call), calls))
+        assert set(answers) == {202}
+        self.invoices += drafts
+        self.webhooks += len(calls)
+
+    def _send(self, host: str, invoice_id: str) -> int:
+        headers = {"x-functions-key": self.system.stack.webhook_key}
+        url = f"{host}/api/invoices/confirmations"
+        return requests.post(url, json=self.system.event(invoice_id), headers=headers, timeout=120).status_code
+
+    def finish(self) -> list[dict[str, object]]:
+        """Wait until every run is over and the queues are empty; return the runs."""
+        runs = self.system.finish(self.invoices)
+        queues = self.system.queues()
+        for name in QUEUES:
+            queue = queues.get_queue_client(name)
+            await_that(lambda q=queue: q.get_queue_properties().approximate_message_count == 0, f"an empty {name}")  # type: ignore[misc]
+        return runs
