@@ -32,9 +32,12 @@ class ActualRules:
         if table.logical_name == ACTUAL:
             raise ServiceError(400, _PLUGIN_ERROR, "Actuals cannot be deleted.")
 
-    def check_update(self, table: Table, names: Iterable[str], user: str) -> None:
+    def check_update(self, table: Table, key: str, names: Iterable[str], user: str) -> None:
         if table.logical_name != ACTUAL:
             return
+        if key in self.switches.refuseUpdatesOf.lower().split(","):
+            # A plug-in of the customer's own; what it says is up to whoever wrote it.
+            raise ServiceError(400, _PLUGIN_ERROR, f"The period of actual {key} is closed.")
         for name in names:
             if name in table.dualwrite:
                 self._check_dual_write(name, user)

@@ -26,6 +26,7 @@ class Switches:
     dualWriteColumnsLocked: bool = True  # noqa: N815 - the names on the wire
     dualWriteClients: str = ""  # noqa: N815
     bulkUnsupported: str = ""  # noqa: N815
+    refuseUpdatesOf: str = ""  # noqa: N815
     aggregateLimit: int = 50_000  # noqa: N815
     # How it confirms
     confirmInTwoTransactions: bool = False  # noqa: N815

@@ -96,7 +96,7 @@ class Rows:
         values = Payload(self.schema, writer.connection, table).values(body)
         for name in (table.key, *address.alternate):
             values.pop(name, None)
-        self.rules.check_update(table, values, call.user)
+        self.rules.check_update(table, key, values, call.user)
         changes: Values = {**values, "modifiedon": now_text()}
         _refuse_duplicates(table, changes, lambda: writer.update(table.logical_name, key, changes))
         self._tell(writer, call, "Update", Address(table, key, {}), changes)

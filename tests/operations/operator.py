@@ -64,6 +64,13 @@ class Operator:
         except AssertionError as error:
             raise AssertionError(f"{error}: {self.run(invoice_id)}") from error
 
+    def await_posting(self, invoice_id: str, posting: str) -> None:
+        """Wait until the write-back of a run has come that far."""
+        try:
+            await_that(lambda: self.run(invoice_id)["posting"] == posting, f"{posting}: {invoice_id}", 60.0)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.run(invoice_id)}") from error
+
     def groups(self, invoice_id: str = "") -> list[dict[str, Any]]:
         """The groups of rejected rows, of one invoice or of all."""
         query = {"invoiceId": invoice_id} if invoice_id else {}

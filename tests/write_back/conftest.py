@@ -19,7 +19,7 @@ from tests.write_back.wire import Environment, environment
 __all__ = ["server", "signin", "table", "tenant"]
 
 LINES = 1300
-INVOICES, INVOICE_LINES = 13, 30
+INVOICES, INVOICE_LINES = 20, 30
 SETTINGS = {
     "DATAVERSE_PAGE_ROWS": "25",
     # The tests ring by hand.
@@ -106,6 +106,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
 def system(running: Relay) -> Relay:
     """The system, with the app's user let to write the accounting detail."""
     running.tenant.let_app_write_back()
+    running.tenant.switch("dataverse", refuseUpdatesOf="", throttleNext=0)
     return running
 
 

@@ -8,12 +8,13 @@ import requests
 
 from tests.endtoend.dataverse_reader import read_actuals
 from tests.endtoend.relay import Relay, await_that
-from tests.operations.operator import Accountant, held, produced_actuals
+from tests.operations.operator import Accountant, Operator, held, produced_actuals
 from tests.write_back.bookkeeping import (
     change_in_dataverse,
     in_dataverse,
     in_finance,
     looks,
+    number_of,
     post,
     ring,
     run_of,
@@ -84,6 +85,45 @@ def test_only_rows_that_differ_are_written(system: Relay, invoice_id: str) -> No
     assert in_dataverse(system, posted) == posted
     changed = {actual for actual, version in versions_of(system, posted).items() if version != versions[actual]}
     assert changed == {emptied, wrong}
+
+
+def test_a_throttled_write_back_waits_and_comes_back_whole(system: Relay, invoice_id: str) -> None:
+    post(system, invoice_id)
+    system.tenant.switch("dataverse", throttleNext=3, throttleSeconds=1.0)
+    system.tenant.ring()
+    Operator(system).await_posting(invoice_id, "written back")
+    assert system.tenant.requests("dataverse")["throttled"] >= 3
+    posted = in_finance(system, invoice_id)
+    assert in_dataverse(system, posted) == posted
+    assert system.tenant.requests("dataverse")["whileThrottled"] == 0
+
+
+def test_a_corrective_invoice_comes_back_with_its_reversals(system: Relay, invoice_id: str) -> None:
+    correction = system.tenant.correct(invoice_id)
+    system.tenant.confirm(correction)
+    system.finish([correction])
+    # A reversal is ready for Finance when the row that it takes back is posted.
+    post(system, invoice_id)
+    post(system, correction)
+    ring(system)
+    for each in (invoice_id, correction):
+        Operator(system).await_posting(each, "written back")
+        posted = in_finance(system, each)
+        assert set(posted) == produced_actuals(system, each)
+        assert in_dataverse(system, posted) == posted
+
+
+def test_invoices_of_two_companies_come_back_by_one_look(system: Relay, invoice_id: str) -> None:
+    other = system.carry(20, seed=77, company="demf")
+    system.tenant.book("demf")
+    system.tenant.post_proposal("demf", number_of(system, other))
+    post(system, invoice_id)
+    ring(system)
+    for each in (invoice_id, other):
+        Operator(system).await_posting(each, "written back")
+        posted = in_finance(system, each)
+        assert set(posted) == produced_actuals(system, each)
+        assert in_dataverse(system, posted) == posted
 
 
 def versions_of(system: Relay, actuals: dict[str, Any]) -> dict[str, str]:
