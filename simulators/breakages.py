@@ -103,6 +103,11 @@ BREAKAGES = {
         {"dataverse": {"errorShare": 1.0}},
         {"dataverse": {"errorShare": 0.0}},
     ),
+    "write-back-locked": Breakage(
+        "Dataverse lets nobody but dual-write write the accounting detail.",
+        {"dataverse": {"dualWriteClients": ""}},
+        {"dataverse": {"dualWriteColumnsLocked": False}},
+    ),
     "late-row": Breakage(
         "Dataverse writes one more billed sale while the first reading is under way.",
         {"dataverse": {"extraRowsNext": 1}},
