@@ -46,10 +46,10 @@ class Stack:
         self.run_dir = run_dir
         self._host_module = host_module
         self.root = root
-        self.tenant, self.client_id, self.client_secret = TENANT, CLIENT_ID, secrets.token_urlsafe(24)
-        self.token_secret, self.identity_header = secrets.token_urlsafe(32), secrets.token_hex(16)
-        self.master_key, self.function_key = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-        self.webhook_key = secrets.token_urlsafe(32)
+        self.tenant, self.client_id, self.client_secret = TENANT, CLIENT_ID, secrets.token_hex(24)
+        self.token_secret, self.identity_header = secrets.token_hex(32), secrets.token_hex(16)
+        self.master_key, self.function_key = secrets.token_hex(32), secrets.token_hex(32)
+        self.webhook_key = secrets.token_hex(32)
         self.ca = run_dir / "signin-ca.pem"
         self._flags, self._env = flags or {}, env or {}
         run_dir.mkdir(parents=True, exist_ok=True)

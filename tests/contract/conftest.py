@@ -71,8 +71,8 @@ class Tenant:
 def tenant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
     """A tenant with one application, by secret and by certificate, and two managed identities."""
     token_secret, secret, (key, certificate), elliptic = (
-        secrets.token_urlsafe(32),
-        secrets.token_urlsafe(24),
+        secrets.token_hex(32),
+        secrets.token_hex(24),
         make_rsa(),
         make_elliptic(),
     )
