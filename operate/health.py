@@ -36,8 +36,8 @@ async def health(ports: Ports) -> dict[str, Any]:
     gates = [gate for service in SERVICES if (gate := await ports.gates.look(service))]
     lanes = [lane for stage in Stage for lane in await _lanes(ports, stage)]
     problems = [
-        *_name_them(stopped, "runs need attention or failed"),
-        *_name_them(kept_back, "posted invoices could not be written back"),
+        *_name_them(stopped, "run needs attention or failed", "runs need attention or failed"),
+        *_name_them(kept_back, "posted invoice", "posted invoices", " could not be written back"),
         *(f"{row['count']} poison messages were on {row['name']}" for row in poison if row["count"]),
         *(gate.describe() for gate in gates if gate.kind != "throttled"),
         *[text for service in SERVICES if (text := await trouble_with(ports, service))],
@@ -137,11 +137,12 @@ def _oldest(ports: Ports, unfinished: Sequence[Entry]) -> dict[str, Any] | None:
     }
 
 
-def _name_them(entries: Sequence[Entry], what: str) -> list[str]:
+def _name_them(entries: Sequence[Entry], one: str, many: str, rest: str = "") -> list[str]:
     if not entries:
         return []
     names = ", ".join(entry.number or str(entry.invoice_id) for entry in entries[:5])
-    return [f"{len(entries)} {what}: {names}{', ...' if len(entries) > 5 else ''}"]
+    what = one if len(entries) == 1 else many
+    return [f"{len(entries)} {what}{rest}: {names}{', ...' if len(entries) > 5 else ''}"]
 
 
 def _age_problems(ports: Ports, unfinished: Sequence[Entry]) -> list[str]:

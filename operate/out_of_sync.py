@@ -124,7 +124,7 @@ async def _write_back(ports: Ports, strays: Iterable[Stray]) -> dict[str, Any]:
     for company, ids in keys.items():
         refused |= await write_rows(ports, await posted_rows(ports, company, ids))
     if is_locked(refused):
-        raise Refused(DATAVERSE, 403, "", explain_lock(refused))
+        raise Refused(DATAVERSE, next(iter(refused.values())).status, "", explain_lock(refused))
     return {
         "writtenBack": sum(map(len, keys.values())) - len(refused),
         "refusals": len(refused),

@@ -15,7 +15,7 @@ def out_of_sync_view(found: OutOfSync) -> RenderableType:
         f"{counted(found.rows, 'actual')} out of sync, of {found.examined:,} examined.",
         "yellow" if found.rows else "green",
     )
-    done = [Text(), _sync(found.sync)] if found.sync else []
+    done = [Text(), _sync(found.sync)] if found.sync and found.state == "done" else []
     if not found.rows:
         return Group(head, *done)
     listed = len(found.actuals)
