@@ -1,6 +1,7 @@
 # Everything a fresh clone needs is installed by the targets themselves: Python 3.13, Node and make are enough.
 PYTHON ?= $(shell command -v python3.13 || command -v python3)
 BIN := .venv/bin
+JOBS ?= 3  # test processes; most of a test is waiting
 LINES ?= 2500
 INVOICES ?= 1
 CODE := function_app.py confirm_invoice sync_actuals link_transactions operate write_back shared devhost simulators ops benchmarks tests
@@ -11,7 +12,7 @@ demo: setup  ## carry an invoice of 2,500 lines from a simulated Dataverse to a 
 	@$(BIN)/python -m simulators.demo --lines $(LINES) --invoices $(INVOICES) $(if $(KEEP),--keep) $(if $(BREAK),--break $(BREAK))
 
 test: setup check  ## all tests, on the real Azurite and real processes
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile
 
 check: setup  ## formatter, linter, types
 	$(BIN)/ruff format --check $(CODE)
