@@ -6,13 +6,16 @@ LINES ?= 2500
 INVOICES ?= 1
 CODE := function_app.py confirm_invoice sync_actuals link_transactions operate write_back shared devhost simulators ops benchmarks tests
 
-.PHONY: demo test check start setup format clean
+.PHONY: demo test prove check start setup format clean
 
 demo: setup  ## carry an invoice of 2,500 lines from a simulated Dataverse to a simulated Finance
 	@$(BIN)/python -m simulators.demo --lines $(LINES) --invoices $(INVOICES) $(if $(KEEP),--keep) $(if $(BREAK),--break $(BREAK))
 
 test: setup check  ## all tests, on the real Azurite and real processes
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile
+
+prove: setup  ## the long form of every proof, into the table of docs/reliability.md; on a machine that does nothing else
+	@$(BIN)/python -m tests.proof $(if $(SEED),--seed $(SEED))
 
 check: setup  ## formatter, linter, types
 	$(BIN)/ruff format --check $(CODE)

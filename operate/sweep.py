@@ -29,7 +29,7 @@ async def sweep(ports: Ports) -> dict[str, Any]:
     began = time.monotonic()
     revived = await _revive(ports)
     deleted = await _clear_blobs(ports)
-    started, unasked = await _start_lost(ports)
+    started, unasked = await _start_lost(ports, revived)
     result = {
         "at": stamp(ports.now()),
         "started": started,
@@ -43,18 +43,19 @@ async def sweep(ports: Ports) -> dict[str, Any]:
     return result
 
 
-async def _start_lost(ports: Ports) -> tuple[list[dict[str, str]], str]:
-    """What was lost and is started now; and why Dataverse could not be asked to the end, or nothing."""
+async def _start_lost(ports: Ports, revived: list[dict[str, str]]) -> tuple[list[dict[str, str]], str]:
+    """What was lost and is started now, and why Dataverse could not be asked to the end, or nothing. Runs that were
+    accepted and then left alone are added to `revived`."""
     started: list[dict[str, str]] = []
     try:
-        async for found in _lost(ports):
+        async for found in _lost(ports, revived):
             started.append(found)  # noqa: PERF401 - what was started before an error counts too
     except (Throttled, Unavailable, SignInFailed) as error:
         return started, str(error)
     return started, ""
 
 
-async def _lost(ports: Ports) -> AsyncIterator[dict[str, str]]:
+async def _lost(ports: Ports, revived: list[dict[str, str]]) -> AsyncIterator[dict[str, str]]:
     """Start a run for every confirmed project invoice that has none."""
     since = ports.now() - timedelta(days=ports.settings.look_back_days)
     if ports.settings.sweep_start:
@@ -67,11 +68,11 @@ async def _lost(ports: Ports) -> AsyncIterator[dict[str, str]]:
     async for rows in ports.dataverse.pages(ports.maps[Stage.INVOICES].source.set, options, size=_PAGE):
         for row in rows:
             invoice_id = UUID(row["invoiceid"])
-            if await _start(ports, invoice_id):
+            if await _start(ports, invoice_id, revived):
                 yield {"invoiceId": str(invoice_id), "invoiceNumber": str(row["msdyn_invoicenumber"] or "")}
 
 
-async def _start(ports: Ports, invoice_id: UUID) -> bool:
+async def _start(ports: Ports, invoice_id: UUID, revived: list[dict[str, str]]) -> bool:
     standing = await ports.ledger.run(invoice_id)
     if standing is None:
         run, is_new = await ports.ledger.accept(invoice_id)
@@ -86,6 +87,8 @@ async def _start(ports: Ports, invoice_id: UUID) -> bool:
     if standing.state == State.ACCEPTED and quiet:
         # A webhook writes no more than the run and its message: the register does not know this one yet.
         await ports.register.note(standing)
+        if await _wake(ports, standing):
+            revived.append({"invoiceId": str(invoice_id), "state": str(standing.state)})
     return False
 
 

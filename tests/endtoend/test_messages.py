@@ -19,7 +19,7 @@ QUEUES = ("invoices", "actuals", "transactionconnections", "write-back", "operat
 
 def test_strange_messages_are_kept_and_fail_the_run_that_they_name(system: Relay) -> None:
     invoice_id = str(uuid4())
-    asyncio.run(_accept_without_message(system, invoice_id))
+    asyncio.run(accept_without_message(system, invoice_id))
     newer = json.dumps({"v": 2, "kind": "load", "stage": "actuals", "invoiceId": invoice_id, "shape": "new"})
     orphan = json.dumps({"v": 1, "kind": "load", "stage": "invoices", "invoiceId": str(uuid4())})
     foreign = {queue: json.dumps({"hello": queue}) for queue in QUEUES}
@@ -38,7 +38,8 @@ def test_strange_messages_are_kept_and_fail_the_run_that_they_name(system: Relay
     assert all(row["count"] for row in health["poison"])
 
 
-async def _accept_without_message(system: Relay, invoice_id: str) -> None:
+async def accept_without_message(system: Relay, invoice_id: str) -> None:
+    """Open the run of an invoice as a webhook does that dies before its message."""
     async with AsyncTableServiceClient.from_connection_string(system.stack.azurite.connection_string()) as tables:
         runs = await tables.create_table_if_not_exists("runs")
         register = await tables.create_table_if_not_exists("register")

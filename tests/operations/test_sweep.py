@@ -1,11 +1,13 @@
 """A lost webhook, a lost message, a late confirmation: the sweep finds what nobody works on."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from tests.endtoend.relay import Relay, await_that
+from tests.endtoend.test_messages import accept_without_message
 from tests.operations.conftest import STALLED_AFTER_SECONDS
 from tests.operations.operator import Operator, produced_actuals
 
@@ -59,6 +61,19 @@ def test_a_run_that_lost_its_very_first_message_is_revived_and_only_once(system:
         assert _revived(operator, invoice_id) == [], "what is paused stays where it is"
     assert _revived(operator, invoice_id) == ["accepted"]
     assert _revived(operator, invoice_id) == [], "messages do not pile up with every sweep"
+    assert system.finish([invoice_id])[0]["state"] == "completed"
+
+
+def test_a_webhook_that_died_between_the_run_and_its_message_is_made_up_for_by_one_sweep(
+    system: Relay, operator: Operator
+) -> None:
+    system.tenant.switch("dataverse", webhookOff=True)
+    invoice_id = system.tenant.draft(3, seed=112)
+    system.tenant.confirm(invoice_id)
+    asyncio.run(accept_without_message(system, invoice_id))
+    accepted_at = datetime.fromisoformat(operator.run(invoice_id)["acceptedAt"])
+    await_that(lambda: datetime.now(UTC) > accepted_at + STALLED_AFTER, "the run is quiet")
+    assert _revived(operator, invoice_id) == ["accepted"]
     assert system.finish([invoice_id])[0]["state"] == "completed"
 
 

@@ -26,11 +26,11 @@ def record(
     note: str = "",
     **figures: float | str,
 ) -> None:
-    """Keep the figures of one part (a row of the table; parts of a group start with the same word and a colon).
+    """Keep the figures of one part, a row of the table; `note` and further `figures` go into a line below it.
 
     `tried` counts what was tried, in the unit that `what` names ("kills", "faults", "steps"). `findings` are the
     checker's, of every state at rest that was checked; `unfinished` counts runs without a final state, `recovery`
-    holds seconds from a fault to the final state. Further `figures` are kept under their own names.
+    holds seconds from a fault to the final state.
     """
     line = {
         "part": part,
@@ -40,7 +40,7 @@ def record(
         "rows": sum(each.rows for each in findings),
         "lost": sum(len(each.lost) for each in findings),
         "doubled": sum(len(each.doubled) for each in findings),
-        "misplaced": sum(len(each.misplaced) for each in findings),
+        "wrong": sum(map(_wrong, findings)),
         "outOfOrder": sum(len(each.out_of_order) for each in findings),
         "money": str(sum((abs(each) for found in findings for each in found.money.values()), Decimal("0.00"))),
         "unfinished": unfinished,
@@ -58,6 +58,10 @@ def read(file: Path) -> list[dict[str, Any]]:
     """The recorded parts; of one that was recorded more than once the last."""
     lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     return list({line["part"]: line for line in lines}.values())
+
+
+def _wrong(found: Findings) -> int:
+    return len([*found.misplaced, *found.changed, *found.strangers, *found.not_written_back])
 
 
 def _spread(seconds: Sequence[float]) -> dict[str, float] | None:

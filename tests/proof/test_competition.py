@@ -52,11 +52,12 @@ def _compete(
         assert counts["clashes"] == 0
     if keep is not None:
         keep(
-            "competition: each webhook three times, shuffled, several hosts on one storage",
+            "Competition",
             tried=competition.webhooks,
             what="webhooks",
             findings=[findings],
             seed=SEED,
+            note="every webhook three times, shuffled, to any host; two companies, two currencies, corrections",
             hosts=hosts,
             invoices=len(competition.invoices),
             lines=competition.lines,

@@ -37,18 +37,19 @@ def test_a_host_killed_at_every_effect_before_and_after_once_and_twice(tmp_path:
     random.Random(SEED).shuffle(cases)  # noqa: S311 - so that the systems are evenly busy
     Matrix(result, cases).run(tmp_path, workers=WORKERS)
     record(
-        "crashes: killed before and after every effect, once and again in the next life",
+        "Crash matrix",
         tried=result.kills,
-        what="kills",
+        what="kills by SIGKILL",
         findings=result.findings,
         unfinished=len(result.failed),
         recovery=result.delays,
         seed=SEED,
+        note="right before and right after every named effect, once and again in the next life",
         effects=len(result.effects),
-        places=len(result.killed),
-        twice=result.twice,
-        sweeps=result.sweeps,
-        unreached=len(result.unreached),
+        placesKilledAt=len(result.killed),
+        ofThemAgainInTheNextLife=result.twice,
+        runsThatNeededASweep=result.sweeps,
+        placesNotReached=len(result.unreached),
     )
     assert result.failed == []
     assert all(found.clean for found in result.findings)
