@@ -20,6 +20,7 @@ SEED = int(os.environ.get("PROOF_SEED", "1"))
 SETTINGS = {"DATAVERSE_PAGE_ROWS": "12", "FINANCE_SHIPMENT_ROWS": "150", "FINANCE_POLL_LONGEST_SECONDS": "2"}
 
 
+@pytest.mark.timeout(900)
 def test_three_hosts_carry_invoices_told_three_times_each(tmp_path: Path) -> None:
     _compete(tmp_path, hosts=3, invoices=10, corrections=3)
 

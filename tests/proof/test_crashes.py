@@ -17,6 +17,7 @@ PLACES = 6
 WORKERS = 3
 
 
+@pytest.mark.timeout(900)
 def test_a_host_killed_at_a_sample_of_its_effects_carries_every_row_once(tmp_path: Path) -> None:
     result = Result()
     with ordeal(tmp_path / "recorded") as tested:
