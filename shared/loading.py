@@ -9,13 +9,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from shared import dataverse
-from shared.errors import ContractBroken, NotOurMessage
-from shared.handover import After, hand_over
+from shared.errors import ContractBroken, NotOurMessage, Refused
+from shared.handover import After, hand_over, read_again
 from shared.landing import encode
 from shared.log import event
 from shared.messages import Load, Ship
 from shared.ports import Ports
 from shared.rejected import RejectedRow
+from shared.repair import FIRST_REPAIR
 from shared.run import Page, Part, Run
 from shared.stages import Stage
 from shared.totals import Totals
@@ -56,8 +57,19 @@ async def load(ports: Ports, message: Load, *, read: Reader, after: After) -> No
         return
     page = await _page(ports, message)
     if not page.read:
-        await _read(ports, run, page, read)
+        try:
+            await _read(ports, run, page, read)
+        except Refused as refusal:
+            if not _is_link_refused(page, refusal):
+                raise
+            await read_again(ports, run, f"the next link to page {page.number} is not taken any more: {refusal.text}")
+            return
     await _ready(ports, run, page, after)
+
+
+def _is_link_refused(page: Page, refusal: Refused) -> bool:
+    """A next link is good for a while only: the message that holds it may have waited longer, as behind a pause."""
+    return refusal.status == 400 and 0 < page.number < FIRST_REPAIR
 
 
 async def _page(ports: Ports, message: Load) -> Page:

@@ -95,10 +95,12 @@ class View:
         """The shipments that nobody has looked after for as long as a lease lasts."""
         return [shipment for shipment in self.shipments.values() if shipment.lease_until < now]
 
-    def free_lane(self, lanes: int) -> int | None:
-        """A lane without a shipment."""
+    def free_lane(self, lanes: int, first: int) -> int | None:
+        """A lane without a shipment, sought from `first` on: what one lane failed on is tried on the next, since
+        somebody else may keep that data project busy for long."""
         taken = {lane.number for lane in self.lanes.values() if lane.shipment in self.shipments}
-        return next((number for number in range(lanes) if number not in taken), None)
+        numbers = ((first + number) % lanes for number in range(lanes))
+        return next((number for number in numbers if number not in taken), None)
 
 
 def choose(ready: Sequence[Cargo], row_limit: int) -> list[Cargo]:

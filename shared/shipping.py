@@ -30,11 +30,13 @@ async def _claim(ports: Ports, message: Ship) -> Shipment | None:
         view = await ports.dock.view(message.stage)
         for stalled in view.stalled(ports.now()):
             await ports.queues.send(Settle(stage=message.stage, ticket=stalled.ticket))
-        lane = view.free_lane(ports.settings.lanes(message.stage))
         ready = view.ready
-        if lane is None or not ready:
+        if not ready:
             return None
         chosen = choose(ready, ports.settings.shipment_rows)
+        lane = view.free_lane(ports.settings.lanes(message.stage), max(cargo.tries for cargo in chosen))
+        if lane is None:
+            return None
         try:
             shipment = await ports.dock.claim(view, chosen, lane=lane, ticket=message.ticket)
         except LeaseLost:

@@ -47,18 +47,21 @@ class TokenCheck:
     audience: str
     members: frozenset[str] | None = None
 
-    def check(self, authorization: str | None) -> str:
-        """Return the client id of the caller, or raise TokenRefused."""
+    def check(self, authorization: str | None, revoked_before: float = 0.0) -> str:
+        """Return the client id of the caller, or raise TokenRefused. Tokens issued before that Unix time are revoked;
+        they say when in whole seconds."""
         if authorization is None or not authorization.lower().startswith("bearer "):
             raise TokenRefused(401, "no bearer token")
-        client_id = self._client_id(authorization[7:].strip())
+        client_id = self._client_id(authorization[7:].strip(), revoked_before)
         if self.members is not None and client_id not in self.members:
             raise TokenRefused(403, f"application {client_id} is not registered")
         return client_id
 
-    def _client_id(self, token: str) -> str:
+    def _client_id(self, token: str, revoked_before: float) -> str:
         try:
             claims = jwt.decode(token, self.secret, algorithms=[ALGORITHM], audience=self.audience.rstrip("/"))
+            if int(claims["iat"]) + 1 <= revoked_before:
+                raise TokenRefused(401, "the token was revoked")
             return str(claims["appid"])
         except (jwt.InvalidTokenError, KeyError) as error:
             raise TokenRefused(401, f"{type(error).__name__}: {error}") from error

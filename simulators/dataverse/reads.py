@@ -84,6 +84,7 @@ class _Page:
         self.condition = condition_of(self.source, call)
         self.query, self.number, self.last = call.query, 1, list[SqlValue]()
         if "$skiptoken" in call.options:
+            self._check_age()
             self.query, self.number, self.last = reader.cookies.read(self.url, call.query)
 
     def reply(self) -> Reply:
@@ -97,6 +98,12 @@ class _Page:
         reply = json_reply(content, headers=applied(self.call))
         reply.rows, reply.last = len(rows[:size]), str(rows[:size][-1][-1]) if rows[:size] else ""
         return reply
+
+    def _check_age(self) -> None:
+        """A cookie that is kept for long is not taken any more."""
+        if self.reader.switches.cookieExpiresNext:
+            self.reader.switches.cookieExpiresNext -= 1
+            raise bad_query("The paging cookie has expired. Malformed XML in the Paging Cookie")
 
     def _rows(self, limit: int) -> list[tuple[SqlValue, ...]]:
         terms, parameters = [self.condition.text], list(self.condition.parameters)

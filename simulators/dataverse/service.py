@@ -17,6 +17,7 @@ from simulators.dataverse.errors import SQL_TIMEOUT, ServiceError
 from simulators.dataverse.faults import Faults, gateway_page
 from simulators.dataverse.protection import Protection
 from simulators.dataverse.scenario.latecomer import add_latecomer
+from simulators.dataverse.scenario.retouch import retouch
 from simulators.dataverse.store import Store, Writer, new_id
 from simulators.dataverse.switches import Switches
 from simulators.tokens import TokenCheck, TokenRefused
@@ -90,7 +91,7 @@ class Service:
         if self.faults.strikes("tokenReject", route):
             raise self._refused(TokenRefused(401, "The token was revoked."))
         try:
-            return self.tokens.check(request.headers.get("Authorization"))
+            return self.tokens.check(request.headers.get("Authorization"), self.switches.tokensRevokedBefore)
         except TokenRefused as refused:
             raise self._refused(refused) from refused
 
@@ -134,6 +135,8 @@ class Service:
         if self.switches.extraRowsNext and reply.last and call.path == "msdyn_actuals":
             self.switches.extraRowsNext -= 1
             await self.store.write(lambda writer: add_latecomer(writer, reply.last))
+        if self.switches.changedRowsNext and reply.last and call.path == "msdyn_actuals":
+            self.switches.changedRowsNext -= await self.store.write(lambda writer: retouch(writer, reply.last))
         if self.switches.pageLatencySeconds:
             await asyncio.sleep(self.switches.pageLatencySeconds * reply.rows / PAGE_OF_LATENCY)
         whole = max(self.switches.readSeconds, self.switches.pageSeconds * reply.rows / PAGE_OF_LATENCY)

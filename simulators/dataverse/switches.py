@@ -65,9 +65,12 @@ class Switches:
     sqlTimeoutShare: float = 0.0  # noqa: N815
     sqlTimeoutNext: int = 0  # noqa: N815
     tokenRejectNext: int = 0  # noqa: N815
+    tokensRevokedBefore: float = 0.0  # noqa: N815
     foreignNextLink: bool = False  # noqa: N815
     repeatNextLink: bool = False  # noqa: N815
     extraRowsNext: int = 0  # noqa: N815
+    changedRowsNext: int = 0  # noqa: N815
+    cookieExpiresNext: int = 0  # noqa: N815
     # Webhooks
     webhookOff: bool = False  # noqa: N815
     webhookDuplicates: int = 0  # noqa: N815

@@ -120,7 +120,7 @@ class Actions:
         if self._switches.errors_well_formed:
             return orjson.dumps(found).decode()
         pasted = (",".join(f'"{name}":"{text}"' for name, text in one.items()) for one in found)
-        return "[" + ",".join(f"{{{members}}}" for members in pasted) + "]"
+        return _misshape("[" + ",".join(f"{{{members}}}" for members in pasted) + "]", self._switches.errors_form)
 
     def _record_id(self, row: Any, company: str, number: int) -> str:
         if row["row"] == 0:
@@ -178,6 +178,17 @@ class Actions:
 
     def _offer(self, name: str, data: bytes) -> str:
         return self._blobs.offer(name, data, self._switches.sas_seconds)
+
+
+def _misshape(text: str, form: str) -> str:
+    """An error list as it may come: broken into lines, cut off, missing, or something else altogether."""
+    return {
+        "wrapped": text.replace("},{", "},\r\n{").replace('","', '",\r\n "'),
+        "cut": text[: len(text) // 2],
+        "nothing": "",
+        "prose": "The import was completed with errors. Open the execution log for details.",
+        "page": "<html><body>Request timed out.</body></html>",
+    }.get(form, text)
 
 
 def _import_request(body: Body, action: str) -> ImportRequest:

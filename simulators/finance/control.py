@@ -38,6 +38,7 @@ class Control:
         router.add_get("/sim/actuals", self.get_actuals)
         router.add_get("/sim/connections", self.get_connections)
         router.add_get("/sim/headers", self.get_headers)
+        router.add_post("/sim/clean-history", self.post_clean_history)
 
     async def get_switches(self, _request: web.Request) -> web.Response:
         """`GET /sim/switches`: all switches with their present values."""
@@ -83,6 +84,10 @@ class Control:
     async def get_headers(self, request: web.Request) -> web.StreamResponse:
         """`GET /sim/headers`: held proposal headers as JSON lines."""
         return await self._dump(request, HEADERS)
+
+    async def post_clean_history(self, _request: web.Request) -> web.Response:
+        """`POST /sim/clean-history`: the job history clean-up; imports that are over leave no trace but their rows."""
+        return plain({"forgotten": await asyncio.to_thread(self._executions.forget)})
 
     def _counts(self) -> dict[str, Any]:
         count = {entity.table: self._number(f"SELECT count(*) FROM {entity.table}") for entity in ENTITY_TABLES}  # noqa: S608

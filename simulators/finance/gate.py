@@ -158,7 +158,8 @@ class Gate:
             return _html(self._switches.error_status, "The service is unavailable.")
         try:
             rejected = self._switches.spend("token_reject_next")
-            self._tokens.check("Bearer rejected" if rejected else request.headers.get("Authorization"))
+            token = "Bearer rejected" if rejected else request.headers.get("Authorization")
+            self._tokens.check(token, self._switches.tokens_revoked_before)
         except TokenRefused as refused:
             return _unauthorized(refused, request)
         exempt = _is_action(request) and not self._switches.throttle_actions

@@ -21,6 +21,7 @@ from simulators.finance.store import Store
 from simulators.finance.switches import Switches
 from simulators.finance.target import Origin, Writer, Written
 
+STILL_SECONDS = 0.1
 LOG = logging.getLogger(__name__)
 
 
@@ -128,12 +129,12 @@ class Imports:
         await asyncio.to_thread(self._executions.take_up, request, manifest)
         await asyncio.sleep(self._switches.import_fixed_seconds / 2)
         await asyncio.to_thread(self._executions.set_status, request.execution_id, "Executing")
-        if self._switches.spend("import_never_ends"):
+        if self._strikes("import_never_ends", parts):
             unpacked.set()
-            return "Executing"
-        if self._switches.spend("import_fails_whole"):
+            return await self._stand_still()
+        if self._strikes("import_fails_whole", parts):
             raise ImportFailed("DMF042 The data management service is not reachable. Try again later.")
-        if not self._switches.spend("succeeds_with_zero_rows"):
+        if not self._strikes("succeeds_with_zero_rows", parts):
             await self._unpack(request, path, parts)
             unpacked.set()
             await self._write_all(request, parts)
@@ -151,6 +152,17 @@ class Imports:
             + self._switches.import_seconds_per_row * rows
             - time.monotonic()
         )
+
+    def _strikes(self, fault: str, parts: list[Part]) -> bool:
+        """Use up one of a counted fault, if it is for these parts: `fault_entity` limits the faults to one entity."""
+        entity = self._switches.fault_entity
+        return (not entity or any(part.label == entity for part in parts)) and self._switches.spend(fault)
+
+    async def _stand_still(self) -> str:
+        """Run until somebody ends it (`stuckImportsEnd`), without a single row."""
+        while not self._switches.stuck_imports_end:  # noqa: ASYNC110 - switches are plain values
+            await asyncio.sleep(STILL_SECONDS)
+        return self._switches.stuck_imports_end
 
     def _fail(self, request: ImportRequest, text: str) -> None:
         self._executions.add_errors(request.execution_id, "", "staging", [whole(text)])

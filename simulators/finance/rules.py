@@ -113,6 +113,8 @@ def _bites(rule: dict[str, Any], entity: Entity, row: Row, number: int) -> bool:
         return number % int(rule["everyNth"]) == 0
     name = entity.staging.get(str(rule.get("field", "")).upper())
     value = str(row[name]) if name else ""
+    if "oneOf" in rule:
+        return value.lower() in {str(one).lower() for one in rule["oneOf"]}
     if "contains" in rule:
         return str(rule["contains"]) in value
     return name is not None and value == str(rule.get("equals"))

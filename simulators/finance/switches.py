@@ -36,6 +36,7 @@ class Switches:
     take_up_seconds: float = 0.05
     error_keys_polls: int = 1
     errors_well_formed: bool = False
+    errors_form: str = "pasted"
     record_id_form: str = "key"
     async_checks_package: bool = True
     busy_project: str = "refuse"
@@ -43,11 +44,14 @@ class Switches:
     import_seconds_per_row: float = 0.00002
     import_seconds_in_all: bool = False
     slow_unpack_seconds: float = 0.0
+    fault_entity: str = ""
     import_never_ends: int = 0
+    stuck_imports_end: str = ""
     import_fails_whole: int = 0
     succeeds_with_zero_rows: int = 0
     reject_rows: list[dict[str, Any]] = field(default_factory=list)
     staging_cleaned: bool = False
+    busy_projects: list[str] = field(default_factory=list)
     # traffic
     latency_seconds: float = 0.0
     odata_seconds: float = 0.0
@@ -67,6 +71,7 @@ class Switches:
     reset_before: dict[str, int] = field(default_factory=dict)
     reset_after_commit: dict[str, int] = field(default_factory=dict)
     token_reject_next: int = 0
+    tokens_revoked_before: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         """Return all switches as one flat object."""
@@ -116,6 +121,8 @@ class Switches:
 CHOICES = {
     "record_id_form": {"key", "row", "recid"},
     "busy_project": {"refuse", "fail"},
+    "errors_form": {"pasted", "wrapped", "cut", "nothing", "prose", "page"},
+    "stuck_imports_end": {"", "Canceled", "Failed", "Succeeded"},
     "retry_after_form": {*FORMS, MIXED},
 }
 

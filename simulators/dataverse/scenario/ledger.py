@@ -25,6 +25,11 @@ class Ledger:
         """Remember a connection that must arrive."""
         self._add("connection", key, None, None, {})
 
+    def reprice(self, key: str, amount: int) -> None:
+        """Remember another amount for an actual that must arrive."""
+        self.writer.connection.execute("UPDATE sim_produced SET amount = ? WHERE row_id = ?", (amount, key))
+        self.close()
+
     def remember_billed(self, line: Values, billed: str) -> None:
         """Remember which billed row a correction of this line would reverse."""
         self._billed.append((line["msdyn_invoicelinetransactionid"], billed))

@@ -1,0 +1,19 @@
+"""A billed row that changes while somebody is already reading the invoice."""
+
+from simulators.dataverse.codes import BILLED_SALES
+from simulators.dataverse.scenario.ledger import Ledger
+from simulators.dataverse.store import Writer
+
+A_HUNDREDTH = 100
+"""Money is kept in ten-thousandths."""
+
+
+def retouch(writer: Writer, key: str) -> bool:
+    """Make a billed row a hundredth dearer; that is what must arrive in Finance now. False for any other row."""
+    row = writer.row("msdyn_actual", key)
+    if row is None or row["msdyn_transactiontypecode"] != BILLED_SALES or row["msdyn_invoice"] is None:
+        return False
+    amount = int(str(row["msdyn_amount"])) + A_HUNDREDTH
+    writer.update("msdyn_actual", key, {"msdyn_amount": amount})
+    Ledger(writer, str(row["msdyn_invoice"])).reprice(key, amount)
+    return True
