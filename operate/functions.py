@@ -1,13 +1,12 @@
 """The operator's endpoints, the timer and the poison queues; they translate and hold no rules."""
 
-from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import azure.functions as func
 from pydantic import ValidationError
 
-from confirm_invoice.webhook import CONFIRMED, PROJECT_INVOICE
 from operate.answers import answer, guarded, read_body
+from operate.confirmed import invoices_of
 from operate.door import auth_level
 from operate.errors import describe_row, groups
 from operate.health import describe_pause, health
@@ -44,7 +43,6 @@ blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
 LEVEL = auth_level()
 HANDLERS: dict[str, Handler] = {"reconcile": reconcile, "examine": examine}
-_MOST_INVOICES = 1000
 
 
 @blueprint.function_name("list_runs")
@@ -241,27 +239,12 @@ async def post_sweep(req: func.HttpRequest) -> func.HttpResponse:
 async def post_reconciliation(req: func.HttpRequest) -> func.HttpResponse:
     """Start comparing one invoice, or all confirmed ones of a period."""
     asked, works, job = read_body(req, ReconcileRequest), await ports(), uuid4().hex
-    invoices = [asked.invoiceId] if asked.invoiceId else await _confirmed(works, asked)
+    invoices = await invoices_of(works, asked)
     await works.audit.note("reconcile", asked.by, asked.model_dump(mode="json") | {"job": job})
     await Jobs(works).open(job, len(invoices), by=asked.by)
     for invoice_id in invoices:
         await works.queues.send(Reconcile(job=job, invoiceId=invoice_id, fix=asked.fix))
     return answer(202, {"id": job, "statusUrl": f"{req.url.partition('?')[0]}/{job}"})
-
-
-async def _confirmed(works: Ports, asked: ReconcileRequest) -> list[UUID]:
-    since, until = asked.since or datetime.now(UTC), asked.until or datetime.now(UTC)
-    options = {
-        "$select": "invoiceid",
-        "$filter": f"msdyn_ordertype eq {PROJECT_INVOICE} and msdyn_projectinvoicestatus eq {CONFIRMED}"
-        f" and modifiedon ge {since:%Y-%m-%dT%H:%M:%SZ}"
-        f" and modifiedon le {until:%Y-%m-%dT%H:%M:%SZ}",
-    }
-    pages = works.dataverse.pages(works.maps[Stage.INVOICES].source.set, options, size=_MOST_INVOICES)
-    found = [UUID(row["invoiceid"]) async for rows in pages for row in rows]
-    if len(found) > _MOST_INVOICES:
-        raise BadRequest(400, "tooMany", f"{len(found)} invoices were confirmed then, more than {_MOST_INVOICES}")
-    return found
 
 
 @blueprint.function_name("show_reconciliation")

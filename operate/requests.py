@@ -71,17 +71,18 @@ class SweepRequest(_Request):
 
 
 class ReconcileRequest(_Request):
-    """Compare one invoice, or all confirmed in a period."""
+    """Compare one invoice, named by its id or its number, or all confirmed in a period."""
 
     invoiceId: UUID | None = None  # noqa: N815 - the names on the wire
+    invoiceNumber: Name | None = None  # noqa: N815
     since: Instant | None = None
     until: Instant | None = None
     fix: bool = False
 
     @model_validator(mode="after")
     def _one_or_a_period(self) -> "ReconcileRequest":
-        if (self.invoiceId is None) == (self.since is None):
-            raise ValueError("name an invoiceId, or a period by since (and until)")
+        if sum(value is not None for value in (self.invoiceId, self.invoiceNumber, self.since)) != 1:
+            raise ValueError("name an invoiceId or an invoiceNumber, or a period by since (and until)")
         return self
 
 

@@ -7,11 +7,11 @@ landed blobs that no part names       the losers of races, and what a crash left
 
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from confirm_invoice.webhook import CONFIRMED, PROJECT_INVOICE
+from operate.confirmed import confirmed_invoices
 from shared.clock import stamp
 from shared.errors import LeaseLost, SignInFailed, Throttled, Unavailable
 from shared.log import event
@@ -60,16 +60,9 @@ async def _lost(ports: Ports, revived: list[dict[str, str]]) -> AsyncIterator[di
     since = ports.now() - timedelta(days=ports.settings.look_back_days)
     if ports.settings.sweep_start:
         since = max(since, ports.settings.sweep_start)
-    options = {
-        "$select": "invoiceid,msdyn_invoicenumber",
-        "$filter": f"msdyn_ordertype eq {PROJECT_INVOICE} and msdyn_projectinvoicestatus eq {CONFIRMED}"
-        f" and modifiedon ge {since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
-    }
-    async for rows in ports.dataverse.pages(ports.maps[Stage.INVOICES].source.set, options, size=_PAGE):
-        for row in rows:
-            invoice_id = UUID(row["invoiceid"])
-            if await _start(ports, invoice_id, revived):
-                yield {"invoiceId": str(invoice_id), "invoiceNumber": str(row["msdyn_invoicenumber"] or "")}
+    async for invoice_id, number in confirmed_invoices(ports, since=since):
+        if await _start(ports, invoice_id, revived):
+            yield {"invoiceId": str(invoice_id), "invoiceNumber": number}
 
 
 async def _start(ports: Ports, invoice_id: UUID, revived: list[dict[str, str]]) -> bool:

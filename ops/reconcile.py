@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 from urllib.parse import quote
+from uuid import UUID
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -9,7 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from ops.answers import JobAccepted, Reconciliation, read
 from ops.connection import App, connect
 from ops.consent import Consent, ask, settle
-from ops.invoices import find
 from ops.options import INVOICE, By, DryRun, Every, Json, KeyFile, Since, Until, Url, Yes, name_operator
 from ops.polling import follow
 from ops.problems import ExitCode, Misused
@@ -53,7 +53,7 @@ def reconcile(
         )
     consent = settle(yes=yes, dry_run=dry_run) if fix else Consent.ONLY_SHOW
     relay, name = connect(url, key_file), name_operator(by)
-    selection = {"invoiceId": find(relay, invoice)} if invoice else _period(since or "", until)
+    selection = _named(invoice.strip()) if invoice else _period(since or "", until)
     document = _run(relay, {**selection, "fix": consent is Consent.GIVEN, "by": name}, every)
     job = read(Reconciliation, document)
     wanting = sum(bool(each.missing or each.different) for each in job.invoices)
@@ -66,6 +66,14 @@ def reconcile(
     if fix and consent is Consent.ONLY_SHOW:
         say(f"Would send again what is missing or different of {counted(wanting, 'invoice')}.")
     return _verdict(job)
+
+
+def _named(invoice: str) -> Selection:
+    """By its number Dataverse is asked, since there need be no run of it."""
+    try:
+        return {"invoiceId": str(UUID(invoice))}
+    except ValueError:
+        return {"invoiceNumber": invoice}
 
 
 def _period(since: str, until: str | None) -> Selection:

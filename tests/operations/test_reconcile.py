@@ -85,6 +85,10 @@ def test_a_period_holds_invoices_without_a_run_too_and_fixing_starts_them(system
     assert {earlier, lost} <= {each["invoiceId"] for each in both}
     nothing = operator.reconcile(since="2020-01-01T00:00:00Z", until="2020-02-01T00:00:00+01:00")
     assert nothing == []
+    [by_number] = operator.reconcile(invoiceNumber=system.tenant.invoice(lost)["number"])
+    assert (by_number["invoiceId"], by_number["runState"]) == (lost, None)
+    unknown = operator.ask("reconciliations", {"by": "olga", "invoiceNumber": "O'Hara-1"})
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "noInvoice")
     assert operator.compare(lost, fix=True)["fixed"] == len(produced)
     operator.await_state(lost, "completed")
     assert operator.compare(lost)["equal"]

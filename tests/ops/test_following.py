@@ -75,6 +75,8 @@ def test_a_reconciliation_is_awaited_and_a_difference_is_2(
     assert ended.code == code
     assert "100.1234 USD" in ended.stdout
     assert app.asked(JOBS) == [{"invoiceId": INVOICE_ID, "fix": False, "by": "kim"}]
+    assert relay("reconcile", "PRO-1", *FAST, "--by", "kim", env=env).code == code
+    assert app.asked(JOBS)[1] == {"invoiceNumber": "PRO-1", "fix": False, "by": "kim"}
     words = ("lost-key", "99.0000 USD", "QUANTITY", "1.05")
     assert [word in ended.stdout for word in words] == [not equal] * len(words)
 
