@@ -4,7 +4,7 @@ Billed sales are compared as a set under their proposal number. New unbilled sal
 the originals under the same proposal number, and the new ones may have none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from uuid import UUID
 
@@ -18,12 +18,13 @@ from shared.messages import Verify
 from shared.odata import all_of, quote_text
 from shared.ports import Ports
 from shared.rejected import UNBILLED
+from shared.repair import FIRST_REPAIR
 from shared.run import Part, Run, State
 from shared.stages import Stage
 from shared.totals import Tally, Totals
 from shared.transform import Row
 
-_SELECT = "ActualsImportId,Amount,TransactionCurrencyId"
+_SELECT = "ActualId,ActualsImportId,Amount,TransactionCurrencyId"
 
 
 async def verify(ports: Ports, message: Verify) -> None:
@@ -37,8 +38,7 @@ async def verify(ports: Ports, message: Verify) -> None:
         reason = f"Dataverse has changed: {account.accounted.describe()} read, now {source.describe()}"
         await read_again(ports, run, reason)
         return
-    companies = {part.company for part in account.parts}
-    _compare("billed sales", account.billed, await _held_billed(ports, run, companies))
+    _compare("billed sales", account.billed, await _held_billed(ports, run, account))
     _compare("new unbilled sales", account.fresh, await _held_fresh(ports, account.parts))
     await end(ports, run.invoice_id, State.COMPLETED, _describe(account))
     await ports.landing.clear(run.invoice_id)
@@ -58,15 +58,18 @@ def _compare(what: str, sent: Totals, held: Totals) -> None:
         )
 
 
-async def _held_billed(ports: Ports, run: Run, companies: set[str]) -> Totals:
+async def _held_billed(ports: Ports, run: Run, account: Account) -> Totals:
+    """What Finance holds, but for what was dismissed: it may have a dismissed row all the same, sent before or entered
+    by hand."""
     tally = Tally()
-    for company in sorted(companies):
+    dismissed = {row.source_id.lower() for row in account.dismissed}
+    for company in sorted({part.company for part in account.parts}):
         condition = all_of(
             f"dataAreaId eq {quote_text(company)}",
             f"InvoiceProposalId eq {quote_text(run.number)}",
             f"TransactionType eq {BILLED_TYPE}",
         )
-        await _count(ports, condition, tally)
+        await _count(ports, condition, tally, without=dismissed)
     return tally.totals()
 
 
@@ -84,13 +87,24 @@ async def _held_fresh(ports: Ports, parts: Sequence[Part]) -> Totals:
             # Landed parts are deleted once they have been verified; this run was completed before.
             verified += part.fresh
             continue
-        wanted = [
-            key for key in keys if str(key) not in sent_again and settled.get(str(key), "replaying") == "replaying"
-        ]
-        sent_again |= {str(key) for key in keys} & settled.keys()
+        wanted = _counted(part, keys, settled, sent_again)
+        sent_again |= {key for key in map(str, keys) if key in settled}
         async for row in held_actuals(ports, part.company, wanted, select=_SELECT):
             _add(tally, row)
     return tally.totals() + verified
+
+
+def _counted(part: Part, keys: Sequence[UUID], settled: Mapping[str, str], sent_again: Collection[str]) -> list[UUID]:
+    """Those of a part's new unbilled sales that its totals count: not what was rejected of it, which is open or
+    dismissed now or was sent again in a later part, and in a repair not what another part counts already."""
+
+    def is_left_out(key: UUID) -> int:
+        status = settled.get(str(key))
+        if status is None:
+            return 3 if part.number >= FIRST_REPAIR else 0
+        return 2 if status != "replaying" else int(str(key) in sent_again)
+
+    return sorted(keys, key=is_left_out)[: part.fresh.rows]
 
 
 async def _fresh_keys(ports: Ports, part: Part) -> list[UUID]:
@@ -100,11 +114,12 @@ async def _fresh_keys(ports: Ports, part: Part) -> list[UUID]:
     return [UUID(row[key]) for row in await ports.landing.rows(part.blob) if row[kind] == UNBILLED]
 
 
-async def _count(ports: Ports, condition: str, tally: Tally) -> None:
+async def _count(ports: Ports, condition: str, tally: Tally, *, without: Collection[str]) -> None:
     entity_set = str(ports.maps[Stage.ACTUALS].target.set)
     async for rows in ports.finance.pages(entity_set, {"$filter": condition, "$select": _SELECT}):
         for row in rows:
-            _add(tally, row)
+            if str(row["ActualId"]).lower() not in without:
+                _add(tally, row)
 
 
 def _add(tally: Tally, row: Row) -> None:

@@ -14,7 +14,7 @@ from operate.compare import differences
 from operate.jobs import Jobs
 from shared.billed import billed_totals, chargeable_details
 from shared.dataverse import NAME as DATAVERSE
-from shared.errors import ContractBroken, NotYet, Refused
+from shared.errors import ContractBroken, NeedsAttention, NotYet, Refused
 from shared.handover import account_of, read_again
 from shared.held import BILLED_TYPE, held_actuals
 from shared.messages import Load, Reconcile
@@ -70,7 +70,7 @@ async def reconcile(ports: Ports, message: Reconcile) -> None:
             findings.linked = await _linked(ports, run)
         fixed = await _fix(ports, message.invoiceId, run, findings) if message.fix else 0
         result = await _describe(ports, message.invoiceId, number=number, run=run, findings=findings, fixed=fixed)
-    except (NotYet, Refused, ContractBroken, RowRefused) as error:
+    except (NotYet, NeedsAttention, Refused, ContractBroken, RowRefused) as error:
         result = {
             "invoiceId": str(message.invoiceId), "invoiceNumber": run.number if run else "", "problem": str(error),
             "runState": str(run.state) if run else None, "equal": False, "maps": [], "missing": [], "surplus": [],
@@ -164,7 +164,7 @@ async def _fix(ports: Ports, invoice_id: UUID, run: Run | None, findings: Findin
         await go_on(ports, run)
         return len(findings.sources)
     if not (await billed_totals(ports, invoice_id)).same_money(account.accounted):
-        await read_again(ports, run, "reconciled: Dataverse holds other billed sales than were read")
+        await read_again(ports, run, "reconciled: Dataverse holds other billed sales than were read", asked=True)
         return len(findings.sources)
     if findings.sources:
         await send_again(ports, await claim(ports, run, Stage.ACTUALS), {Stage.ACTUALS: findings.sources})

@@ -98,7 +98,9 @@ async def _replay(ports: Ports, selected: Selected, by: str) -> None:
 
 async def _read_from_the_start(ports: Ports, run: Run) -> None:
     try:
-        await read_again(ports, replace(run, detail="", rejected=0), "replayed: the actuals are read from the start")
+        await read_again(
+            ports, replace(run, detail="", rejected=0), "replayed: the actuals are read from the start", asked=True
+        )
     except NeedsAttention as error:
         raise BadRequest(409, "readTooOften", str(error)) from error
 

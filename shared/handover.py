@@ -7,7 +7,7 @@ from uuid import UUID
 
 from shared.endings import end
 from shared.errors import NeedsAttention
-from shared.messages import Load
+from shared.messages import MOST_READINGS, Load
 from shared.ports import Ports
 from shared.progress import progress_of
 from shared.rejected import RejectedRow, totals_of
@@ -15,7 +15,7 @@ from shared.run import Page, Part, Run, State
 from shared.stages import Stage
 from shared.totals import Totals
 
-_MOST_READINGS = 10
+_READINGS_IN_A_ROW = 10
 _BETWEEN_READINGS = timedelta(seconds=5)
 
 type After = Callable[[Ports, Run, Account], Awaitable[None]]
@@ -96,10 +96,12 @@ def is_over(pages: Sequence[Page], parts: Sequence[Part]) -> bool:
     return all_read and all(part.state == "settled" for part in parts)
 
 
-async def read_again(ports: Ports, run: Run, reason: str) -> None:
+async def read_again(ports: Ports, run: Run, reason: str, *, asked: bool = False) -> None:
     """Read the actuals of an invoice afresh, because Dataverse has changed under the last reading. What was sent stays
-    and is sent again: Finance takes it as the same rows. Raises NeedsAttention when that does not come to rest."""
-    if run.generation >= _MOST_READINGS:
+    and is sent again: Finance takes it as the same rows. Raises NeedsAttention when that does not come to rest: for
+    every tenth reading a person has to have `asked`."""
+    is_too_often = run.generation % _READINGS_IN_A_ROW == 0 and not asked
+    if is_too_often or run.generation >= MOST_READINGS:
         raise NeedsAttention(
             f"{reason}. Read {run.generation} times and it still changes; replay when it has come to rest"
         )

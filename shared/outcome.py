@@ -5,7 +5,7 @@ file; where neither accounts for what is missing, the rows sent are compared wit
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -28,25 +28,29 @@ class Outcome:
     whole: str = ""
 
 
-async def outcome_of(ports: Ports, shipment: Shipment, status: ImportStatus, cargo: Sequence[Cargo]) -> Outcome:
-    """Account for every row of a finished import."""
+async def outcome_of(
+    ports: Ports, shipment: Shipment, status: ImportStatus, cargo: Sequence[Cargo], booked: Mapping[str, int]
+) -> Outcome:
+    """Account for every row of a finished import. `booked` says of parts that were booked before a crash how many of
+    their rows were rejected: their invoices may have gone on meanwhile, and their blobs with them."""
     counts = await ports.finance.counts(shipment.execution_id)
     if counts is None:
         return Outcome(whole=f"Finance has no trace of import {shipment.execution_id}")
     if status == ImportStatus.SUCCEEDED and counts.taken == shipment.rows:
         return Outcome()
     errors = await ports.finance.errors(shipment.execution_id)
-    missing = shipment.rows - counts.taken
+    missing = shipment.rows - counts.taken - sum(booked.values())
+    left = [item for item in cargo if item.row_key not in booked]
     for rejected in (
-        await _named(ports, cargo, _by_key(errors)),
-        await _numbered(ports, cargo, _by_number(errors, shipment.rows)),
+        await _named(ports, left, _by_key(errors)),
+        await _numbered(ports, cargo, booked, _by_number(errors, shipment.rows)),
     ):
         if rejected and sum(map(len, rejected.values())) >= missing:
             return Outcome(rejected)
     if status == ImportStatus.FAILED and counts.taken == 0 and len(cargo) > 1:
         # Nothing shows that each row is bad: one can spoil the file for all, as a key does that is in it twice.
         return Outcome(whole=_summary(status, counts, shipment, errors))
-    rejected = await _absent(ports, shipment, cargo, errors)
+    rejected = await _absent(ports, shipment, left, errors)
     if rejected and sum(map(len, rejected.values())) >= missing:
         return Outcome(rejected)
     return Outcome(whole=_summary(status, counts, shipment, errors))
@@ -87,10 +91,15 @@ async def _named(ports: Ports, cargo: Sequence[Cargo], texts: Mapping[str, str])
     return found
 
 
-async def _numbered(ports: Ports, cargo: Sequence[Cargo], texts: Mapping[int, str]) -> dict[str, list[RejectedRow]]:
+async def _numbered(
+    ports: Ports, cargo: Sequence[Cargo], booked: Collection[str], texts: Mapping[int, str]
+) -> dict[str, list[RejectedRow]]:
     found: dict[str, list[RejectedRow]] = {}
     number = 0
     for item in cargo if texts else ():
+        if item.row_key in booked:
+            number += item.rows
+            continue
         for row in await ports.landing.rows(item.blob):
             number += 1
             if text := texts.get(number):

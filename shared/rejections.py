@@ -19,7 +19,8 @@ _TEXT_LIMIT = 8000
 
 
 class Rejections:
-    """Keeps rejected rows. A row that is rejected again keeps when it was first seen and counts its tries."""
+    """Keeps rejected rows. A row that is rejected again keeps when it was first seen and counts its tries; one
+    that was dismissed stays so."""
 
     def __init__(self, table: TableClient, clock: Callable[[], datetime]) -> None:
         self._table = table
@@ -51,7 +52,10 @@ class Rejections:
             return replace(row, first_seen=now, last_seen=now)
         again = known.status == "replaying"
         tries = known.tries + 1 if again else known.tries
-        return replace(row, first_seen=known.first_seen, last_seen=now, tries=tries)
+        seen = replace(row, first_seen=known.first_seen, last_seen=now, tries=tries)
+        if known.status != "dismissed":
+            return seen
+        return replace(seen, status=known.status, reason=known.reason, by=known.by, at=known.at)
 
     async def _write(self, invoice_id: UUID, rows: Iterable[RejectedRow]) -> None:
         for portion in batched(rows, 100, strict=False):

@@ -115,20 +115,28 @@ def pace(polls: int, longest: timedelta) -> timedelta:
 
 async def _book(ports: Ports, shipment: Shipment, status: ImportStatus, after: After) -> None:
     cargo = await ports.dock.cargo(shipment)
-    outcome = await outcome_of(ports, shipment, status, cargo)
+    booked = await _booked(ports, cargo)
+    is_booked = len(booked) == len(cargo)
+    outcome = Outcome() if is_booked else await outcome_of(ports, shipment, status, cargo, booked)
     if outcome.whole:
         await _fail_whole(ports, shipment, outcome.whole, after)
         return
     await _settle_parts(ports, shipment, cargo, outcome, after)
 
 
+async def _booked(ports: Ports, cargo: Sequence[Cargo]) -> dict[str, int]:
+    """The parts that were booked already, by somebody who died before the dock was cleared, and their rejected rows."""
+    parts = [(item, await ports.ledger.part(item.invoice_id, item.part_key)) for item in cargo]
+    return {
+        item.row_key: part.rejected if part else 0 for item, part in parts if part is None or part.state == "settled"
+    }
+
+
 async def _settle_parts(
     ports: Ports, shipment: Shipment, cargo: Sequence[Cargo], outcome: Outcome, after: After
 ) -> None:
     for item in cargo:
-        rejected = outcome.rejected.get(item.row_key, [])
-        await ports.rejections.keep(item.invoice_id, rejected)
-        await _settle_part(ports, shipment, item, rejected)
+        await _settle_part(ports, shipment, item, outcome.rejected.get(item.row_key, []))
     for invoice_id, generation in {(item.invoice_id, item.generation) for item in cargo}:
         await hand_over(ports, invoice_id, shipment.stage, generation, after)
     await ports.dock.remove(shipment, cargo)
@@ -137,9 +145,11 @@ async def _settle_parts(
 
 
 async def _settle_part(ports: Ports, shipment: Shipment, cargo: Cargo, rejected: Sequence[RejectedRow]) -> None:
-    """From now on the part's totals are those of the rows that Finance has."""
+    """From now on the part's totals are those of the rows that Finance has. What was booked once is not booked again:
+    its rejected rows may have been replayed or dismissed since."""
     part = await ports.ledger.part(cargo.invoice_id, cargo.part_key)
     if part is not None and part.state != "settled":
+        await ports.rejections.keep(cargo.invoice_id, rejected)
         await ports.ledger.save_part(
             part,
             state="settled",

@@ -1,6 +1,6 @@
 """Reading one page of billed sales with all that belongs to it, and judging whether the reading is complete."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from uuid import UUID
@@ -46,11 +46,24 @@ async def read_actuals(ports: Ports, run: Run, page: Page, announce: Announce) -
     found = await ports.dataverse.page(table_map.source.set, options, cursor=page.cursor, size=ports.settings.page_rows)
     await announce(found.next_link)
     produced = await trace(ports, found.rows)
-    actuals, rejected = write_actuals(ports, found.rows, produced.unbilled)
+    dismissed = await _dismissed(ports, run)
+    actuals, rejected = write_actuals(ports, _without(dismissed, found.rows), _without(dismissed, produced.unbilled))
     if promised:
         await _note_first(ports, run, promised, _projects(table_map, actuals))
     connections = write_connections(ports, run.company, produced.connections, held=True)
     return Reading([*actuals, *connections.batches], [*rejected, *connections.rejected])
+
+
+async def _dismissed(ports: Ports, run: Run) -> set[str]:
+    """The actuals that were dealt with outside: a later reading sends them no more."""
+    if run.generation == 1:
+        return set()
+    rows = await ports.rejections.of(run.invoice_id, Stage.ACTUALS)
+    return {row.source_id.lower() for row in rows if row.status == "dismissed"}
+
+
+def _without(ids: Collection[str], rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row["msdyn_actualid"].lower() not in ids]
 
 
 async def _read_single(ports: Ports, run: Run, ids: list[UUID]) -> Reading:

@@ -35,7 +35,7 @@ async def test_a_file_refused_for_one_key_is_taken_apart_before_its_rows_are_giv
         said({"value": [{"TargetRecordsCreatedCount": 0, "TargetRecordsUpdatedCount": 0}]}), said({"value": error})
     )
     server.rule = lambda _: said({"value": []})
-    outcome = await outcome_of(ports, _shipment(cargo), ImportStatus.FAILED, cargo)
+    outcome = await outcome_of(ports, _shipment(cargo), ImportStatus.FAILED, cargo, {})
     assert bool(outcome.whole) is apart
     assert sum(map(len, outcome.rejected.values())) == (0 if apart else 1)
 

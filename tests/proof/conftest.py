@@ -1,9 +1,10 @@
-"""One running system for the proofs that only trouble its services."""
+"""One running system for the proofs that only trouble its services, and one whose app is driven step by step."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from tests.proof.machine_stage import Scene, scene
 from tests.proof.troubles import Troubles, troubled
 
 
@@ -20,3 +21,17 @@ def troubles(running_troubles: Troubles) -> Iterator[Troubles]:
     running_troubles.mend()
     yield running_troubles
     running_troubles.mend()
+
+
+@pytest.fixture(scope="session")
+def running_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """Storage and the services, and the app in this process; see `tests/proof/machine_app.py`."""
+    with scene(tmp_path_factory.mktemp("machine")) as running:
+        yield running
+
+
+@pytest.fixture
+def staged(running_stage: Scene) -> Scene:
+    """The stage, empty."""
+    running_stage.begin()
+    return running_stage

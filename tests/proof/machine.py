@@ -1,0 +1,211 @@
+"""The machine: what people, Dataverse, Finance, the hosts and the clock may do, in any order, and what stays true."""
+
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests.proof.machine_rest import Rest
+from tests.proof.machine_stage import Scene
+from tests.proof.machine_wire import Fate
+from tests.proof.machine_world import Invoice
+
+MOST_INVOICES = 3
+WHICH = st.integers(0, 40)
+HOSTS = st.sampled_from([0, 1])
+AT = st.integers(0, 14)
+TROUBLES = st.sampled_from(
+    [
+        "spoil header",
+        "spoil actual",
+        "spoil connection",
+        "throttle finance",
+        "throttle dataverse",
+        "late actual",
+        "finance importFailsWhole",
+        "finance succeedsWithZeroRows",
+        "finance errorNext",
+        "finance notFoundPolls",
+        "dataverse errorNext",
+        "dataverse sqlTimeoutNext",
+        "dataverse tokenRejectNext",
+    ]
+)
+FATES = st.builds(Fate, st.sampled_from(["crash", "cut"]), AT, st.booleans())
+
+
+class Machine(RuleBasedStateMachine):
+    """One example: a tenant, an app with two hosts, and whatever may happen to them."""
+
+    scene: Scene
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began = False
+
+    @initialize(lines=st.integers(1, 5), edited=st.sampled_from([0.0, 0.5]))
+    def begin(self, lines: int, edited: float) -> None:
+        """Start afresh, with one confirmed invoice."""
+        self.scene.begin()
+        self.began = True
+        self._confirm(self.scene.world.draft(lines, edited))
+        self._webhook(self.scene.world.invoices[0], 0)
+
+    # ------------------------------------------------------------------ the tenant
+
+    @precondition(lambda self: len(self.scene.world.invoices) < MOST_INVOICES)
+    @rule(lines=st.integers(1, 4), edited=st.sampled_from([0.0, 0.5]))
+    def draft(self, lines: int, edited: float) -> None:
+        """Make another draft."""
+        self.scene.world.draft(lines, edited)
+
+    @precondition(lambda self: any(not invoice.confirmed for invoice in self.scene.world.invoices))
+    @rule(which=WHICH)
+    def confirm(self, which: int) -> None:
+        """Confirm a draft; nobody hears of it."""
+        self._confirm(_one([each for each in self.scene.world.invoices if not each.confirmed], which))
+
+    @rule(which=WHICH, host=HOSTS, fate=st.none() | FATES)
+    def webhook(self, which: int, host: int, fate: Fate | None) -> None:
+        """Dataverse sends its webhook: for the first time, again, or before the invoice is confirmed."""
+        self._webhook(_one(self.scene.world.invoices, which), host, fate)
+
+    @rule(trouble=TROUBLES, which=WHICH)
+    def meet(self, trouble: str, which: int) -> None:
+        """A service gets difficult: it refuses a row, asks the next caller to wait, or fails in another way."""
+        name, _, value = trouble.partition(" ")
+        if name == "spoil":
+            self._spoil(value, which)
+        elif name == "throttle":
+            self.scene.throttle(value, (5, 60, 250)[which % 3])
+        elif name == "late":
+            self.scene.late = True
+            self.scene.world.tenant.switch("dataverse", extraRowsNext=1)
+        else:
+            self.scene.world.tenant.switch(name, **{value: 1 + which % 2})
+
+    @precondition(lambda self: self.scene.world.spoiled)
+    @rule()
+    def mend(self) -> None:
+        """Finance takes everything again."""
+        self.scene.world.mend()
+
+    def _spoil(self, kind: str, which: int) -> None:
+        world = self.scene.world
+        rows = [(key, source) for each in world.invoices for key, source in each.produced.get(kind, {}).items()]
+        if rows:
+            key, source = _one(sorted(rows), which)
+            world.spoil(kind, key if kind == "header" else source)
+
+    # ------------------------------------------------------------------ the hosts
+
+    @precondition(lambda self: self.scene.app.due_letters())
+    @rule(which=WHICH, host=HOSTS)
+    def deliver(self, which: int, host: int) -> None:
+        """A host handles a message."""
+        self._deliver(which, host)
+
+    @rule(count=st.integers(1, 10), host=HOSTS)
+    def deliver_some(self, count: int, host: int) -> None:
+        """A host handles some messages in turn."""
+        self._deliver_in_turn(count, host)
+
+    @rule(count=st.integers(1, 10), host=HOSTS)
+    def deliver_the_latest(self, count: int, host: int) -> None:
+        """A host handles some messages, the newest first."""
+        self._deliver_in_turn(count, host, which=-1)
+
+    @precondition(lambda self: self.scene.app.due_letters())
+    @rule(which=WHICH, host=HOSTS)
+    def deliver_a_copy(self, which: int, host: int) -> None:
+        """A host handles a message, and storage never hears that it is done: the message comes again."""
+        self._deliver(which, host, keep=True)
+
+    @precondition(lambda self: self.scene.app.due_letters())
+    @rule(first=WHICH, second=WHICH, at=st.integers(0, 25))
+    def deliver_at_once(self, first: int, second: int, at: int) -> None:
+        """One host is in the middle of a message while the other handles another one, or the same."""
+        letters = self.scene.app.due_letters()
+        one, other = _one(letters, first), _one(letters, second)
+        self._told(f"at once, {at}: {one} and {other}", self.scene.app.deliver_both(one, other, at))
+
+    @precondition(lambda self: self.scene.app.due_letters())
+    @rule(which=WHICH, host=HOSTS, fate=FATES)
+    def suffer(self, which: int, host: int, fate: Fate) -> None:
+        """A host dies in the middle of a message, or loses an answer."""
+        self._deliver(which, host, fate)
+
+    @rule(seconds=st.sampled_from([1, 5, 30, 301, 601, 1900]))
+    def advance(self, seconds: int) -> None:
+        """Time goes by: messages become due, leases and upload addresses expire."""
+        self.scene.advance(timedelta(seconds=seconds))
+
+    @rule(host=HOSTS, fate=st.none() | FATES)
+    def sweep(self, host: int, fate: Fate | None) -> None:
+        """The sweep's timer."""
+        self._told("sweep", self.scene.sweep(host, fate))
+
+    # ------------------------------------------------------------------ the operator
+
+    @rule(which=WHICH, host=HOSTS, rows=st.booleans(), fate=st.none() | FATES)
+    def replay(self, which: int, host: int, rows: bool, fate: Fate | None) -> None:
+        """Replay a run, or its rejected actuals."""
+        invoice = _one(self.scene.world.invoices, which)
+        self._ask("post_replay", host, fate, invoiceId=invoice.invoice_id, map="actuals" if rows else None)
+
+    @rule(which=WHICH, host=HOSTS, fate=st.none() | FATES)
+    def dismiss(self, which: int, host: int, fate: Fate | None) -> None:
+        """Dismiss the rejected actuals of an invoice."""
+        invoice = _one(self.scene.world.invoices, which)
+        asked: dict[str, Any] = {"invoiceId": invoice.invoice_id, "map": "actuals", "reason": "entered by hand"}
+        self._ask("post_dismissal", host, fate, **asked)
+
+    @rule(which=WHICH, host=HOSTS)
+    def reconcile(self, which: int, host: int) -> None:
+        """Compare an invoice row by row, and mend what differs."""
+        invoice = _one(self.scene.world.invoices, which)
+        if invoice.confirmed:
+            self._ask("post_reconciliation", host, None, invoiceId=invoice.invoice_id, fix=True)
+
+    # ------------------------------------------------------------------ what stays true
+
+    @invariant()
+    def holds(self) -> None:
+        """The services' own records show nothing wrong."""
+        if self.began:
+            self.scene.check()
+
+    def teardown(self) -> None:
+        """Faults stop; everything comes to rest, and what was promised is there."""
+        if self.began:
+            Rest(self.scene).come_to_rest()
+
+    def _confirm(self, invoice: Invoice) -> None:
+        self.scene.world.confirm(invoice)
+
+    def _webhook(self, invoice: Invoice, host: int, fate: Fate | None = None) -> None:
+        self._told(f"webhook of {invoice.invoice_id[:8]}", self.scene.webhook(invoice, host, fate))
+
+    def _deliver(self, which: int, host: int, fate: Fate | None = None, *, keep: bool = False) -> None:
+        letter = _one(self.scene.app.due_letters(), which)
+        self._told(str(letter), self.scene.app.deliver(letter, host, fate, keep=keep))
+
+    def _deliver_in_turn(self, count: int, host: int, which: int = 0) -> None:
+        app = self.scene.app
+        for _ in range(count):
+            if app.letters and not app.due_letters():
+                self.scene.advance(min(letter.due for letter in app.letters) - app.clock.now())
+            if app.due_letters():
+                self._deliver(which, host)
+
+    def _ask(self, function: str, host: int, fate: Fate | None, **asked: Any) -> None:
+        self._told(function, self.scene.ask(function, host, fate, **asked))
+
+    def _told(self, what: str, doing: Awaitable[Any]) -> None:
+        self.scene.tell(f"    {what}: {self.scene.step(doing)}")
+
+
+def _one[T](things: list[T], which: int) -> T:
+    return things[which % len(things)]

@@ -1,0 +1,175 @@
+"""The tenant around the app, and what must be true of it at every moment and at rest, by the services' own records."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid5
+
+import requests
+
+from confirm_invoice.webhook import PAID
+from simulators.finance.entities import ACTUALS, CONNECTIONS, HEADERS
+from simulators.stack import Stack
+from simulators.tenant import Tenant
+from simulators.tokens import issue
+
+_CALM: dict[str, dict[str, Any]] = {
+    "finance": {"throttleNext": 0, "throttleShare": 0.0, "errorNext": 0, "importFailsWhole": 0,
+                "succeedsWithZeroRows": 0},
+    "dataverse": {"throttleNext": 0, "throttleShare": 0.0, "errorNext": 0, "sqlTimeoutNext": 0, "extraRowsNext": 0,
+                  "tokenRejectNext": 0},
+}  # fmt: skip
+_IMPORT_IDS = UUID("6f7c1a52-9f3e-5d0b-8a44-2f2b6d1c7e90")
+"""The map's namespace for actuals without an import id."""
+_KINDS = {HEADERS.label: "header", ACTUALS.label: "actual", CONNECTIONS.label: "connection"}
+
+
+@dataclass
+class Invoice:
+    """An invoice of the tenant and what its confirmation produced: by kind, key in Finance to id in Dataverse."""
+
+    invoice_id: str
+    number: str
+    confirmed: bool = False
+    produced: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> set[tuple[str, str]]:
+        """Every row that must arrive, as Finance's journal names it."""
+        return {(kind, key) for kind, rows in self.produced.items() for key in rows}
+
+
+@dataclass
+class World:
+    """Both services, the invoices of one example, and how far Finance's journal was read."""
+
+    stack: Stack
+    tenant: Tenant
+    invoices: list[Invoice] = field(default_factory=list)
+    seen: int = 0
+    created: set[tuple[str, str]] = field(default_factory=set)
+    spoiled: list[dict[str, Any]] = field(default_factory=list)
+    seeds: int = 0
+    while_throttled: int = 0
+
+    def begin(self) -> None:
+        """Forget the example before this one; its invoices are paid, so no sweep finds them."""
+        for invoice in self.invoices:
+            self._pay(invoice)
+        self.invoices.clear()
+        self.created.clear()
+        self.mend()
+        self.calm()
+        self.seen = max((int(entry["seq"]) for entry in self._journal()), default=self.seen)
+        self.while_throttled = self.wrongly_asked()
+
+    def _pay(self, invoice: Invoice) -> None:
+        stack, url = self.stack, self.stack.url("dataverse")
+        token = issue(
+            secret=stack.token_secret,
+            issuer="",
+            tenant=stack.tenant,
+            audience=url,
+            client_id=stack.client_id,
+            lifetime=600,
+        )
+        answer = requests.patch(
+            f"{url}/api/data/v9.2/invoices({invoice.invoice_id})",
+            json={"msdyn_projectinvoicestatus": PAID},
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=60,
+        )
+        answer.raise_for_status()
+
+    def calm(self) -> None:
+        """No more faults; what is spoiled stays so."""
+        for service, switches in _CALM.items():
+            self.tenant.switch(service, **switches)
+
+    def draft(self, lines: int, edited: float) -> Invoice:
+        """Make a draft."""
+        self.seeds += 1
+        invoice_id = self.tenant.draft(lines, seed=self.seeds, edited=edited)
+        invoice = Invoice(invoice_id, str(self.tenant.invoice(invoice_id)["number"]))
+        self.invoices.append(invoice)
+        return invoice
+
+    def confirm(self, invoice: Invoice) -> None:
+        """Press Confirm."""
+        self.tenant.confirm(invoice.invoice_id)
+        invoice.confirmed = True
+        self.look(invoice)
+
+    def look(self, invoice: Invoice) -> bool:
+        """Read what the confirmation has produced so far; True when that is more than before."""
+        produced: dict[str, dict[str, str]] = {"header": {}, "actual": {}, "connection": {}}
+        for row in self.tenant.produced(invoice.invoice_id):
+            produced[row["kind"]][_key(row)] = str(row.get("actualId") or row.get("connectionId") or invoice.invoice_id)
+        grown = sum(map(len, produced.values())) > sum(map(len, invoice.produced.values()))
+        invoice.produced = produced
+        return grown
+
+    def spoil(self, kind: str, key: str) -> None:
+        """Let Finance refuse a row."""
+        entity, name = {
+            "header": (HEADERS.label, "INVOICEPROPOSALID"),
+            "actual": (ACTUALS.label, "ACTUALID"),
+            "connection": (CONNECTIONS.label, "CONNECTIONID"),
+        }[kind]
+        self.spoiled.append({"entity": entity, "field": name, "equals": key, "message": f"'{key}' is spoiled"})
+        self.tenant.switch("finance", rejectRows=self.spoiled)
+
+    def mend(self) -> None:
+        """Let Finance take everything again."""
+        self.spoiled.clear()
+        self.tenant.switch("finance", rejectRows=[])
+
+    def await_idle(self) -> None:
+        """Wait until no import is under way."""
+        while self.tenant.counts()["running"]:
+            continue
+
+    def wrongly_asked(self) -> int:
+        """Requests sent although a service had said to wait."""
+        return sum(int(self.tenant.requests(service)["whileThrottled"]) for service in ("finance", "dataverse"))
+
+    def _journal(self) -> list[dict[str, Any]]:
+        return list(self.tenant.lines("finance", f"journal?after={self.seen}"))
+
+    def check_rows(self) -> None:
+        """No row that nobody confirmed, none twice, and none before what it needs."""
+        entries = self._journal()
+        if not entries:
+            return
+        self.seen = max(int(entry["seq"]) for entry in entries)
+        for entry in entries:
+            row = (_KINDS[entry["entity"]], str(entry["key"]).rpartition(",")[2])
+            row = row if row[0] == "header" else (row[0], row[1].lower())
+            self._check_entry(row, str(entry["action"]))
+        counts = self.tenant.counts()
+        assert (counts["duplicates"], counts["clashes"]) == (0, 0), counts
+
+    def _check_entry(self, row: tuple[str, str], action: str) -> None:
+        assert self._is_eligible(row), f"{row} is in Finance, and no confirmation produced it"
+        assert (action == "created") == (row not in self.created), f"{row} was {action} and was there: {self.created}"
+        self.created.add(row)
+
+    def _is_eligible(self, row: tuple[str, str]) -> bool:
+        confirmed = [invoice for invoice in self.invoices if invoice.confirmed]
+        return any(row in invoice.keys for invoice in confirmed) or any(
+            # It may be one that Dataverse has added meanwhile.
+            self.look(invoice) and row in invoice.keys
+            for invoice in confirmed
+        )
+
+    def held_of(self, invoice: Invoice) -> set[tuple[str, str]]:
+        """What Finance has taken in of an invoice."""
+        return invoice.keys & self.created
+
+
+def _key(row: Mapping[str, Any]) -> str:
+    if row["kind"] == "header":
+        return str(row["number"])
+    if row["kind"] == "connection":
+        return str(row["connectionId"]).lower()
+    return str(row["importId"] or uuid5(_IMPORT_IDS, str(row["actualId"]).lower())).lower()

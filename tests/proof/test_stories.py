@@ -1,0 +1,146 @@
+"""What the proofs found, each told in two sentences and tried again ever since."""
+
+import json
+from typing import Any
+
+from shared.run import State
+from shared.stages import Stage
+from tests.proof.machine_app import AFTER_A_CRASH
+from tests.proof.machine_rest import Rest
+from tests.proof.machine_stage import Scene
+from tests.proof.machine_wire import Fate
+from tests.proof.machine_world import Invoice
+
+
+def test_a_dismissed_row_is_not_sent_again_by_a_later_reading(staged: Scene) -> None:
+    """An operator dismissed a row that Finance had refused, and later Dataverse added another row, so that the invoice
+    was read afresh. The dismissed row was sent too, was taken in this time, and counted twice, as held and as
+    dismissed, so that no two readings ever agreed."""
+    invoice, key = _spoiled(staged, "actual")
+    _dismiss(staged, invoice)
+    assert _state(staged, invoice) == State.COMPLETED
+    staged.world.mend()
+    staged.world.tenant.switch("dataverse", extraRowsNext=1)
+    _ask(staged, "post_reconciliation", invoiceId=invoice.invoice_id, fix=True)
+    _ask(staged, "post_reconciliation", invoiceId=invoice.invoice_id, fix=True)
+    staged.world.look(invoice)
+    assert _state(staged, invoice) == State.COMPLETED
+    missing = {each for each in invoice.keys - staged.world.held_of(invoice) if each[0] == "actual"}
+    assert missing == {("actual", key)}
+    assert len(invoice.produced["actual"]) == 4
+
+
+def test_a_row_that_finance_has_although_it_was_dismissed_holds_nothing_up(staged: Scene) -> None:
+    """Finance took a row in, and refused it when the invoice was read once more and the row was sent again as it was.
+    The operator dismissed it, and the run never completed, because Finance held a row more than was expected."""
+    invoice = _confirmed(staged, lines=3)
+    _settle_down(staged)
+    key, source = sorted(invoice.produced["actual"].items())[0]
+    staged.world.spoil("actual", source)
+    staged.world.tenant.switch("dataverse", extraRowsNext=1)
+    _ask(staged, "post_reconciliation", invoiceId=invoice.invoice_id, fix=True)
+    _ask(staged, "post_reconciliation", invoiceId=invoice.invoice_id, fix=True)
+    assert _state(staged, invoice) == State.NEEDS_ATTENTION
+    assert ("actual", key) in staged.world.held_of(invoice)
+    _dismiss(staged, invoice)
+    assert _state(staged, invoice) == State.COMPLETED
+
+
+def test_an_import_that_was_booked_is_not_booked_again_after_its_rows_were_dismissed(staged: Scene) -> None:
+    """A host died when it had booked an import and not yet cleared it away; the operator dismissed the rejected row and
+    the run was completed. Ten minutes later the message came again, and the dismissed row of the completed run was
+    open once more."""
+    invoice = _confirmed(staged, lines=3)
+    staged.world.spoil("actual", sorted(invoice.produced["actual"].values())[0])
+    rest, at = Rest(staged), 0
+    while not _is_booked(staged, invoice):
+        letter = _next(staged)
+        is_settling = letter.queue == "actuals" and letter.facts["kind"] == "settle"
+        outcome = staged.step(staged.app.deliver(letter, 0, Fate("crash", at) if is_settling else None))
+        # The message of a crashed host is shown again, and at every try the host comes one change further.
+        letter.count = 0
+        at += outcome == "crashed"
+    _dismiss(staged, invoice)
+    staged.advance(AFTER_A_CRASH)
+    _settle_down(staged)
+    assert _state(staged, invoice) == State.COMPLETED
+    assert [row.status for row in rest.rows_of(invoice)] == ["dismissed"]
+
+
+def test_a_refused_message_that_talks_at_length_is_booked_all_the_same(staged: Scene) -> None:
+    """A message was refused with a reason that quoted it, and it was longer than storage lets a text be. Booking it
+    failed, and as a poison queue has none of its own it would have failed for ever."""
+    staged.app.expected.add("NotOurMessage")
+    invoice = _confirmed(staged, lines=1)
+    for strange in ({"v": "x" * 40_000}, {"v": 1, "kind": "load", "\ud83d" * 3_000: 1}):
+        staged.run(staged.app.post("actuals", json.dumps({**strange, "invoiceId": invoice.invoice_id})))
+    _settle_down(staged)
+    assert _state(staged, invoice) == State.FAILED
+
+
+def test_an_invoice_that_was_read_ten_times_is_read_once_more_when_an_operator_asks(staged: Scene) -> None:
+    """An invoice changed so often that the app gave up after ten readings and told the operator to replay it when it
+    had come to rest. The replay found that ten readings were enough and failed, now and for ever after."""
+    invoice = _confirmed(staged, lines=1)
+    _settle_down(staged)
+    run = Rest(staged).run_of(invoice)
+    assert run
+    staged.run(staged.app.hosts[0].ledger.save(run, state=State.FAILED, generation=10))
+    staged.world.tenant.switch("dataverse", extraRowsNext=1)
+    _ask(staged, "post_replay", invoiceId=invoice.invoice_id)
+    assert _state(staged, invoice) == State.NEEDS_ATTENTION
+    staged.world.tenant.switch("dataverse", extraRowsNext=1)
+    _ask(staged, "post_replay", invoiceId=invoice.invoice_id)
+    assert _state(staged, invoice) == State.COMPLETED
+    staged.world.look(invoice)
+    assert not invoice.keys - staged.world.held_of(invoice)
+
+
+def _is_booked(staged: Scene, invoice: Invoice) -> bool:
+    """Whether the import of the actuals has made the run need attention, and is not cleared away."""
+    run = Rest(staged).run_of(invoice)
+    view = staged.run(staged.app.hosts[0].dock.view(Stage.ACTUALS))
+    return run is not None and run.state == State.NEEDS_ATTENTION and bool(view.shipments)
+
+
+def _confirmed(staged: Scene, lines: int, edited: float = 0.0) -> Invoice:
+    invoice = staged.world.draft(lines, edited)
+    staged.world.confirm(invoice)
+    staged.step(staged.webhook(invoice, 0))
+    return invoice
+
+
+def _spoiled(staged: Scene, kind: str) -> tuple[Invoice, str]:
+    """An invoice of three lines that needs attention because Finance refuses one of its rows, and that row's key."""
+    invoice = _confirmed(staged, lines=3)
+    key, source = sorted(invoice.produced[kind].items())[0]
+    staged.world.spoil(kind, source)
+    _settle_down(staged)
+    assert _state(staged, invoice) == State.NEEDS_ATTENTION
+    return invoice, key
+
+
+def _next(staged: Scene) -> Any:
+    while not staged.app.due_letters():
+        staged.advance(min(letter.due for letter in staged.app.letters) - staged.app.clock.now())
+    return staged.app.due_letters()[0]
+
+
+def _dismiss(staged: Scene, invoice: Invoice) -> None:
+    _ask(staged, "post_dismissal", invoiceId=invoice.invoice_id, map="actuals", reason="entered by hand")
+
+
+def _ask(staged: Scene, name: str, **asked: Any) -> None:
+    status, answer = staged.step(staged.ask(name, 0, None, **asked))
+    assert status in {200, 202}, answer
+    _settle_down(staged)
+
+
+def _settle_down(staged: Scene) -> None:
+    Rest(staged).drain()
+
+
+def _state(staged: Scene, invoice: Invoice) -> State:
+    run = Rest(staged).run_of(invoice)
+    assert run
+    return run.state
