@@ -18,6 +18,7 @@ from ops.watching import watcher
 app = typer.Typer(no_args_is_help=True, help="Runs: one for each confirmed invoice.")
 
 PAGE = 50
+NOT_POSTED = "not posted"
 FINAL = {State.COMPLETED, State.NEEDS_ATTENTION, State.FAILED, State.REJECTED}
 
 
@@ -90,26 +91,31 @@ def watch_runs(
     url: Url,
     invoices: Annotated[list[str], typer.Argument(metavar="INVOICE...", help=INVOICE)],
     key_file: KeyFile = None,
+    posted: Annotated[
+        bool, typer.Option("--posted", help="Watch on until Finance has posted and all is back.")
+    ] = False,
     every: Every = 2.0,
     as_json: Json = False,
 ) -> int:
     """Watch runs until each is over, or until Ctrl-C; the runs go on either way.
 
+    With --posted a completed run is over when it is written back, or when that was refused.
     On a terminal a table is redrawn; elsewhere a line is printed whenever something has changed. With --json the
     progress goes to stderr and {"runs": [...]} to stdout at the end. Exit codes are those of `runs show`, of the worst.
 
     Examples:
       relay runs watch PI-2026-0042
+      relay runs watch PI-2026-0042 --posted --every 60
       relay runs watch PI-2026-0042 PI-2026-0043 --every 10 --json > runs.json
     """
     relay = connect(url, key_file)
     ids = [find(relay, invoice) for invoice in invoices]
     documents: list[Any] = []
     runs: list[RunDetail] = []
-    interrupted = False
+    over, interrupted = _are_back if posted else _are_over, False
     try:
         with watcher(stderr() if as_json else stdout()) as progress:
-            for documents in follow(lambda: [relay.get(f"runs/{each}") for each in ids], _are_over, every):
+            for documents in follow(lambda: [relay.get(f"runs/{each}") for each in ids], over, every):
                 runs = [read(RunDetail, document) for document in documents]
                 progress.show(runs)
     except KeyboardInterrupt:
@@ -121,6 +127,14 @@ def watch_runs(
 
 def _are_over(documents: list[Any]) -> bool:
     return all(document["state"] in FINAL for document in documents)
+
+
+def _are_back(documents: list[Any]) -> bool:
+    """Whether nothing is to be expected of any run any more, posting included."""
+    return all(
+        document["state"] in FINAL and (document["state"] != State.COMPLETED or document["posting"] != NOT_POSTED)
+        for document in documents
+    )
 
 
 def verdict(runs: list[RunDetail]) -> ExitCode:

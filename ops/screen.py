@@ -26,8 +26,13 @@ def emit(document: Any, view: RenderableType, *, as_json: bool) -> None:
     """Write the result to stdout: the document alone, or its view for a person."""
     if as_json:
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
-    else:
-        stdout().print(view)
+        return
+    console = stdout()
+    with console.capture() as shown:
+        console.print(view)
+    text = shown.get()
+    # A table pads its last column; off a terminal that is only noise for whoever compares or greps.
+    sys.stdout.write(text if console.is_terminal else "\n".join(line.rstrip() for line in text.split("\n")))
 
 
 def say(text: str | RenderableType) -> None:

@@ -5,16 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 from ops.problems import Misused
 
-UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def read_time(text: str, now: datetime) -> str:
-    """ISO 8601 in UTC of a date, a date with time, or a span before now (30m, 2h, 3d, 1w); Misused for anything else.
+    """ISO 8601 in UTC of a date, a date with time, or a span before now (30s, 30m, 2h, 3d, 1w); else Misused.
 
     What names no zone is UTC, as are all times that are shown.
     """
     try:
-        if span := re.fullmatch(r"(\d+)([mhdw])", text.strip()):
+        if span := re.fullmatch(r"(\d+)([smhdw])", text.strip()):
             at = now - timedelta(**{UNITS[span[2]]: int(span[1])})
         else:
             at = datetime.fromisoformat(text.strip())

@@ -15,17 +15,20 @@ KEYS_SHOWN = 3
 
 def replay_view(replay: Replay) -> RenderableType:
     """What is sent again, by run and map."""
-    verb = "Would send" if replay.dry_run else "Sending"
+    send, put = ("Would send", "Would put") if replay.dry_run else ("Sending", "Putting")
     view = table("Invoice", "State", "Map", ">Rows", "Keys", "Note")
     for run in replay.runs:
         name = run.invoice_number or run.invoice_id
-        for send in run.sends:
-            keys = listing(send.keys[:KEYS_SHOWN], send.rows)
-            add(view, name, state(run.state), send.map, f"{send.rows:,}", keys, run.note or "")
+        for one in run.sends:
+            keys = listing(one.keys[:KEYS_SHOWN], one.rows)
+            add(view, name, state(run.state), one.map, f"{one.rows:,}", keys, run.note or "")
         if not run.sends:
             add(view, name, state(run.state), "-", 0, "", run.note or "")
-    head = safe(f"{verb} {counted(replay.rows, 'row')} of {counted(len(replay.runs), 'run')}.")
-    return Group(head, view) if replay.runs else head
+    whole = sum(not run.sends for run in replay.runs)
+    picked = counted(len(replay.runs) - whole, "run")
+    heads = [safe(f"{send} {counted(replay.rows, 'row')} of {picked}.")] if replay.rows or not whole else []
+    heads += [safe(f"{put} {counted(whole, 'run')} to work again, as the note says.")] if whole else []
+    return Group(*heads, *([view] if replay.runs else []))
 
 
 def dismissal_view(dismissals: Dismissals) -> RenderableType:

@@ -93,7 +93,8 @@ def progress_line(run: RunDetail) -> str:
     """How far a run is, in one line without the time."""
     counts = "  ".join(f"{MAPS.get(each.map, each.map)} {_count(each)}" for each in run.maps)
     why = _reason(run)
-    return f"{name(run)}  {run.state}  {counts}" + (f"  ({why})" if why else "")
+    posting = f", {run.posting}" if run.state == "completed" else ""
+    return f"{name(run)}  {run.state}{posting}  {counts}" + (f"  ({why})" if why else "")
 
 
 def describe_wait(wait: Wait) -> str:

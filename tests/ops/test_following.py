@@ -66,6 +66,17 @@ def test_an_app_that_stays_away_ends_the_watch(app: FakeApp, env: dict[str, str]
     assert relay("runs", "watch", INVOICE_ID, *FAST, env=env).code == ExitCode.UNREACHABLE
 
 
+def test_a_posted_run_is_watched_until_it_is_written_back(app: FakeApp, env: dict[str, str]) -> None:
+    postings = ["not posted", "not posted", "written back"]
+    app.answers[RUN] = [documents.detail(state="completed", posting=posting) for posting in postings]
+    ended = relay("runs", "watch", INVOICE_ID, "--posted", *FAST, env=env)
+    assert (ended.code, len(app.asked(RUN))) == (ExitCode.FINE, 3)
+    assert [line.split("  ")[2] for line in ended.stdout.splitlines()] == [
+        "completed, not posted",
+        "completed, written back",
+    ]
+
+
 @pytest.mark.parametrize(("equal", "code"), [(True, ExitCode.FINE), (False, ExitCode.FAILED)])
 def test_a_reconciliation_is_awaited_and_a_difference_is_2(
     app: FakeApp, env: dict[str, str], *, equal: bool, code: int
