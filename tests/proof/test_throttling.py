@@ -23,7 +23,7 @@ STORM = {
     },
 }
 MOST_WASTED = 0.02
-LONG_STORM_SECONDS = 180.0
+LONG_STORM_SECONDS = 120.0
 BETWEEN_INVOICES_SECONDS = 10.0
 
 type Counts = Mapping[str, Mapping[str, int]]

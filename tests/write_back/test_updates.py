@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from azure.data.tables.aio import TableClient
 
-from shared.errors import Unavailable
+from shared.errors import Throttled, Unavailable
 from shared.signin import SignIn
 from shared.slots import Slots
 from shared.updates import MOST_ROWS, Values
@@ -149,6 +149,18 @@ async def test_an_answer_lost_after_the_work_was_done_does_no_harm(
     assert await app.write(vouchers(some, "twice")) == {}
     assert app.wire.bulks == [40, 20, 20]
     assert set((await app.read(some, "contoso_voucher")).values()) == {("twice",)}
+
+
+async def test_a_wait_that_is_told_inside_a_batch_closes_the_gate(app: Environment, organization: Organization) -> None:
+    without_bulk(organization)
+    organization.switch(faultRoute="batch PATCH", throttleNext=1, throttleSeconds=30.0)
+    try:
+        for _ in range(2):
+            with pytest.raises(Throttled):
+                await app.write(vouchers(organization.actuals[:20], "throttled"))
+        assert app.wire.batches == [20]
+    finally:
+        organization.switch(throttleShare=0.0, throttleSeconds=2.0)
 
 
 @pytest.mark.parametrize("bulk", [True, False], ids=["in bulk", "by batch"])
