@@ -143,7 +143,7 @@ async def post_replay(req: func.HttpRequest) -> func.HttpResponse:
 async def post_dismissal(req: func.HttpRequest) -> func.HttpResponse:
     """Count rejected rows as dealt with, or say which would be."""
     asked, works = read_body(req, DismissRequest), await ports()
-    chosen = [selected async for selected in select(works, asked) if selected.rows]
+    chosen = [selected async for selected in select(works, asked) if selected.rows or selected.interrupted]
     result = {
         "dryRun": asked.dryRun,
         "rows": sum(len(selected.rows) for selected in chosen),

@@ -50,10 +50,12 @@ class Selection(BaseModel):
 
 @dataclass(frozen=True)
 class Selected:
-    """A run, and those of its open rejected rows that are meant."""
+    """A run, and those of its open rejected rows that are meant. `interrupted`: they are all dismissed, and who did
+    that died before the run could go on; nothing holds it up any more, and nobody else will notice."""
 
     run: Run
     rows: Sequence[RejectedRow]
+    interrupted: bool = False
 
 
 async def select(ports: Ports, selection: Selection) -> AsyncIterator[Selected]:
@@ -62,9 +64,12 @@ async def select(ports: Ports, selection: Selection) -> AsyncIterator[Selected]:
         run = await ports.ledger.run(invoice_id)
         if run is None:
             continue
-        rows = [row for row in await ports.rejections.of(invoice_id) if row.status == "open" and selection.holds(row)]
-        if rows or not selection.picks_rows:
-            yield Selected(run, rows)
+        known = [row for row in await ports.rejections.of(invoice_id) if selection.holds(row)]
+        rows = [row for row in known if row.status == "open"]
+        dismissed = any(row.status == "dismissed" for row in known)
+        interrupted = run.state == State.NEEDS_ATTENTION and dismissed and not rows
+        if rows or interrupted or not selection.picks_rows:
+            yield Selected(run, rows, interrupted)
 
 
 async def _invoices(ports: Ports, selection: Selection) -> list[UUID]:

@@ -66,6 +66,9 @@ class Ledger:
     async def save(self, run: Run, **changes: Any) -> Run:
         """Change a run as it was read. Raises LeaseLost when it has changed since."""
         changed = _remember(run, replace(run, **changes, updated_at=self._clock()))
+        if run.state.is_final and not changed.state.is_final:
+            # The sweep looks after what the register shows as unfinished: it has to know before anybody can die.
+            await self._register.note(changed)
         try:
             result = await self._table.update_entity(
                 _run_entity(changed),

@@ -15,6 +15,8 @@ from shared.ports import Ports
 from shared.rejected import RejectedRow, rejected_row
 from shared.shipment import Cargo, Shipment
 
+NO_TRACE = "Finance has no trace of import"
+"""It ended before it was taken up, as when the package's address had expired: not a word about any row of it."""
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NOISE = re.compile(r"(validateWrite|validateField) failed on (data source|field)")
 _TOKENS = re.compile(r"[^,;|\s{}'\"]+")
@@ -35,7 +37,7 @@ async def outcome_of(
     their rows were rejected: their invoices may have gone on meanwhile, and their blobs with them."""
     counts = await ports.finance.counts(shipment.execution_id)
     if counts is None:
-        return Outcome(whole=f"Finance has no trace of import {shipment.execution_id}")
+        return Outcome(whole=f"{NO_TRACE} {shipment.execution_id}")
     if status == ImportStatus.SUCCEEDED and counts.taken == shipment.rows:
         return Outcome()
     errors = await ports.finance.errors(shipment.execution_id)

@@ -1,7 +1,8 @@
 """The register of runs, newest first: one row a run with what a list shows, so that listing reads one partition.
 
-The ledger notes every change of a run here after it has saved it. A row may lag behind its run by one change if the
-process dies in between; the sweep looks after runs that seem unfinished and so puts it right.
+The ledger notes every change of a run here after it has saved it, and one that puts a finished run back to work before
+that too. A row may be one change off if the process dies in between; the sweep looks after runs that seem unfinished
+and so puts it right.
 """
 
 from collections.abc import AsyncIterator, Mapping

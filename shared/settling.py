@@ -15,7 +15,7 @@ from shared.handover import After, hand_over
 from shared.landing import BlobGone
 from shared.log import event
 from shared.messages import Settle, Ship
-from shared.outcome import Outcome, outcome_of, refuse_all
+from shared.outcome import NO_TRACE, Outcome, outcome_of, refuse_all
 from shared.ports import Ports
 from shared.rejected import RejectedRow, totals_of
 from shared.sending import look_again, send
@@ -165,7 +165,7 @@ async def _fail_whole(ports: Ports, shipment: Shipment, text: str, after: After)
     """A file failed as a whole: try what passes by itself again, then smaller files, then give the rows up."""
     cargo = await ports.dock.cargo(shipment)
     level = _next_level(shipment, cargo)
-    passing = any(code in text for code in _PASSING) and max(item.tries for item in cargo) < _MOST_TRIES
+    passing = any(words in text for words in (*_PASSING, NO_TRACE)) and max(item.tries for item in cargo) < _MOST_TRIES
     if passing or level is not None:
         event("import failed as a whole", severity=logging.WARNING, parts=len(cargo), **_facts(shipment))
         again = 1 if passing else len(cargo)

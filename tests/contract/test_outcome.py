@@ -8,9 +8,13 @@ import pytest
 
 from shared.clock import now
 from shared.finance import ImportStatus
+from shared.handover import Account
 from shared.landing import encode
+from shared.messages import Settle
 from shared.outcome import outcome_of
 from shared.ports import Ports
+from shared.run import Part, Run
+from shared.settling import settle
 from shared.shipment import Cargo, Shipment, Step
 from shared.stages import Stage
 from tests.contract.server import Server, said
@@ -38,6 +42,28 @@ async def test_a_file_refused_for_one_key_is_taken_apart_before_its_rows_are_giv
     outcome = await outcome_of(ports, _shipment(cargo), ImportStatus.FAILED, cargo, {})
     assert bool(outcome.whole) is apart
     assert sum(map(len, outcome.rejected.values())) == (0 if apart else 1)
+
+
+async def test_an_import_that_ended_before_it_was_taken_up_is_made_again(ports: Ports, server: Server) -> None:
+    """The package's address had expired by the time Finance fetched it: the import failed and left no details. No row
+    was at fault, and all of them were rejected."""
+    cargo = await _land(ports, uuid4())
+    part = Part(cargo.invoice_id, Stage.ACTUALS, 1, 0, "usmf", cargo.blob, 1)
+    await ports.dock.land(part)
+    view = await ports.dock.view(Stage.ACTUALS)
+    waiting = [item for item in view.ready if item.invoice_id == cargo.invoice_id]
+    shipment = await ports.dock.claim(view, waiting, lane=0, ticket=uuid4().hex)
+    await ports.dock.finish(shipment)
+    server.rule = lambda request: said({"value": "Failed" if "SummaryStatus" in request.target else []})
+    await settle(ports, Settle(stage=Stage.ACTUALS, ticket=shipment.ticket), after=_goes_on)
+    view = await ports.dock.view(Stage.ACTUALS)
+    assert shipment.ticket not in view.shipments
+    assert [item.tries for item in view.ready if item.invoice_id == cargo.invoice_id] == [1]
+    assert await ports.rejections.of(cargo.invoice_id) == []
+
+
+async def _goes_on(ports: Ports, run: Run, account: Account) -> None:
+    raise AssertionError(f"{run.invoice_id} went on in {ports} with {account}")
 
 
 async def _land(ports: Ports, invoice_id: UUID) -> Cargo:

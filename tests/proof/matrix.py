@@ -1,6 +1,6 @@
-"""The crash matrix: every named effect, the host killed right before it and right after it, once and twice.
+"""The crash matrix: every named effect, the host killed right before it, right after it, and twice.
 
-A case is one journey with up to four deaths at effects that lie far apart in it, so that the system has recovered from
+A case is one journey with up to five deaths at effects that lie far apart in it, so that the system has recovered from
 one before the next comes; killing twice means that the host dies at the same place again in its next life. The
 effects come from a recording of each journey, so what the app does in future is in the matrix of the future.
 """
@@ -18,7 +18,7 @@ from tests.proof.findings import Findings
 from tests.proof.journeys import JOURNEYS
 from tests.proof.ordeal import Ordeal, ordeal, settle_down
 
-DEATHS_IN_A_CASE = 4
+DEATHS_IN_A_CASE = 5
 TRIES = 3
 
 
@@ -75,14 +75,14 @@ def enumerate_effects(tested: Ordeal, result: Result, journeys: Iterable[str]) -
 
 
 def all_cases(effects: dict[str, list[str]]) -> list[Case]:
-    """Every effect, before and after, once and twice, four places a case."""
+    """Every effect before and after once, and on one of both sides, in turn, once more in the next life."""
     cases = []
     for journey, names in effects.items():
         stride = -(-len(names) // DEATHS_IN_A_CASE)
-        for kills in (1, 2):
-            for when in ("before", "after"):
-                chains = [names[start::stride] for start in range(stride)]
-                cases += [Case(journey, tuple(Place(name, when, kills) for name in chain)) for chain in chains]
+        sides = [["before"] * len(names), ["after"] * len(names), ["before", "after"] * len(names)]
+        for kills, when in zip((1, 1, 2), sides, strict=True):
+            places = [Place(*each, kills) for each in zip(names, when, strict=False)]
+            cases += [Case(journey, tuple(places[start::stride])) for start in range(stride)]
     return cases
 
 

@@ -22,15 +22,15 @@ from tests.proof.checker import check, records_of
 from tests.proof.crashing import CONTROL, deaths
 from tests.proof.findings import Findings
 
-PATIENCE_SECONDS = 120.0
-QUIET_SECONDS = 4.0
+PATIENCE_SECONDS = 300.0
+QUIET_SECONDS = 6.0
 """After this long without a move the clock's sweep comes; ten minutes in real life."""
 QUEUES = (*map(str, Stage), WRITE_BACK, OPERATIONS)
 SETTINGS = {
     "DATAVERSE_PAGE_ROWS": "4",
-    "FINANCE_SHIPMENT_LEASE_SECONDS": "2",
+    "FINANCE_SHIPMENT_LEASE_SECONDS": "3",
     "FINANCE_POLL_LONGEST_SECONDS": "1",
-    "SWEEP_STALLED_AFTER_SECONDS": "3",
+    "SWEEP_STALLED_AFTER_SECONDS": "4",
     "SWEEP_ORPHANED_AFTER_SECONDS": "1",
     "THROTTLE_LONGEST_WAIT_SECONDS": "2",
     # The clock's work is called for by hand, when it is due.
@@ -43,7 +43,7 @@ OBLIGING: dict[str, dict[str, Any]] = {
         "importFixedSeconds": 0.0,
         "takeUpSeconds": 0.0,
         "notFoundPolls": 0,
-        "sasSeconds": 4.0,
+        "sasSeconds": 6.0,
         "rejectRows": [],
         "importFailsWhole": 0,
         "throttleNext": 0,
@@ -150,11 +150,11 @@ class Journey:
 def settle_down(ordeal: Ordeal, journey: Journey) -> Findings:
     """See the system come to rest after a journey: every run completed, nothing left behind anywhere; then compare."""
     system = ordeal.system
-    await_that(lambda: _is_at_rest(ordeal, journey), "rest")
+    await_that(lambda: _is_at_rest(ordeal, journey), "rest", PATIENCE_SECONDS)
     runs = {invoice_id: ordeal.run(invoice_id) for invoice_id in journey.invoices}
     states = {run["state"] if run else "no run" for run in runs.values()}
     assert states == {"completed"}, runs
-    await_that(lambda: _is_swept(ordeal), "no landed blob")
+    await_that(lambda: _is_swept(ordeal), "no landed blob", PATIENCE_SECONDS)
     listed = {each["invoiceId"]: each for each in ordeal.ask("runs?top=500")["runs"]}
     for invoice_id, run in runs.items():
         assert run is not None

@@ -45,7 +45,7 @@ def test_a_host_killed_at_every_effect_before_and_after_once_and_twice(tmp_path:
         unfinished=len(result.failed),
         recovery=result.delays,
         seed=SEED,
-        note="right before and right after every named effect, once and again in the next life",
+        note="right before and right after every named effect, and at each once more in the next life",
         effects=len(result.effects),
         placesKilledAt=len(result.killed),
         ofThemAgainInTheNextLife=result.twice,

@@ -1,0 +1,62 @@
+"""What an operator asked for and somebody died over, and how it goes on."""
+
+import asyncio
+from uuid import UUID, uuid4
+
+import pytest
+from azure.core.exceptions import ResourceNotFoundError
+from azure.data.tables.aio import TableServiceClient
+
+from shared.clock import now
+from shared.ledger import Ledger
+from shared.register import Register
+from shared.rejections import Rejections
+from shared.run import State
+from simulators.azurite import Azurite
+from tests.endtoend.relay import Relay
+from tests.operations.operator import ACTUALS, BY, Operator
+
+REFUSED = {"entity": ACTUALS, "everyNth": 2, "message": "Line property 'A 17' is missing"}
+
+
+def test_a_dismissal_that_was_cut_off_before_the_run_went_on_is_made_good_by_repeating_it(
+    system: Relay, operator: Operator
+) -> None:
+    """The rows were noted as dismissed, then the host died. No row is open any more, so repeating the dismissal found
+    nothing to do and left the run standing."""
+    system.tenant.switch("finance", rejectRows=[REFUSED])
+    invoice_id = system.tenant.draft(3, seed=320)
+    system.tenant.confirm(invoice_id)
+    operator.await_state(invoice_id, "needs attention")
+    (group,) = (each["group"] for each in operator.groups(invoice_id))
+    asyncio.run(_dismiss_and_die(system, invoice_id))
+    assert operator.run(invoice_id)["state"] == "needs attention"
+    answer = operator.post("dismissals", group=group, invoiceId=invoice_id, reason="booked by hand")
+    assert answer["rows"] == 0
+    operator.await_state(invoice_id, "completed")
+
+
+async def _dismiss_and_die(system: Relay, invoice_id: str) -> None:
+    async with TableServiceClient.from_connection_string(system.stack.azurite.connection_string()) as tables:
+        rejections = Rejections(tables.get_table_client("runs"), now)
+        rows = await rejections.of(UUID(invoice_id))
+        await rejections.change(UUID(invoice_id), rows, status="dismissed", reason="booked by hand", by=BY, at=now())
+
+
+async def test_a_run_goes_back_to_work_only_after_the_register_shows_it_as_unfinished(azurite: Azurite) -> None:
+    """A host died between the run and the register: the register went on calling the run finished, and no sweep looked
+    at it again."""
+    async with TableServiceClient.from_connection_string(azurite.connection_string()) as tables:
+        table = await tables.create_table(f"t{uuid4().hex}")
+        register = Register(await tables.create_table(f"r{uuid4().hex}"))
+        ledger = Ledger(table, register, now)
+        invoice_id = (await ledger.accept(uuid4()))[0].invoice_id
+        run = await ledger.run(invoice_id)
+        assert run is not None
+        stopped = await ledger.save(run, state=State.NEEDS_ATTENTION)
+        dying = Ledger(table, Register(tables.get_table_client("nosuchtable")), now)
+        with pytest.raises(ResourceNotFoundError):
+            await dying.save(stopped, state=State.SYNCING_ACTUALS)
+        standing = await ledger.run(invoice_id)
+        assert standing is not None
+        assert standing.state == State.NEEDS_ATTENTION
