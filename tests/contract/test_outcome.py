@@ -13,7 +13,7 @@ from shared.landing import encode
 from shared.messages import Settle
 from shared.outcome import outcome_of
 from shared.ports import Ports
-from shared.run import Part, Run
+from shared.run import Page, Part, Run
 from shared.settling import settle
 from shared.shipment import Cargo, Shipment, Step
 from shared.stages import Stage
@@ -49,6 +49,10 @@ async def test_an_import_that_ended_before_it_was_taken_up_is_made_again(ports: 
     was at fault, and all of them were rejected."""
     cargo = await _land(ports, uuid4())
     part = Part(cargo.invoice_id, Stage.ACTUALS, 1, 0, "usmf", cargo.blob, 1)
+    await ports.ledger.open_page(Page(part.invoice_id, part.stage, 1, 0))
+    page = await ports.ledger.page(part.invoice_id, part.stage, 1, 0)
+    assert page is not None
+    await ports.ledger.close_page(page, [part], last=True)
     await ports.dock.land(part)
     view = await ports.dock.view(Stage.ACTUALS)
     waiting = [item for item in view.ready if item.invoice_id == cargo.invoice_id]
