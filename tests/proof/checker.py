@@ -202,12 +202,15 @@ def _out_of_order(
         for key, at in written.items()
         if at and at < first.get(expected.actuals[key]["number"], sys.maxsize)
     ]
+    last = {
+        invoice: max((written.get(key, 0) for key in keys), default=0) for invoice, keys in expected.of_invoice.items()
+    }
     for key, row in expected.connections.items():
         if key in first and key in there["connection"]:
             link = there["connection"][key]
-            ends = [_lower(link["Transaction1Id"]), _lower(link["Transaction2Id"])]
-            before = ends if row["invoice"] in late else expected.of_invoice[row["invoice"]]
-            early += [f"connection {key}"] if any(written.get(each, 0) > first[key] for each in before) else []
+            ends = max(written.get(_lower(link[name]), 0) for name in ("Transaction1Id", "Transaction2Id"))
+            before = ends if row["invoice"] in late else last.get(row["invoice"], 0)
+            early += [f"connection {key}"] if before > first[key] else []
     return early
 
 
