@@ -30,7 +30,8 @@ _SELECT = "ActualId,ActualsImportId,Amount,TransactionCurrencyId"
 async def verify(ports: Ports, message: Verify) -> None:
     """Compare and complete. Raises NeedsAttention with the numbers when the two ends differ."""
     run = await ports.ledger.run(message.invoiceId)
-    if run is None or run.state.is_final or run.generation != message.generation:
+    # A late copy may come while rows are sent again after all: verified is only what has come so far.
+    if run is None or run.state != State.VERIFYING or run.generation != message.generation:
         return
     account = await account_of(ports, run, Stage.ACTUALS)
     source = await billed_totals(ports, run.invoice_id)

@@ -82,11 +82,16 @@ class Letter:
     receipt: str
     due: datetime
     count: int = 0
+    held: bool = False
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The message, read."""
-        return dict(json.loads(self.text))
+        """The message, read; nothing of one that is no JSON object."""
+        try:
+            facts = json.loads(self.text)
+        except ValueError:
+            return {}
+        return facts if isinstance(facts, dict) else {}
 
     def as_trigger(self, count: int) -> QueueMessage:
         """What a function is called with."""
@@ -148,7 +153,7 @@ class App:
 
     def due_letters(self) -> list[Letter]:
         """What the host would fetch now."""
-        return [letter for letter in self.letters if letter.due <= self.clock.now()]
+        return [letter for letter in self.letters if letter.due <= self.clock.now() and not letter.held]
 
     async def deliver(self, letter: Letter, host: int, fate: Fate | None = None, *, keep: bool = False) -> str:
         """Run the function for a message, as the host does; `keep` loses the message's deletion: it comes again.
@@ -165,18 +170,28 @@ class App:
         return outcome
 
     async def deliver_both(self, first: Letter, second: Letter, at: int) -> str:
-        """Run two messages, the second as a whole while the first is held up at its request number `at`."""
-        journey = Journey(Fate("hold", at), self.slow)
-        first.count += 1
-        running = asyncio.create_task(self._run(first, 0, journey))
+        """Run two messages, or one twice, the second as a whole while the first is held up at its request number
+        `at`."""
+        async with self.holding(first, at) as ended:
+            outcome = await (self._run(second, 1, Journey()) if first is second else self.deliver(second, 1))
+        return f"{ended[0]}, {outcome}"
+
+    @asynccontextmanager
+    async def holding(self, letter: Letter, at: int) -> AsyncIterator[list[str]]:
+        """Hold a message up in the first host, at its request number `at`; then let it go on to its end. Yields a list
+        that tells afterwards what came of it."""
+        journey, ended = Journey(Fate("hold", at), self.slow), list[str]()
+        letter.count += 1
+        running = asyncio.create_task(self._run(letter, 0, journey))
         waiting = asyncio.create_task(journey.held.wait())
         await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
-        outcome = await (self._run(second, 1, Journey()) if first is second else self.deliver(second, 1))
+        letter.held = True
+        yield ended
+        letter.held = False
         journey.released.set()
-        ended = await running
-        await self._follow_up(first, 0, ended)
-        return f"{ended}, {outcome}"
+        ended.append(await running)
+        await self._follow_up(letter, 0, ended[0])
 
     async def call(self, name: str, host: int, fate: Fate | None = None, **request: Any) -> tuple[int, Any]:
         """Call an HTTP function; the status and the JSON of its answer, or 0 when the host died."""

@@ -53,6 +53,7 @@ class Scene:
     late: bool = False
     throttling: set[str] = field(default_factory=set)
     steps: int = 0
+    imports_at_start: int = 0
     story: list[str] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
 
@@ -71,6 +72,7 @@ class Scene:
         self.throttling.clear()
         self.world.begin()
         self.run(self._clear())
+        self.imports_at_start = int(self.world.tenant.counts()["imports"])
 
     async def _clear(self) -> None:
         await self.app.drop_all()
