@@ -95,6 +95,8 @@ async def show_import(req: func.HttpRequest) -> func.HttpResponse:
     """Tell where Finance shows an import."""
     execution_id = req.route_params["executionId"]
     address = await (await ports()).finance.summary_page(execution_id)
+    if address is None:
+        raise BadRequest(404, "noImport", f"Finance does not find an import {execution_id}")
     return answer(200, {"executionId": execution_id, "page": address})
 
 

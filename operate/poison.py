@@ -4,14 +4,17 @@ A function on a poison queue must not fail: the host has nowhere to put its mess
 """
 
 import logging
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+from operate.reconcile import give_up
+from operate.searches import Searches
 from shared.clock import stamp
 from shared.endings import end, end_posting
-from shared.errors import NotOurMessage
+from shared.errors import LeaseLost, NotOurMessage
 from shared.log import event
-from shared.messages import WRITE_BACK, Settle, Ship, parse
+from shared.messages import OPERATIONS, WRITE_BACK, Examine, Reconcile, Settle, Ship, parse
 from shared.ports import Ports
 from shared.run import State
 
@@ -20,7 +23,8 @@ _ANOTHER_TRY = timedelta(minutes=10)
 
 
 async def book(ports: Ports, queue: str, body: bytes) -> None:
-    """Keep a poison message and fail the run that it names. Never raises for anything in the message."""
+    """Keep a poison message and fail the run that it names, or the operator's job that it belongs to. Never raises for
+    anything in the message."""
     text = body.decode("utf-8", "replace")
     reason, invoice_id = _meaning(queue, body)
     await ports.audit.table.create_entity(
@@ -34,7 +38,9 @@ async def book(ports: Ports, queue: str, body: bytes) -> None:
         }
     )
     event("poison message", severity=logging.ERROR, queue=queue, invoiceId=invoice_id)
-    if invoice_id and queue == WRITE_BACK:
+    if queue == OPERATIONS:
+        await _end_job(ports, body, reason)
+    elif invoice_id and queue == WRITE_BACK:
         await end_posting(
             ports, invoice_id, f"{reason}. The message is kept; when the cause is mended, write back again"
         )
@@ -53,6 +59,22 @@ def _meaning(queue: str, body: bytes) -> tuple[str, UUID | None]:
         return f"message refused: {error}", UUID(error.invoice_id) if error.invoice_id else None
     reason = f"the {message.kind} message was given up after the last try; the host's log says why"
     return reason, getattr(message, "invoiceId", None)
+
+
+async def _end_job(ports: Ports, body: bytes, reason: str) -> None:
+    """What an operator asked for is over and says why; the run of the invoice that it was about is as it was."""
+    try:
+        message = parse(body, OPERATIONS)
+    except NotOurMessage:
+        return
+    if isinstance(message, Reconcile):
+        await give_up(ports, message, reason)
+    elif isinstance(message, Examine):
+        search = await Searches(ports).read(message.job)
+        if search is not None and search.state == "running":
+            # Somebody else who has moved it on meanwhile is right.
+            with suppress(LeaseLost):
+                await Searches(ports).fail(search, reason)
 
 
 async def _keep_shipping(ports: Ports, queue: str, body: bytes) -> None:

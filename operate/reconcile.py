@@ -71,12 +71,22 @@ async def reconcile(ports: Ports, message: Reconcile) -> None:
         fixed = await _fix(ports, message.invoiceId, run, findings) if message.fix else 0
         result = await _describe(ports, message.invoiceId, number=number, run=run, findings=findings, fixed=fixed)
     except (NotYet, NeedsAttention, Refused, ContractBroken, RowRefused) as error:
-        result = {
-            "invoiceId": str(message.invoiceId), "invoiceNumber": run.number if run else "", "problem": str(error),
-            "runState": str(run.state) if run else None, "equal": False, "maps": [], "missing": [], "surplus": [],
-            "different": [], "fixed": 0,
-        }  # fmt: skip
+        result = _unanswered(message, run, str(error))
     await Jobs(ports).put(message.job, message.invoiceId, result)
+
+
+async def give_up(ports: Ports, message: Reconcile, reason: str) -> None:
+    """Keep as the result of a comparison that it could not be made."""
+    run = await ports.ledger.run(message.invoiceId)
+    await Jobs(ports).put(message.job, message.invoiceId, _unanswered(message, run, reason))
+
+
+def _unanswered(message: Reconcile, run: Run | None, reason: str) -> dict[str, Any]:
+    return {
+        "invoiceId": str(message.invoiceId), "invoiceNumber": run.number if run else "", "problem": reason,
+        "runState": str(run.state) if run else None, "equal": False, "maps": [], "missing": [], "surplus": [],
+        "different": [], "fixed": 0,
+    }  # fmt: skip
 
 
 async def compare(ports: Ports, invoice_id: UUID) -> tuple[str, Findings]:

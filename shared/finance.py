@@ -175,10 +175,15 @@ class Finance:
         value = await self._action("GetExecutionErrors", {"executionId": execution_id})
         return parse_errors(str(value or ""))
 
-    async def summary_page(self, execution_id: str) -> str:
-        """The address at which Finance's own pages show an import. Raises ContractBroken for one elsewhere: people
-        will follow it."""
-        value = await self._action("GetExecutionSummaryPageUrl", {"executionId": execution_id})
+    async def summary_page(self, execution_id: str) -> str | None:
+        """The address at which Finance's own pages show an import, None for one that it does not find. Raises
+        ContractBroken for an address elsewhere: people will follow it."""
+        try:
+            value = await self._action("GetExecutionSummaryPageUrl", {"executionId": execution_id})
+        except Refused as refusal:
+            if _NOT_FOUND in refusal.text:
+                return None
+            raise
         return str(self._service.own_url(str(value), path="/"))
 
     async def count(self, entity_set: str, condition: str) -> int:

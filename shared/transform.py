@@ -76,11 +76,13 @@ class Uuid5(MapPart):
     """A fixed uuid5 of another column where the column is empty, so that a second reading gives the same key."""
 
     kind: Literal["uuid5"]
-    of: Annotated[str, AfterValidator(_path)]
+    of: str = Field(pattern=NAME.pattern + "$")
     namespace: UUID
 
     def apply(self, value: Any, row: Row, zone: ZoneInfo) -> Any:
         del zone
+        if not value and not row.get(self.of):
+            raise RowRefused(f"it and {self.of} are both empty")
         return str(value or uuid5(self.namespace, str(row[self.of]).lower())).lower()
 
 

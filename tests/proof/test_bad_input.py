@@ -2,6 +2,7 @@
 row in Finance."""
 
 import json
+import traceback
 from typing import Any
 from uuid import uuid4
 
@@ -9,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from shared.ports import Ports
 from shared.stages import Stage
+from shared.work import WorkFailed, work
 from tests.proof.machine_rest import Rest
 from tests.proof.machine_stage import Scene
 
@@ -44,6 +47,7 @@ _POSTS: dict[str, dict[str, Any]] = {
     "post_resume": {"by": "olga", "map": "invoices"},
     "post_sweep": {"by": "olga"},
     "post_reconciliation": {"by": "olga", "invoiceId": INVOICE, "fix": True, "until": None},
+    "post_out_of_sync": {"by": "olga", "since": "2026-01-01T00:00:00Z", "graceHours": 1, "sync": ["missing"]},
     "post_write_back": {"by": "olga", "invoiceId": INVOICE},
 }
 _GETS: dict[str, dict[str, str]] = {
@@ -52,6 +56,9 @@ _GETS: dict[str, dict[str, str]] = {
     "show_errors": {"invoiceId": INVOICE},
     "show_error": {"group": "0123456789"},
     "show_reconciliation": {"job": "0" * 32},
+    "show_timeline": {"invoiceId": INVOICE},
+    "show_import": {"executionId": "relay-actuals-1"},
+    "show_out_of_sync": {"job": "0" * 32},
     "show_health": {},
 }
 
@@ -124,6 +131,19 @@ def test_any_message_is_done_or_refused_and_kept(
             emptied.advance(min(letter.due for letter in emptied.app.letters) - emptied.app.clock.now())
         emptied.run(emptied.app.deliver(emptied.app.due_letters()[0], 0))
     assert not emptied.app.failures
+
+
+async def _fail(_: Ports, message: Any) -> None:
+    raise ValueError(f"customer Contoso owes 1234.56: {message}")
+
+
+def test_an_error_that_nobody_thought_of_is_told_to_the_host_by_its_kind_alone(
+    emptied: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = json.dumps(_MESSAGES[0]).encode()
+    with pytest.raises(WorkFailed, match=r"^ValueError$") as failed:
+        emptied.run(work(emptied.app.hosts[0], "actuals", body, 1, {"load": _fail}))
+    assert "Contoso" not in "".join(traceback.format_exception(failed.value)) + caplog.text
 
 
 def test_nothing_of_all_that_reached_finance_and_an_honest_invoice_still_does(emptied: Scene) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from shared.run import State
 from shared.stages import Stage
+from shared.work import MAX_DEQUEUE_COUNT
 from tests.proof.machine_app import AFTER_A_CRASH
 from tests.proof.machine_rest import Rest
 from tests.proof.machine_stage import Scene
@@ -76,6 +77,23 @@ def test_a_refused_message_that_talks_at_length_is_booked_all_the_same(staged: S
         staged.run(staged.app.post("actuals", json.dumps({**strange, "invoiceId": invoice.invoice_id})))
     _settle_down(staged)
     assert _state(staged, invoice) == State.FAILED
+
+
+def test_a_comparison_that_was_given_up_is_over_and_its_run_is_as_it_was(staged: Scene) -> None:
+    """A message of an operator's comparison, or search, was given up after the last try. The comparison was shown as
+    running for ever, and the run that it was only to look at was failed."""
+    invoice = _confirmed(staged, lines=1)
+    _, started = staged.step(staged.ask("post_reconciliation", 0, None, invoiceId=invoice.invoice_id))
+    _, searched = staged.step(staged.ask("post_out_of_sync", 0, None))
+    for letter in [letter for letter in staged.app.letters if letter.queue == "operations"]:
+        letter.count = MAX_DEQUEUE_COUNT
+        assert staged.step(staged.app.deliver(letter, 0)) == "poison"
+    for name, job in (("show_reconciliation", started["id"]), ("show_out_of_sync", searched["id"])):
+        status, told = staged.run(staged.app.call(f"operate.functions.{name}", 0, route_params={"job": job}))
+        assert (status, told["state"]) == (200, "failed")
+        assert "given up" in told["detail"]
+    _settle_down(staged)
+    assert _state(staged, invoice) == State.COMPLETED
 
 
 def test_an_invoice_that_was_read_ten_times_is_read_once_more_when_an_operator_asks(staged: Scene) -> None:
