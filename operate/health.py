@@ -15,7 +15,7 @@ from shared.ports import Ports
 from shared.register import Entry
 from shared.run import State
 from shared.stages import Stage
-from shared.status import SERVICES, trouble_with
+from shared.status import SERVICES, describe_gate, trouble_with
 from shared.throughput import SLOT, Slot
 
 _TOO_OLD_SECONDS = 1800
@@ -55,7 +55,7 @@ async def health(ports: Ports) -> dict[str, Any]:
         "queues": queues,
         "poison": poison,
         "oldestUnfinishedRun": _oldest(ports, unfinished),
-        "gates": [{"service": gate.service, "until": stamp(gate.until), "reason": gate.describe()} for gate in gates],
+        "gates": [describe_gate(gate) for gate in gates],
         "lanes": lanes,
         "throughput": [_describe_slot(slot) for slot in await ports.throughput.last_day()],
         "lastSweep": sweep and {**sweep, "started": _count(sweep["started"]), "revived": _count(sweep["revived"])},

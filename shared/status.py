@@ -7,6 +7,7 @@ from typing import Any
 
 from shared import dataverse, finance
 from shared.clock import parse_stamp, stamp
+from shared.gates import Gate
 from shared.handover import is_over, pages_of
 from shared.notes import trouble
 from shared.pauses import Pause
@@ -80,19 +81,22 @@ async def standing(ports: Ports) -> Standing:
     services: list[dict[str, Any]] = []
     for service in SERVICES:
         if gate := await ports.gates.look(service):
-            services.append(
-                {
-                    "reason": gate.describe(),
-                    "service": service,
-                    "until": stamp(gate.until),
-                    "kind": gate.kind,
-                    "asked": gate.asked,
-                    "text": gate.reason,
-                }
-            )
+            services.append(describe_gate(gate))
         if reason := await trouble_with(ports, service):
             services.append({"reason": reason, "service": service, "kind": "no usable answer"})
     return Standing(await ports.pauses.standing(), services)
+
+
+def describe_gate(gate: Gate) -> dict[str, Any]:
+    """A closed gate as JSON: one sentence of it, and its parts."""
+    return {
+        "reason": gate.describe(),
+        "service": gate.service,
+        "until": stamp(gate.until),
+        "kind": gate.kind,
+        "asked": gate.asked,
+        "text": gate.reason,
+    }
 
 
 async def trouble_with(ports: Ports, service: str) -> str:
@@ -142,10 +146,12 @@ def _account(what: str, found: _Found, *, billed: bool) -> dict[str, Any]:
         status: totals_of((row for row in found.rows if row.status == status), billed=billed)
         for status in ("open", "dismissed")
     }
+    taken, under_way = _sum(settled, billed=billed), _sum(others, billed=billed)
     return {
         "what": what,
-        "taken": _counted(_sum(settled, billed=billed)),
-        "underWay": _counted(_sum(others, billed=billed)),
+        "read": _counted(sum(by_status.values(), taken + under_way)),
+        "taken": _counted(taken),
+        "underWay": _counted(under_way),
         "rejected": _counted(by_status["open"]),
         "dismissed": _counted(by_status["dismissed"]),
     }

@@ -3,9 +3,17 @@
 import { get, NotAllowed, session } from "./api.js";
 import { h, morphChildren, template } from "./dom.js";
 import { clock } from "./format.js";
+import { ACTIONS } from "./actions.js";
+import { whenDone } from "./dialog.js";
+import * as errors from "./errors.js";
+import * as health from "./health.js";
+import { opened } from "./rejected.js";
+import * as run from "./run.js";
 import * as runs from "./runs.js";
+import * as strays from "./strays.js";
 
-const SCREENS = { runs };
+const SCREENS = { runs, errors, health, "out-of-sync": strays };
+const DEEDS = { ...ACTIONS, syncStrays: strays.syncStrays };
 const main = document.getElementById("main");
 const parts = Object.fromEntries(["screens", "clock", "refresh", "stop", "leave", "theme", "trouble", "news"].map((id) => [id, document.getElementById(id)]));
 const view = { screen: null, path: [], query: new URLSearchParams(), shown: "", turn: 0, timer: 0, still: false };
@@ -56,7 +64,7 @@ function go() {
   view.path = path.split("/").map(decodeURIComponent);
   view.query = new URLSearchParams(query);
   const name = view.path[0] in SCREENS ? view.path[0] : "runs";
-  view.screen = SCREENS[name];
+  view.screen = name === "runs" && view.path[1] ? run : SCREENS[name];
   for (const link of parts.screens.children) {
     if (link.hash === `#/${name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -74,6 +82,22 @@ function enter(text = "") {
   refused.textContent = text;
   refused.hidden = !text;
   parts.clock.textContent = "";
+}
+
+// What a button is about; one for chosen rows adds the keys of those that are ticked beside it.
+function wanted(button) {
+  const values = JSON.parse(button.dataset.values);
+  if (button.dataset.chosen === undefined) return values;
+  const ticked = button.closest("details").querySelectorAll("[data-row]:checked");
+  return { ...values, keys: [...ticked].map((box) => box.dataset.row) };
+}
+
+function heard(event) {
+  const group = event.target.dataset?.group;
+  if (!group || event.target.open === opened.has(group)) return;
+  if (event.target.open) opened.add(group);
+  else opened.delete(group);
+  refresh();
 }
 
 async function start() {
@@ -97,8 +121,17 @@ main.addEventListener("submit", (event) => {
     start();
   } else if (form.id === "runs-filter") {
     location.hash = runs.filtered(form);
+  } else if (form.id === "strays-filter") {
+    strays.look(form).then((address) => (location.hash = address)).catch((error) => complain(error.message));
   }
 });
+main.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-act], [data-copy]");
+  if (button?.dataset.copy) navigator.clipboard.writeText(button.dataset.copy).then(() => tell("Copied"));
+  else if (button) DEEDS[button.dataset.act](wanted(button));
+});
+// `toggle` does not bubble; it is heard on its way down.
+main.addEventListener("toggle", heard, true);
 main.addEventListener("change", (event) => {
   if (event.target.form?.id === "runs-filter" && event.target.name !== "search") location.hash = runs.filtered(event.target.form);
 });
@@ -117,4 +150,5 @@ parts.theme.addEventListener("change", () => {
 });
 document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(view.timer) : view.screen && !view.still && refresh()));
 window.addEventListener("hashchange", go);
+whenDone(() => refresh());
 start().catch((error) => complain(error.message));

@@ -12,7 +12,7 @@ export function bar(run) {
   const maps = journey(run);
   const label = maps.map(describeMap).join("; ");
   const whole = maps.length * (WIDTH + GAP) - GAP;
-  return h("svg", { class: "bar", role: "img", "aria-label": label, viewBox: `0 0 ${whole} ${HEIGHT}` }, h("title", {}, label), maps.map(track));
+  return h("svg", { class: "bar", role: "img", "aria-label": label, viewBox: `0 0 ${whole} ${HEIGHT}`, preserveAspectRatio: "xMinYMid" }, h("title", {}, label), maps.map(track));
 }
 
 function track(map, place) {

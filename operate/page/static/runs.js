@@ -8,7 +8,7 @@ import { isFinal, nameOf, OPEN, reason, sold, standing, STOPPED } from "./words.
 
 const HOURS = { "1h": 1, "1d": 24, "7d": 168, "31d": 744 };
 const STATES = { open: OPEN, stopped: STOPPED, completed: ["completed"], rejected: ["rejected"] };
-const COLUMNS = [["State"], ["Invoice"], ["Customer", "wide"], ["Project", "wide"], ["Company", "wide"], ["Lines", "count"], ["Amount", "count"], ["Header, actuals, connections, write-back", "progress"], ["Age", "count"]];
+const COLUMNS = [["State"], ["Invoice"], ["Customer", "wide"], ["Project", "wide"], ["Company", "wide"], ["Lines", "count"], ["Amount", "count"], ["Progress", "progress"], ["Age", "count"]];
 const TOP = 50;
 
 export const title = () => "Runs";

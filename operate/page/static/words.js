@@ -4,6 +4,7 @@ import { amounts, clock, number } from "./format.js";
 
 export const MAPS = { invoices: "Header", actuals: "Actuals", transactionconnections: "Connections", "write-back": "Write-back" };
 export const STOPPED = ["needs attention", "failed"];
+const STUCK = ["refused", "failed"];
 export const OPEN = ["accepted", "syncing header", "syncing actuals", "linking", "verifying"];
 
 const SHAPES = {
@@ -36,8 +37,8 @@ export function standing(run) {
   if (wait && !isFinal(run)) {
     return { word: wait.kind === "paused" ? "paused" : "waiting", shape: wait.kind === "paused" ? "paused" : "waiting", tone: "wait", also: run.state };
   }
-  if (run.state === "completed" && run.posting === "refused") {
-    return { word: "write-back refused", shape: "attention", tone: "attention" };
+  if (run.state === "completed" && STUCK.includes(run.posting)) {
+    return { word: `write-back ${run.posting}`, shape: "attention", tone: "attention" };
   }
   const tone = { done: "done", attention: "attention", failed: "attention", rejected: "quiet" }[SHAPES[run.state]] ?? "run";
   const also = run.state === "completed" ? run.posting : "";
@@ -50,7 +51,7 @@ export const isFinal = (run) => !OPEN.includes(run.state);
 export function reason(run) {
   if (!isFinal(run)) return run.waitsFor?.length ? run.waitsFor.map(describeWait).join("; ") : (run.detail || UNDER_WAY[run.state]);
   if (run.state !== "completed") return run.detail || "No reason was kept.";
-  if (run.posting === "refused") return run.postingDetail || "Dataverse refused the accounting detail; the run’s page says why.";
+  if (STUCK.includes(run.posting)) return run.postingDetail || "Dataverse refused the accounting detail; the run’s page says why.";
   return [run.posting === "not posted" && run.postingDetail ? `${run.postingDetail}.` : "", POSTED[run.posting] ?? ""].join(" ").trim();
 }
 
@@ -67,7 +68,7 @@ export function journey(run) {
   const actuals = maps.find((each) => each.map === "actuals");
   const back = run.posting === "written back";
   const rows = actuals?.done ?? 0;
-  const refused = run.posting === "refused" ? (run.state === "completed" ? Math.max(1, run.rejected ?? 0) : 0) : 0;
+  const refused = STUCK.includes(run.posting) ? (run.state === "completed" ? Math.max(1, run.rejected ?? 0) : 0) : 0;
   const last = { map: "write-back", title: MAPS["write-back"], rows: Math.max(rows, 1), done: back ? Math.max(rows, 1) : 0, rejected: back ? 0 : refused, dismissed: 0 };
   return [...maps, last];
 }
