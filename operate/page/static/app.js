@@ -16,7 +16,7 @@ const SCREENS = { runs, errors, health, "out-of-sync": strays };
 const DEEDS = { ...ACTIONS, syncStrays: strays.syncStrays };
 const main = document.getElementById("main");
 const parts = Object.fromEntries(["screens", "clock", "refresh", "stop", "leave", "theme", "trouble", "news"].map((id) => [id, document.getElementById(id)]));
-const view = { screen: null, path: [], query: new URLSearchParams(), shown: "", turn: 0, timer: 0, still: false };
+const view = { screen: null, path: [], query: new URLSearchParams(), shown: null, turn: 0, timer: 0, still: false };
 
 export function tell(text) {
   parts.news.textContent = text;
@@ -41,10 +41,16 @@ export async function refresh({ aloud = false } = {}) {
 function show(data) {
   complain("");
   const fresh = h("main", {}, view.screen.render(data, view.path, view.query));
-  const isNew = view.shown !== location.hash;
-  if (isNew) main.replaceChildren(...fresh.childNodes);
-  else morphChildren(main, fresh);
-  view.shown = location.hash;
+  const [screen, address] = [view.path.join("/"), location.hash];
+  if (view.shown?.screen !== screen) {
+    main.replaceChildren(...fresh.childNodes);
+    // Whoever came by a link reads on here; whoever just arrived begins at the top of the page.
+    if (view.shown) main.focus();
+  } else {
+    morphChildren(main, fresh);
+    if (view.shown.address !== address) view.screen.follow?.(view.query);
+  }
+  view.shown = { screen, address };
   parts.clock.textContent = `Updated ${clock(Date.now())}`;
   document.title = `${view.screen.title(data)} – Invoice relay`;
 }
@@ -61,7 +67,7 @@ function complain(text) {
 
 function go() {
   const [path, query] = location.hash.slice(2).split("?");
-  view.path = path.split("/").map(decodeURIComponent);
+  view.path = (path || "runs").split("/").map(decodeURIComponent);
   view.query = new URLSearchParams(query);
   const name = view.path[0] in SCREENS ? view.path[0] : "runs";
   view.screen = name === "runs" && view.path[1] ? run : SCREENS[name];
@@ -75,13 +81,14 @@ function go() {
 function enter(text = "") {
   clearTimeout(view.timer);
   session.forget();
-  view.shown = "";
+  view.shown = { screen: "sign-in" };
   for (const part of [parts.screens, parts.refresh, parts.stop, parts.leave]) part.hidden = true;
   main.replaceChildren(template(session.signIn === "key" ? "sign-in-by-key" : "sign-in-by-platform"));
   const refused = document.getElementById("sign-in-refused");
   refused.textContent = text;
   refused.hidden = !text;
   parts.clock.textContent = "";
+  main.querySelector("input, a")?.focus();
 }
 
 // What a button is about; one for chosen rows adds the keys of those that are ticked beside it.
@@ -134,6 +141,10 @@ main.addEventListener("click", (event) => {
 main.addEventListener("toggle", heard, true);
 main.addEventListener("change", (event) => {
   if (event.target.form?.id === "runs-filter" && event.target.name !== "search") location.hash = runs.filtered(event.target.form);
+});
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
 });
 parts.refresh.addEventListener("click", () => refresh({ aloud: true }));
 parts.stop.addEventListener("click", () => {

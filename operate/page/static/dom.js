@@ -28,9 +28,9 @@ export function morph(old, fresh) {
     old.replaceWith(fresh);
   } else if (old.nodeType === Node.TEXT_NODE) {
     if (old.data !== fresh.data) old.data = fresh.data;
-  } else {
+  } else if (!old.hasAttribute("data-keep")) {
     morphAttributes(old, fresh);
-    if (!old.hasAttribute("data-keep")) morphChildren(old, fresh);
+    morphChildren(old, fresh);
   }
 }
 
@@ -60,7 +60,7 @@ function removed(node) {
 }
 
 function keyOf(node) {
-  return node.dataset?.key ?? "";
+  return node.dataset?.key || node.id || "";
 }
 
 function morphAttributes(old, fresh) {

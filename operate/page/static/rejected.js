@@ -21,7 +21,7 @@ export function group(each, invoiceId) {
   return h(
     "section",
     { class: "card group", "data-key": each.group, "aria-labelledby": `group-${each.group}` },
-    h("h3", { id: `group-${each.group}` }, each.pattern),
+    h(invoiceId ? "h3" : "h2", { id: `group-${each.group}`, class: "pattern" }, each.pattern),
     h("p", { class: "facts" }, `${MAPS[each.map] ?? each.map}, ${each.class}: ${plural(each.rows, "row")} of ${plural(each.invoiceCount, "invoice")}${each.dismissed ? `, ${number(each.dismissed)} dismissed` : ""}, first ${when(each.firstSeen)}, last ${when(each.lastSeen)}`),
     h("p", { class: "hint" }, each.hint),
     invoiceId ? null : h("p", { class: "small" }, `Invoices: ${each.invoices.join(", ")}${each.invoiceCount > each.invoices.length ? " …" : ""}`),

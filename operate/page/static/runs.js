@@ -85,6 +85,12 @@ function pager(found, query) {
   );
 }
 
+// After going back or forth the filters say what the address says.
+export function follow(query) {
+  const form = document.getElementById("runs-filter");
+  for (const name of ["search", "show", "period"]) form.elements[name].value = query.get(name) ?? "";
+}
+
 export function filtered(form) {
   const values = [...new FormData(form)].filter(([, value]) => value);
   return `#/runs?${new URLSearchParams(values)}`;
