@@ -20,7 +20,7 @@ from shared.held import BILLED_TYPE, held_actuals
 from shared.messages import Load, Reconcile
 from shared.odata import all_of, quote_text
 from shared.ports import Ports
-from shared.rejected import BILLED, RejectedRow
+from shared.rejected import BILLED, RejectedRow, totals_of
 from shared.repair import claim, go_on, send_again
 from shared.run import Run, State
 from shared.stages import Stage
@@ -173,11 +173,16 @@ async def _fix(ports: Ports, invoice_id: UUID, run: Run | None, findings: Findin
         # Nothing was read yet: going on reads everything, and reading some of it twice would send it twice.
         await go_on(ports, run)
         return len(findings.sources)
-    if not (await billed_totals(ports, invoice_id)).same_money(account.accounted):
+    opened = [row for row in await ports.rejections.of(invoice_id, Stage.ACTUALS) if row.status == "open"]
+    if not (await billed_totals(ports, invoice_id)).same_money(account.accounted + totals_of(opened, billed=True)):
         await read_again(ports, run, "reconciled: Dataverse holds other billed sales than were read", asked=True)
+        await ports.rejections.change(invoice_id, opened, status="replaying")
         return len(findings.sources)
     if findings.sources:
-        await send_again(ports, await claim(ports, run, Stage.ACTUALS), {Stage.ACTUALS: findings.sources})
+        claimed = await claim(ports, run, Stage.ACTUALS)
+        again = [row for row in opened if row.source_id in findings.sources]
+        await ports.rejections.change(invoice_id, again, status="replaying")
+        await send_again(ports, claimed, {Stage.ACTUALS: findings.sources})
     elif run.state != State.COMPLETED:
         await go_on(ports, run)
     return len(findings.sources)
