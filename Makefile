@@ -6,16 +6,19 @@ LINES ?= 2500
 INVOICES ?= 1
 CODE := function_app.py confirm_invoice sync_actuals link_transactions operate write_back shared devhost simulators ops benchmarks tests
 
-.PHONY: demo test prove check start setup format clean
+.PHONY: demo test prove screenshots check start setup format clean
 
 demo: setup  ## carry an invoice of 2,500 lines from a simulated Dataverse to a simulated Finance
 	@$(BIN)/python -m simulators.demo --lines $(LINES) --invoices $(INVOICES) $(if $(KEEP),--keep) $(if $(BREAK),--break $(BREAK))
 
-test: setup check  ## all tests, on the real Azurite and real processes
+test: setup .local/chromium.done check  ## all tests, on the real Azurite and real processes
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile
 
 prove: setup  ## the long form of every proof, into the table of docs/reliability.md; on a machine that does nothing else
 	@$(BIN)/python -m tests.proof $(if $(SEED),--seed $(SEED))
+
+screenshots: setup .local/chromium.done  ## every screen of the operator's page, dark and light, into docs/screenshots
+	@$(BIN)/python -m tests.page.screenshots
 
 check: setup  ## formatter, linter, types
 	$(BIN)/ruff format --check $(CODE)
@@ -42,6 +45,19 @@ setup: .local/python.done .local/node.done
 .local/node.done: package.json package-lock.json
 	@mkdir -p .local
 	npm ci --no-fund --no-audit --loglevel=error
+	@touch $@
+
+# A browser for the tests of the operator's page: whichever is there, else Debian's; CHROMIUM names another.
+.local/chromium.done:
+	@mkdir -p .local
+	@if [ -z "$(CHROMIUM)" ] && ! command -v chromium chromium-browser google-chrome >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	  else \
+	    echo "The operator's page is tested in Chromium, which is not here, and only root may install it:" >&2; \
+	    echo "  sudo apt-get install chromium      (or set CHROMIUM=/path/to/a/browser)" >&2; exit 1; \
+	  fi; \
+	fi
 	@touch $@
 
 clean:

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from ops import changes, errors, pauses, runs
+from ops import changes, errors, pauses, runs, timeline
 from ops.health import health
 from ops.out_of_sync import out_of_sync
 from ops.problems import ExitCode, Problem
@@ -39,6 +39,8 @@ Examples:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", help=HELP)
 app.add_typer(runs.app, name="runs")
+runs.app.command("timeline")(timeline.timeline)
+app.command("finance-page")(timeline.finance_page)
 app.add_typer(errors.app, name="errors")
 for command in (
     changes.replay,

@@ -145,7 +145,8 @@ def table(summary: dict[str, Any]) -> str:
 def _keep(stack: Stack, breakage: str | None) -> None:
     host, key = stack.host_urls[0], stack.function_key
     print(
-        f"\nRunning until Ctrl-C:\n  app        {host}\n  operator's key {key}\n  webhook's key  {stack.webhook_key}\n"
+        f"\nRunning until Ctrl-C:\n  operator's page {host}/api/page\n  app             {host}\n"
+        f"  operator's key  {key}\n  webhook's key   {stack.webhook_key}\n"
         f"  Dataverse  {stack.url('dataverse')}\n  Finance    {stack.url('finance')}\n\nTry:\n"
         f'  curl -X POST {stack.url("dataverse")}/sim/invoices -d \'{{"lines": 10, "seed": 99}}\''
         "   # answers with an invoiceId\n"

@@ -76,8 +76,8 @@ def test_the_audit_names_who_is_signed_in_whatever_the_body_says(stack: Stack) -
     table = TableClient.from_connection_string(stack.azurite.connection_string(), "audit")
     [entry] = table.query_entities("action eq 'pause'")
     assert entry["by"] == "olga@contoso.com"
-    del BODY["by"]
-    assert ask(stack, "POST", "pauses", headers=principal(ROLE), json=BODY).status_code == 200
+    unsigned = {name: value for name, value in BODY.items() if name != "by"}
+    assert ask(stack, "POST", "pauses", headers=principal(ROLE), json=unsigned).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ export const number = (value) => whole.format(value ?? 0);
 export const share = (value) => new Intl.NumberFormat(undefined, { style: "percent" }).format(value);
 export const plural = (count, word) => `${number(count)} ${count === 1 ? word : `${word}s`}`;
 
+// With as many decimals as the amount has, so that a column of them stands in line.
 export function money(amount, currency) {
-  const digits = { minimumFractionDigits: 2, maximumFractionDigits: 10 };
+  const digits = { minimumFractionDigits: Math.max(2, amount.split(".")[1]?.length ?? 0), maximumFractionDigits: 20 };
   try {
     return new Intl.NumberFormat(undefined, { style: "currency", currency, currencyDisplay: "code", ...digits }).format(amount);
   } catch {
