@@ -23,7 +23,7 @@ SHORT = settings(
     # Making a failure smaller would take minutes, and its story says every step.
     phases=[Phase.generate],
 )
-LONG = settings(SHORT, max_examples=150, stateful_step_count=40, derandomize=False)
+LONG = settings(SHORT, max_examples=100, stateful_step_count=40, derandomize=False)
 SEED = int(os.environ.get("PROOF_SEED") or secrets.randbelow(1 << 32))
 
 
