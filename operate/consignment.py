@@ -13,7 +13,7 @@ from shared.ports import Ports
 from shared.run import Page, Part
 from shared.stages import Stage
 from shared.transform import Row
-from sync_actuals.reading import write_actuals
+from sync_actuals.piles import write_actuals
 
 _READING = 1
 _SHOWN = 200

@@ -18,8 +18,8 @@ from shared.held import held_actuals
 from shared.odata import all_of
 from shared.ports import Ports
 from shared.stages import Stage
-from shared.tablemap import follow
 from shared.transform import Row, RowRefused
+from shared.writing import follow
 from sync_actuals.reading import NEEDED
 
 type Kind = Literal["missing", "not posted", "not written back"]

@@ -1,7 +1,8 @@
 """Reading from Dataverse: pages that are followed verbatim, and rows by their ids."""
 
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from itertools import batched
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -9,7 +10,8 @@ from yarl import URL
 
 from shared.errors import ContractBroken, Refused
 from shared.odata import all_of, chunks, in_list, query
-from shared.service import Complaint, Service
+from shared.service import Answer, Complaint, Service
+from shared.together import together
 from shared.transform import Row
 
 API = "/api/data/v9.2"
@@ -17,6 +19,7 @@ NAME = "Dataverse"
 IDS_IN_A_URL = 600
 """43 characters each as encoded JSON text stay below Dataverse's limit of 32,768 for a URL."""
 
+_PORTIONS_AT_ONCE = 8
 _NO_SUCH_ROW = "0x80040217"
 _HEADERS = {"OData-MaxVersion": "4.0", "OData-Version": "4.0", "If-None-Match": "null"}
 
@@ -27,6 +30,15 @@ class Page:
 
     rows: list[Row]
     next_link: str | None
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A page whose rows are made as they are asked for; `size` are the bytes of the answer behind them."""
+
+    rows: Iterator[Row]
+    next_link: str | None
+    size: int
 
 
 def explain(content: bytes) -> Complaint:
@@ -56,12 +68,14 @@ class Dataverse:
 
     async def page(self, entity_set: str, options: Mapping[str, str], *, cursor: str, size: int) -> Page:
         """The page that `cursor` (a next link, empty for the first page) leads to, of at most `size` rows."""
-        url = self._service.own_url(cursor, path=f"{API}/{entity_set}") if cursor else self._url(entity_set, options)
-        answer = await self._service.get(url, {**_HEADERS, "Prefer": f"odata.maxpagesize={size}"})
-        page = Page(*answer.page(NAME))
-        if page.next_link and page.next_link == cursor:
-            raise ContractBroken(NAME, f"the next link of {entity_set} leads to the same page again")
-        return page
+        rows, link = (await self._answer(entity_set, options, cursor, size)).page(NAME)
+        return Page(rows, _further(entity_set, cursor, link))
+
+    async def stream(self, entity_set: str, options: Mapping[str, str], *, cursor: str, size: int) -> Stream:
+        """As `page`, with rows that are made one after the other, only once; raises ContractBroken also meanwhile."""
+        answer = await self._answer(entity_set, options, cursor, size)
+        rows, link = answer.stream(NAME)
+        return Stream(rows, _further(entity_set, cursor, link), len(answer.body))
 
     async def pages(self, entity_set: str, options: Mapping[str, str], *, size: int) -> AsyncIterator[list[Row]]:
         """All rows, page after page."""
@@ -86,14 +100,31 @@ class Dataverse:
         *,
         where: str = "",
     ) -> AsyncIterator[list[Row]]:
-        """The rows in which one of `columns` is one of `ids` and `where` holds, in portions."""
-        for portion in chunks(ids, IDS_IN_A_URL // len(columns)):
-            any_of = " or ".join(in_list(column, portion) for column in columns)
-            async for rows in self.pages(entity_set, {**options, "$filter": all_of(any_of, where)}, size=5000):
+        """The rows in which one of `columns` is one of `ids` and `where` holds, in portions, some asked for at once."""
+        conditions = (
+            all_of(" or ".join(in_list(column, portion) for column in columns), where)
+            for portion in chunks(ids, IDS_IN_A_URL // len(columns))
+        )
+        for some in batched(conditions, _PORTIONS_AT_ONCE, strict=False):
+            found = (self._all(entity_set, {**options, "$filter": condition}) for condition in some)
+            for rows in await together(*found):
                 yield rows
+
+    async def _all(self, entity_set: str, options: Mapping[str, str]) -> list[Row]:
+        return [row async for rows in self.pages(entity_set, options, size=5000) for row in rows]
+
+    async def _answer(self, entity_set: str, options: Mapping[str, str], cursor: str, size: int) -> Answer:
+        url = self._service.own_url(cursor, path=f"{API}/{entity_set}") if cursor else self._url(entity_set, options)
+        return await self._service.get(url, {**_HEADERS, "Prefer": f"odata.maxpagesize={size}"})
 
     def _url(self, path: str, options: Mapping[str, str]) -> URL:
         return self._service.url(f"{API}/{path}?{query(options)}")
+
+
+def _further(entity_set: str, cursor: str, link: str | None) -> str | None:
+    if link and link == cursor:
+        raise ContractBroken(NAME, f"the next link of {entity_set} leads to the same page again")
+    return link
 
 
 def _says_no_such_row(refusal: Refused) -> bool:

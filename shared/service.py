@@ -5,10 +5,11 @@ tries once more. Everything else that is not an answer becomes one of the errors
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -16,6 +17,7 @@ from yarl import URL
 
 from shared.errors import ContractBroken, Refused, SignInFailed, Throttled, Unavailable
 from shared.gates import Gates, retry_instant
+from shared.rows import cut
 from shared.signin import SignIn
 from shared.slots import Slots
 
@@ -23,6 +25,13 @@ _PASSING = {408, 500, 502, 503, 504}
 _PASSING_CODES = {"0x80044150", "0x80044151"}
 """Dataverse's SQL deadlock and SQL time-out, which may come with any status."""
 _LONGEST_TEXT = 2000
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+_EXACT = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)
 
 
 @dataclass(frozen=True)
@@ -35,21 +44,30 @@ class Answer:
 
     def json(self, service: str) -> dict[str, Any]:
         """The body as an object, decimals exact. Raises ContractBroken."""
-        try:
-            value = json.loads(self.body, parse_float=Decimal, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            raise ContractBroken(service, f"the answer is not JSON: {self.body[:80]!r}") from error
+        value = self._parse(service, self.body)
         if not isinstance(value, dict):
             raise ContractBroken(service, "the answer is not a JSON object")
         return value
 
     def page(self, service: str) -> tuple[list[dict[str, Any]], str | None]:
         """The rows of an OData collection, and the link to the next ones. Raises ContractBroken."""
-        body = self.json(service)
-        rows, link = body.get("value"), body.get("@odata.nextLink")
-        if not isinstance(rows, list) or not (link is None or isinstance(link, str)):
+        rows, link = self.stream(service)
+        return list(rows), link
+
+    def stream(self, service: str) -> tuple[Iterator[dict[str, Any]], str | None]:
+        """As `page`, but each row is made only when it is asked for. Raises ContractBroken, also while iterating."""
+        found = cut(self.body, partial(self._parse, service))
+        rows, body = found or (None, self.json(service))
+        link, value = body.get("@odata.nextLink"), body.get("value")
+        if not isinstance(value, list) or not (link is None or isinstance(link, str)):
             raise ContractBroken(service, "a page without a list of rows, or with a next link that is no text")
-        return rows, link or None
+        return rows or iter(value), link or None
+
+    def _parse(self, service: str, content: bytes) -> Any:
+        try:
+            return _EXACT.decode(content.decode("utf-8-sig"))
+        except (ValueError, RecursionError) as error:
+            raise ContractBroken(service, f"the answer is not JSON: {content[:80]!r}") from error
 
 
 @dataclass(frozen=True)
@@ -58,10 +76,6 @@ class Complaint:
 
     code: str
     text: str
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
 
 
 class Service:

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from shared.stages import Stage
 from shared.transform import NAME, MapPart, PathText, Row, RowRefused, Transform, Uuid5, text_of
+from shared.writing import Write, follow, writer
 
 MAPS = Path(__file__).parent / "maps"
 REQUIRED = {
@@ -41,9 +42,13 @@ class FieldPair(MapPart):
         """The way to the value: lookups by navigation property, the column last."""
         return tuple(self.source.split("."))
 
-    def write(self, row: Row, zone: ZoneInfo) -> str:
-        """The text of this column for the CSV file; empty for an empty column. Raises RowRefused."""
-        value = follow(row, self.steps)
+    @cached_property
+    def write(self) -> Write:
+        """Gives the text of this column for the CSV file, empty for an empty column. Raises RowRefused."""
+        return writer(self.steps, self.text, self.transform)
+
+    def text(self, value: Any, row: Row, zone: ZoneInfo) -> str:
+        """The text of this column when its source holds `value`. Raises RowRefused."""
         if self.transform:
             try:
                 value = self.transform.apply(value, row, zone)
@@ -191,21 +196,15 @@ class TableMap(MapPart):
 
     def write(self, row: Row, zone: ZoneInfo) -> list[str]:
         """The row as the texts of its CSV columns. Raises RowRefused."""
-        return [pair.write(row, zone) for pair in self.outgoing]
+        return [write(row, zone) for write in self._writers]
+
+    @cached_property
+    def _writers(self) -> tuple[Write, ...]:
+        return tuple(pair.write for pair in self.outgoing)
 
     def position(self, column: str) -> int:
         """Where a column stands in what `write` returns."""
         return self.columns.index(column)
-
-
-def follow(row: Row, steps: tuple[str, ...]) -> Any:
-    """The value at the end of a path through expanded lookups; None where a lookup on the way is empty."""
-    value: Any = row
-    for step in steps:
-        if value is None:
-            return None
-        value = value.get(step)
-    return value
 
 
 def _selection(paths: set[tuple[str, ...]]) -> tuple[str, str]:

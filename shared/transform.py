@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
@@ -39,7 +39,13 @@ class MapPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ValueMap(MapPart):
+class Change(MapPart):
+    """A transform. `of_value_alone` says whether what comes of it depends on nothing else in the row."""
+
+    of_value_alone: ClassVar[bool] = True
+
+
+class ValueMap(Change):
     """Finance's enum element name for each Dataverse value. An empty column stays empty."""
 
     kind: Literal["valueMap"]
@@ -61,7 +67,7 @@ class ValueMap(MapPart):
         raise RowRefused(f"{value!r} has no counterpart in the value map ({', '.join(map(str, self.values.values()))})")
 
 
-class Default(MapPart):
+class Default(Change):
     """A fixed value where the column is empty."""
 
     kind: Literal["default"]
@@ -72,8 +78,10 @@ class Default(MapPart):
         return self.value if value is None or value == "" else value
 
 
-class Uuid5(MapPart):
+class Uuid5(Change):
     """A fixed uuid5 of another column where the column is empty, so that a second reading gives the same key."""
+
+    of_value_alone: ClassVar[bool] = False
 
     kind: Literal["uuid5"]
     of: str = Field(pattern=NAME.pattern + "$")
@@ -86,7 +94,7 @@ class Uuid5(MapPart):
         return str(value or uuid5(self.namespace, str(row[self.of]).lower())).lower()
 
 
-class LocalDate(MapPart):
+class LocalDate(Change):
     """The date that a UserLocal column means: Dataverse sends the UTC instant of the local midnight, so cutting off
     the time would give the day before east of Greenwich."""
 
@@ -102,7 +110,7 @@ class LocalDate(MapPart):
         return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(zone).date().isoformat()
 
 
-class PlainDate(MapPart):
+class PlainDate(Change):
     """The date of a time-zone-independent column, as it stands."""
 
     kind: Literal["date"]

@@ -21,6 +21,8 @@ from shared.ports import Ports
 from shared.stages import Stage
 from shared.transform import Row
 
+TRACED = ("msdyn_actualid", "msdyn_transactionclassification")
+"""The columns of a billed sale that following its links needs."""
 _ENDS = ("msdyn_transaction1", "msdyn_transaction2")
 _LINKED_CLASSES = {192350000, 192350001, 192350002, 192350004}
 """Time, expense, material and fee: Project Operations requires an unbilled sale behind each such billed one."""

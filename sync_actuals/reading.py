@@ -1,8 +1,7 @@
 """Reading one page of billed sales with all that belongs to it, and judging whether the reading is complete."""
 
-from collections.abc import AsyncIterator, Collection, Iterable
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from shared.billed import BILLED_SALES, billed_filter, billed_totals, chargeable_details
@@ -12,25 +11,16 @@ from shared.handover import Account, read_again
 from shared.loading import Announce, Batch, Reading
 from shared.messages import Load
 from shared.ports import Ports
-from shared.rejected import BILLED, UNBILLED, RejectedRow
 from shared.repair import repaired_ids
 from shared.run import Page, Run, State
 from shared.stages import Stage
-from shared.tablemap import TableMap, follow
-from shared.totals import Tally, Totals
-from shared.transform import Row, RowRefused
-from sync_actuals.links import trace
+from shared.together import both
+from shared.totals import Totals
+from shared.transform import Row
+from sync_actuals.links import TRACED, trace
+from sync_actuals.piles import Piles, write_actuals
 
 NEEDED = ("msdyn_actualid", "msdyn_amount", "msdyn_transactionclassification", "msdyn_transactiontypecode")
-
-
-@dataclass
-class _Pile:
-    """The rows of one company."""
-
-    rows: list[list[str]] = field(default_factory=list)
-    billed: Tally = field(default_factory=Tally)
-    fresh: Tally = field(default_factory=Tally)
 
 
 async def read_actuals(ports: Ports, run: Run, page: Page, announce: Announce) -> Reading:
@@ -39,19 +29,37 @@ async def read_actuals(ports: Ports, run: Run, page: Page, announce: Announce) -
     if ids := repaired_ids(page):
         await announce(None)
         return await _read_single(ports, run, ids)
-    promised = await _promised(ports, run) if page.number == 0 else None
+    if page.number > 0:
+        return (await _read_page(ports, run, page, announce))[0]
+    # Beside the page, not before it: of a large invoice this reading takes as long as all pages. What is read
+    # meanwhile is not sent before this page is closed, which it is not while the confirmation is incomplete.
+    promised, (reading, projects) = await both(_promised(ports, run), _read_page(ports, run, page, announce))
+    await _note_first(ports, run, promised, projects)
+    return reading
+
+
+async def _read_page(ports: Ports, run: Run, page: Page, announce: Announce) -> tuple[Reading, str]:
+    """One page and what belongs to it, and its projects."""
     table_map = ports.maps[Stage.ACTUALS]
     select = ",".join(sorted({*table_map.query["$select"].split(","), *NEEDED}))
     options = {**table_map.query, "$select": select, "$filter": billed_filter(table_map, run.invoice_id)}
-    found = await ports.dataverse.page(table_map.source.set, options, cursor=page.cursor, size=ports.settings.page_rows)
-    await announce(found.next_link)
-    produced = await trace(ports, found.rows)
-    dismissed = await _dismissed(ports, run)
-    actuals, rejected = write_actuals(ports, _without(dismissed, found.rows), _without(dismissed, produced.unbilled))
-    if promised:
-        await _note_first(ports, run, promised, _projects(table_map, actuals))
-    connections = write_connections(ports, run.company, produced.connections, held=True)
-    return Reading([*actuals, *connections.batches], [*rejected, *connections.rejected])
+    size = ports.settings.page_rows
+    page_read = await ports.dataverse.stream(table_map.source.set, options, cursor=page.cursor, size=size)
+    async with ports.room.of(page_read.size):
+        await announce(page_read.next_link)
+        dismissed = await _dismissed(ports, run)
+        piles, billed = Piles(ports), []
+        for row in page_read.rows:
+            if row["msdyn_actualid"].lower() not in dismissed:
+                piles.add(row, is_billed=True)
+            billed.append({name: row[name] for name in TRACED})
+        produced = await trace(ports, billed)
+        for row in produced.unbilled:
+            if row["msdyn_actualid"].lower() not in dismissed:
+                piles.add(row, is_billed=False)
+        connections = write_connections(ports, run.company, produced.connections, held=True)
+    reading = Reading([*piles.batches(), *connections.batches], [*piles.rejected, *connections.rejected])
+    return reading, piles.projects()
 
 
 async def _dismissed(ports: Ports, run: Run) -> set[str]:
@@ -60,10 +68,6 @@ async def _dismissed(ports: Ports, run: Run) -> set[str]:
         return set()
     rows = await ports.rejections.of(run.invoice_id, Stage.ACTUALS)
     return {row.source_id.lower() for row in rows if row.status == "dismissed"}
-
-
-def _without(ids: Collection[str], rows: Iterable[Row]) -> list[Row]:
-    return [row for row in rows if row["msdyn_actualid"].lower() not in ids]
 
 
 async def _read_single(ports: Ports, run: Run, ids: list[UUID]) -> Reading:
@@ -129,8 +133,7 @@ async def read_actual_pages(ports: Ports, invoice_id: UUID) -> AsyncIterator[Act
 
 async def _promised(ports: Ports, run: Run) -> Totals:
     """What Dataverse holds now. Raises NotYet while that cannot be all."""
-    details = await chargeable_details(ports, run.invoice_id)
-    billed = await billed_totals(ports, run.invoice_id)
+    details, billed = await both(chargeable_details(ports, run.invoice_id), billed_totals(ports, run.invoice_id))
     if not billed.rows or billed.rows < details:
         raise NotYet(
             f"incomplete: Dataverse holds {billed.rows} billed sales for {details} chargeable invoice line details"
@@ -142,59 +145,6 @@ async def _note_first(ports: Ports, run: Run, promised: Totals, projects: str) -
     current = await ports.ledger.run(run.invoice_id)
     if current is not None and (current.wait or not current.expected.same_money(promised)):
         await ports.ledger.save(current, expected=promised, project=projects, wait="", wait_since=None)
-
-
-def _projects(table_map: TableMap, batches: Iterable[Batch]) -> str:
-    """The projects of the rows, for people: one by its number, of several the first and how many more."""
-    if "PROJECTID" not in table_map.columns:
-        return ""
-    position = table_map.position("PROJECTID")
-    numbers = sorted({row[position] for batch in batches for row in batch.rows})
-    return "" if not numbers else f"{numbers[0]} +{len(numbers) - 1}" if len(numbers) > 1 else numbers[0]
-
-
-def write_actuals(ports: Ports, billed: Iterable[Row], fresh: Iterable[Row]) -> tuple[list[Batch], list[RejectedRow]]:
-    """Map billed sales and others, company by company; rows that the map cannot write are rejected."""
-    table_map = ports.maps[Stage.ACTUALS]
-    piles: dict[str, _Pile] = {}
-    rejected: list[RejectedRow] = []
-    for rows, is_billed in ((billed, True), (fresh, False)):
-        for row in rows:
-            try:
-                _pile_up(ports, table_map, piles, row, is_billed)
-            except RowRefused as refusal:
-                rejected.append(_refused(row, str(refusal), is_billed=is_billed))
-    batches = [
-        Batch(Stage.ACTUALS, company, pile.rows, billed=pile.billed.totals(), fresh=pile.fresh.totals())
-        for company, pile in piles.items()
-    ]
-    return batches, rejected
-
-
-def _refused(row: Row, text: str, *, is_billed: bool) -> RejectedRow:
-    """A row that the map cannot write; it is known by its id in Dataverse."""
-    return RejectedRow(
-        stage=Stage.ACTUALS,
-        key=row["msdyn_actualid"],
-        kind="contract",
-        text=text,
-        source_id=row["msdyn_actualid"],
-        transaction_type=BILLED if is_billed else UNBILLED,
-        currency=follow(row, ("transactioncurrencyid", "isocurrencycode")) or "",
-        amount=Decimal(row["msdyn_amount"] or 0),
-    )
-
-
-def _pile_up(ports: Ports, table_map: TableMap, piles: dict[str, _Pile], row: Row, is_billed: bool) -> None:
-    company = table_map.company_of(row)
-    written = table_map.write(row, ports.settings.zone)
-    key, amount, currency = (written[table_map.position(column)] for column in MEASURED)
-    pile = piles.setdefault(company, _Pile())
-    pile.rows.append(written)
-    (pile.billed if is_billed else pile.fresh).add(key, currency, Decimal(amount or 0))
-
-
-MEASURED = ("ACTUALSIMPORTID", "AMOUNT", "TRANSACTIONCURRENCYID")
 
 
 async def after_actuals(ports: Ports, run: Run, account: Account) -> None:
