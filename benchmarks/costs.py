@@ -18,7 +18,7 @@ ODATA_AT_ONCE = 52
 _DELAYS: dict[str, dict[str, object]] = {
     "dataverse": {"pageSeconds": PAGE_SECONDS, "readSeconds": READ_SECONDS, "limitsOn": True},
     "finance": {
-        # Not found until it is taken up, which is a matter of time; the simulator's count of polls would be one of pace.
+        # Not found until it is taken up, which is a matter of time; a count of polls would be one of pace.
         "notFoundPolls": 0,
         "importFixedSeconds": IMPORT_SECONDS,
         "importSecondsPerRow": IMPORT_SECONDS_PER_ROW,

@@ -1,16 +1,19 @@
 """The first map: read the confirmed invoice back and send its header."""
 
+from datetime import timedelta
+
 from confirm_invoice.webhook import CONFIRMED, PAID, PROJECT_INVOICE
 from shared.errors import InvoiceRejected, NeedsAttention
 from shared.handover import Account
-from shared.loading import Announce, Batch, Reading
+from shared.loading import Announce, Batch, Reading, put_on_dock
 from shared.messages import Load
 from shared.ports import Ports
-from shared.run import Page, Run, State
+from shared.run import BEFORE_ACTUALS, Page, Run, State
 from shared.stages import Stage
 from shared.transform import Row, RowRefused
 
 _LONGEST_NAME = 200
+_BY_THEN_READ = timedelta(minutes=2)
 _CHECKED = ("msdyn_ordertype", "msdyn_projectinvoicestatus", "invoicenumber", "msdyn_invoicenumber")
 
 
@@ -39,6 +42,8 @@ async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) ->
         wait="",
         wait_since=None,
     )
+    # The actuals are read while the header is imported; they wait for it before they are sent.
+    await ports.queues.send(Load(stage=Stage.ACTUALS, invoiceId=run.invoice_id, generation=run.generation))
     return Reading([Batch(Stage.INVOICES, company, [row])])
 
 
@@ -59,8 +64,18 @@ def _check(invoice: Row) -> None:
 
 
 async def after_header(ports: Ports, run: Run, account: Account) -> None:
-    """The header is in Finance: the actuals may follow."""
+    """The header is in Finance: the actuals, which were read meanwhile, may follow."""
     del account
-    if run.state in {State.ACCEPTED, State.SYNCING_HEADER}:
+    if run.state in BEFORE_ACTUALS:
         await ports.ledger.save(run, state=State.SYNCING_ACTUALS)
-    await ports.queues.send(Load(stage=Stage.ACTUALS, invoiceId=run.invoice_id, generation=run.generation))
+    key = (run.invoice_id, Stage.ACTUALS, run.generation)
+    first = await ports.ledger.page(*key, 0)
+    landed = [part for part in await ports.ledger.parts(*key) if part.state == "landed"] if first else []
+    again = Load(stage=Stage.ACTUALS, invoiceId=run.invoice_id, generation=run.generation)
+    if first and first.read and landed:
+        await put_on_dock(ports, landed)
+    elif first and not first.read:
+        # Whoever reads it sends what was read; unless that message was dropped while the run had stopped.
+        await ports.queues.send(again, delay=_BY_THEN_READ)
+    else:
+        await ports.queues.send(again)

@@ -1,5 +1,6 @@
 """The connections were read with their actuals and held back; now that every actual is in Finance they may go."""
 
+from link_transactions.verify import complete
 from shared.handover import Account, hand_over
 from shared.landing import encode
 from shared.loading import put_on_dock
@@ -38,8 +39,11 @@ async def _free(ports: Ports, part: Part) -> None:
 
 
 async def after_connections(ports: Ports, run: Run, account: Account) -> None:
-    """Everything was sent: compare."""
+    """Everything was sent. The comparison may have been made meanwhile."""
     del account
     if run.state == State.LINKING:
-        await ports.ledger.save(run, state=State.VERIFYING)
+        run = await ports.ledger.save(run, state=State.VERIFYING)
+    if run.verified == run.generation:
+        await complete(ports, run)
+        return
     await ports.queues.send(Verify(stage=Stage.CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation))

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from shared.billed import billed_totals
 from shared.endings import end
-from shared.errors import NeedsAttention
+from shared.errors import LeaseLost, NeedsAttention
 from shared.handover import Account, account_of, read_again
 from shared.held import BILLED_TYPE, held_actuals
 from shared.landing import BlobGone
@@ -21,28 +21,62 @@ from shared.rejected import UNBILLED
 from shared.repair import FIRST_REPAIR
 from shared.run import Part, Run, State
 from shared.stages import Stage
+from shared.together import together
 from shared.totals import Tally, Totals
 from shared.transform import Row
 
+_COMPARABLE = {State.LINKING, State.VERIFYING}
+"""The states in which all actuals are in Finance."""
 _SELECT = "ActualId,ActualsImportId,Amount,TransactionCurrencyId"
 
 
 async def verify(ports: Ports, message: Verify) -> None:
-    """Compare and complete. Raises NeedsAttention with the numbers when the two ends differ."""
+    """Compare the actuals, which may be done while their connections are still on their way, and complete the run if
+    they are not. Raises NeedsAttention with the numbers when the two ends differ."""
     run = await ports.ledger.run(message.invoiceId)
-    # A late copy may come while rows are sent again after all: verified is only what has come so far.
-    if run is None or run.state != State.VERIFYING or run.generation != message.generation:
+    # A late copy may come while actuals are sent again after all: compared is only what has come wholly.
+    if run is None or run.state not in _COMPARABLE or run.generation != message.generation:
         return
+    if run.verified != run.generation and not await _agrees(ports, run):
+        return
+    if run.verified != run.generation:
+        run = await _note_verified(ports, run)
+    if run.state == State.VERIFYING:
+        await complete(ports, run)
+
+
+async def complete(ports: Ports, run: Run) -> None:
+    """End a verified run all of whose connections are in Finance."""
+    await end(ports, run.invoice_id, State.COMPLETED, _describe(await account_of(ports, run, Stage.ACTUALS)))
+    await ports.landing.clear(run.invoice_id)
+
+
+async def _agrees(ports: Ports, run: Run) -> bool:
+    """Whether both ends hold the same; False when Dataverse has changed, then it is read again."""
     account = await account_of(ports, run, Stage.ACTUALS)
-    source = await billed_totals(ports, run.invoice_id)
+    source, billed, fresh = await together(
+        billed_totals(ports, run.invoice_id),
+        _held_billed(ports, run, account),
+        _held_fresh(ports, account.parts),
+    )
     if not source.same_money(account.accounted):
         reason = f"Dataverse has changed: {account.accounted.describe()} read, now {source.describe()}"
         await read_again(ports, run, reason)
-        return
-    _compare("billed sales", account.billed, await _held_billed(ports, run, account))
-    _compare("new unbilled sales", account.fresh, await _held_fresh(ports, account.parts))
-    await end(ports, run.invoice_id, State.COMPLETED, _describe(account))
-    await ports.landing.clear(run.invoice_id)
+        return False
+    _compare("billed sales", account.billed, billed)
+    _compare("new unbilled sales", account.fresh, fresh)
+    return True
+
+
+async def _note_verified(ports: Ports, run: Run) -> Run:
+    """Note that the actuals agree. That the connections have arrived meanwhile changes nothing about it."""
+    try:
+        return await ports.ledger.save(run, verified=run.generation)
+    except LeaseLost:
+        standing = await ports.ledger.run(run.invoice_id)
+        if standing is None or standing.state != State.VERIFYING or standing.generation != run.generation:
+            raise
+        return await ports.ledger.save(standing, verified=run.generation)
 
 
 def _describe(account: Account) -> str:

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from itertools import batched
 from dataclasses import dataclass
+from itertools import batched
 from uuid import UUID
 
 from yarl import URL

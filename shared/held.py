@@ -1,26 +1,38 @@
 """The actuals that Finance holds, asked for by their keys: F&O knows no `in`, so a filter names a few at a time."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
+from itertools import batched
 from uuid import UUID
 
 from shared.odata import all_of, chunks, quote_text
 from shared.ports import Ports
 from shared.stages import Stage
+from shared.together import together
 from shared.transform import Row
 
 BILLED_TYPE = "Microsoft.Dynamics.DataEntities.ProjCDSTransType'BilledSales'"
 """The literal of a billed sale's TransactionType in a filter."""
 _KEYS_IN_A_FILTER = 50
+_FILTERS_AT_ONCE = 8
 
 
 async def held_actuals(
     ports: Ports, company: str, keys: Iterable[UUID], *, select: str = "", where: str = ""
 ) -> AsyncIterator[Row]:
     """Those of the actuals with these keys that Finance holds in `company` and for which `where` holds."""
-    entity_set = str(ports.maps[Stage.ACTUALS].target.set)
-    for portion in chunks(keys, _KEYS_IN_A_FILTER):
-        any_of = " or ".join(f"ActualsImportId eq {key}" for key in portion)
-        options = {"$filter": all_of(f"dataAreaId eq {quote_text(company)}", any_of, where)}
-        async for rows in ports.finance.pages(entity_set, options | ({"$select": select} if select else {})):
+    selection = {"$select": select} if select else {}
+    for some in batched(chunks(keys, _KEYS_IN_A_FILTER), _FILTERS_AT_ONCE, strict=False):
+        found = (_held(ports, {"$filter": _filter(company, portion, where), **selection}) for portion in some)
+        for rows in await together(*found):
             for row in rows:
                 yield row
+
+
+async def _held(ports: Ports, options: Mapping[str, str]) -> list[Row]:
+    pages = ports.finance.pages(str(ports.maps[Stage.ACTUALS].target.set), options)
+    return [row async for rows in pages for row in rows]
+
+
+def _filter(company: str, keys: Iterable[UUID], where: str) -> str:
+    any_of = " or ".join(f"ActualsImportId eq {key}" for key in keys)
+    return all_of(f"dataAreaId eq {quote_text(company)}", any_of, where)

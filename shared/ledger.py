@@ -176,6 +176,7 @@ def _run_entity(run: Run) -> dict[str, Any]:
         "wait": run.wait[:_TEXT_LIMIT],
         "waitSince": stamp(run.wait_since) if run.wait_since else "",
         "expected": run.expected.to_json(),
+        "verified": run.verified,
         "progress": progress.write(run.progress),
         "history": history.write(run.history),
     }
@@ -204,6 +205,7 @@ def _run(row: Any) -> Run:
         expected=Totals.from_json(row["expected"]),
         progress=progress.read(row.get("progress")),
         history=history.read(row.get("history")),
+        verified=row.get("verified", 0),
         etag=row.metadata["etag"],
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from shared import dataverse
-from shared.errors import ContractBroken, NotOurMessage, Refused
+from shared.errors import ContractBroken, NotOurMessage, NotYet, Refused
 from shared.handover import After, hand_over, read_again
 from shared.landing import encode
 from shared.log import event
@@ -17,7 +17,7 @@ from shared.messages import Load, Ship
 from shared.ports import Ports
 from shared.rejected import RejectedRow
 from shared.repair import FIRST_REPAIR
-from shared.run import Page, Part, Run
+from shared.run import BEFORE_ACTUALS, Page, Part, Run
 from shared.stages import Stage
 from shared.totals import Totals
 
@@ -48,7 +48,17 @@ class Reading:
 type Reader = Callable[[Ports, Run, Page, Announce], Awaitable[Reading]]
 
 
-async def load(ports: Ports, message: Load, *, read: Reader, after: After) -> None:
+type Gate = Callable[[Ports, Page], Awaitable[bool]]
+"""Whether the parts of a page may be sent already. When it opens, whoever opens it sends what waits behind it."""
+
+
+async def always(ports: Ports, page: Page) -> bool:
+    """The gate of a stage that waits for nothing."""
+    del ports, page
+    return True
+
+
+async def load(ports: Ports, message: Load, *, read: Reader, after: After, gate: Gate = always) -> None:
     """Bring one page forward."""
     run = await ports.ledger.run(message.invoiceId)
     if run is None:
@@ -62,9 +72,17 @@ async def load(ports: Ports, message: Load, *, read: Reader, after: After) -> No
         except Refused as refusal:
             if not _is_link_refused(page, refusal):
                 raise
+            await _expect_header(ports, run)
             await read_again(ports, run, f"the next link to page {page.number} is not taken any more: {refusal.text}")
             return
-    await _ready(ports, run, page, after)
+    await _ready(ports, run, page, after, gate)
+
+
+async def _expect_header(ports: Ports, run: Run) -> None:
+    """A new reading begins only after the header, which belongs to the first. Raises NotYet."""
+    standing = await ports.ledger.run(run.invoice_id)
+    if standing is not None and standing.state in BEFORE_ACTUALS:
+        raise NotYet("its actuals have to be read again, after its header is in Finance")
 
 
 def _is_link_refused(page: Page, refusal: Refused) -> bool:
@@ -135,13 +153,20 @@ async def land(ports: Ports, page: Page, batch: Batch) -> Part:
     )
 
 
-async def _ready(ports: Ports, run: Run, page: Page, after: After) -> None:
-    parts = await ports.ledger.parts(run.invoice_id, page.stage, page.generation)
-    waiting = [part for part in parts if part.state == "landed" and part.number == page.number]
+async def _ready(ports: Ports, run: Run, page: Page, after: After, gate: Gate) -> None:
+    if page.read:
+        following = await ports.ledger.page(run.invoice_id, page.stage, page.generation, page.number + 1)
+        if following and not following.read:
+            await _send_load(ports, page, following.number)
+    if not await gate(ports, page):
+        return
+    waiting = [
+        part
+        for part in await ports.ledger.parts(run.invoice_id, page.stage, page.generation)
+        # The first page may have been what the gate waited for: what was read behind it waits too.
+        if part.state == "landed" and page.number in {0, part.number}
+    ]
     await put_on_dock(ports, waiting)
-    following = await ports.ledger.page(run.invoice_id, page.stage, page.generation, page.number + 1)
-    if following and not following.read and page.read:
-        await _send_load(ports, page, following.number)
     if not waiting:
         await hand_over(ports, run.invoice_id, page.stage, page.generation, after)
 

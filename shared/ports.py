@@ -20,6 +20,7 @@ from shared.notes import Notes
 from shared.pauses import Pauses
 from shared.register import Register
 from shared.rejections import Rejections
+from shared.room import Room
 from shared.service import Service
 from shared.settings import Settings, read_settings
 from shared.signin import SignIn
@@ -31,6 +32,10 @@ from shared.updates import Updates
 
 _LONGEST_ANSWER = 300.0
 """Seconds for one request as a whole, however steadily its answer comes."""
+
+
+_PAGES_IN_WORK = 12 * 1024 * 1024
+"""Bytes of large pages that a process has in work at once; as objects they take several times as much memory."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class Ports:
     dock: Dock
     landing: Landing
     queues: Queues
+    room: Room
     gates: Gates
     pauses: Pauses
     notes: Notes
@@ -108,6 +114,7 @@ async def open_ports(
         dock=Dock(storage.dock, now, timedelta(seconds=settings.shipment_lease)),
         landing=Landing(storage.landed),
         queues=storage.queues,
+        room=Room(_PAGES_IN_WORK),
         gates=gates,
         pauses=Pauses(storage.gates, now),
         notes=Notes(storage.gates),

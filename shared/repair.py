@@ -52,7 +52,7 @@ async def send_again(ports: Ports, run: Run, rows: Mapping[Stage, Sequence[str]]
 async def go_on(ports: Ports, run: Run, *, detail: str = "") -> Run:
     """Put a run back to work where it stopped, whatever state it is in."""
     state = await _reached(ports, run)
-    saved = await ports.ledger.save(run, state=state, detail=detail, rejected=0, wait="", wait_since=None)
+    saved = await ports.ledger.save(run, state=state, detail=detail, rejected=0, wait="", wait_since=None, verified=0)
     await revive(ports, saved)
     return saved
 

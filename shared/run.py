@@ -33,6 +33,9 @@ class State(StrEnum):
         return self in {State.COMPLETED, State.NEEDS_ATTENTION, State.FAILED, State.REJECTED}
 
 
+BEFORE_ACTUALS = frozenset({State.ACCEPTED, State.SYNCING_HEADER})
+"""The states in which Finance does not have the header yet."""
+
 type Posting = Literal["not posted", "posted", "written back", "refused", "failed"]
 """What became of a completed run in Finance: posted, its accounting detail written back or refused by Dataverse, or
 the write-back stopped for an error."""
@@ -42,7 +45,8 @@ the write-back stopped for an error."""
 class Run:
     """The run of one invoice. `detail` says why it stands where it stands and what to do next; `wait` is what it waits
     for; `rejected` counts its open rejected rows; `expected` is what the first reading of the billed sales promised.
-    `customer` and `project` are names for people, `progress` is by map, and the ledger keeps the `history`."""
+    `customer` and `project` are names for people, `progress` is by map, and the ledger keeps the `history`. `verified`
+    is the reading whose actuals were compared with what Finance holds, 0 for none."""
 
     invoice_id: UUID
     run_id: str
@@ -65,6 +69,7 @@ class Run:
     expected: Totals = field(default_factory=Totals)
     progress: Mapping[str, Progress] = field(default_factory=dict)
     history: tuple[Step, ...] = ()
+    verified: int = 0
     etag: str = ""
 
 

@@ -86,7 +86,7 @@ class Settings(BaseModel):
     finance_upload_hosts: str = Field("*.blob.core.windows.net", alias="FINANCE_UPLOAD_HOSTS", min_length=1)
     finance_project: str = Field("InvoiceRelay", alias="FINANCE_DATA_PROJECT", pattern=r"^[A-Za-z0-9_-]{1,34}$")
     finance_concurrency: int = Field(8, alias="FINANCE_CONCURRENCY", ge=1, le=52)
-    shipment_rows: int = Field(25_000, alias="FINANCE_SHIPMENT_ROWS", ge=1, le=500_000)
+    shipment_rows: int = Field(100_000, alias="FINANCE_SHIPMENT_ROWS", ge=1, le=500_000)
     lanes_invoices: Lanes = Field(1, alias="FINANCE_LANES_INVOICES")
     lanes_actuals: Lanes = Field(4, alias="FINANCE_LANES_ACTUALS")
     lanes_transactionconnections: Lanes = Field(2, alias="FINANCE_LANES_TRANSACTIONCONNECTIONS")

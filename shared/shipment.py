@@ -95,10 +95,18 @@ class View:
         """The shipments that nobody has looked after for as long as a lease lasts."""
         return [shipment for shipment in self.shipments.values() if shipment.lease_until < now]
 
+    @property
+    def taken_lanes(self) -> int:
+        """How many lanes have a shipment."""
+        return len(self._taken())
+
+    def _taken(self) -> set[int]:
+        return {lane.number for lane in self.lanes.values() if lane.shipment in self.shipments}
+
     def free_lane(self, lanes: int, first: int) -> int | None:
         """A lane without a shipment, sought from `first` on: what one lane failed on is tried on the next, since
         somebody else may keep that data project busy for long."""
-        taken = {lane.number for lane in self.lanes.values() if lane.shipment in self.shipments}
+        taken = self._taken()
         numbers = ((first + number) % lanes for number in range(lanes))
         return next((number for number in numbers if number not in taken), None)
 

@@ -9,9 +9,11 @@ from shared.handover import After
 from shared.messages import Settle, Ship
 from shared.ports import Ports
 from shared.settling import start
-from shared.shipment import Shipment, choose
+from shared.shipment import Shipment, View, choose
+from shared.stages import Stage
 
 _CLAIM_TRIES = 5
+_NOT_WORTH_DIVIDING = 5000
 
 
 async def ship(ports: Ports, message: Ship, *, after: After) -> None:
@@ -25,6 +27,14 @@ async def ship(ports: Ports, message: Ship, *, after: After) -> None:
         await start(ports, shipment, after)
 
 
+def _share(ports: Ports, stage: Stage, view: View) -> int:
+    """How many rows one import takes: what is ready, spread evenly over the lanes that are free, for they work at the
+    same time. A few thousand are not worth a second import."""
+    free = ports.settings.lanes(stage) - view.taken_lanes
+    rows = sum(cargo.rows for cargo in view.ready)
+    return min(max(-(-rows // max(1, free)), _NOT_WORTH_DIVIDING), ports.settings.shipment_rows)
+
+
 async def _claim(ports: Ports, message: Ship) -> Shipment | None:
     for _ in range(_CLAIM_TRIES):
         view = await ports.dock.view(message.stage)
@@ -33,7 +43,7 @@ async def _claim(ports: Ports, message: Ship) -> Shipment | None:
         ready = view.ready
         if not ready:
             return None
-        chosen = choose(ready, ports.settings.shipment_rows)
+        chosen = choose(ready, _share(ports, message.stage, view))
         lane = view.free_lane(ports.settings.lanes(message.stage), max(cargo.tries for cargo in chosen))
         if lane is None:
             return None

@@ -38,7 +38,7 @@ def _column(name: str, text: Text) -> Write:
         if value is None:
             return ""
         if value.__class__ is str and value.isascii():
-            return value  # type: ignore[no-any-return]
+            return value
         return text(value, row, zone)
 
     return write
@@ -56,7 +56,7 @@ def _looked_up(steps: tuple[str, ...], text: Text) -> Write:
         if value is None:
             return ""
         if value.__class__ is str and value.isascii():
-            return value  # type: ignore[no-any-return]
+            return value
         return text(value, row, zone)
 
     return write

@@ -9,10 +9,10 @@ from shared.connections import write_connections
 from shared.errors import NotYet
 from shared.handover import Account, read_again
 from shared.loading import Announce, Batch, Reading
-from shared.messages import Load
+from shared.messages import Load, Verify
 from shared.ports import Ports
 from shared.repair import repaired_ids
-from shared.run import Page, Run, State
+from shared.run import BEFORE_ACTUALS, Page, Run, State
 from shared.stages import Stage
 from shared.together import both
 from shared.totals import Totals
@@ -131,6 +131,17 @@ async def read_actual_pages(ports: Ports, invoice_id: UUID) -> AsyncIterator[Act
         yield ActualPage(rows, len(produced.connections))
 
 
+async def may_be_sent(ports: Ports, page: Page) -> bool:
+    """Reading begins while the header is still being imported. Actuals go when it is in and the confirmation was found
+    complete, which the first page says by being closed. Both are looked at after a page was closed, and whoever makes
+    one of them true looks for parts after that: so none is forgotten between two that happen at once."""
+    run = await ports.ledger.run(page.invoice_id)
+    if run is None or run.state in BEFORE_ACTUALS:
+        return False
+    first = await ports.ledger.page(page.invoice_id, Stage.ACTUALS, page.generation, 0)
+    return first is not None and first.read
+
+
 async def _promised(ports: Ports, run: Run) -> Totals:
     """What Dataverse holds now. Raises NotYet while that cannot be all."""
     details, billed = await both(chargeable_details(ports, run.invoice_id), billed_totals(ports, run.invoice_id))
@@ -154,5 +165,7 @@ async def after_actuals(ports: Ports, run: Run, account: Account) -> None:
         await read_again(ports, run, f"two readings differ: {run.expected.describe()}, then {read.describe()}")
         return
     if run.state == State.SYNCING_ACTUALS:
-        await ports.ledger.save(run, state=State.LINKING, wait="", wait_since=None)
+        await ports.ledger.save(run, state=State.LINKING, wait="", wait_since=None, verified=0)
     await ports.queues.send(Load(stage=Stage.CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation))
+    # The actuals are compared while the connections are sent; if this gets lost, it is done after them.
+    await ports.queues.send(Verify(stage=Stage.CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation))
