@@ -6,7 +6,7 @@ LINES ?= 2500
 INVOICES ?= 1
 CODE := function_app.py confirm_invoice sync_actuals link_transactions operate write_back shared devhost simulators ops benchmarks tests
 
-.PHONY: demo test prove screenshots check start setup format clean
+.PHONY: demo test prove screenshots check bench start setup format clean
 
 demo: setup  ## carry an invoice of 2,500 lines from a simulated Dataverse to a simulated Finance
 	@$(BIN)/python -m simulators.demo --lines $(LINES) --invoices $(INVOICES) $(if $(KEEP),--keep) $(if $(BREAK),--break $(BREAK))
@@ -24,6 +24,9 @@ check: setup  ## formatter, linter, types
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
+
+bench: setup  ## against what people use today and against the wire; QUICK=1 for small sizes; writes docs/benchmarks.md
+	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
 start: setup  ## the function app alone, with local.settings.json; Core Tools if they are there
 	@if command -v func >/dev/null; then func start; else $(BIN)/python -m devhost; fi

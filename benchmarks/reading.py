@@ -20,7 +20,7 @@ from shared.service import Answer, Service
 from shared.settings import read_settings
 from shared.signin import SignIn
 from shared.stages import Stage
-from shared.tablemap import load_maps
+from shared.tablemap import TableMap, load_maps
 from simulators.tokens import issue
 from sync_actuals.links import trace
 from sync_actuals.reading import NEEDED
@@ -96,8 +96,7 @@ async def _read_invoice(ports: Ports, service: _Recorder, invoice_id: UUID) -> C
     invoice = await ports.dataverse.one(header.source.set, invoice_id, header.query)
     assert invoice is not None, "the invoice was made a moment ago"
     copy = Copy(header.write(invoice, ports.settings.zone), service.taken()[0], "")
-    select = ",".join(sorted({*actuals.query["$select"].split(","), *NEEDED}))
-    options = {**actuals.query, "$select": select, "$filter": billed_filter(actuals, invoice_id)}
+    options = billed_options(actuals, str(invoice_id))
     async for billed in ports.dataverse.pages(actuals.source.set, options, size=ports.settings.page_rows):
         asked = service.taken()
         copy.first_request = copy.first_request or asked[0]
@@ -110,6 +109,12 @@ async def _read_invoice(ports: Ports, service: _Recorder, invoice_id: UUID) -> C
             )
         )
     return copy
+
+
+def billed_options(actuals: TableMap, invoice_id: str) -> dict[str, str]:
+    """The query for the billed sales of an invoice with all that the map needs."""
+    select = ",".join(sorted({*actuals.query["$select"].split(","), *NEEDED}))
+    return {**actuals.query, "$select": select, "$filter": billed_filter(actuals, UUID(invoice_id))}
 
 
 def _issuer(job: Mapping[str, Any]) -> Any:

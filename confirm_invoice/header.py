@@ -72,10 +72,8 @@ async def after_header(ports: Ports, run: Run, account: Account) -> None:
     first = await ports.ledger.page(*key, 0)
     landed = [part for part in await ports.ledger.parts(*key) if part.state == "landed"] if first else []
     again = Load(stage=Stage.ACTUALS, invoiceId=run.invoice_id, generation=run.generation)
-    if first and first.read and landed:
+    if landed and first and first.read:
         await put_on_dock(ports, landed)
-    elif first and not first.read:
-        # Whoever reads it sends what was read; unless that message was dropped while the run had stopped.
-        await ports.queues.send(again, delay=_BY_THEN_READ)
     else:
-        await ports.queues.send(again)
+        # Whoever reads the first page sends what was read; this is for a reader that died.
+        await ports.queues.send(again, delay=timedelta() if first and first.read else _BY_THEN_READ)

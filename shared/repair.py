@@ -6,6 +6,7 @@ all of them, and only those rows are read.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import batched
 from uuid import UUID
@@ -71,6 +72,9 @@ async def revive(ports: Ports, run: Run) -> None:
     }
     for number in sorted(numbers | {0}):
         await ports.queues.send(Load(stage=stage, invoiceId=run.invoice_id, generation=run.generation, page=number))
+    if stage == Stage.INVOICES and any(page.read for page in pages):
+        # The actuals are read while the header is imported; their messages were dropped while the run had stopped.
+        await revive(ports, replace(run, state=State.SYNCING_ACTUALS))
     await ports.queues.send(Ship(stage=stage), delay=_SETTLE_FIRST)
 
 

@@ -1,0 +1,56 @@
+"""How fast webhooks are accepted, against Azurite alone taking one insert and one message for each, as many at once."""
+
+import asyncio
+import time
+from uuid import uuid4
+
+from azure.data.tables.aio import TableServiceClient
+from azure.storage.queue import TextBase64EncodePolicy
+from azure.storage.queue.aio import QueueServiceClient
+
+from benchmarks.webhooks import post_all
+from benchmarks.workload import Round
+
+_AT_ONCE = 32
+
+
+class NotAccepted(Exception):
+    """A webhook that was answered otherwise than with 202."""
+
+
+def accept_rate(ground: Round, count: int) -> float:
+    """Webhooks a second that the host of the round answers with 202, all of them. Raises NotAccepted."""
+    urls = [f"{url}/api/invoices/confirmations" for url in ground.stack.host_urls]
+    organization = str(ground.stack.services["dataverse"].facts["organizationId"])
+    began = time.monotonic()
+    invoices = [str(uuid4()) for _ in range(count)]
+    statuses = asyncio.run(post_all(urls, ground.stack.webhook_key, organization, invoices, _AT_ONCE))
+    seconds = time.monotonic() - began
+    if refused := [status for status in statuses if status != 202]:
+        raise NotAccepted(f"{len(refused)} of {count} webhooks were answered with {sorted(set(refused))}")
+    return count / seconds
+
+
+def bare_rate(ground: Round, count: int) -> float:
+    """Pairs of one table insert and one queue message a second, with the same SDK and nothing around it."""
+    return asyncio.run(_bare(ground.stack.azurite.connection_string(), count))
+
+
+async def _bare(connection: str, count: int) -> float:
+    slots = asyncio.Semaphore(_AT_ONCE)
+    tables = TableServiceClient.from_connection_string(connection)
+    queues = QueueServiceClient.from_connection_string(connection)
+    async with tables, queues:
+        table = await tables.create_table_if_not_exists("bare")
+        queue = queues.get_queue_client("bare", message_encode_policy=TextBase64EncodePolicy())
+        await queue.create_queue()
+
+        async def take() -> None:
+            async with slots:
+                entity = {"PartitionKey": str(uuid4()), "RowKey": "run", "state": "accepted", "number": "x" * 300}
+                await table.create_entity(entity)
+                await queue.send_message("x" * 140)
+
+        began = time.monotonic()
+        await asyncio.gather(*(take() for _ in range(count)))
+        return count / (time.monotonic() - began)
