@@ -256,12 +256,16 @@ def growth(ground: Ground, figures: Figures) -> Lines:
     growing = memory.get(sizes.large, math.nan) / memory.get(sizes.thousand, math.nan)
     most = memory.get(sizes.large, math.nan)
     goals = [
-        f"Slope of the logarithms: {ratio(found)}; ≤ 1.05: {met(found, most=1.05)}. Each import's fixed seconds flatter it; "
-        f"between {sizes.large:,} and {sizes.huge:,} lines alone it is "
-        f"{ratio(slope({float(lines): series.median for lines, series in known.items() if lines >= sizes.large}))}.",
+        (
+            f"Slope of the logarithms: {ratio(found)}; ≤ 1.05: {met(found, most=1.05)}. Each import's fixed seconds flatter it; "
+            f"between {sizes.large:,} and {sizes.huge:,} lines alone it is "
+            f"{ratio(slope({float(lines): series.median for lines, series in known.items() if lines >= sizes.large}))}."
+        ),
         "",
-        f"Memory of a host, {sizes.large:,} against {sizes.thousand:,} lines: {ratio(growing)} ×; ≤ 1.25: {met(growing, most=1.25)}. "
-        f"{most:.0f} MiB; ≤ 250: {met(most, most=250)}.",
+        (
+            f"Memory of a host, {sizes.large:,} against {sizes.thousand:,} lines: {ratio(growing)} ×; ≤ 1.25: {met(growing, most=1.25)}. "
+            f"{most:.0f} MiB; ≤ 250: {met(most, most=250)}."
+        ),
         "",
     ]
     return [
@@ -339,8 +343,10 @@ def storage(ground: Ground, figures: Figures) -> Lines:
         (series.results[-1].facts["message"] for _, series in known.values() if series.results), default=math.nan
     )
     goals = [
-        f"At {sizes.large:,} lines {ratio(each)} operations per 1,000 lines; under 20: {met(each, most=20)}. "
-        f"The largest message on a queue had {largest} bytes; ≤ 2,048: {met(largest, most=2048)}.",
+        (
+            f"At {sizes.large:,} lines {ratio(each)} operations per 1,000 lines; under 20: {met(each, most=20)}. "
+            f"The largest message on a queue had {largest} bytes; ≤ 2,048: {met(largest, most=2048)}."
+        ),
         "",
         "Counted from Azurite's own log and files. A listener's look at a queue counts when it brings a message (one for each, though",
         "it may bring several); looks that find nothing depend on the time that passes, not on the work.",
