@@ -53,7 +53,7 @@ setup: .local/python.done .local/node.done
 # A browser for the tests of the operator's page: whichever is there, else Debian's; CHROMIUM names another.
 .local/chromium.done:
 	@mkdir -p .local
-	@if [ -z "$(CHROMIUM)" ] && ! command -v chromium chromium-browser google-chrome >/dev/null; then \
+	@if [ -z "$(CHROMIUM)" ] && [ -z "$$(command -v chromium || command -v chromium-browser || command -v google-chrome)" ]; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	  else \
