@@ -89,7 +89,8 @@ def change(ordeal: Ordeal, seed: int) -> Journey:
     system = ordeal.system
     system.tenant.switch("dataverse", extraRowsNext=1)
     invoice_id = _confirm(ordeal, seed)
-    ordeal.finish(invoice_id)
+    run = ordeal.finish(invoice_id)
+    assert run["state"] == "completed", run["detail"]
     number = system.tenant.invoice(invoice_id)["number"]
     gone = held(system, number)[0]["ActualsImportId"]
     Accountant(system).delete(gone)

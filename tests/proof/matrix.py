@@ -20,6 +20,7 @@ from tests.proof.ordeal import Ordeal, ordeal, settle_down
 
 DEATHS_IN_A_CASE = 5
 TRIES = 3
+FIRST_IN_A_LIFE = ("start:", "signin.")
 
 
 @dataclass(frozen=True)
@@ -123,9 +124,9 @@ class Matrix:
                 return True
             try:
                 self._try(tested, case)
-            except AssertionError as error:
-                self.result.failed.append(f"{case}: {error}")
-                self._tell(f"FAILED {case}: {error}")
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others are still to be tried
+                self.result.failed.append(f"{case}: {error!r}")
+                self._tell(f"FAILED {case}: {error!r}")
                 return False
 
     def _work(self, run_dir: Path) -> None:
@@ -138,6 +139,8 @@ class Matrix:
 
     def _try(self, tested: Ordeal, case: Case) -> None:
         tested.oblige()
+        if any(place.effect.startswith(FIRST_IN_A_LIFE) for place in case.places):
+            tested.begin_anew()
         plan = tested.plan([{"effect": each.effect, "when": each.when, "kills": each.kills} for each in case.places])
         began = time.monotonic()
         journey = JOURNEYS[case.journey](tested, 10 * next(self._numbers))

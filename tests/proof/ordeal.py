@@ -76,6 +76,10 @@ class Ordeal:
         """The deaths that a plan has led to so far."""
         return deaths(self.control, plan)
 
+    def begin_anew(self) -> None:
+        """Give the host a new life, for what it does only at the beginning of one."""
+        self.system.stack.restart_host()
+
     def effects(self) -> list[str]:
         """The effects recorded so far, in turn."""
         lines = (self.control / "effects.jsonl").read_text().splitlines()
@@ -215,7 +219,7 @@ def ordeal(run_dir: Path) -> Iterator[Ordeal]:
     """Start everything, with a host that can be killed at any effect."""
     control = run_dir / "control"
     control.mkdir(parents=True)
-    (control / "plan.json").write_text('{"plan": ""}')
+    (control / "plan.json").write_text('{"plan": "", "record": true}')
     with relay(
         run_dir,
         settings=SETTINGS,
@@ -226,4 +230,5 @@ def ordeal(run_dir: Path) -> Iterator[Ordeal]:
         running = Ordeal(system, control)
         system.tenant.let_app_write_back()
         running.oblige()
+        running.ask("health")
         yield running
