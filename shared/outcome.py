@@ -41,6 +41,9 @@ async def outcome_of(
     if status == ImportStatus.SUCCEEDED and counts.taken == shipment.rows:
         return Outcome()
     errors = await ports.finance.errors(shipment.execution_id)
+    if status == ImportStatus.FAILED and counts.taken == 0 and len(cargo) > 1 and not any(e.record for e in errors):
+        # Nothing shows that each row is bad: one can spoil the file for all, as a key does that is in it twice.
+        return Outcome(whole=_summary(status, counts, shipment, errors))
     missing = shipment.rows - counts.taken - sum(booked.values())
     left = [item for item in cargo if item.row_key not in booked]
     for rejected in (
@@ -49,9 +52,6 @@ async def outcome_of(
     ):
         if rejected and sum(map(len, rejected.values())) >= missing:
             return Outcome(rejected)
-    if status == ImportStatus.FAILED and counts.taken == 0 and len(cargo) > 1:
-        # Nothing shows that each row is bad: one can spoil the file for all, as a key does that is in it twice.
-        return Outcome(whole=_summary(status, counts, shipment, errors))
     rejected = await _absent(ports, shipment, left, errors)
     if rejected and sum(map(len, rejected.values())) >= missing:
         return Outcome(rejected)

@@ -7,7 +7,8 @@ blind: see `shared/settling.py`.
 from datetime import timedelta
 
 from shared.clock import stamp
-from shared.errors import ContractBroken, SignInFailed, Throttled, Unavailable
+from shared.errors import ContractBroken, Refused, SignInFailed, Throttled, Unavailable
+from shared.finance import NAME
 from shared.messages import Settle
 from shared.notes import trouble
 from shared.package import build
@@ -48,6 +49,12 @@ async def _send(ports: Ports, shipment: Shipment) -> None:
     except Throttled:
         await ports.dock.save(sending, step=Step.CLAIMED)
         raise
+    except Refused as refusal:
+        if upload.expires > ports.now():
+            raise
+        # Finance could not fetch the package any more; that says nothing about its rows.
+        await ports.dock.save(sending, step=Step.CLAIMED)
+        raise Unavailable(NAME, "the address of the package expired before its import began") from refusal
     except Unavailable as error:
         await ports.notes.write(trouble(error.service), {"until": stamp(ports.now() + _SOON), "reason": error.reason})
         await look_again(ports, sending, _SOON)

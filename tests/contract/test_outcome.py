@@ -1,6 +1,8 @@
 """What an import that failed as a whole means for the parts that travelled in it."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID, uuid4
 
@@ -42,6 +44,19 @@ async def test_a_file_refused_for_one_key_is_taken_apart_before_its_rows_are_giv
     outcome = await outcome_of(ports, _shipment(cargo), ImportStatus.FAILED, cargo, {})
     assert bool(outcome.whole) is apart
     assert sum(map(len, outcome.rejected.values())) == (0 if apart else 1)
+
+
+async def test_the_one_row_that_two_parts_share_is_not_rejected_for_being_shared(ports: Ports, server: Server) -> None:
+    """Two people asked for the same row again, and both requests travelled in one file. Finance named the key that was
+    in it twice, and the row was rejected, which alone would have been taken."""
+    first = await _land(ports, uuid4())
+    cargo = [first, replace(first, part_key="part|actuals|0001|500001|usmf")]
+    key = (await ports.landing.rows(first.blob))[0][ports.maps[Stage.ACTUALS].position("ACTUALSIMPORTID")]
+    error = json.dumps([{"RecordId": "", "Field": "", "ErrorMessage": f"DMF1959 The duplicate key value is ({key})."}])
+    counts = [{"TargetRecordsCreatedCount": 0, "TargetRecordsUpdatedCount": 0}]
+    server.script(said({"value": counts}), said({"value": error}))
+    outcome = await outcome_of(ports, _shipment(cargo), ImportStatus.FAILED, cargo, {})
+    assert outcome.whole
 
 
 async def test_an_import_that_ended_before_it_was_taken_up_is_made_again(ports: Ports, server: Server) -> None:
