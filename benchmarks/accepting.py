@@ -41,8 +41,9 @@ async def _bare(connection: str, count: int) -> float:
     tables = TableServiceClient.from_connection_string(connection)
     queues = QueueServiceClient.from_connection_string(connection)
     async with tables, queues:
-        table = await tables.create_table_if_not_exists("bare")
-        queue = queues.get_queue_client("bare", message_encode_policy=TextBase64EncodePolicy())
+        name = f"bare{uuid4().hex}"
+        table = await tables.create_table(name)
+        queue = queues.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy())
         await queue.create_queue()
 
         async def take() -> None:
