@@ -76,4 +76,5 @@ async def after_header(ports: Ports, run: Run, account: Account) -> None:
         await put_on_dock(ports, landed)
     else:
         # Whoever reads the first page sends what was read; this is for a reader that died.
-        await ports.queues.send(again, delay=timedelta() if first and first.read else _BY_THEN_READ)
+        by_then = min(_BY_THEN_READ, timedelta(seconds=ports.settings.shipment_lease))
+        await ports.queues.send(again, delay=timedelta() if first and first.read else by_then)
