@@ -1,6 +1,6 @@
 """The connections were read with their actuals and held back; now that every actual is in Finance they may go."""
 
-from link_transactions.verify import complete
+from link_transactions.verify import COMPARABLE, complete
 from shared.handover import Account, hand_over
 from shared.landing import encode
 from shared.loading import put_on_dock
@@ -13,7 +13,8 @@ from shared.stages import Stage
 async def release(ports: Ports, message: Load) -> None:
     """Make the held connections of an invoice ready."""
     run = await ports.ledger.run(message.invoiceId)
-    if run is None or run.state.is_final or run.generation != message.generation:
+    # A late copy may come while actuals are sent again: whoever finishes those sends a message of their own.
+    if run is None or run.state not in COMPARABLE or run.generation != message.generation:
         return
     for part in await ports.ledger.parts(message.invoiceId, Stage.CONNECTIONS, message.generation):
         if part.state == "held":

@@ -25,7 +25,7 @@ from shared.together import together
 from shared.totals import Tally, Totals
 from shared.transform import Row
 
-_COMPARABLE = {State.LINKING, State.VERIFYING}
+COMPARABLE = {State.LINKING, State.VERIFYING}
 """The states in which all actuals are in Finance."""
 _SELECT = "ActualId,ActualsImportId,Amount,TransactionCurrencyId"
 
@@ -35,7 +35,7 @@ async def verify(ports: Ports, message: Verify) -> None:
     they are not. Raises NeedsAttention with the numbers when the two ends differ."""
     run = await ports.ledger.run(message.invoiceId)
     # A late copy may come while actuals are sent again after all: compared is only what has come wholly.
-    if run is None or run.state not in _COMPARABLE or run.generation != message.generation:
+    if run is None or run.state not in COMPARABLE or run.generation != message.generation:
         return
     if run.verified != run.generation and not await _agrees(ports, run):
         return

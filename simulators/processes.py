@@ -19,6 +19,9 @@ STOP_GRACE_SECONDS = 10.0
 READY_SECONDS = 60.0
 TAIL_CHARACTERS = 4000
 
+_SURROUNDINGS = dict(os.environ)
+"""The environment as this program found it: what somebody sets in it for himself later is no child's business."""
+
 _running: set["Child"] = set()
 _given_out: set[int] = set()
 
@@ -72,7 +75,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 cwd=PROJECT,
-                env={**os.environ, **self.env},
+                env={**_SURROUNDINGS, **self.env},
             )
         _running.add(self)
 

@@ -21,7 +21,7 @@ SETTINGS = {
 FAST_IMPORTS = {"importFixedSeconds": 0.0, "takeUpSeconds": 0.0, "notFoundPolls": 0}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
     """The system; tests make invoices of their own."""
     with relay(tmp_path_factory.mktemp("operations"), settings=SETTINGS) as system:

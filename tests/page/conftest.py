@@ -17,7 +17,7 @@ SETTINGS = {
 MENDED = {"rejectRows": [], "throttleShare": 0.0, "throttleActions": False, "importFixedSeconds": 0.0}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
     """The system; tests make invoices of their own."""
     with relay(tmp_path_factory.mktemp("page"), settings=SETTINGS) as system:
@@ -33,7 +33,7 @@ def system(running: Relay) -> Iterator[Relay]:
     running.tenant.switch("finance", **MENDED)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def browser() -> AsyncIterator[Browser]:
     """The browser; every test opens a session of its own in it."""
     expect.set_options(timeout=PATIENCE_MILLISECONDS)

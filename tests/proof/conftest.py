@@ -8,7 +8,7 @@ from tests.proof.machine_stage import Scene, scene
 from tests.proof.troubles import Troubles, troubled
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_troubles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Troubles]:
     """The system; tests make invoices of their own."""
     with troubled(tmp_path_factory.mktemp("troubles")) as running:
@@ -23,7 +23,7 @@ def troubles(running_troubles: Troubles) -> Iterator[Troubles]:
     running_troubles.mend()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """Storage and the services, and the app in this process; see `tests/proof/machine_app.py`."""
     with scene(tmp_path_factory.mktemp("machine")) as running:

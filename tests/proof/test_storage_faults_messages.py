@@ -102,6 +102,22 @@ def test_a_run_is_not_completed_by_a_message_that_comes_before_its_connections_a
     _check_complete(staged, invoice)
 
 
+def test_connections_stay_behind_their_actuals_when_told_to_go_too_early(staged: Scene) -> None:
+    """A copy of the message that lets the connections go was late, and meanwhile actuals were sent again. It let the
+    connections go before them, and Finance refused those whose actuals it did not have yet."""
+    invoice = _confirmed(staged, lines=2)
+    while _state(staged, invoice) != State.SYNCING_ACTUALS:
+        _await_due(staged)
+        staged.step(staged.app.deliver(staged.app.due_letters()[0], 0))
+    _post(staged, FIXTURES / "v1" / "load-transactionconnections.json", invoice)
+    early = next(letter for letter in staged.app.letters if letter.queue == "transactionconnections")
+    staged.step(staged.app.deliver(early, 0))
+    ships = [letter for letter in staged.app.letters if letter.queue == "transactionconnections"]
+    assert ships == []
+    Rest(staged).drain()
+    _check_complete(staged, invoice)
+
+
 def _post(staged: Scene, file: Path, invoice: Invoice) -> None:
     """Put a kept message on its queue, about this invoice."""
     facts = json.loads(file.read_text())
@@ -126,7 +142,9 @@ def _await_due(staged: Scene) -> None:
 
 def _check_complete(staged: Scene, invoice: Invoice) -> None:
     staged.check()
-    assert _state(staged, invoice) == State.COMPLETED
+    run = Rest(staged).run_of(invoice)
+    assert run
+    assert run.state == State.COMPLETED, run.detail
     assert not invoice.keys - staged.world.held_of(invoice)
 
 

@@ -95,7 +95,7 @@ async def app(organization: Organization, signin: SignIn, table: TableClient) ->
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
     """The whole system; tests make invoices of their own."""
     with relay(tmp_path_factory.mktemp("write-back"), settings=SETTINGS) as stack:
@@ -110,7 +110,7 @@ def system(running: Relay) -> Relay:
     return running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stock(running: Relay) -> list[str]:
     """Completed invoices, carried over together because most of that is waiting."""
     invoices = [running.tenant.draft(INVOICE_LINES, seed=seed, edited=0.3) for seed in range(1, INVOICES + 1)]
