@@ -65,7 +65,7 @@ async def test_a_rejected_row_is_found_its_cause_mended_and_the_run_completes(sy
     group = page.locator("section.group").filter(has_text="Category is missing").filter(has_text=number)
     await expect(group).to_contain_text("only some rows say so: look at their data")
     await group.locator("summary").click()
-    rows = group.locator("tbody tr")
+    rows = group.locator("tbody tr").filter(has_text=number)
     await expect(rows.first).to_contain_text("Category is missing")
     count = await rows.count()
     await rows.first.get_by_role("link", name=number).click()

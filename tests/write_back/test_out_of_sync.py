@@ -123,9 +123,11 @@ def test_new_unbilled_sales_are_found_though_they_bear_no_invoice(
     groups = shown(find(operator, since=min(created), until=max(created)))
     unbilled = [row for row in held_everywhere(system, ours) if row["TransactionType"] == "Sales"]
     assert unbilled
+    # Whoever posted the integration journal for another invoice has posted these with it.
+    kind = "not written back" if unbilled[0]["VoucherNumber"] else "not posted"
     for project in {row["ProjectId"] for row in unbilled}:
         amounts = [Decimal(row["Amount"]) for row in unbilled if row["ProjectId"] == project]
-        rows, money = groups["not posted", project, ""]
+        rows, money = groups[kind, project, ""]
         assert (rows, Decimal(money["USD"])) == (len(amounts), sum(amounts))
 
 
