@@ -9,7 +9,7 @@ from benchmarks import accepting, cpu
 from benchmarks.figures import Series, met, ratio, run_rounds, show_range, slope, table
 from benchmarks.ground import Ground
 from benchmarks.race import race, race_relay
-from benchmarks.workload import fresh
+from benchmarks.workload import Prepared, fresh
 
 type Lines = list[str]
 
@@ -22,18 +22,23 @@ class Figures:
         self.together: Series = Series()
 
 
-def large_invoice(ground: Ground, figures: Figures) -> Lines:
-    """One large invoice: the relay against the ceiling, and against one request for each row."""
-    sizes = ground.sizes
-    prepared = ground.workload(1, sizes.large)
-    found = run_rounds(
+def _against_ceiling(ground: Ground, prepared: Prepared, what: str) -> dict[str, Series]:
+    """The relay and the ceiling in turn, by name."""
+    return run_rounds(
         {
             "ceiling": partial(race, "ceiling", prepared, ground.folder),
             "relay": partial(race_relay, prepared, ground.folder),
         },
-        sizes.rounds,
-        f"{sizes.large:,} lines",
+        ground.sizes.rounds,
+        what,
     )
+
+
+def large_invoice(ground: Ground, figures: Figures) -> Lines:
+    """One large invoice: the relay against the ceiling, and against one request for each row."""
+    sizes = ground.sizes
+    prepared = ground.workload(1, sizes.large)
+    found = _against_ceiling(ground, prepared, f"{sizes.large:,} lines")
     ceiling, relay = found["ceiling"], found["relay"]
     figures.by_lines[sizes.large] = relay
     loop, how = _one_by_one(ground)
@@ -77,14 +82,7 @@ def invoices_together(ground: Ground, figures: Figures) -> Lines:
     invoices, lines = sizes.together
     prepared = ground.workload(invoices, lines)
     what = f"{invoices} × {lines} lines"
-    found = run_rounds(
-        {
-            "ceiling": partial(race, "ceiling", prepared, ground.folder),
-            "relay": partial(race_relay, prepared, ground.folder),
-        },
-        sizes.rounds,
-        what,
-    )
+    found = _against_ceiling(ground, prepared, what)
     found |= run_rounds(
         {f"relay, {hosts} hosts": partial(race_relay, prepared, ground.folder, hosts=hosts) for hosts in (2, 4)},
         sizes.few_rounds,
@@ -142,14 +140,7 @@ def small_invoice(ground: Ground, figures: Figures) -> Lines:
     """One small invoice: what waiting and hand-overs cost."""
     sizes = ground.sizes
     prepared = ground.workload(1, sizes.small)
-    found = run_rounds(
-        {
-            "ceiling": partial(race, "ceiling", prepared, ground.folder),
-            "relay": partial(race_relay, prepared, ground.folder),
-        },
-        sizes.rounds,
-        f"{sizes.small} lines",
-    )
+    found = _against_ceiling(ground, prepared, f"{sizes.small} lines")
     figures.by_lines[sizes.small] = found["relay"]
     times = found["relay"].median / found["ceiling"].median
     rows = [
@@ -168,14 +159,7 @@ def middle_invoice(ground: Ground, figures: Figures) -> Lines:
     sizes = ground.sizes
     prepared = ground.workload(1, sizes.middle)
     what = f"{sizes.middle:,} lines"
-    found = run_rounds(
-        {
-            "ceiling": partial(race, "ceiling", prepared, ground.folder),
-            "relay": partial(race_relay, prepared, ground.folder),
-        },
-        sizes.rounds,
-        what,
-    )
+    found = _against_ceiling(ground, prepared, what)
     found |= run_rounds({name: partial(race, name, prepared, ground.folder) for name in ("script", "in_batches")},
                         sizes.few_rounds, what)  # fmt: skip
     figures.by_lines[sizes.middle] = found["relay"]

@@ -50,7 +50,6 @@ class World:
     created: set[tuple[str, str]] = field(default_factory=set)
     spoiled: list[dict[str, Any]] = field(default_factory=list)
     seeds: int = 0
-    while_throttled: int = 0
 
     def begin(self) -> None:
         """Forget the example before this one; its invoices are paid, so no sweep finds them."""
@@ -61,7 +60,6 @@ class World:
         self.mend()
         self.calm()
         self.seen = max((int(entry["seq"]) for entry in self._journal()), default=self.seen)
-        self.while_throttled = self.wrongly_asked()
 
     def _pay(self, invoice: Invoice) -> None:
         stack, url = self.stack, self.stack.url("dataverse")
@@ -128,10 +126,6 @@ class World:
         """Wait until no import is under way."""
         while self.tenant.counts()["running"]:
             continue
-
-    def wrongly_asked(self) -> int:
-        """Requests sent although a service had said to wait."""
-        return sum(int(self.tenant.requests(service)["whileThrottled"]) for service in ("finance", "dataverse"))
 
     def _journal(self) -> list[dict[str, Any]]:
         return list(self.tenant.lines("finance", f"journal?after={self.seen}"))
