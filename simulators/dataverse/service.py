@@ -136,12 +136,17 @@ class Service:
             self.switches.extraRowsNext -= 1
             await self.store.write(lambda writer: add_latecomer(writer, reply.last))
         if self.switches.changedRowsNext and reply.last and call.path == "msdyn_actuals":
-            self.switches.changedRowsNext -= await self.store.write(lambda writer: retouch(writer, reply.last))
+            await self.store.write(lambda writer: self._retouch(writer, reply.last))
         if self.switches.pageLatencySeconds:
             await asyncio.sleep(self.switches.pageLatencySeconds * reply.rows / PAGE_OF_LATENCY)
         whole = max(self.switches.readSeconds, self.switches.pageSeconds * reply.rows / PAGE_OF_LATENCY)
         await asyncio.sleep(started + whole - time.monotonic())
         return reply
+
+    def _retouch(self, writer: Writer, key: str) -> None:
+        # Two pages may be read at once; who writes is alone, so the switch is looked at again here.
+        if self.switches.changedRowsNext:
+            self.switches.changedRowsNext -= retouch(writer, key)
 
     def _part(self, server: str, writer: Writer, call: Call) -> Reply:
         """Answer one part of a batch; a server may be short of breath in the middle of it."""
