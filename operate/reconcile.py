@@ -176,13 +176,10 @@ async def _fix(ports: Ports, invoice_id: UUID, run: Run | None, findings: Findin
     opened = [row for row in await ports.rejections.of(invoice_id, Stage.ACTUALS) if row.status == "open"]
     if not (await billed_totals(ports, invoice_id)).same_money(account.accounted + totals_of(opened, billed=True)):
         await read_again(ports, run, "reconciled: Dataverse holds other billed sales than were read", asked=True)
-        await ports.rejections.change(invoice_id, opened, status="replaying")
         return len(findings.sources)
     if findings.sources:
         claimed = await claim(ports, run, Stage.ACTUALS)
-        again = [row for row in opened if row.source_id in findings.sources]
-        await ports.rejections.change(invoice_id, again, status="replaying")
-        await send_again(ports, claimed, {Stage.ACTUALS: findings.sources})
+        await send_again(ports, claimed, {Stage.ACTUALS: findings.sources}, opened)
     elif run.state != State.COMPLETED:
         await go_on(ports, run)
     return len(findings.sources)

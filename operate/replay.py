@@ -12,7 +12,7 @@ from shared.errors import LeaseLost, NeedsAttention
 from shared.handover import read_again
 from shared.messages import WRITE_BACK, Reconcile
 from shared.ports import Ports
-from shared.repair import FIRST_REPAIR, claim, go_on, send_again
+from shared.repair import FIRST_REPAIR, claim, go_on, send_again, source_of
 from shared.run import Run, State
 from shared.stages import Stage
 from write_back.look import start as start_write_back
@@ -82,10 +82,9 @@ async def _replay(ports: Ports, selected: Selected, by: str) -> None:
     if rows:
         again: dict[Stage, list[str]] = {}
         for row in rows:
-            again.setdefault(Stage(row.stage), []).append(row.source_id or str(run.invoice_id))
+            again.setdefault(Stage(row.stage), []).append(source_of(run, row))
         held = await claim(ports, run, next(stage for stage in Stage if stage in again))
-        await ports.rejections.change(run.invoice_id, rows, status="replaying", by=by, at=ports.now())
-        await send_again(ports, held, again)
+        await send_again(ports, held, again, [replace(row, by=by, at=ports.now()) for row in rows])
     elif run.state == State.NEEDS_ATTENTION:
         job = uuid4().hex
         await Jobs(ports).open(job, 1, by=by)

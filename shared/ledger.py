@@ -5,11 +5,12 @@
     part|<stage>|<generation>|<page>|<company>   the rows of that page that go to Finance together: landed, then settled
     row|<stage>|<key>                            one rejected row, with Finance's own words
 
-A page and the parts that came of it are written in one transaction. ETags decide races: whoever is late raises
+A page and the parts that came of it are written in one transaction, and so are a repair page and the rejected rows
+that it is to send again. ETags decide races: whoever is late raises
 LeaseLost and drops out. What can be derived (progress, counts, sums) is derived from these rows, not kept beside them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -25,6 +26,8 @@ from shared.clock import parse_stamp, stamp
 from shared.errors import LeaseLost
 from shared.history import Step
 from shared.register import Register
+from shared.rejected import RejectedRow
+from shared.rejections import entity_of
 from shared.run import Page, Part, Run, State
 from shared.stages import Stage
 from shared.totals import Totals
@@ -98,6 +101,12 @@ class Ledger:
             await self._table.create_entity(_page_entity(page))
         except ResourceExistsError:
             return
+
+    async def open_repair(self, page: Page, rows: Iterable[RejectedRow]) -> None:
+        """Note that there is a page of single rows to read, and the rejected ones among them as replaying, wholly or
+        not at all. Raises LeaseLost when somebody else has opened this page."""
+        sent = [entity_of(page.invoice_id, replace(row, status="replaying")) for row in rows]
+        await transact(self._table, [("create", _page_entity(page)), *(("upsert", row) for row in sent)])
 
     async def close_page(self, page: Page, parts: Sequence[Part], *, last: bool) -> None:
         """Note a page as read, with its parts, in one transaction. Raises LeaseLost when somebody else has."""

@@ -59,14 +59,15 @@ class Rejections:
 
     async def _write(self, invoice_id: UUID, rows: Iterable[RejectedRow]) -> None:
         for portion in batched(rows, 100, strict=False):
-            await self._table.submit_transaction([("upsert", _entity(invoice_id, row)) for row in portion])
+            await self._table.submit_transaction([("upsert", entity_of(invoice_id, row)) for row in portion])
 
 
 def _row_key(row: RejectedRow) -> str:
     return f"row|{row.stage}|{quote(row.key, safe='')}"[:500]
 
 
-def _entity(invoice_id: UUID, row: RejectedRow) -> dict[str, Any]:
+def entity_of(invoice_id: UUID, row: RejectedRow) -> dict[str, Any]:
+    """A rejected row as the table holds it."""
     return {
         "PartitionKey": str(invoice_id),
         "RowKey": _row_key(row),

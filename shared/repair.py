@@ -1,4 +1,4 @@
-"""Sending single rows of an invoice again: pages of their own behind the reading, whose cursor is a list of ids.
+"""Sending single rows of an invoice again: pages of their own behind the reading, whose cursor is their ids.
 
 A repair page is loaded, shipped and settled like any other, so sending one row again takes the same way as sending
 all of them, and only those rows are read.
@@ -16,18 +16,25 @@ from shared.handover import is_over, pages_of
 from shared.messages import Load, Ship, Verify
 from shared.ports import Ports
 from shared.register import Entry
+from shared.rejected import RejectedRow
 from shared.run import Page, Run, State
 from shared.stages import Stage
 
 FIRST_REPAIR = 500_000
 """Numbers of ordinary pages stay below; 2.5 billion rows come before it."""
-_IDS_IN_A_PAGE = 800
+_IDS_IN_A_PAGE = 49
+"""A table transaction takes 100 entities; an actual may stand among the rejected rows by both its names."""
 _SETTLE_FIRST = timedelta(seconds=2)
 
 
 def repaired_ids(page: Page) -> list[UUID]:
     """The rows that a repair page is about, by their ids in Dataverse; of an ordinary page none."""
-    return [UUID(text) for text in json.loads(page.cursor)] if page.number >= FIRST_REPAIR else []
+    return [UUID(text) for text in json.loads(page.cursor)["ids"]] if page.number >= FIRST_REPAIR else []
+
+
+def rejected_before(page: Page) -> set[UUID]:
+    """Those rows of a repair page that were rejected until it was opened, so that nobody has counted them."""
+    return {UUID(text) for text in json.loads(page.cursor)["rejected"]}
 
 
 async def claim(ports: Ports, run: Run, stage: Stage) -> Run:
@@ -38,16 +45,30 @@ async def claim(ports: Ports, run: Run, stage: Stage) -> Run:
     return await ports.ledger.save(run, state=_DOING[stage], detail="")
 
 
-async def send_again(ports: Ports, run: Run, rows: Mapping[Stage, Sequence[str]]) -> None:
-    """Open repair pages for these rows of a claimed run and put it to work on them."""
+async def send_again(
+    ports: Ports, run: Run, rows: Mapping[Stage, Sequence[str]], rejected: Sequence[RejectedRow] = ()
+) -> None:
+    """Open repair pages for these rows of a claimed run and put it to work on them. Those of them that were `rejected`
+    are replaying from the moment their page is there: what nobody is about to send must hold the run up."""
     for stage, ids in rows.items():
         taken = await ports.ledger.pages(run.invoice_id, stage, run.generation)
         number = max([FIRST_REPAIR - 1, *(page.number for page in taken)]) + 1
-        for portion in batched(sorted(ids), _IDS_IN_A_PAGE, strict=False):
-            page = Page(run.invoice_id, stage, run.generation, number, cursor=json.dumps(portion))
-            await ports.ledger.open_page(page)
+        by_source: dict[str, list[RejectedRow]] = {}
+        for row in rejected:
+            if row.stage == stage:
+                by_source.setdefault(source_of(run, row), []).append(row)
+        for portion in batched(sorted(set(ids)), _IDS_IN_A_PAGE, strict=False):
+            known = [each for each in portion if each in by_source]
+            cursor = json.dumps({"ids": portion, "rejected": known})
+            page = Page(run.invoice_id, stage, run.generation, number, cursor=cursor)
+            await ports.ledger.open_repair(page, [row for each in known for row in by_source[each]])
             number += 1
     await go_on(ports, run)
+
+
+def source_of(run: Run, row: RejectedRow) -> str:
+    """The id in Dataverse by which a rejected row is read again; the header's is that of the invoice."""
+    return row.source_id or str(run.invoice_id)
 
 
 async def go_on(ports: Ports, run: Run, *, detail: str = "") -> Run:

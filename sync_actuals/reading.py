@@ -11,7 +11,7 @@ from shared.handover import Account, read_again
 from shared.loading import Announce, Batch, Reading
 from shared.messages import Load, Verify
 from shared.ports import Ports
-from shared.repair import repaired_ids
+from shared.repair import rejected_before, repaired_ids
 from shared.run import BEFORE_ACTUALS, Page, Run, State
 from shared.stages import Stage
 from shared.together import both
@@ -28,7 +28,7 @@ async def read_actuals(ports: Ports, run: Run, page: Page, announce: Announce) -
     stage. Raises NotYet while the confirmation is not complete."""
     if ids := repaired_ids(page):
         await announce(None)
-        return await _read_single(ports, run, ids)
+        return await _read_single(ports, ids, rejected_before(page))
     if page.number > 0:
         return (await _read_page(ports, run, page, announce))[0]
     # Beside the page, not before it: of a large invoice this reading takes as long as all pages. What is read
@@ -70,15 +70,14 @@ async def _dismissed(ports: Ports, run: Run) -> set[str]:
     return {row.source_id.lower() for row in rows if row.status == "dismissed"}
 
 
-async def _read_single(ports: Ports, run: Run, ids: list[UUID]) -> Reading:
+async def _read_single(ports: Ports, ids: list[UUID], rejected: set[UUID]) -> Reading:
     """Read single actuals again. Only those that were rejected before count anew: the others have been counted."""
     table_map = ports.maps[Stage.ACTUALS]
     select = ",".join(sorted({*table_map.query["$select"].split(","), *NEEDED}))
     options = {**table_map.query, "$select": select}
     found = [row async for rows in _by_id(ports, ids, options) for row in rows]
-    rejected = {row.source_id.lower() for row in await ports.rejections.of(run.invoice_id, Stage.ACTUALS)}
-    anew = [row for row in found if row["msdyn_actualid"].lower() in rejected]
-    again = [row for row in found if row["msdyn_actualid"].lower() not in rejected]
+    anew = [row for row in found if UUID(row["msdyn_actualid"]) in rejected]
+    again = [row for row in found if UUID(row["msdyn_actualid"]) not in rejected]
     batches, refused = write_actuals(ports, *_split(anew))
     more, refused_again = write_actuals(ports, *_split(again))
     uncounted = [replace(batch, billed=Totals(), fresh=Totals()) for batch in more]

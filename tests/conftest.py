@@ -12,6 +12,8 @@ from simulators.azurite import Azurite
 # Machines are shared and noisy: how long an example took says nothing.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+# What they assert is told like what a test asserts.
+pytest.register_assert_rewrite("tests.proof.journeys", "tests.proof.ordeal")
 
 
 def pytest_configure() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.proof.figures import record
 from tests.proof.journeys import JOURNEYS
-from tests.proof.matrix import Matrix, Result, all_cases, enumerate_effects, sample
+from tests.proof.matrix import Case, Matrix, Place, Result, all_cases, enumerate_effects, sample
 from tests.proof.ordeal import ordeal
 
 SEED = int(os.environ.get("PROOF_SEED", "1"))
@@ -26,6 +26,17 @@ def test_a_host_killed_at_a_sample_of_its_effects_carries_every_row_once(tmp_pat
     assert result.failed == []
     assert len(result.killed) >= PLACES, result
     assert all(found.clean for found in result.findings)
+
+
+@pytest.mark.timeout(600)
+def test_a_replay_that_dies_before_its_page_leaves_its_rows_rejected(tmp_path: Path) -> None:
+    """The operator's replay noted rows as sent again and died before there was a page to send them. Nothing held the
+    run up any more, and its connections went to Finance before their actuals."""
+    place = Place("post_replay: repair.send_again > ledger.open_repair", "before", 1)
+    result = Result(undisturbed={"mend": 0.0})
+    with ordeal(tmp_path) as tested:
+        Matrix(result, [Case("mend", (place,))]).run_on(tested)
+    assert (result.failed, result.killed) == ([], {place})
 
 
 @pytest.mark.prove
