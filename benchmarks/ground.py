@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.figures import say
-from benchmarks.workload import Prepared, Workload, prepare
+from benchmarks.workload import Prepared, Workload, copy_reading, prepare
 from simulators.processes import PROJECT
 
 _KEPT = PROJECT / ".local" / "benchmarks"
-_SOURCES = ("simulators/**/*.py", "simulators/**/*.json", "shared/*.py", "shared/maps/*.json", "sync_actuals/*.py")
+_MAKING = ("simulators/**/*.py", "simulators/**/*.json", "shared/maps/*.json")
+"""What decides which invoices are made, and what the services hold of them."""
+_READING = ("shared/*.py", "sync_actuals/*.py", "benchmarks/reading.py")
+"""What decides how they are read, and so what the ceiling replays."""
 
 
 @dataclass(frozen=True)
@@ -51,22 +54,24 @@ class Ground:
 
 
 def _kept(workload: Workload) -> Prepared:
-    folder = _KEPT / _version()
+    folder = _KEPT / _version(_MAKING)
     for old in _KEPT.glob("*"):
         if old != folder:
             shutil.rmtree(old)
-    kept = Prepared(workload, folder / workload.name)
-    if not kept.copy.exists():
+    kept = Prepared(workload, folder / workload.name, _version(_READING))
+    if not kept.is_whole:
         say(f"making {workload.invoices} confirmed invoice(s) of {workload.lines} lines ...")
         shutil.rmtree(kept.folder, ignore_errors=True)
-        prepare(workload, folder)
+        prepare(kept)
+    if not kept.copy.exists():
+        copy_reading(kept)
     return kept
 
 
-def _version() -> str:
-    """Changes with everything that decides what is in a workload and how the ceiling reads it."""
+def _version(patterns: tuple[str, ...]) -> str:
+    """Changes with every file that one of the patterns names."""
     digest = hashlib.sha256()
-    for pattern in _SOURCES:
+    for pattern in patterns:
         for file in sorted(PROJECT.glob(pattern)):
             digest.update(file.read_bytes())
     return digest.hexdigest()[:12]

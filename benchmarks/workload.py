@@ -35,36 +35,61 @@ class Workload:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A workload on disk: the databases of both services after the confirmation, and what has to arrive."""
+    """A workload on disk: the databases of both services after the confirmation, and what has to arrive. `reading`
+    names the version of the code that reads it."""
 
     workload: Workload
     folder: Path
+    reading: str
 
     @property
     def invoices(self) -> list[str]:
         """The ids of its invoices."""
-        return list(json.loads((self.folder / "invoices.json").read_text()))
+        return list(json.loads(self._list.read_text()))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of its invoices are made."""
+        return self._list.exists()
+
+    @property
+    def _list(self) -> Path:
+        return self.folder / "invoices.json"
+
+    def keep(self, invoices: list[str]) -> None:
+        """Note that it is made, and of which invoices."""
+        self._list.write_text(json.dumps(invoices))
+
+    @property
+    def data(self) -> dict[str, Path]:
+        """The folders of the services' databases."""
+        return {name: self.folder / name for name in _SERVICES}
 
     @property
     def copy(self) -> Path:
         """The file of the rows and requests of a reading made beforehand, for the ceiling."""
-        return self.folder / "copy.pickle"
+        return self.folder / f"copy-{self.reading}.pickle"
 
 
-def prepare(workload: Workload, folder: Path) -> Prepared:
-    """Make the invoices, confirm them while no webhook is registered, and read them once for the ceiling."""
-    prepared = Prepared(workload, folder / workload.name)
+def prepare(prepared: Prepared) -> None:
+    """Make the invoices, and confirm them while no webhook is registered."""
+    workload = prepared.workload
     prepared.folder.mkdir(parents=True)
-    data = {name: prepared.folder / name for name in _SERVICES}
-    with _stack(prepared.folder / "run", data, hosts=0) as stack:
+    with _stack(prepared.folder / "run", prepared.data, hosts=0) as stack:
         tenant = Tenant(stack)
         invoices = [tenant.draft(workload.lines, seed=number, company=COMPANY) for number in range(workload.invoices)]
         for invoice_id in invoices:
             tenant.confirm(invoice_id)
-        (prepared.folder / "invoices.json").write_text(json.dumps(invoices))
+    prepared.keep(invoices)
+
+
+def copy_reading(prepared: Prepared) -> None:
+    """Read the invoices once for the ceiling."""
+    for old in prepared.folder.glob("copy-*.pickle"):
+        old.unlink()
+    with _stack(prepared.folder / "run", prepared.data, hosts=0) as stack:
         copies: list[Copy] = asyncio.run(read_copy(job_of(stack, prepared)))
-        prepared.copy.write_bytes(pickle.dumps(copies))
-    return prepared
+    prepared.copy.write_bytes(pickle.dumps(copies))
 
 
 @dataclass(frozen=True)
@@ -87,8 +112,8 @@ def fresh(prepared: Prepared, folder: Path, *, hosts: int = 0, delays: bool = Tr
     """Start everything anew on a copy of the workload."""
     folder = folder / f"{prepared.workload.name}-{time.monotonic_ns()}"
     data = {name: folder / name for name in _SERVICES}
-    for name, copy in data.items():
-        shutil.copytree(prepared.folder / name, copy)
+    for name, copy in prepared.data.items():
+        shutil.copytree(copy, data[name])
     try:
         with _stack(folder / "run", data, hosts=hosts, **settings) as stack:
             tenant = Tenant(stack)
