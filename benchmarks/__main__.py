@@ -4,6 +4,7 @@
 """
 
 import argparse
+import signal
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from simulators.processes import PROJECT
 
 def main() -> None:
     """Run the command."""
+    # Terminated, it ends like interrupted: what it started is stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     arguments = _read_arguments()
     sizes = QUICK if arguments.quick else FULL
     if arguments.rounds:
@@ -43,11 +46,12 @@ def main() -> None:
 
 def _prepare(ground: Ground) -> None:
     sizes = ground.sizes
-    lines = (sizes.huge, sizes.large, sizes.middle, sizes.thousand, sizes.small, *sizes.one_by_one)
+    lines = (sizes.large, sizes.middle, sizes.thousand, sizes.small, *sizes.one_by_one)
     for each in lines:
         ground.workload(1, each)
     for count in (*sizes.script, sizes.together[0]):
         ground.workload(count, sizes.together[1])
+    ground.workload(1, sizes.huge)
 
 
 def _read_arguments() -> argparse.Namespace:

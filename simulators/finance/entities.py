@@ -1,6 +1,7 @@
 """The three data entities of the invoice path: labels, staging fields, keys and mandatory fields."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from simulators.finance.fields import DATE, DECIMAL, GUID, INT32, INT64, NO_YES, Kind, enum_of, text_of
 
@@ -29,7 +30,7 @@ class Entity:
     by_company: bool = True
     collection: str | None = None
 
-    @property
+    @cached_property
     def staging(self) -> dict[str, str]:
         """Staging column name → field name."""
         return {name.upper(): name for name in self.fields}

@@ -1,7 +1,7 @@
 """Staging rows as live dual-write would have written them earlier, taken from JSON lines."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,33 +31,34 @@ def seed(store: Store, lines: Iterable[str]) -> int:
     A line has field or staging column names in any case, `dataAreaId`, for rows of another entity than the actuals
     `entity` with its label, and `posted` for rows that Finance has posted already.
     """
-    seeds = [one for number, line in enumerate(lines, start=1) if line.strip() for one in _read(number, line)]
-    posted = []
+    posted, count = [], 0
     with store.writing() as db:
-        for one in seeds:
+        for one in (_read(number, line) for number, line in enumerate(lines, start=1) if line.strip()):
             columns = ", ".join(name.lower() for name in one.values)
             marks = ", ".join("?" * (len(one.values) + 1))
             sql = f"INSERT OR REPLACE INTO {one.entity.table} (dataareaid, {columns}) VALUES ({marks})"  # noqa: S608
             recid = db.execute(sql, (one.company, *one.values.values())).lastrowid
+            count += 1
             if one.posted:
                 posted.append(recid)
         post_rows(db, posted, Posting("PPJ", 0))
-    return len(seeds)
+    return count
 
 
-def _read(number: int, line: str) -> Iterator[Seed]:
+def _read(number: int, line: str) -> Seed:
     try:
         given = {name.upper(): value for name, value in json.loads(line, parse_float=str, parse_int=str).items()}
         entity = ENTITIES[str(given.pop("ENTITY", ACTUALS.label)).lower()]
         company = str(given.pop("DATAAREAID", DEFAULT_COMPANY)).lower()
         posted = bool(given.pop("POSTED", False))
-        values = {entity.staging[name]: _stored(entity, entity.staging[name], value) for name, value in given.items()}
+        fields = ((entity.staging[name], value) for name, value in given.items())
+        values = {name: _stored(entity, name, value) for name, value in fields}
     except (ValueError, KeyError, AttributeError, ValueRefused) as error:
         raise SeedRefused(f"line {number}: {type(error).__name__}: {error}") from error
     if company not in COMPANIES:
         raise SeedRefused(f"line {number}: company {company} does not exist")
     values.setdefault(entity.key, new_guid())
-    yield Seed(entity, company if entity.by_company else "", values, posted)
+    return Seed(entity, company if entity.by_company else "", values, posted)
 
 
 def _stored(entity: Entity, name: str, value: Any) -> Stored:
