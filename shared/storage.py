@@ -8,6 +8,7 @@ from typing import Any
 
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ResourceExistsError
+from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableClient, TableServiceClient
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 from azure.storage.queue import TextBase64EncodePolicy
@@ -87,17 +88,23 @@ def _services(settings: Settings) -> tuple[TableServiceClient, BlobServiceClient
     if settings.storage:
         text = settings.storage.get_secret_value()
         return (
-            TableServiceClient.from_connection_string(text),
-            BlobServiceClient.from_connection_string(text),
-            QueueServiceClient.from_connection_string(text),
+            TableServiceClient.from_connection_string(text, transport=_transport()),
+            BlobServiceClient.from_connection_string(text, transport=_transport()),
+            QueueServiceClient.from_connection_string(text, transport=_transport()),
         )
     identity = settings.model_copy(update={"sign_in": "managedIdentity", "client_id": settings.storage_client_id})
     account, credential = settings.storage_account, _AppCredential(SignIn(identity))
     return (
-        TableServiceClient(f"https://{account}.table.core.windows.net", credential=credential),
-        BlobServiceClient(f"https://{account}.blob.core.windows.net", credential=credential),
-        QueueServiceClient(f"https://{account}.queue.core.windows.net", credential=credential),
+        TableServiceClient(f"https://{account}.table.core.windows.net", credential=credential, transport=_transport()),
+        BlobServiceClient(f"https://{account}.blob.core.windows.net", credential=credential, transport=_transport()),
+        QueueServiceClient(f"https://{account}.queue.core.windows.net", credential=credential, transport=_transport()),
     )
+
+
+def _transport() -> AioHttpTransport:
+    # Looking for a proxy and a .netrc in the environment takes a thread for each request; the services are reached
+    # without asking them too.
+    return AioHttpTransport(use_env_settings=False)
 
 
 async def _unless_there(creation: Awaitable[object]) -> None:

@@ -46,6 +46,11 @@ class Side(NamedTuple):
     far: UUID
     far_role: str
 
+    @property
+    def ends(self) -> set[UUID]:
+        """Both ends."""
+        return {self.near, self.far}
+
 
 async def trace(ports: Ports, billed: Sequence[Row]) -> Produced:
     """Follow the links from some billed sales. Raises NotYet while a billed sale lacks a link that it must have."""
@@ -53,19 +58,19 @@ async def trace(ports: Ports, billed: Sequence[Row]) -> Produced:
     created = [side for side in await _sides(ports, ids) if side.role in {"billed sales", "reversing"}]
     _check_linked(billed, created)
     replacing = await _replacing(ports, {side.far for side in created if side.role == "reversing"})
-    links = {UUID(side.link["msdyn_transactionconnectionid"]): side.link for side in [*created, *replacing]}
-    types = await _types(ports, {end for link in links.values() for end in _ends(link)} - ids)
+    links = {side.link["msdyn_transactionconnectionid"]: side for side in [*created, *replacing]}
+    types = await _types(ports, {end for side in links.values() for end in side.ends} - ids)
     fresh = await _without_detail(ports, _unbilled(types, (side.far for side in created)))
     fresh |= await _unbilled_only(ports, _unbilled(types, (side.far for side in replacing)))
     sendable = ids | types.keys()
     return Produced(
         unbilled=await _rows(ports, fresh),
-        connections=[link for link in links.values() if _ends(link) <= sendable],
+        connections=[side.link for side in links.values() if side.ends <= sendable],
     )
 
 
 def _check_linked(billed: Sequence[Row], created: Iterable[Side]) -> None:
-    linked = {end for side in created for end in _ends(side.link)}
+    linked = {end for side in created for end in side.ends}
     bare = [
         row["msdyn_actualid"]
         for row in billed
@@ -83,13 +88,10 @@ async def _sides(ports: Ports, ids: Collection[UUID]) -> list[Side]:
 
 
 def _seen_from(link: Row, ids: Collection[UUID]) -> Iterator[Side]:
-    for near, far in (_ENDS, _ENDS[::-1]):
-        if UUID(link[near]) in ids:
-            yield Side(link, UUID(link[near]), _role(link, near), UUID(link[far]), _role(link, far))
-
-
-def _role(link: Row, end: str) -> str:
-    return str(link[f"{end}role"]).strip().lower()
+    one, other = ((UUID(link[end]), str(link[f"{end}role"]).strip().lower()) for end in _ENDS)
+    for near, far in ((one, other), (other, one)):
+        if near[0] in ids:
+            yield Side(link, *near, *far)
 
 
 async def _replacing(ports: Ports, corrected: Collection[UUID]) -> list[Side]:
@@ -120,7 +122,7 @@ async def _without_detail(ports: Ports, ids: Collection[UUID]) -> set[UUID]:
     async for rows in ports.dataverse.rows_in(
         ports.maps[Stage.CONNECTIONS].source.set, _ENDS, ids, options, where=_TO_A_DETAIL
     ):
-        pointed |= {end for row in rows for end in _ends(row)}
+        pointed |= {UUID(row[end]) for row in rows for end in _ENDS}
     return set(ids) - pointed
 
 
@@ -136,7 +138,3 @@ async def _rows(ports: Ports, ids: Collection[UUID]) -> list[Row]:
         table_map.source.set, (table_map.source.key,), ids, table_map.query, where=table_map.source.filter
     )
     return [row async for rows in portions for row in rows]
-
-
-def _ends(link: Row) -> set[UUID]:
-    return {UUID(link[end]) for end in _ENDS}

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from simulators.summary import is_complete, summarize
 from tests.endtoend.relay import Relay
-from tests.operations.operator import COMPANY, Accountant, Operator, held, journal_end, sent_keys
+from tests.operations.operator import ACTUALS, COMPANY, Accountant, Operator, held, journal_end, sent_keys
 
 
 def test_missing_surplus_and_different_rows_are_named_and_the_first_and_last_mended(
@@ -48,6 +48,30 @@ def test_missing_surplus_and_different_rows_are_named_and_the_first_and_last_men
     system.tenant.book(COMPANY)
     summary = summarize(system.tenant, [invoice_id], [operator.run(invoice_id)], 0)
     assert is_complete(summary), summary
+
+
+def test_a_replayed_row_that_finance_loses_is_sent_again_and_not_counted_again(
+    system: Relay, operator: Operator, accountant: Accountant
+) -> None:
+    """A row was refused, replayed and taken; then it was deleted in Finance and sent again by reconciling. It counted
+    twice, so the two ends differed and the whole invoice was read from the start."""
+    system.tenant.switch(
+        "finance", rejectRows=[{"entity": ACTUALS, "everyNth": 2, "message": "Line property 'A 17' is missing"}]
+    )
+    invoice_id = system.tenant.draft(6, seed=340)
+    system.tenant.confirm(invoice_id)
+    operator.await_state(invoice_id, "needs attention")
+    (group,) = (each["group"] for each in operator.groups(invoice_id))
+    refused = {row["key"] for row in operator.rows(group, invoice_id)}
+    system.tenant.switch("finance", rejectRows=[])
+    operator.replay(invoiceId=invoice_id)
+    operator.await_state(invoice_id, "completed")
+    billed = {row["ActualsImportId"].lower() for row in held(system, str(system.tenant.invoice(invoice_id)["number"]))}
+    accountant.delete(min(refused & billed))
+    operator.reconcile(invoiceId=invoice_id, fix=True)
+    run = operator.await_state(invoice_id, "completed")
+    assert run["generation"] == 1
+    assert operator.compare(invoice_id)["equal"]
 
 
 def test_a_surplus_row_is_left_to_people_and_the_run_says_so(
