@@ -1,7 +1,7 @@
 # Everything a fresh clone needs is installed by the targets themselves: Python 3.13, Node and make are enough.
 PYTHON ?= $(shell command -v python3.13 || command -v python3)
 BIN := .venv/bin
-JOBS ?= 3  # test processes; most of a test is waiting
+JOBS ?= 2  # test processes; most of a test is waiting
 LINES ?= 2500
 INVOICES ?= 1
 CODE := function_app.py confirm_invoice sync_actuals link_transactions operate write_back shared devhost simulators ops benchmarks tests

@@ -97,7 +97,7 @@ class Dock:
 
     async def finish(self, shipment: Shipment) -> Shipment:
         """Note that the import is over and free its lane, in one transaction. Raises LeaseLost."""
-        changed = replace(shipment, step=Step.FINISHED, polls=0, lease_until=self._clock() + self._lease)
+        changed = replace(shipment, step=Step.FINISHED, lease_until=self._clock() + self._lease)
         lane = _lane_entity(shipment.stage, shipment.lane, "")
         results = await transact(self._table, [guarded(_shipment_entity(changed), shipment.etag), ("upsert", lane)])
         return replace(changed, etag=results[0]["etag"])

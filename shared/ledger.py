@@ -95,12 +95,13 @@ class Ledger:
         except ResourceNotFoundError:
             return None
 
-    async def open_page(self, page: Page) -> None:
-        """Note that there is a page to read; noting it twice is the same as once."""
+    async def open_page(self, page: Page) -> bool:
+        """Note that there is a page to read; False when it was known already, and nothing changes."""
         try:
             await self._table.create_entity(_page_entity(page))
         except ResourceExistsError:
-            return
+            return False
+        return True
 
     async def open_repair(self, page: Page, rows: Iterable[RejectedRow]) -> None:
         """Note that there is a page of single rows to read, and the rejected ones among them as replaying, wholly or

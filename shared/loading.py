@@ -66,15 +66,18 @@ async def load(ports: Ports, message: Load, *, read: Reader, after: After, gate:
     if run.state.is_final or run.generation != message.generation:
         return
     page = await _page(ports, message)
+    is_next_told = False
     if not page.read:
         try:
-            await _read(ports, run, page, read)
+            is_next_told = await _read(ports, run, page, read)
         except Refused as refusal:
             if not _is_link_refused(page, refusal):
                 raise
             await _expect_header(ports, run)
             await read_again(ports, run, f"the next link to page {page.number} is not taken any more: {refusal.text}")
             return
+    if not is_next_told:
+        await _go_on_reading(ports, page)
     await _ready(ports, run, page, after, gate)
 
 
@@ -101,17 +104,20 @@ async def _page(ports: Ports, message: Load) -> Page:
     return page
 
 
-async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> None:
+async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> bool:
+    """Read the page; whether the message for the next one is on its way. Of two who read the same page the first sends
+    it, and the other must not, or copies would beget copies."""
     links: list[str | None] = []
+    told: list[bool] = []
 
     async def announce(link: str | None) -> None:
         links.append(link)
         if link:
             await _check_no_circle(ports, page, link)
-            await ports.ledger.open_page(
-                Page(page.invoice_id, page.stage, page.generation, page.number + 1, cursor=link)
-            )
-            await _send_load(ports, page, page.number + 1)
+            following = Page(page.invoice_id, page.stage, page.generation, page.number + 1, cursor=link)
+            if await ports.ledger.open_page(following):
+                await _send_load(ports, page, following.number)
+                told.append(True)
 
     reading = await read(ports, run, page, announce)
     parts = [await land(ports, page, batch) for batch in reading.batches if batch.rows]
@@ -127,6 +133,14 @@ async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> None:
         rows=sum(part.rows for part in parts),
         count=len(reading.rejected),
     )
+    return bool(told) or not any(links)
+
+
+async def _go_on_reading(ports: Ports, page: Page) -> None:
+    """See that the next page is read: whoever opened it may have died before its message was sent."""
+    following = await ports.ledger.page(page.invoice_id, page.stage, page.generation, page.number + 1)
+    if following and not following.read:
+        await _send_load(ports, page, following.number)
 
 
 async def _check_no_circle(ports: Ports, page: Page, link: str) -> None:
@@ -154,10 +168,6 @@ async def land(ports: Ports, page: Page, batch: Batch) -> Part:
 
 
 async def _ready(ports: Ports, run: Run, page: Page, after: After, gate: Gate) -> None:
-    if page.read:
-        following = await ports.ledger.page(run.invoice_id, page.stage, page.generation, page.number + 1)
-        if following and not following.read:
-            await _send_load(ports, page, following.number)
     if not await gate(ports, page):
         return
     waiting = [

@@ -71,10 +71,12 @@ class Ship(_StageMessage):
 
 
 class Settle(_StageMessage):
-    """Look at the import of one shipment."""
+    """Look at the import of one shipment. `look` numbers the looks: a copy of an earlier one's message is let go, or
+    copies would beget copies for as long as the import lasts. Without a number it is the present one."""
 
     kind: Literal["settle"] = "settle"
     ticket: str = Field(pattern=r"^[0-9a-f]{32}$")
+    look: int | None = Field(None, ge=0)
 
 
 class Verify(_StageMessage):

@@ -63,5 +63,5 @@ async def _send(ports: Ports, shipment: Shipment) -> None:
 
 
 async def look_again(ports: Ports, shipment: Shipment, delay: timedelta = timedelta()) -> None:
-    """Have the shipment looked at after `delay`."""
-    await ports.queues.send(Settle(stage=shipment.stage, ticket=shipment.ticket), delay=delay)
+    """Have the shipment looked at after `delay`; that look is number `polls`."""
+    await ports.queues.send(Settle(stage=shipment.stage, ticket=shipment.ticket, look=shipment.polls), delay=delay)

@@ -6,6 +6,7 @@ or never arrived; only when its upload URL has expired without a trace is it sen
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,8 @@ from shared.sending import look_again, send
 from shared.shipment import Cargo, Shipment, Step, new_execution_id
 
 _MOST_TRIES = 6
+_SLOWEST = 30
+"""More steps than any pace needs; a power without bounds is no length of time any more."""
 _PASSING = ("DMF042", "DMF1968", "DMF1995", "DMF1996", "DMF1997", "DMF2003", "DMF2008", "DMF2025", "DMF2028", "DMF2048")
 """Data Management's codes for what passes by itself: service unreachable, deadlock, busy project, SQL time-out."""
 
@@ -29,7 +32,7 @@ _PASSING = ("DMF042", "DMF1968", "DMF1995", "DMF1996", "DMF1997", "DMF2003", "DM
 async def settle(ports: Ports, message: Settle, *, after: After) -> None:
     """Bring one shipment forward."""
     shipment = await ports.dock.shipment(message.stage, message.ticket)
-    if shipment is None:
+    if shipment is None or (message.look is not None and message.look < shipment.polls):
         return
     if shipment.step == Step.CLAIMED:
         await _take_over(ports, shipment, after)
@@ -37,7 +40,7 @@ async def settle(ports: Ports, message: Settle, *, after: After) -> None:
         status = await ports.finance.status(shipment.execution_id)
         await _book(ports, shipment, status or ImportStatus.UNKNOWN, after)
     else:
-        await _poll(ports, shipment, after)
+        await _poll(ports, shipment, max(message.look or 0, shipment.polls), after)
 
 
 async def start(ports: Ports, shipment: Shipment, after: After) -> None:
@@ -72,13 +75,15 @@ async def _take_over(ports: Ports, shipment: Shipment, after: After) -> None:
     await start(ports, await ports.dock.save(shipment), after)
 
 
-async def _poll(ports: Ports, shipment: Shipment, after: After) -> None:
+async def _poll(ports: Ports, shipment: Shipment, look: int, after: After) -> None:
     status = await ports.finance.status(shipment.execution_id)
     if status is None and await _never_arrived(ports, shipment):
         await _send_anew(ports, shipment, after)
     elif status is None or not status.is_final:
-        polled = await ports.dock.save(shipment, polls=shipment.polls + 1)
-        await look_again(ports, polled, pace(shipment.polls, timedelta(seconds=ports.settings.poll_longest)))
+        # The next look's message goes first: while the present look is not noted as taken, its own message counts.
+        polled = replace(shipment, polls=look + 1)
+        await look_again(ports, polled, pace(look, timedelta(seconds=ports.settings.poll_longest)))
+        await ports.dock.save(shipment, polls=polled.polls)
     else:
         finished = await ports.dock.finish(shipment)
         event("import over", status=status, **_facts(shipment))
@@ -110,7 +115,7 @@ async def _never_arrived(ports: Ports, shipment: Shipment) -> bool:
 
 def pace(polls: int, longest: timedelta) -> timedelta:
     """How long to wait after the look number `polls`: a second at first, then growing to `longest`."""
-    return min(timedelta(seconds=1.4 ** max(0, polls - 5)), longest)
+    return min(timedelta(seconds=1.4 ** min(max(0, polls - 5), _SLOWEST)), longest)
 
 
 async def _book(ports: Ports, shipment: Shipment, status: ImportStatus, after: After) -> None:

@@ -6,8 +6,9 @@ is free goes in one package. A shipment is named by the ticket of its ship messa
 
 from shared.errors import LeaseLost
 from shared.handover import After
-from shared.messages import Settle, Ship
+from shared.messages import Ship
 from shared.ports import Ports
+from shared.sending import look_again
 from shared.settling import start
 from shared.shipment import Shipment, View, choose
 from shared.stages import Stage
@@ -20,7 +21,7 @@ async def ship(ports: Ports, message: Ship, *, after: After) -> None:
     """Start one import, if there is something to send and a lane to send it by."""
     shipment = await ports.dock.shipment(message.stage, message.ticket)
     if shipment is not None:
-        await ports.queues.send(Settle(stage=message.stage, ticket=message.ticket))
+        await look_again(ports, shipment)
         return
     shipment = await _claim(ports, message)
     if shipment is not None:
@@ -39,7 +40,7 @@ async def _claim(ports: Ports, message: Ship) -> Shipment | None:
     for _ in range(_CLAIM_TRIES):
         view = await ports.dock.view(message.stage)
         for stalled in view.stalled(ports.now()):
-            await ports.queues.send(Settle(stage=message.stage, ticket=stalled.ticket))
+            await look_again(ports, stalled)
         ready = view.ready
         if not ready:
             return None

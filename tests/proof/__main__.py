@@ -43,8 +43,9 @@ def _run(results: Path, seed: int, only: str) -> int:
         "pytest",
         "-m",
         "prove",
-        "-s",
         "-v",
+        # The crash matrix in one process, all the rest in another.
+        *("-n", "2", "--dist", "loadfile"),
         "tests/proof",
         *(["-k", only] if only else []),
     ]

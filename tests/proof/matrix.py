@@ -19,10 +19,12 @@ from tests.proof.findings import Findings
 from tests.proof.journeys import JOURNEYS
 from tests.proof.ordeal import Ordeal, ordeal, settle_down
 
-PLACES_IN_A_CASE = {1: 5, 2: 2}
-"""By how often the host dies at each. All may lie in the work on one message, and the host gives a message up after
-five deliveries."""
+PLACES_IN_A_CASE = {1: 5, 2: 3}
+"""By how often the host dies at each."""
+DELIVERIES = 5
+"""After so many the host gives a message up, so a case must not have it die more often than that over one message."""
 TRIES = 3
+ANY_WORK = ""
 FIRST_IN_A_LIFE = ("start:", "signin.")
 
 
@@ -85,9 +87,33 @@ def all_cases(effects: dict[str, list[str]]) -> list[Case]:
         sides = [["before"] * len(names), ["after"] * len(names), ["before", "after"] * len(names)]
         for kills, when in zip((1, 1, 2), sides, strict=True):
             places = [Place(*each, kills) for each in zip(names, when, strict=False)]
-            stride = -(-len(names) // PLACES_IN_A_CASE[kills])
-            cases += [Case(journey, tuple(places[start::stride])) for start in range(stride)]
+            cases += [Case(journey, tuple(portion)) for portion in _apart(places, kills)]
     return cases
+
+
+def _apart(places: Sequence[Place], kills: int) -> list[list[Place]]:
+    """Portions of places that lie far apart, and not too many of them in work on the same message."""
+    portions: list[list[Place]] = [[] for _ in range(-(-len(places) // PLACES_IN_A_CASE[kills]))]
+    for number, place in enumerate(places):
+        ways = [*portions[number % len(portions) :], *portions[: number % len(portions)]]
+        free = (each for each in ways if _may_join(place, each))
+        portion = next(free, None)
+        if portion is None:
+            portions.append([place])
+        else:
+            portion.append(place)
+    return portions
+
+
+def _may_join(place: Place, portion: Sequence[Place]) -> bool:
+    deaths = sum(each.kills for each in [*portion, place] if _work_of(each) in {_work_of(place), ANY_WORK})
+    return len(portion) < PLACES_IN_A_CASE[place.kills] and deaths < DELIVERIES
+
+
+def _work_of(place: Place) -> str:
+    """In work on which kind of message the place lies, such as `settle actuals`."""
+    kind, found, _ = place.effect.partition(": ")
+    return kind if found and kind != "host" else ANY_WORK
 
 
 def sample(effects: dict[str, list[str]], places: int, seed: int) -> list[Case]:

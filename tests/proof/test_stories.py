@@ -1,9 +1,11 @@
 """What the proofs found, each told in two sentences and tried again ever since."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 from shared.run import State
+from shared.settling import pace
 from shared.stages import Stage
 from shared.work import MAX_DEQUEUE_COUNT
 from tests.proof.machine_app import AFTER_A_CRASH
@@ -112,6 +114,28 @@ def test_an_invoice_that_was_read_ten_times_is_read_once_more_when_an_operator_a
     assert _state(staged, invoice) == State.COMPLETED
     staged.world.look(invoice)
     assert not invoice.keys - staged.world.held_of(invoice)
+
+
+def test_copies_of_a_look_at_an_import_beget_no_copies(staged: Scene) -> None:
+    """Storage was restarted again and again, so messages came more than once, and each copy of a look at an import put
+    the next look on the queue for itself. They grew so many that no run moved any more."""
+    staged.world.tenant.switch("finance", notFoundPolls=1000)
+    invoice = _confirmed(staged, lines=1)
+    for _ in range(15):
+        letter = _next(staged)
+        staged.step(staged.app.deliver(letter, 0, keep=True))
+        staged.step(staged.app.deliver(letter, 1))
+    looks = [letter for letter in staged.app.letters if (letter.queue, letter.facts["kind"]) == ("invoices", "settle")]
+    assert len(looks) == 1
+    staged.world.tenant.switch("finance", notFoundPolls=0)
+    _settle_down(staged)
+    assert _state(staged, invoice) == State.COMPLETED
+
+
+def test_an_import_is_looked_at_for_as_long_as_it_takes() -> None:
+    """The wait between two looks at an import grew without bounds until, after most of an hour, no date could say it.
+    The message was given up, and nobody heard when the import was over."""
+    assert pace(100_000, timedelta(seconds=30)) == timedelta(seconds=30)
 
 
 def _is_booked(staged: Scene, invoice: Invoice) -> bool:
