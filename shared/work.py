@@ -17,7 +17,6 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
 
@@ -64,8 +63,7 @@ async def work(ports: Ports, queue: str, body: bytes, dequeue_count: int, handle
         message = parse(body, queue)
     except NotOurMessage as error:
         event("message refused", severity=logging.ERROR, queue=queue, invoiceId=error.invoice_id)
-        if error.invoice_id and dequeue_count >= MAX_DEQUEUE_COUNT:
-            await end(ports, UUID(error.invoice_id), State.FAILED, _given_up(f"message refused: {error}"))
+        # What becomes of the run that it may name is decided where it is kept, in operate/poison.py.
         raise WorkFailed("NotOurMessage") from None
     if message.kind != "settle" and await ports.pauses.of(queue):
         await _put_off(ports, message, _WHILE_PAUSED, attempt=message.attempt)

@@ -116,6 +116,17 @@ def test_an_invoice_that_was_read_ten_times_is_read_once_more_when_an_operator_a
     assert not invoice.keys - staged.world.held_of(invoice)
 
 
+def test_a_foreign_message_among_the_operators_leaves_the_run_that_it_names_alone(staged: Scene) -> None:
+    """A message that nobody understands lay on the queue of what operators ask for, and named an invoice. The run of
+    that invoice was failed, though nothing was wrong with it."""
+    staged.app.expected.add("NotOurMessage")
+    invoice = _confirmed(staged, lines=1)
+    strange = {"v": 1, "kind": "nonsense", "invoiceId": invoice.invoice_id}
+    staged.run(staged.app.post("operations", json.dumps(strange)))
+    _settle_down(staged)
+    assert _state(staged, invoice) == State.COMPLETED
+
+
 def test_copies_of_a_look_at_an_import_beget_no_copies(staged: Scene) -> None:
     """Storage was restarted again and again, so messages came more than once, and each copy of a look at an import put
     the next look on the queue for itself. They grew so many that no run moved any more."""
