@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ops.answers import Dismissals, Replay
+from ops.answers.changes import Dismissals, Replay
 from ops.connection import connect
 from ops.consent import change, settle
 from ops.invoices import find

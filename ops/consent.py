@@ -7,7 +7,8 @@ from typing import Any
 import typer
 from rich.console import RenderableType
 
-from ops.answers import Change, read
+from ops.answers import read
+from ops.answers.changes import Change
 from ops.connection import App
 from ops.problems import Misused
 from ops.screen import emit, is_interactive, say

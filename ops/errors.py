@@ -5,7 +5,8 @@ from urllib.parse import quote
 
 import typer
 
-from ops.answers import ErrorGroupRows, ErrorGroups, read
+from ops.answers import read
+from ops.answers.errors import ErrorGroupRows, ErrorGroups
 from ops.connection import connect
 from ops.invoices import find
 from ops.options import INVOICE, Json, KeyFile, Url

@@ -1,6 +1,7 @@
 """`relay health`: whether the app is well, and if not, what is wrong."""
 
-from ops.answers import Health, read
+from ops.answers import read
+from ops.answers.health import Health
 from ops.connection import connect
 from ops.options import Json, KeyFile, Url
 from ops.problems import ExitCode

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from ops.answers import Run, Runs, read
+from ops.answers import read
+from ops.answers.runs import Run, Runs
 from ops.connection import App, Query
 from ops.problems import Misused, Unreachable
 

@@ -5,7 +5,9 @@ from urllib.parse import quote
 
 import typer
 
-from ops.answers import JobAccepted, OutOfSync, read
+from ops.answers import read
+from ops.answers.out_of_sync import OutOfSync
+from ops.answers.reconciliation import JobAccepted
 from ops.connection import App, connect
 from ops.consent import Consent, ask, settle
 from ops.invoices import find

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ops.answers import Pauses, read
+from ops.answers import read
+from ops.answers.changes import Pauses
 from ops.connection import App, connect
 from ops.consent import Consent, ask, settle
 from ops.options import By, DryRun, Json, KeyFile, MapName, Url, Yes, name_operator

@@ -7,7 +7,8 @@ from uuid import UUID
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from ops.answers import JobAccepted, Reconciliation, read
+from ops.answers import read
+from ops.answers.reconciliation import JobAccepted, Reconciliation
 from ops.connection import App, connect
 from ops.consent import Consent, ask, settle
 from ops.options import INVOICE, By, DryRun, Every, Json, KeyFile, Since, Until, Url, Yes, name_operator

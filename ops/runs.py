@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ops.answers import RunDetail, Runs, read
+from ops.answers import read
+from ops.answers.runs import RunDetail, Runs
 from ops.connection import connect
 from ops.invoices import find, pages
 from ops.options import INVOICE, Every, Json, KeyFile, Since, State, Until, Url

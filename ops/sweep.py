@@ -1,6 +1,7 @@
 """`relay sweep`: the app's own search for what was lost, now instead of at its next time."""
 
-from ops.answers import Sweep, read
+from ops.answers import read
+from ops.answers.changes import Sweep
 from ops.connection import connect
 from ops.options import By, Json, KeyFile, Url, name_operator
 from ops.problems import ExitCode

@@ -7,7 +7,7 @@ from typing import Self
 from rich.console import Console
 from rich.live import Live
 
-from ops.answers import RunDetail
+from ops.answers.runs import RunDetail
 from ops.screen import safe
 from ops.times import now, show_time
 from ops.views.runs import progress_line, progress_view

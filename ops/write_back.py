@@ -4,7 +4,9 @@ from typing import Annotated
 
 import typer
 
-from ops.answers import RunDetail, WriteBack, read
+from ops.answers import read
+from ops.answers.changes import WriteBack
+from ops.answers.runs import RunDetail
 from ops.connection import connect
 from ops.consent import Consent, ask, settle
 from ops.invoices import find

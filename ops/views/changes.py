@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ops.answers import Dismissals, Pause, Replay, Sweep, WriteBack
+from ops.answers.changes import Dismissals, Pause, Replay, Sweep, WriteBack
 from ops.screen import safe
 from ops.times import show_span, show_time
 from ops.views.layout import add, counted, listing, state, table

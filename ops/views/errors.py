@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from ops.answers import ErrorGroup, ErrorRow
+from ops.answers.errors import ErrorGroup, ErrorRow
 from ops.screen import safe
 from ops.times import show_time
 from ops.views.layout import add, counted, listing, table

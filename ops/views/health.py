@@ -4,7 +4,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ops.answers import Health
+from ops.answers.health import Health
 from ops.screen import safe
 from ops.times import show_span, show_time
 from ops.views.changes import pauses_view

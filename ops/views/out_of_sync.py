@@ -3,7 +3,7 @@
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ops.answers import Loose, OutOfSync, OutOfSyncActual, OutOfSyncGroup, Refusal, Sync
+from ops.answers.out_of_sync import Loose, OutOfSync, OutOfSyncActual, OutOfSyncGroup, Refusal, Sync
 from ops.screen import safe
 from ops.times import show_time
 from ops.views.layout import add, amounts, counted, state, table

@@ -3,7 +3,7 @@
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ops.answers import MapCounts, Reconciled, Reconciliation
+from ops.answers.reconciliation import MapCounts, Reconciled, Reconciliation
 from ops.screen import safe
 from ops.views.layout import add, amounts, counted, table
 

@@ -7,7 +7,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ops.answers import MapProgress, Run, RunDetail, RunHead, Wait
+from ops.answers.runs import MapProgress, Run, RunDetail, RunHead, Wait
 from ops.screen import safe
 from ops.times import show_time
 from ops.views.layout import add, amounts, counted, state, table
