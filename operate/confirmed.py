@@ -5,31 +5,12 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from confirm_invoice.webhook import CONFIRMED, PROJECT_INVOICE
-from operate.refusals import BadRequest
-from operate.requests import ReconcileRequest
 from shared.odata import all_of, quote_text
 from shared.ports import Ports
 from shared.stages import Stage
 from shared.transform import Row
 
 _PAGE = 1000
-_MOST_AT_ONCE = 1000
-
-
-async def invoices_of(ports: Ports, asked: ReconcileRequest) -> list[UUID]:
-    """The invoices that a reconciliation is about. Raises BadRequest where there is none, or too many."""
-    if asked.invoiceId:
-        return [asked.invoiceId]
-    if asked.invoiceNumber:
-        found = await invoices_numbered(ports, asked.invoiceNumber)
-        if not found:
-            raise BadRequest(404, "noInvoice", f"Dataverse has no project invoice {asked.invoiceNumber}")
-        return found
-    since = asked.since or ports.now()
-    found = [each async for each, _ in confirmed_invoices(ports, since=since, until=asked.until or ports.now())]
-    if len(found) > _MOST_AT_ONCE:
-        raise BadRequest(400, "tooMany", f"{len(found)} invoices were confirmed then, more than {_MOST_AT_ONCE}")
-    return found
 
 
 async def confirmed_invoices(

@@ -6,7 +6,6 @@ import azure.functions as func
 from pydantic import ValidationError
 
 from operate.answers import answer, guarded, read_body
-from operate.confirmed import invoices_of
 from operate.door import auth_level
 from operate.errors import describe_row, groups
 from operate.health import describe_pause, health
@@ -15,6 +14,7 @@ from operate.listing import list_runs, states_of
 from operate.out_of_sync import describe_search, examine, look_for_strays
 from operate.poison import book
 from operate.reconcile import reconcile
+from operate.reconcile import start as start_comparing
 from operate.refusals import BadRequest
 from operate.replay import describe_dismissal, dismiss, plan, replay
 from operate.requests import (
@@ -31,7 +31,7 @@ from operate.requests import (
 from operate.selection import select
 from operate.sweep import sweep
 from operate.timeline import timeline
-from shared.messages import OPERATIONS, WRITE_BACK, Reconcile
+from shared.messages import OPERATIONS, WRITE_BACK
 from shared.ports import Ports, ports
 from shared.run import State
 from shared.stages import Stage
@@ -240,12 +240,8 @@ async def post_sweep(req: func.HttpRequest) -> func.HttpResponse:
 @guarded
 async def post_reconciliation(req: func.HttpRequest) -> func.HttpResponse:
     """Start comparing one invoice, or all confirmed ones of a period."""
-    asked, works, job = read_body(req, ReconcileRequest), await ports(), uuid4().hex
-    invoices = await invoices_of(works, asked)
-    await works.audit.note("reconcile", asked.by, asked.model_dump(mode="json") | {"job": job})
-    await Jobs(works).open(job, len(invoices), by=asked.by)
-    for invoice_id in invoices:
-        await works.queues.send(Reconcile(job=job, invoiceId=invoice_id, fix=asked.fix))
+    asked = read_body(req, ReconcileRequest)
+    job = await start_comparing(await ports(), asked)
     return answer(202, {"id": job, "statusUrl": f"{req.url.partition('?')[0]}/{job}"})
 
 

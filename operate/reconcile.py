@@ -8,10 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from operate.compare import differences
+from operate.confirmed import confirmed_invoices, invoices_numbered
 from operate.jobs import Jobs
+from operate.refusals import BadRequest
+from operate.requests import ReconcileRequest
 from shared.billed import billed_totals, chargeable_details
 from shared.dataverse import NAME as DATAVERSE
 from shared.errors import ContractBroken, NeedsAttention, NotYet, Refused
@@ -27,6 +30,8 @@ from shared.stages import Stage
 from shared.totals import Tally, Totals
 from shared.transform import RowRefused
 from sync_actuals.reading import read_actual_pages
+
+_MOST_AT_ONCE = 1000
 
 
 @dataclass
@@ -58,6 +63,32 @@ class Findings:
         self.dismissed = len(rows)
         self.missing = [key for key in self.missing if key not in rows]
         self.sources = [source for source in self.sources if source not in rows.values()]
+
+
+async def start(ports: Ports, asked: ReconcileRequest) -> str:
+    """Open a job that compares the invoices asked for, and return its id. Raises BadRequest where there is none, or too
+    many."""
+    invoices, job = await _invoices_of(ports, asked), uuid4().hex
+    await ports.audit.note("reconcile", asked.by, asked.model_dump(mode="json") | {"job": job})
+    await Jobs(ports).open(job, len(invoices), by=asked.by)
+    for invoice_id in invoices:
+        await ports.queues.send(Reconcile(job=job, invoiceId=invoice_id, fix=asked.fix))
+    return job
+
+
+async def _invoices_of(ports: Ports, asked: ReconcileRequest) -> list[UUID]:
+    if asked.invoiceId:
+        return [asked.invoiceId]
+    if asked.invoiceNumber:
+        found = await invoices_numbered(ports, asked.invoiceNumber)
+        if not found:
+            raise BadRequest(404, "noInvoice", f"Dataverse has no project invoice {asked.invoiceNumber}")
+        return found
+    since = asked.since or ports.now()
+    found = [each async for each, _ in confirmed_invoices(ports, since=since, until=asked.until or ports.now())]
+    if len(found) > _MOST_AT_ONCE:
+        raise BadRequest(400, "tooMany", f"{len(found)} invoices were confirmed then, more than {_MOST_AT_ONCE}")
+    return found
 
 
 async def reconcile(ports: Ports, message: Reconcile) -> None:
