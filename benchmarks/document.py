@@ -37,6 +37,7 @@ Written by `make bench`. Ratios are what counts here; times belong to one machin
   database are compared with what the confirmation produced: every key, every amount, nothing twice; what is wrong is a
   failed round. Shown are the median and the range.
 """
+_EXPLAINED = Path(__file__).parent / "explained.md"
 
 
 def preface(ground: Ground) -> list[str]:
@@ -60,6 +61,7 @@ def preface(ground: Ground) -> list[str]:
 
 
 def write(target: Path, lines: list[str]) -> None:
-    """Write the document whole."""
+    """Write the document whole, with what explains its figures at the end."""
+    lines = [*lines, _EXPLAINED.read_text(encoding="utf-8")]
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")

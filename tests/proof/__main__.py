@@ -45,7 +45,7 @@ def _run(results: Path, seed: int, only: str) -> int:
         "prove",
         "-v",
         # The crash matrix in one process, all the rest in another.
-        *("-n", "2", "--dist", "loadfile"),
+        *("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
         "tests/proof",
         *(["-k", only] if only else []),
     ]
