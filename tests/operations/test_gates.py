@@ -11,7 +11,7 @@ from tests.operations.conftest import FAST_IMPORTS, SETTINGS
 
 LONGEST = timedelta(seconds=float(SETTINGS["THROTTLE_LONGEST_WAIT_SECONDS"]))
 NO_THROTTLE = {"throttleNext": 0, "throttleShare": 0.0, "retryAfterForm": "seconds"}
-GRACE_SECONDS = 1.5
+GRACE_SECONDS = 2.0
 """The other host learns of a closed gate within a second, and the time that storage takes."""
 
 
@@ -35,8 +35,8 @@ def hosts(pair: Relay) -> Iterator[Relay]:
 @pytest.mark.parametrize("form", ["seconds", "date", "missing", "absurd"])
 def test_however_the_wait_is_told_the_run_says_it_and_goes_on_afterwards(hosts: Relay, form: str) -> None:
     tenant, before = hosts.tenant, _disobedience(hosts)
-    tenant.switch("dataverse", throttleNext=1, throttleSeconds=2, retryAfterForm=form)
-    tenant.switch("finance", throttleNext=1, throttleActions=True, retryAfterSeconds=2, retryAfterForm=form)
+    tenant.switch("dataverse", throttleNext=1, throttleSeconds=3, retryAfterForm=form)
+    tenant.switch("finance", throttleNext=1, throttleActions=True, retryAfterSeconds=3, retryAfterForm=form)
     invoice_id = tenant.draft(2, seed=500)
     tenant.confirm(invoice_id)
     for service in ("Dataverse", "Finance"):
@@ -52,8 +52,8 @@ def test_however_the_wait_is_told_the_run_says_it_and_goes_on_afterwards(hosts: 
 
 def test_a_storm_of_refusals_loses_nothing_and_no_host_knocks_at_a_closed_gate(hosts: Relay) -> None:
     tenant, before, throttled = hosts.tenant, _disobedience(hosts), _throttled(hosts)
-    tenant.switch("dataverse", throttleShare=0.3, throttleSeconds=2)
-    tenant.switch("finance", throttleShare=0.3, throttleActions=True, retryAfterSeconds=2)
+    tenant.switch("dataverse", throttleShare=0.3, throttleSeconds=3)
+    tenant.switch("finance", throttleShare=0.3, throttleActions=True, retryAfterSeconds=3)
     invoices = [tenant.draft(12, seed=510) for _ in range(4)]
     for invoice_id in invoices:
         tenant.confirm(invoice_id)

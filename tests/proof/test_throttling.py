@@ -23,11 +23,11 @@ STORM = {
     },
 }
 AMONG_HOSTS = {
-    "dataverse": {"throttleSeconds": 3.0, "throttleGraceSeconds": 1.5},
-    "finance": {"retryAfterSeconds": 3.0, "throttleGraceSeconds": 1.5},
+    "dataverse": {"throttleSeconds": 3.0, "throttleGraceSeconds": 2.0},
+    "finance": {"retryAfterSeconds": 3.0, "throttleGraceSeconds": 2.0},
 }
-"""A host looks at the gate that another has closed once a second: what it sends until then counts as wasted, and only
-what comes later as sent in spite of a wait."""
+"""A host looks at the gate that another has closed once a second, and storage takes its time: what it sends until then
+counts as wasted, and only what comes later as sent in spite of a wait."""
 MOST_WASTED = 0.02
 IN_FLIGHT_AT_FIRST = 8
 """As many requests as a process has in flight to a service: nobody can call them back when the first one is refused. In
