@@ -134,7 +134,7 @@ def _over(ordeal: Ordeal, invoice_id: str) -> dict[str, Any]:
     run = ordeal.finish(invoice_id)
     while run["state"] != "completed" and time.monotonic() < deadline:
         run = ordeal.finish(invoice_id)
-        time.sleep(0.1)
+        time.sleep(0.3)
     return run
 
 
