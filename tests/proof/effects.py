@@ -15,6 +15,7 @@ import json
 import sys
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -68,13 +69,12 @@ def install(around: Around) -> None:
 
 def name_of(method: str, url: URL, body: Any, frame: FrameType | None) -> str:
     """The name of the effect that a request has, or nothing where it has none."""
+    if url.path.startswith(f"/{APP_ACCOUNT}/") and method in {"GET", "HEAD"}:
+        return ""
     frames = list(_frames(frame))
     steps = [(module, name) for _, module, name in frames if module not in _PLUMBING]
-    at_storage = url.path.startswith(f"/{APP_ACCOUNT}/")
     if not frames:
         return _of_host(method, url, frame)
-    if at_storage and method in {"GET", "HEAD"}:
-        return ""
     if ("storage", "open_storage") in steps:
         return f"start: storage.open_storage > create {_target(url)}"
     action = ".".join(_action(steps))
@@ -91,10 +91,17 @@ def _action(steps: list[tuple[str, str]]) -> tuple[str, str]:
 def _frames(frame: FrameType | None) -> Iterator[tuple[FrameType, str, str]]:
     """The app's own frames, the innermost first: frame, module and function."""
     while frame is not None:
-        path = Path(frame.f_code.co_filename)
-        if path.is_relative_to(PROJECT) and path.relative_to(PROJECT).parts[0] in _APP:
-            yield frame, path.stem, frame.f_code.co_qualname.rpartition(".")[2]
+        if module := _module(frame.f_code.co_filename):
+            yield frame, module, frame.f_code.co_qualname.rpartition(".")[2]
         frame = frame.f_back
+
+
+@cache
+def _module(file: str) -> str:
+    """The name of a module of the app; nothing for any other file."""
+    path = Path(file)
+    is_ours = path.is_relative_to(PROJECT) and path.relative_to(PROJECT).parts[0] in _APP
+    return path.stem if is_ours else ""
 
 
 def _work(frames: list[tuple[FrameType, str, str]]) -> str:
