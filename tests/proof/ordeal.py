@@ -32,7 +32,8 @@ SETTINGS = {
     "FINANCE_POLL_LONGEST_SECONDS": "1",
     "SWEEP_STALLED_AFTER_SECONDS": "4",
     "SWEEP_ORPHANED_AFTER_SECONDS": "1",
-    "THROTTLE_LONGEST_WAIT_SECONDS": "2",
+    # Longer than any wait that the services tell here: who comes back before its end is told to wait longer each time.
+    "THROTTLE_LONGEST_WAIT_SECONDS": "60",
     # The clock's work is called for by hand, when it is due.
     "AzureWebJobs.sweep.Disabled": "true",
     "AzureWebJobs.look_for_postings.Disabled": "true",
