@@ -374,12 +374,12 @@ def _facts(series: Series, name: str) -> list[float]:
 
 ALL = (
     small_invoice,
+    own_cpu,
+    webhooks,
     large_invoice,
     invoices_together,
     middle_invoice,
     growth,
     storage,
-    own_cpu,
-    webhooks,
     reading_half,
 )
