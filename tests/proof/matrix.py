@@ -15,15 +15,13 @@ from itertools import batched, count
 from pathlib import Path
 from queue import Empty, Queue
 
+from shared.work import MAX_DEQUEUE_COUNT
 from tests.proof.findings import Findings
 from tests.proof.journeys import JOURNEYS
 from tests.proof.ordeal import Ordeal, given_up, ordeal, settle_down
 
 PLACES_IN_A_CASE = {1: 5, 2: 3}
 """By how often the host dies at each."""
-DELIVERIES = 5
-"""After so many the host gives a message up. A case that had it die so often with one message in work proves nothing
-about each of its places: it is taken apart."""
 TRIES = 3
 FIRST_IN_A_LIFE = ("start:", "signin.")
 
@@ -145,7 +143,9 @@ class Matrix:
                 self.result.sweeps += tested.sweeps
 
     def _is_taken_apart(self, tested: Ordeal, case: Case) -> bool:
-        if sum(place.kills for place in case.places) < DELIVERIES or not given_up(tested.system):
+        """A case that had the host die so often with one message in work that it gave the message up proves nothing about
+        each of its places: each gets a case of its own."""
+        if sum(place.kills for place in case.places) < MAX_DEQUEUE_COUNT or not given_up(tested.system):
             return False
         self._tell(f"taken apart: {case}")
         for place in case.places:

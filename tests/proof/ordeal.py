@@ -169,6 +169,7 @@ def settle_down(ordeal: Ordeal, journey: Journey) -> Findings:
             "posting": "written back" if invoice_id in journey.posted else run["posting"],
         }
     assert _left_on_dock(system) == []
+    assert given_up(system) == []
     assert system.tenant.counts()["clashes"] == 0
     return check(
         records_of(system.stack),
