@@ -143,8 +143,8 @@ class Matrix:
                 self.result.sweeps += tested.sweeps
 
     def _is_taken_apart(self, tested: Ordeal, case: Case) -> bool:
-        """A case that had the host die so often with one message in work that it gave the message up proves nothing about
-        each of its places: each gets a case of its own."""
+        """A case that had the host die so often with one message in work that it gave the message up proves nothing
+        about each of its places: each gets a case of its own."""
         if sum(place.kills for place in case.places) < MAX_DEQUEUE_COUNT or not given_up(tested.system):
             return False
         self._tell(f"taken apart: {case}")
