@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from simulators.processes import PROJECT
-from tests.proof.figures import RESULTS, read
+from tests.proof.figures import RESULTS, progress_of, read
 from tests.proof.table import Session, write
 
 DOCUMENT = PROJECT / "docs" / "reliability.md"
@@ -26,7 +26,8 @@ def main() -> int:
     results = PROJECT / ".local" / "proof" / f"{now:%Y%m%dT%H%M%S}.jsonl"
     results.parent.mkdir(parents=True, exist_ok=True)
     results.touch()
-    print(f"seed {arguments.seed}, figures in {results.relative_to(PROJECT)}", flush=True)
+    progress = progress_of(results).relative_to(PROJECT)
+    print(f"seed {arguments.seed}, figures in {results.relative_to(PROJECT)}, progress in {progress}", flush=True)
     began = time.monotonic()
     code = _run(results, arguments.seed, arguments.only)
     session = Session(now.date(), arguments.seed, round((time.monotonic() - began) / 60), code == 0)

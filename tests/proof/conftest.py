@@ -1,11 +1,19 @@
 """One running system for the proofs that only trouble its services, and one whose app is driven step by step."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
+from tests.proof.figures import tell
 from tests.proof.machine_stage import Scene, scene
 from tests.proof.troubles import Troubles, troubled
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Say at once what failed; the summary comes when all is over."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        tell(f"FAILED {report.nodeid}\n{report.longreprtext}")
 
 
 @pytest.fixture(scope="package")

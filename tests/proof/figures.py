@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from statistics import median
@@ -52,6 +53,18 @@ def record(
     if file := os.environ.get(RESULTS):
         with Path(file).open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(line) + "\n")
+
+
+def tell(line: str) -> None:
+    """Say how far a long part is: into the file of progress beside the figures, which may be followed."""
+    if file := os.environ.get(RESULTS):
+        with progress_of(Path(file)).open("a", encoding="utf-8") as lines:
+            lines.write(f"{datetime.now(UTC):%H:%M:%S} {line}\n")
+
+
+def progress_of(results: Path) -> Path:
+    """The file of progress of a run."""
+    return results.with_suffix(".log")
 
 
 def read(file: Path) -> list[dict[str, Any]]:
