@@ -5,13 +5,16 @@ import time
 from uuid import uuid4
 
 from azure.data.tables.aio import TableServiceClient
+from azure.storage.queue import QueueServiceClient as BlockingQueueServiceClient
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueServiceClient
 
 from benchmarks.webhooks import post_all
 from benchmarks.workload import Round
+from shared.stages import Stage
 
 _AT_ONCE = 32
+_PATIENCE_SECONDS = 300
 
 
 class NotAccepted(Exception):
@@ -29,6 +32,18 @@ def accept_rate(ground: Round, count: int) -> float:
     if refused := [status for status in statuses if status != 202]:
         raise NotAccepted(f"{len(refused)} of {count} webhooks were answered with {sorted(set(refused))}")
     return count / seconds
+
+
+def work_off(ground: Round) -> None:
+    """Wait until the host has worked off what it accepted: whoever comes next gets storage that nobody else uses.
+    Raises NotAccepted when that takes minutes."""
+    service = BlockingQueueServiceClient.from_connection_string(ground.stack.azurite.connection_string())
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    with service, service.get_queue_client(Stage.INVOICES) as queue:
+        while left := queue.get_queue_properties().approximate_message_count:
+            if time.monotonic() > deadline:
+                raise NotAccepted(f"{left} accepted runs were not worked off in {_PATIENCE_SECONDS} s")
+            time.sleep(0.2)
 
 
 def bare_rate(ground: Round, count: int) -> float:

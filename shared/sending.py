@@ -16,6 +16,11 @@ from shared.ports import Ports
 from shared.shipment import Shipment, Step
 
 _SOON = timedelta(seconds=1)
+_FIRST_WAIT = timedelta(seconds=3)
+"""An import costs seconds however small it is; only one that fails at once is over sooner."""
+_STEADY_LOOKS = 6
+_SLOWEST = 30
+"""More steps than any pace needs; a power without bounds is no length of time any more."""
 
 
 async def send(ports: Ports, shipment: Shipment) -> None:
@@ -33,7 +38,7 @@ async def send(ports: Ports, shipment: Shipment) -> None:
 async def _send(ports: Ports, shipment: Shipment) -> None:
     was_sent_before = shipment.upload_expires is not None
     if was_sent_before and await ports.finance.counts(shipment.execution_id) is not None:
-        await look_again(ports, await ports.dock.save(shipment, step=Step.RUNNING))
+        await look_in_time(ports, await ports.dock.save(shipment, step=Step.RUNNING))
         return
     upload = await ports.finance.write_url(f"{shipment.execution_id}.zip")
     cargo = await ports.dock.cargo(shipment)
@@ -59,9 +64,21 @@ async def _send(ports: Ports, shipment: Shipment) -> None:
         await ports.notes.write(trouble(error.service), {"until": stamp(ports.now() + _SOON), "reason": error.reason})
         await look_again(ports, sending, _SOON)
         return
-    await look_again(ports, await ports.dock.save(sending, step=Step.RUNNING))
+    await look_in_time(ports, await ports.dock.save(sending, step=Step.RUNNING))
 
 
 async def look_again(ports: Ports, shipment: Shipment, delay: timedelta = timedelta()) -> None:
     """Have the shipment looked at after `delay`; that look is number `polls`."""
     await ports.queues.send(Settle(stage=shipment.stage, ticket=shipment.ticket, look=shipment.polls), delay=delay)
+
+
+async def look_in_time(ports: Ports, shipment: Shipment) -> None:
+    """Have the shipment looked at when its import may be over."""
+    await look_again(ports, shipment, pace(shipment.polls, timedelta(seconds=ports.settings.poll_longest)))
+
+
+def pace(look: int, longest: timedelta) -> timedelta:
+    """How long to wait before the look number `look` at an import: as long as a small one takes, then a second each
+    time, then growing to `longest`."""
+    steps = min(max(0, look - _STEADY_LOOKS), _SLOWEST)
+    return min(timedelta(seconds=1.4**steps) if look else _FIRST_WAIT, longest)

@@ -19,12 +19,10 @@ from shared.messages import Settle, Ship
 from shared.outcome import NO_TRACE, Outcome, outcome_of, refuse_all
 from shared.ports import Ports
 from shared.rejected import RejectedRow, totals_of
-from shared.sending import look_again, send
+from shared.sending import look_again, look_in_time, send
 from shared.shipment import Cargo, Shipment, Step, new_execution_id
 
 _MOST_TRIES = 6
-_SLOWEST = 30
-"""More steps than any pace needs; a power without bounds is no length of time any more."""
 _PASSING = ("DMF042", "DMF1968", "DMF1995", "DMF1996", "DMF1997", "DMF2003", "DMF2008", "DMF2025", "DMF2028", "DMF2048")
 """Data Management's codes for what passes by itself: service unreachable, deadlock, busy project, SQL time-out."""
 
@@ -82,7 +80,7 @@ async def _poll(ports: Ports, shipment: Shipment, look: int, after: After) -> No
     elif status is None or not status.is_final:
         # The next look's message goes first: while the present look is not noted as taken, its own message counts.
         polled = replace(shipment, polls=look + 1)
-        await look_again(ports, polled, pace(look, timedelta(seconds=ports.settings.poll_longest)))
+        await look_in_time(ports, polled)
         await ports.dock.save(shipment, polls=polled.polls)
     else:
         finished = await ports.dock.finish(shipment)
@@ -111,11 +109,6 @@ async def _never_arrived(ports: Ports, shipment: Shipment) -> bool:
     if shipment.upload_expires is None or shipment.upload_expires > ports.now():
         return False
     return await ports.finance.counts(shipment.execution_id) is None
-
-
-def pace(polls: int, longest: timedelta) -> timedelta:
-    """How long to wait after the look number `polls`: a second at first, then growing to `longest`."""
-    return min(timedelta(seconds=1.4 ** min(max(0, polls - 5), _SLOWEST)), longest)
 
 
 async def _book(ports: Ports, shipment: Shipment, status: ImportStatus, after: After) -> None:

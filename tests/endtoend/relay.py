@@ -15,6 +15,7 @@ from simulators.stack import Stack
 from simulators.tenant import Tenant, app_settings
 
 PATIENCE_SECONDS = 120.0
+_IMPATIENT = {"FINANCE_POLL_LONGEST_SECONDS": "1"}
 
 
 @dataclass(frozen=True)
@@ -108,9 +109,10 @@ def await_that[T](condition: Callable[[], T | None], what: str, patience: float 
 
 @contextmanager
 def relay(run_dir: Path, *, webhook: bool = True, **options: Any) -> Iterator[Relay]:
-    """Start everything; `settings` are app settings on top of the tenant's."""
-    extra = options.pop("settings", {})
-    stack = Stack(run_dir, app_settings=lambda stack: app_settings(stack) | extra, **options)
+    """Start everything; `settings` are app settings on top of the tenant's. Imports take no time, so they are looked at
+    each second."""
+    settings = _IMPATIENT | options.pop("settings", {})
+    stack = Stack(run_dir, app_settings=lambda stack: app_settings(stack) | settings, **options)
     with stack:
         tenant = Tenant(stack)
         if webhook:

@@ -172,26 +172,26 @@ class App:
     async def deliver_both(self, first: Letter, second: Letter, at: int) -> str:
         """Run two messages, or one twice, the second as a whole while the first is held up at its request number
         `at`."""
-        async with self.holding(first, at) as ended:
+        async with self.holding(first, at) as held:
             outcome = await (self._run(second, 1, Journey()) if first is second else self.deliver(second, 1))
-        return f"{ended[0]}, {outcome}"
+        return f"{held.outcome}, {outcome}"
 
     @asynccontextmanager
-    async def holding(self, letter: Letter, at: int) -> AsyncIterator[list[str]]:
-        """Hold a message up in the first host, at its request number `at`; then let it go on to its end. Yields a list
-        that tells afterwards what came of it."""
-        journey, ended = Journey(Fate("hold", at), self.slow), list[str]()
+    async def holding(self, letter: Letter, at: int) -> AsyncIterator[Journey]:
+        """Hold a message up in the first host, at its request number `at`; then let it go on to its end. Yields its
+        journey, which has struck if it has so many requests."""
+        journey = Journey(Fate("hold", at), self.slow)
         letter.count += 1
         running = asyncio.create_task(self._run(letter, 0, journey))
         waiting = asyncio.create_task(journey.held.wait())
         await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         letter.held = True
-        yield ended
+        yield journey
         letter.held = False
         journey.released.set()
-        ended.append(await running)
-        await self._follow_up(letter, 0, ended[0])
+        journey.outcome = await running
+        await self._follow_up(letter, 0, journey.outcome)
 
     async def call(self, name: str, host: int, fate: Fate | None = None, **request: Any) -> tuple[int, Any]:
         """Call an HTTP function; the status and the JSON of its answer, or 0 when the host died."""

@@ -44,6 +44,7 @@ class Journey:
     changes: int = 0
     imports: int = 0
     struck: bool = False
+    outcome: str = ""
     held: asyncio.Event = field(default_factory=asyncio.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -13,6 +13,7 @@ from tests.proof.machine_world import Invoice
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "messages"
 LEASE = timedelta(seconds=301)
+REQUESTS_OF_A_SHIP = 14
 
 
 def test_every_message_twice_at_the_same_time_and_the_newest_first(staged: Scene) -> None:
@@ -47,7 +48,7 @@ def test_a_lease_that_runs_out_while_its_holder_still_works(staged: Scene, at: i
 
 
 @pytest.mark.prove
-@pytest.mark.parametrize("at", range(16))
+@pytest.mark.parametrize("at", range(REQUESTS_OF_A_SHIP))
 def test_a_lease_that_runs_out_at_every_request_of_its_holder(staged: Scene, at: int) -> None:
     _lose_lease(staged, at)
 
@@ -60,7 +61,8 @@ def _lose_lease(staged: Scene, at: int) -> None:
     ship = next(letter for letter in staged.app.letters if letter.facts["kind"] == "ship" and letter.queue == "actuals")
 
     async def hold_up() -> None:
-        async with staged.app.holding(ship, at):
+        async with staged.app.holding(ship, at) as held:
+            assert held.struck, f"the message is done with {held.requests} requests"
             for _ in range(3):
                 staged.app.clock.advance(LEASE)
                 await staged.sweep(1)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from shared.run import State
-from shared.settling import pace
+from shared.sending import pace
 from shared.stages import Stage
 from shared.work import MAX_DEQUEUE_COUNT
 from tests.proof.machine_app import AFTER_A_CRASH
