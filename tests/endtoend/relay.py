@@ -111,8 +111,8 @@ def await_that[T](condition: Callable[[], T | None], what: str, patience: float 
 def relay(run_dir: Path, *, webhook: bool = True, **options: Any) -> Iterator[Relay]:
     """Start everything; `settings` are app settings on top of the tenant's. Imports take no time, so they are looked at
     each second."""
-    settings = _IMPATIENT | options.pop("settings", {})
-    stack = Stack(run_dir, app_settings=lambda stack: app_settings(stack) | settings, **options)
+    extra = options.pop("settings", {})
+    stack = Stack(run_dir, app_settings=lambda stack: app_settings(stack) | _IMPATIENT | extra, **options)
     with stack:
         tenant = Tenant(stack)
         if webhook:
