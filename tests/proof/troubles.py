@@ -85,6 +85,11 @@ class Troubles:
 
         return [self.await_that(lambda i=each: final(i), f"end of {each}", each) for each in invoices]  # type: ignore[misc]
 
+    def is_over(self, invoice_id: str) -> bool:
+        """Whether the run of an invoice is in a final state."""
+        run = self.run(invoice_id)
+        return bool(run and run["state"] in FINAL)
+
     def await_state(self, invoice_id: str, state: str) -> dict[str, Any]:
         """Wait until a run is in a state; return it."""
 
