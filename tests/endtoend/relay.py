@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import requests
+from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueServiceClient, TextBase64DecodePolicy, TextBase64EncodePolicy
 
 from simulators.demo import FINAL
@@ -82,7 +83,8 @@ class Relay:
     def send(self, queue: str, text: str) -> None:
         """Put a message on a queue."""
         client = self.queues().get_queue_client(queue, message_encode_policy=TextBase64EncodePolicy())
-        if not _exists(client):
+        # The app may create it at the same moment.
+        with suppress(ResourceExistsError):
             client.create_queue()
         client.send_message(text)
 

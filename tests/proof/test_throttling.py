@@ -47,7 +47,8 @@ def test_a_storm_of_refusals_loses_nothing_and_wastes_next_to_nothing(troubles: 
     invoices: list[str] = []
 
     def has_stormed() -> bool:
-        return min(_since(troubles, before, "throttled").values()) >= 10
+        refusals = _since(troubles, before, "throttled").values()
+        return min(refusals) >= 3 and sum(refusals) >= 10
 
     def are_over() -> bool:
         return all(map(troubles.is_over, invoices))
