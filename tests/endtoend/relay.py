@@ -64,10 +64,11 @@ class Relay:
 
     def finish(self, invoices: Sequence[str]) -> list[dict[str, Any]]:
         """Wait until the runs of these invoices are in a final state; return the runs."""
-        waited = [await_that(lambda i=each: self._final(i), f"run of {each}") for each in invoices]  # type: ignore[misc]
+        waited = [await_that(lambda i=each: self.final(i), f"run of {each}") for each in invoices]  # type: ignore[misc]
         return [run for run in waited if run]
 
-    def _final(self, invoice_id: str) -> dict[str, Any] | None:
+    def final(self, invoice_id: str) -> dict[str, Any] | None:
+        """The run of an invoice if it is in a final state."""
         run = self.tenant.run(invoice_id)
         return run if run and run["state"] in FINAL else None
 

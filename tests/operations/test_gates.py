@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from simulators.demo import FINAL
 from tests.endtoend.relay import Relay, await_that, relay
 from tests.operations.conftest import FAST_IMPORTS, SETTINGS
 
@@ -62,7 +61,7 @@ def test_a_storm_of_refusals_loses_nothing_and_no_host_knocks_at_a_closed_gate(h
         return all(count >= 3 for count in _since(_throttled(hosts), throttled))
 
     def are_over() -> bool:
-        return all(_is_over(hosts, each) for each in invoices)
+        return all(map(hosts.final, invoices))
 
     # How many requests some invoices need is the app's affair, and which of them are refused is chance.
     while not has_stormed():
@@ -79,11 +78,6 @@ def test_a_storm_of_refusals_loses_nothing_and_no_host_knocks_at_a_closed_gate(h
         produced = {row["actualId"].lower() for row in tenant.produced(invoice_id) if row["kind"] == "actual"}
         assert produced <= held
     assert _disobedience(hosts) == before
-
-
-def _is_over(system: Relay, invoice_id: str) -> bool:
-    run = system.tenant.run(invoice_id)
-    return bool(run and run["state"] in FINAL)
 
 
 def _wait(system: Relay, invoice_id: str, service: str, host: int) -> dict[str, Any] | None:

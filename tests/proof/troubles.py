@@ -8,7 +8,6 @@ from typing import Any
 
 import requests
 
-from simulators.demo import FINAL
 from tests.endtoend.relay import Relay, await_that, relay
 from tests.operations.operator import COMPANY, Operator
 from tests.proof.checker import check, records_of
@@ -78,17 +77,7 @@ class Troubles:
 
     def await_final(self, *invoices: str) -> list[dict[str, Any]]:
         """Wait until the runs are over; return them."""
-
-        def final(invoice_id: str) -> dict[str, Any] | None:
-            run = self.run(invoice_id)
-            return run if run and run["state"] in FINAL else None
-
-        return [self.await_that(lambda i=each: final(i), f"end of {each}", each) for each in invoices]  # type: ignore[misc]
-
-    def is_over(self, invoice_id: str) -> bool:
-        """Whether the run of an invoice is in a final state."""
-        run = self.run(invoice_id)
-        return bool(run and run["state"] in FINAL)
+        return [self.await_that(lambda i=each: self.system.final(i), f"end of {each}", each) for each in invoices]  # type: ignore[misc]
 
     def await_state(self, invoice_id: str, state: str) -> dict[str, Any]:
         """Wait until a run is in a state; return it."""
