@@ -6,7 +6,6 @@ the originals under the same proposal number, and the new ones may have none.
 
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
-from uuid import UUID
 
 from shared.billed import billed_totals
 from shared.endings import end
@@ -15,7 +14,7 @@ from shared.handover import Account, account_of, read_again
 from shared.held import BILLED_TYPE, held_actuals
 from shared.landing import BlobGone
 from shared.messages import Verify
-from shared.odata import all_of, quote_text
+from shared.odata import Guid, all_of, guid, quote_text
 from shared.ports import Ports
 from shared.rejected import UNBILLED
 from shared.repair import FIRST_REPAIR
@@ -123,30 +122,31 @@ async def _held_fresh(ports: Ports, parts: Sequence[Part]) -> Totals:
             verified += part.fresh
             continue
         wanted = _counted(part, keys, settled, sent_again)
-        sent_again |= {key for key in map(str, keys) if key in settled}
+        sent_again |= {key for key in keys if key in settled}
         async for row in held_actuals(ports, part.company, wanted, select=_SELECT):
             _add(tally, row)
     return tally.totals() + verified
 
 
-def _counted(part: Part, keys: Sequence[UUID], settled: Mapping[str, str], sent_again: Collection[str]) -> list[UUID]:
+def _counted(part: Part, keys: Sequence[Guid], settled: Mapping[str, str], sent_again: Collection[str]) -> list[Guid]:
     """Those of a part's new unbilled sales that its totals count: not what was rejected of it, which is open or
     dismissed now or was sent again in a later part, and in a repair not what another part counts already."""
 
-    def is_left_out(key: UUID) -> int:
-        status = settled.get(str(key))
+    def is_left_out(key: Guid) -> int:
+        status = settled.get(key)
         if status is None:
             return 3 if part.number >= FIRST_REPAIR else 0
-        return 2 if status != "replaying" else int(str(key) in sent_again)
+        return 2 if status != "replaying" else int(key in sent_again)
 
     return sorted(keys, key=is_left_out)[: part.fresh.rows]
 
 
-async def _fresh_keys(ports: Ports, part: Part) -> list[UUID]:
+async def _fresh_keys(ports: Ports, part: Part) -> list[Guid]:
     """The new unbilled sales in a part. One that was rejected and sent again is in more than one."""
     table_map = ports.maps[Stage.ACTUALS]
     key, kind = table_map.position("ACTUALSIMPORTID"), table_map.position("TRANSACTIONTYPE")
-    return [UUID(row[key]) for row in await ports.landing.rows(part.blob) if row[kind] == UNBILLED]
+    rows = await ports.landing.rows(part.blob, cell=UNBILLED)
+    return [guid(row[key]) for row in rows if row[kind] == UNBILLED]
 
 
 async def _count(ports: Ports, condition: str, tally: Tally, *, without: Collection[str]) -> None:

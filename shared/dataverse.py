@@ -9,7 +9,7 @@ from uuid import UUID
 from yarl import URL
 
 from shared.errors import ContractBroken, Refused
-from shared.odata import all_of, chunks, in_list, query
+from shared.odata import Guid, all_of, chunks, in_list, query
 from shared.service import Answer, Complaint, Service
 from shared.together import together
 from shared.transform import Row
@@ -91,11 +91,11 @@ class Dataverse:
                 raise ContractBroken(NAME, f"the next links of {entity_set} go in a circle")
             seen.add(hash(cursor))
 
-    async def rows_in(
+    async def rows_in[Id: (UUID, Guid)](
         self,
         entity_set: str,
         columns: tuple[str, ...],
-        ids: Iterable[UUID],
+        ids: Iterable[Id],
         options: Mapping[str, str],
         *,
         where: str = "",

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from itertools import batched
 from uuid import UUID
 
-from shared.odata import all_of, chunks, quote_text
+from shared.odata import Guid, all_of, chunks, quote_text
 from shared.ports import Ports
 from shared.stages import Stage
 from shared.together import together
@@ -16,8 +16,8 @@ _KEYS_IN_A_FILTER = 50
 _FILTERS_AT_ONCE = 8
 
 
-async def held_actuals(
-    ports: Ports, company: str, keys: Iterable[UUID], *, select: str = "", where: str = ""
+async def held_actuals[Id: (UUID, Guid)](
+    ports: Ports, company: str, keys: Iterable[Id], *, select: str = "", where: str = ""
 ) -> AsyncIterator[Row]:
     """Those of the actuals with these keys that Finance holds in `company` and for which `where` holds."""
     selection = {"$select": select} if select else {}
@@ -33,6 +33,6 @@ async def _held(ports: Ports, options: Mapping[str, str]) -> list[Row]:
     return [row async for rows in pages for row in rows]
 
 
-def _filter(company: str, keys: Iterable[UUID], where: str) -> str:
+def _filter(company: str, keys: Iterable[UUID | Guid], where: str) -> str:
     any_of = " or ".join(f"ActualsImportId eq {key}" for key in keys)
     return all_of(f"dataAreaId eq {quote_text(company)}", any_of, where)

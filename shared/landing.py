@@ -6,7 +6,7 @@ bytes. It holds customers' figures: it is deleted when the run is done, and a li
 
 import csv
 import io
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -29,9 +29,22 @@ def encode(rows: list[list[str]]) -> bytes:
     return text.getvalue().encode(ENCODING)
 
 
-def decode(content: bytes) -> Iterator[list[str]]:
-    """The rows that encode wrote."""
-    return csv.reader(io.StringIO(content.decode(ENCODING), newline=""))
+def decode(content: bytes, *, cell: str = "") -> Iterator[list[str]]:
+    """The rows that encode wrote. With `cell`, a word, those in which it may be the text of some column: of many rows
+    only these are taken apart."""
+    lines = io.StringIO(content.decode(ENCODING), newline="")
+    return csv.reader(_rows_with(cell, lines) if cell else lines)
+
+
+def _rows_with(cell: str, lines: Iterable[str]) -> Iterator[str]:
+    row = ""
+    for line in lines:
+        row += line
+        # Between quotation marks a line break belongs to a value; a mark inside a value is doubled.
+        if row.count('"') % 2 == 0:
+            if f",{cell}," in f",{row.rstrip('\r\n')},":
+                yield row
+            row = ""
 
 
 class Landing:
@@ -55,9 +68,9 @@ class Landing:
         async for chunk in stream.chunks():
             yield chunk
 
-    async def rows(self, name: str) -> list[list[str]]:
-        """The rows of a part. Raises BlobGone."""
-        return list(decode(b"".join([chunk async for chunk in self.chunks(name)])))
+    async def rows(self, name: str, *, cell: str = "") -> list[list[str]]:
+        """The rows of a part, of which `decode` leaves those without `cell` out. Raises BlobGone."""
+        return list(decode(b"".join([chunk async for chunk in self.chunks(name)]), cell=cell))
 
     async def delete(self, name: str) -> None:
         """Delete a part; deleting it twice is the same as once."""

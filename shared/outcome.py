@@ -7,10 +7,10 @@ file; where neither accounts for what is missing, the rows sent are compared wit
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from uuid import UUID
 
 from shared.finance import Counts, ImportStatus, RowError
 from shared.held import held_actuals
+from shared.odata import guid
 from shared.ports import Ports
 from shared.rejected import RejectedRow, rejected_row
 from shared.shipment import Cargo, Shipment
@@ -120,7 +120,7 @@ async def _absent(
     for item in cargo:
         position = _key_position(ports, item)
         rows = await ports.landing.rows(item.blob)
-        keys = [UUID(row[position]) for row in rows]
+        keys = [guid(row[position]) for row in rows]
         found_rows = held_actuals(ports, item.company, keys, select="ActualsImportId")
         held = {str(row["ActualsImportId"]).lower() async for row in found_rows}
         rejected = [_rejected(ports, item, row, text) for row in rows if row[position].lower() not in held]

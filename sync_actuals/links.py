@@ -13,10 +13,10 @@ billed sales is the Original belongs to a later correction, not to this confirma
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
-from uuid import UUID
 
 from shared.billed import UNBILLED_SALES
 from shared.errors import NotYet
+from shared.odata import Guid, guid
 from shared.ports import Ports
 from shared.stages import Stage
 from shared.transform import Row
@@ -41,20 +41,20 @@ class Side(NamedTuple):
     """A connection seen from one end."""
 
     link: Row
-    near: UUID
+    near: Guid
     role: str
-    far: UUID
+    far: Guid
     far_role: str
 
     @property
-    def ends(self) -> set[UUID]:
+    def ends(self) -> set[Guid]:
         """Both ends."""
         return {self.near, self.far}
 
 
 async def trace(ports: Ports, billed: Sequence[Row]) -> Produced:
     """Follow the links from some billed sales. Raises NotYet while a billed sale lacks a link that it must have."""
-    ids = {UUID(row["msdyn_actualid"]) for row in billed}
+    ids = {guid(row["msdyn_actualid"]) for row in billed}
     created = [side for side in await _sides(ports, ids) if side.role in {"billed sales", "reversing"}]
     _check_linked(billed, created)
     replacing = await _replacing(ports, {side.far for side in created if side.role == "reversing"})
@@ -74,65 +74,65 @@ def _check_linked(billed: Sequence[Row], created: Iterable[Side]) -> None:
     bare = [
         row["msdyn_actualid"]
         for row in billed
-        if row["msdyn_transactionclassification"] in _LINKED_CLASSES and UUID(row["msdyn_actualid"]) not in linked
+        if row["msdyn_transactionclassification"] in _LINKED_CLASSES and guid(row["msdyn_actualid"]) not in linked
     ]
     if bare:
         raise NotYet(f"{len(bare)} of {len(billed)} billed sales have no transaction connection yet, e.g. {bare[0]}")
 
 
-async def _sides(ports: Ports, ids: Collection[UUID]) -> list[Side]:
+async def _sides(ports: Ports, ids: Collection[Guid]) -> list[Side]:
     """The connections between actuals at which one of `ids` is an end, seen from that end."""
     table_map = ports.maps[Stage.CONNECTIONS]
     portions = ports.dataverse.rows_in(table_map.source.set, _ENDS, ids, table_map.query, where=table_map.source.filter)
     return [side async for rows in portions for row in rows for side in _seen_from(row, ids)]
 
 
-def _seen_from(link: Row, ids: Collection[UUID]) -> Iterator[Side]:
-    one, other = ((UUID(link[end]), str(link[f"{end}role"]).strip().lower()) for end in _ENDS)
+def _seen_from(link: Row, ids: Collection[Guid]) -> Iterator[Side]:
+    one, other = ((guid(link[end]), str(link[f"{end}role"]).strip().lower()) for end in _ENDS)
     for near, far in ((one, other), (other, one)):
         if near[0] in ids:
             yield Side(link, *near, *far)
 
 
-async def _replacing(ports: Ports, corrected: Collection[UUID]) -> list[Side]:
+async def _replacing(ports: Ports, corrected: Collection[Guid]) -> list[Side]:
     """The new unbilled sales that replace corrected billed sales."""
     return [side for side in await _sides(ports, corrected) if side.far_role == "replacing"]
 
 
-async def _types(ports: Ports, ids: Collection[UUID]) -> dict[UUID, int]:
+async def _types(ports: Ports, ids: Collection[Guid]) -> dict[Guid, int]:
     """The transaction types of those actuals that go to Finance at all."""
     table_map = ports.maps[Stage.ACTUALS]
     options = {"$select": "msdyn_actualid,msdyn_transactiontypecode"}
-    found: dict[UUID, int] = {}
+    found: dict[Guid, int] = {}
     async for rows in ports.dataverse.rows_in(
         table_map.source.set, (table_map.source.key,), ids, options, where=table_map.source.filter
     ):
-        found |= {UUID(row["msdyn_actualid"]): row["msdyn_transactiontypecode"] for row in rows}
+        found |= {guid(row["msdyn_actualid"]): row["msdyn_transactiontypecode"] for row in rows}
     return found
 
 
-def _unbilled(types: dict[UUID, int], ids: Iterable[UUID]) -> set[UUID]:
+def _unbilled(types: dict[Guid, int], ids: Iterable[Guid]) -> set[Guid]:
     return {key for key in ids if types.get(key) == UNBILLED_SALES}
 
 
-async def _without_detail(ports: Ports, ids: Collection[UUID]) -> set[UUID]:
+async def _without_detail(ports: Ports, ids: Collection[Guid]) -> set[Guid]:
     """Those to which no invoice line detail points: the confirmation made them."""
     options = {"$select": ",".join(_ENDS)}
-    pointed: set[UUID] = set()
+    pointed: set[Guid] = set()
     async for rows in ports.dataverse.rows_in(
         ports.maps[Stage.CONNECTIONS].source.set, _ENDS, ids, options, where=_TO_A_DETAIL
     ):
-        pointed |= {UUID(row[end]) for row in rows for end in _ENDS}
+        pointed |= {guid(row[end]) for row in rows for end in _ENDS}
     return set(ids) - pointed
 
 
-async def _unbilled_only(ports: Ports, ids: Collection[UUID]) -> set[UUID]:
+async def _unbilled_only(ports: Ports, ids: Collection[Guid]) -> set[Guid]:
     """Those that no billed sale bills: the others come with their billed sale, which may be on another page."""
     billed = {side.near for side in await _sides(ports, ids) if side.far_role == "billed sales"}
     return set(ids) - billed
 
 
-async def _rows(ports: Ports, ids: Collection[UUID]) -> list[Row]:
+async def _rows(ports: Ports, ids: Collection[Guid]) -> list[Row]:
     table_map = ports.maps[Stage.ACTUALS]
     portions = ports.dataverse.rows_in(
         table_map.source.set, (table_map.source.key,), ids, table_map.query, where=table_map.source.filter

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from uuid import UUID
 
 from shared.billed import BILLED_SALES, billed_filter, billed_totals, chargeable_details
@@ -20,6 +21,7 @@ from shared.transform import Row
 from sync_actuals.links import TRACED, trace
 from sync_actuals.piles import Piles, write_actuals
 
+_UNTIL_CONNECTIONS_ARE_SENT = timedelta(seconds=2)
 NEEDED = ("msdyn_actualid", "msdyn_amount", "msdyn_transactionclassification", "msdyn_transactiontypecode")
 
 
@@ -166,5 +168,6 @@ async def after_actuals(ports: Ports, run: Run, account: Account) -> None:
     if run.state == State.SYNCING_ACTUALS:
         await ports.ledger.save(run, state=State.LINKING, wait="", wait_since=None, verified=0)
     await ports.queues.send(Load(stage=Stage.CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation))
-    # The actuals are compared while the connections are sent; if this gets lost, it is done after them.
-    await ports.queues.send(Verify(stage=Stage.CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation))
+    # The actuals are compared while Finance imports the connections; if this gets lost, it is done after them.
+    comparison = Verify(stage=Stage.CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation)
+    await ports.queues.send(comparison, delay=_UNTIL_CONNECTIONS_ARE_SENT)
