@@ -1,12 +1,14 @@
 """Signing in to both services: one token provider over MSAL.
 
 MSAL is synchronous and does not fold concurrent acquisitions into one, so it runs off the event loop, one acquisition
-at a time; MSAL itself keeps the tokens and renews one that has under five minutes left.
+at a time. MSAL itself keeps the tokens and renews one that has under five minutes left; but a busy event loop gives a
+thread its turn late, so a token is handed out for a while without asking MSAL.
 """
 
 import asyncio
 import re
 import time
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Protocol
 
@@ -20,6 +22,10 @@ from shared.settings import Settings
 
 LONGEST_SILENCE = 30.0
 """Seconds after which a token request is given up; MSAL itself would wait for good, and everybody with it."""
+_UNASKED = 60.0
+"""Seconds for which MSAL is not asked again for a token of good standing."""
+_RENEWED_AHEAD = 300.0
+"""Seconds before its end from which MSAL renews a token."""
 _PEM_BLOCK = re.compile(r"-----BEGIN (RSA )?(PRIVATE KEY|CERTIFICATE)-----.+?-----END (RSA )?\2-----", re.DOTALL)
 _WELL_KNOWN = "https://login.microsoftonline."
 
@@ -100,12 +106,22 @@ def certificate_credential(pem: str) -> dict[str, str]:
     return {"private_key": blocks["PRIVATE KEY"], "public_certificate": blocks["CERTIFICATE"]}
 
 
+@dataclass(frozen=True)
+class _Token:
+    """A token, the Unix time at which it expires, and the one until which it is handed out."""
+
+    text: str
+    expires_on: int
+    handed_out_until: float
+
+
 class SignIn:
     """Gives the bearer token of a service; both services are asked for by their origin."""
 
     def __init__(self, settings: Settings) -> None:
         self._client: _Client = _Managed(settings) if settings.sign_in == "managedIdentity" else _Confidential(settings)
         self._one_at_a_time = asyncio.Lock()
+        self._kept: dict[str, _Token] = {}
 
     async def token(self, resource: str, *, refused: str | None = None) -> str:
         """Return a token for `resource`. `refused` is the token that the service has just answered with 401: it is
@@ -115,12 +131,22 @@ class SignIn:
     async def token_until(self, resource: str, *, refused: str | None = None) -> tuple[str, int]:
         """Return a token and the Unix time at which it expires, as `token` does."""
         async with self._one_at_a_time:
-            answer = await self._acquire(resource, fresh=False)
-            if refused is not None and answer.get("access_token") == refused:
-                answer = await self._acquire(resource, fresh=True)
+            token = self._kept.get(resource)
+            if token is None or token.text == refused or token.handed_out_until < time.time():
+                # What was refused is not handed out again, even if there turns out to be no other.
+                self._kept.pop(resource, None)
+                token = self._kept[resource] = await self._renewed(resource, refused)
+        return token.text, token.expires_on
+
+    async def _renewed(self, resource: str, refused: str | None) -> _Token:
+        answer = await self._acquire(resource, fresh=False)
+        if refused is not None and answer.get("access_token") == refused:
+            answer = await self._acquire(resource, fresh=True)
         if "access_token" not in answer:
             raise SignInFailed("sign-in", f"{answer.get('error')}: {answer.get('error_description')}")
-        return str(answer["access_token"]), int(time.time()) + int(answer.get("expires_in", 0))
+        now = time.time()
+        expires_on = int(now) + int(answer.get("expires_in", 0))
+        return _Token(str(answer["access_token"]), expires_on, min(now + _UNASKED, expires_on - _RENEWED_AHEAD))
 
     async def _acquire(self, resource: str, *, fresh: bool) -> dict[str, Any]:
         try:

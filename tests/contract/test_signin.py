@@ -1,8 +1,10 @@
 """The app's sign-in against the tenant's service: what it proves itself by, how often it asks, what failures say."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import jwt
 import pytest
@@ -182,6 +184,32 @@ async def test_a_token_is_renewed_when_it_has_under_five_minutes_left(
     for _ in range(3):
         await signin.token(RESOURCE)
     assert tenant.count("POST token") == before + requests
+
+
+def test_a_token_of_good_standing_waits_for_no_thread(tenant: Tenant) -> None:
+    let_go = threading.Event()
+
+    async def ask_while_all_threads_are_busy() -> None:
+        signin = tenant.sign_in()
+        only_thread = ThreadPoolExecutor(1)
+        asyncio.get_running_loop().set_default_executor(only_thread)
+        token = await signin.token(RESOURCE)
+        only_thread.submit(let_go.wait)
+        try:
+            assert await asyncio.wait_for(signin.token(RESOURCE), 5) == token
+        finally:
+            let_go.set()
+
+    asyncio.run(ask_while_all_threads_are_busy())
+
+
+async def test_a_refused_token_is_not_handed_out_again_while_there_is_no_other(tenant: Tenant) -> None:
+    signin = tenant.sign_in()
+    refused = await signin.token(RESOURCE)
+    tenant.switch(failNext=9)
+    for told in (refused, None):
+        with pytest.raises(SignInFailed):
+            await signin.token(RESOURCE, refused=told)
 
 
 async def test_the_end_of_a_token_is_told(tenant: Tenant) -> None:
