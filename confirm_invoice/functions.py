@@ -9,7 +9,6 @@ from azure.core.exceptions import AzureError
 
 from confirm_invoice.header import after_header, read_header
 from confirm_invoice.webhook import BadConfirmation, Ignored, read_event
-from shared.errors import LeaseLost
 from shared.loading import load
 from shared.messages import Load
 from shared.ports import configuration, ports
@@ -44,16 +43,13 @@ async def confirm_invoice(req: func.HttpRequest) -> func.HttpResponse:
         return _json(200, {"ignored": event.reason})
     try:
         return await _accept(event.invoice_id, req.url)
-    except (AzureError, LeaseLost) as error:
+    except AzureError as error:
         return _problem(503, "storageUnavailable", f"The confirmation could not be stored ({type(error).__name__})")
 
 
 async def _accept(invoice_id: UUID, url: str) -> func.HttpResponse:
     works = await ports()
     run, _ = await works.ledger.accept(invoice_id)
-    if run.state == State.REJECTED:
-        # It was not confirmed when somebody said so before; it may be now, and reading it back will tell.
-        run = await works.ledger.save(run, state=State.ACCEPTED, detail="")
     if run.state == State.ACCEPTED:
         await works.queues.send(Load(stage=Stage.INVOICES, invoiceId=invoice_id, generation=run.generation))
     status_url = url.partition("/invoices/confirmations")[0] + f"/runs/{invoice_id}"

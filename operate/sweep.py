@@ -67,15 +67,10 @@ async def _lost(ports: Ports, revived: list[dict[str, str]]) -> AsyncIterator[di
 
 async def _start(ports: Ports, invoice_id: UUID, revived: list[dict[str, str]]) -> bool:
     standing = await ports.ledger.run(invoice_id)
-    if standing is None:
-        run, is_new = await ports.ledger.accept(invoice_id)
+    if standing is None or standing.state == State.REJECTED:
+        run, is_opened = await ports.ledger.accept(invoice_id)
         await ports.queues.send(Load(stage=Stage.INVOICES, invoiceId=invoice_id, generation=run.generation))
-        return is_new
-    if standing.state == State.REJECTED:
-        # It was not confirmed when its webhook came, and is now.
-        await ports.ledger.save(standing, state=State.ACCEPTED, detail="confirmed after all")
-        await ports.queues.send(Load(stage=Stage.INVOICES, invoiceId=invoice_id, generation=standing.generation))
-        return True
+        return is_opened
     quiet = ports.now() - standing.updated_at > timedelta(seconds=ports.settings.stalled_after)
     if standing.state == State.ACCEPTED and quiet:
         # A webhook writes no more than the run and its message: the register does not know this one yet.

@@ -11,6 +11,7 @@ LeaseLost and drops out. What can be derived (progress, counts, sums) is derived
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -46,18 +47,25 @@ class Ledger:
         self._clock = clock
 
     async def accept(self, invoice_id: UUID) -> tuple[Run, bool]:
-        """Open the run of an invoice: one insert. Returns the run, and whether it is new; an invoice has one run."""
+        """Open the run of an invoice: one insert. Returns the run, and whether this opened it; an invoice has one run.
+
+        A rejected run is opened again: its invoice was not confirmed when somebody said so before, it may be now, and
+        reading it back will tell.
+        """
         now = self._clock()
         opened = (Step(now, State.ACCEPTED),)
         run = Run(invoice_id, uuid4().hex, State.ACCEPTED, 1, now, now, history=opened)
-        try:
-            await self._table.create_entity(_run_entity(run))
-        except ResourceExistsError:
+        while True:
+            with suppress(ResourceExistsError):
+                await self._table.create_entity(_run_entity(run))
+                return run, True
             standing = await self.run(invoice_id)
-            if standing is None:
-                raise
-            return standing, False
-        return run, True
+            if standing and standing.state != State.REJECTED:
+                return standing, False
+            if standing:
+                # Copies of a webhook come at once: whoever is late finds what the first one has made of the run.
+                with suppress(LeaseLost):
+                    return await self.save(standing, state=State.ACCEPTED, detail=""), True
 
     async def run(self, invoice_id: UUID) -> Run | None:
         """The run of an invoice."""
