@@ -1,6 +1,7 @@
 """The time, as a port."""
 
-from datetime import UTC, datetime
+import random
+from datetime import UTC, datetime, timedelta
 
 
 def now() -> datetime:
@@ -16,3 +17,8 @@ def stamp(instant: datetime) -> str:
 def parse_stamp(text: str) -> datetime:
     """Read what stamp wrote."""
     return datetime.fromisoformat(text)
+
+
+def jitter(most: float) -> timedelta:
+    """Up to so many seconds, by chance: what waits for the same thing comes back apart."""
+    return timedelta(seconds=random.uniform(0, most))  # noqa: S311 - spreads load, guards nothing

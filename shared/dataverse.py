@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import batched
 from uuid import UUID
 
@@ -55,6 +56,10 @@ class Dataverse:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+
+    def patient(self, until: datetime) -> "Dataverse":
+        """The same for a reader, as `Service.patient`."""
+        return Dataverse(self._service.patient(until))
 
     async def one(self, entity_set: str, key: UUID, options: Mapping[str, str]) -> Row | None:
         """The row with this id, or None where Dataverse says that there is none."""

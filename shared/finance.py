@@ -8,6 +8,7 @@ others on live systems, awkwardness included: JSON inside a string, error lists 
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -104,6 +105,12 @@ class Finance:
         self._service = service
         self._patience = patience
         self._upload_hosts = [host.strip().lower() for host in upload_hosts.split(",")]
+
+    def patient(self, until: datetime) -> "Finance":
+        """The same for a reader, as `Service.patient`."""
+        patient = copy(self)
+        patient._service = self._service.patient(until)  # noqa: SLF001 - a copy of its own
+        return patient
 
     async def write_url(self, file_name: str) -> Upload:
         """Ask for a place to write a package to; it is good for about half an hour."""

@@ -19,6 +19,9 @@ from azure.data.tables.aio import TableClient
 from shared.clock import parse_stamp, stamp
 from shared.errors import Throttled
 
+GATE_SPREAD = 2.0
+"""Seconds over which those who wait for a gate come back, so that it does not open to all of them at once."""
+
 _FRESH = timedelta(seconds=1)
 _UNSAID = timedelta(seconds=30)
 _SHORTEST = timedelta(seconds=1)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache, partial
 
@@ -60,6 +60,12 @@ class Ports:
     throughput: Throughput
     audit: Audit
     now: Callable[[], datetime]
+
+    def patient(self) -> "Ports":
+        """These ports for a reader who begins now: what is asked to wait waits for a while where it is, for what was
+        read before would be read again."""
+        until = self.now() + timedelta(seconds=self.settings.throttle_in_place)
+        return replace(self, dataverse=self.dataverse.patient(until), finance=self.finance.patient(until))
 
 
 def timeout_of(patience: float) -> aiohttp.ClientTimeout:

@@ -4,10 +4,12 @@ Every request passes the service's throttle gate, carries a token, and follows n
 tries once more. Everything else that is not an answer becomes one of the errors in `shared/errors.py`.
 """
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -15,8 +17,9 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from shared.clock import jitter
 from shared.errors import ContractBroken, Refused, SignInFailed, Throttled, Unavailable
-from shared.gates import Gates, retry_instant
+from shared.gates import GATE_SPREAD, Gates, retry_instant
 from shared.rows import cut
 from shared.signin import SignIn
 from shared.slots import Slots
@@ -103,6 +106,14 @@ class Service:
         self._slots = Slots(concurrency)
         self._longest_wait = longest_wait
         self._explain = explain
+        self._patient_until = datetime.min.replace(tzinfo=UTC)
+
+    def patient(self, until: datetime) -> "Service":
+        """The same service for a reader who can wait until then: a GET that is asked to wait less long waits where it
+        is."""
+        patient = copy(self)
+        patient._patient_until = until  # noqa: SLF001 - a copy of its own
+        return patient
 
     def url(self, path_and_query: str) -> URL:
         """A URL of this service; the text is taken as it stands."""
@@ -127,7 +138,14 @@ class Service:
 
     async def get(self, url: URL, headers: Mapping[str, str] | None = None) -> Answer:
         """GET. Raises Throttled, Unavailable, Refused, SignInFailed or ContractBroken."""
-        return await self._call("GET", url, headers or {}, None)
+        while True:
+            try:
+                return await self._call("GET", url, headers or {}, None)
+            except Throttled as throttled:
+                again = throttled.until + jitter(GATE_SPREAD)
+                if again > self._patient_until:
+                    raise
+                await asyncio.sleep((again - self._clock()).total_seconds())
 
     async def post(self, url: URL, body: Mapping[str, Any]) -> Answer:
         """POST a JSON object. Raises as get does; after Unavailable the service may have done the work."""

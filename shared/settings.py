@@ -107,6 +107,7 @@ class Settings(BaseModel):
     orphaned_after: Seconds = Field(3600.0, alias="SWEEP_ORPHANED_AFTER_SECONDS")
     answer_patience: Seconds = Field(120.0, alias="ANSWER_PATIENCE_SECONDS")
     throttle_longest: Seconds = Field(3600.0, alias="THROTTLE_LONGEST_WAIT_SECONDS")
+    throttle_in_place: float = Field(60.0, alias="THROTTLE_WAIT_IN_PLACE_SECONDS", ge=0, le=300)
 
     operator_sign_in: Literal["key", "appServiceAuthentication"] = Field("key", alias="OPERATOR_SIGN_IN")
     operator_role: str = Field("", alias="OPERATOR_ROLE", max_length=200)

@@ -1,6 +1,7 @@
 """One queue message, from its bytes to done, put off, or given up. What is done about each error is decided here.
 
-the service asks to wait   the gate is closed; the message waits on the queue until it opens
+the service asks to wait   the gate is closed; a reader waits for a minute in all, for it would read everything again,
+                           then the message waits on the queue until the gate opens
 storage away or busy       the message is put off, longer each time
 no usable answer           the message is put off, longer each time, and a note tells the operator
 not let in                 the gate is closed for a minute, for everybody: nothing is gained by knocking;
@@ -13,14 +14,13 @@ anything else              raised: the host tries again, and after the last try 
 """
 
 import logging
-import random
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
 from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
 
-from shared.clock import stamp
+from shared.clock import jitter, stamp
 from shared.endings import end, end_posting
 from shared.errors import (
     ContractBroken,
@@ -34,6 +34,7 @@ from shared.errors import (
     Throttled,
     Unavailable,
 )
+from shared.gates import GATE_SPREAD
 from shared.log import event, where
 from shared.messages import Load, Message, Settle, Ship, Verify, WriteBack, parse
 from shared.notes import trouble
@@ -78,11 +79,13 @@ async def work(ports: Ports, queue: str, body: bytes, dequeue_count: int, handle
 
 
 async def _attempt(ports: Ports, message: Message, handler: Handler) -> None:
+    # Whoever ships holds a lane, and its lease runs.
+    patient = ports if isinstance(message, Ship | Settle) else ports.patient()
     try:
-        await handler(ports, message)
+        await handler(patient, message)
     except Throttled as error:
         _tell(message, error, severity=logging.WARNING, until=error.until)
-        await _put_off(ports, message, error.until - ports.now() + _jitter(2.0), attempt=message.attempt)
+        await _put_off(ports, message, error.until - ports.now() + jitter(GATE_SPREAD), attempt=message.attempt)
     except LeaseLost as error:
         _tell(message, error, severity=logging.INFO)
         await _put_off(ports, message, backoff(message.attempt))
@@ -96,7 +99,7 @@ async def _attempt(ports: Ports, message: Message, handler: Handler) -> None:
         _tell(message, error, severity=logging.ERROR)
         wait = _NO_TOKEN if error.passing else _SHUT_OUT
         await ports.gates.close(error.service, ports.now() + wait, error.reason, kind="not let in")
-        await _put_off(ports, message, wait + _jitter(2.0))
+        await _put_off(ports, message, wait + jitter(GATE_SPREAD))
     except NotYet as error:
         await _wait(ports, message, error)
     except AzureError as error:
@@ -210,8 +213,4 @@ def _given_up(reason: str) -> str:
 def backoff(attempt: int) -> timedelta:
     """How long to put a message off the next time: 1, 2, 4 ... 300 seconds, and up to half as much again."""
     seconds = min(2.0 ** min(attempt, 10), _LONGEST_DELAY)
-    return timedelta(seconds=seconds) + _jitter(seconds / 2)
-
-
-def _jitter(most: float) -> timedelta:
-    return timedelta(seconds=random.uniform(0, most))  # noqa: S311 - spreads load, guards nothing
+    return timedelta(seconds=seconds) + jitter(seconds / 2)

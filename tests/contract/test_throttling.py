@@ -9,6 +9,7 @@ from azure.data.tables.aio import TableClient
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared import clock
 from shared.errors import Throttled, Unavailable
 from shared.gates import Gates, retry_instant
 from shared.service import Service
@@ -18,6 +19,14 @@ from tests.contract.wiring import App, Clock, wired
 
 TOO_MANY = {"error": {"code": "0x80072322", "message": "Number of requests exceeded the limit of 6000."}}
 LONGEST = timedelta(hours=1)
+
+
+class Ticking(Clock):
+    """The clock on the wall."""
+
+    def now(self) -> datetime:
+        """This instant."""
+        return clock.now()
 
 
 async def ask(service: Service) -> None:
@@ -30,8 +39,8 @@ async def throttled(service: Service) -> Throttled:
     return caught.value
 
 
-def wait_of(throttling: Throttled, clock: Clock) -> float:
-    return (throttling.until - clock.now()).total_seconds()
+def wait_of(throttling: Throttled, moving: Clock) -> float:
+    return (throttling.until - moving.now()).total_seconds()
 
 
 @pytest.mark.parametrize(
@@ -139,10 +148,33 @@ async def test_nothing_that_waited_for_its_turn_follows_a_429(
     assert len(server.received) == 1
 
 
+async def test_a_reader_sits_a_short_wait_out_and_a_writer_does_not(
+    server: Server, signin: SignIn, table: TableClient
+) -> None:
+    server.script(said(TOO_MANY, 429, Retry_After="1"), said({"value": []}), said(TOO_MANY, 429, Retry_After="1"))
+    async with wired(server.url, signin, table, moving=Ticking()) as app:
+        began = clock.now()
+        reader = app.source.patient(began + timedelta(seconds=30))
+        await ask(reader)
+        assert clock.now() - began >= timedelta(seconds=1)
+        with pytest.raises(Throttled):
+            await reader.post(reader.url("/data/ProjActualsImports"), {})
+    assert len(server.received) == 3
+
+
+async def test_a_reader_whose_patience_ends_before_the_wait_raises_at_once(
+    server: Server, signin: SignIn, table: TableClient
+) -> None:
+    server.script(said(TOO_MANY, 429, Retry_After="20"))
+    async with wired(server.url, signin, table, moving=Ticking()) as app:
+        throttling = await throttled(app.source.patient(clock.now() + timedelta(seconds=19)))
+        assert throttling.until > clock.now() + timedelta(seconds=15)
+
+
 async def test_of_two_ends_the_later_counts(table: TableClient) -> None:
-    clock = Clock()
-    ours, theirs, third = (Gates(table, clock.now) for _ in range(3))
-    near, far = clock.now() + timedelta(seconds=5), clock.now() + timedelta(seconds=60)
+    still = Clock()
+    ours, theirs, third = (Gates(table, still.now) for _ in range(3))
+    near, far = still.now() + timedelta(seconds=5), still.now() + timedelta(seconds=60)
     await asyncio.gather(theirs.close("Finance", far, "long"), ours.close("Finance", near, "short"))
     await ours.close("Finance", near, "short")
     gate = await third.look("Finance")
@@ -151,10 +183,10 @@ async def test_of_two_ends_the_later_counts(table: TableClient) -> None:
 
 
 async def test_many_processes_that_are_told_to_wait_at_once_leave_the_latest_end(table: TableClient) -> None:
-    clock = Clock()
-    ends = [clock.now() + timedelta(seconds=seconds) for seconds in (9, 3, 60, 1, 30, 5, 20, 2)]
-    await asyncio.gather(*(Gates(table, clock.now).close("Finance", end, f"{end}") for end in ends))
-    gate = await Gates(table, clock.now).look("Finance")
+    still = Clock()
+    ends = [still.now() + timedelta(seconds=seconds) for seconds in (9, 3, 60, 1, 30, 5, 20, 2)]
+    await asyncio.gather(*(Gates(table, still.now).close("Finance", end, f"{end}") for end in ends))
+    gate = await Gates(table, still.now).look("Finance")
     assert gate is not None
     assert gate.reason == f"{max(ends)}"
 

@@ -21,7 +21,9 @@ GRACE_SECONDS = 2.0
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
     """A system with two host processes on the same storage."""
-    with relay(tmp_path_factory.mktemp("pair"), settings=SETTINGS, hosts=2) as system:
+    # Nobody takes over from a reader who only waits.
+    settings = {**SETTINGS, "FINANCE_SHIPMENT_LEASE_SECONDS": "60"}
+    with relay(tmp_path_factory.mktemp("pair"), settings=settings, hosts=2) as system:
         system.tenant.switch("finance", **FAST_IMPORTS, throttleGraceSeconds=GRACE_SECONDS)
         system.tenant.switch("dataverse", throttleGraceSeconds=GRACE_SECONDS)
         yield system
@@ -82,6 +84,33 @@ def test_a_storm_of_refusals_loses_nothing_and_no_host_knocks_at_a_closed_gate(h
         produced = {row["actualId"].lower() for row in tenant.produced(invoice_id) if row["kind"] == "actual"}
         assert produced <= held
     assert _disobedience(hosts) == before
+
+
+def test_what_was_read_is_not_read_again_because_a_later_request_was_refused(hosts: Relay) -> None:
+    # A page takes several requests in turn and began anew with each refusal: a large one might never have come to its
+    # end while a service refuses a share of all requests.
+    tenant, before = hosts.tenant, _disobedience(hosts)
+    calm = _answered(hosts)
+    _carry_two(hosts)
+    storm = _answered(hosts)
+    tenant.switch("dataverse", throttleShare=0.3, throttleSeconds=1)
+    _carry_two(hosts)
+    assert _throttled(hosts)[0] > 0
+    assert _answered(hosts) - storm <= 1.25 * (storm - calm)
+    assert _disobedience(hosts) == before
+
+
+def _carry_two(system: Relay) -> None:
+    invoices = [system.tenant.draft(12, seed=520) for _ in range(2)]
+    for invoice_id in invoices:
+        system.tenant.confirm(invoice_id)
+    assert [run["state"] for run in system.finish(invoices)] == ["completed"] * 2
+
+
+def _answered(system: Relay) -> int:
+    """The requests that Dataverse has not refused."""
+    requests = system.tenant.requests("dataverse")
+    return int(requests["total"] - requests["throttled"])
 
 
 def _wait(system: Relay, invoice_id: str, service: str, host: int) -> dict[str, Any] | None:

@@ -29,7 +29,13 @@ from tests.proof.machine_world import Invoice, World
 A_STEP = timedelta(seconds=1.1)
 """Longer than a process trusts what it read of gates and pauses."""
 _NAMES = {"finance": finance.NAME, "dataverse": dataverse.NAME}
-_SETTINGS = {"DATAVERSE_PAGE_ROWS": "2", "FINANCE_SHIPMENT_ROWS": "5", "FINANCE_LANES_ACTUALS": "2"}
+_SETTINGS = {
+    "DATAVERSE_PAGE_ROWS": "2",
+    "FINANCE_SHIPMENT_ROWS": "5",
+    "FINANCE_LANES_ACTUALS": "2",
+    # Its clock stands still while a function runs.
+    "THROTTLE_WAIT_IN_PLACE_SECONDS": "0",
+}
 _QUICK = {"importFixedSeconds": 0.0, "importSecondsPerRow": 0.0, "takeUpSeconds": 0.0, "notFoundPolls": 1}
 
 
