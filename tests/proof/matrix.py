@@ -25,6 +25,9 @@ PLACES_IN_A_CASE = {1: 5, 2: 3}
 """By how often the host dies at each."""
 TRIES = 6
 """Some effects come only by chance, as when a row appears between two pages just there."""
+SLOW_READ_SECONDS = 0.5
+"""For each row that Finance reads."""
+
 FIRST_IN_A_LIFE = ("start:", "signin.")
 
 
@@ -155,6 +158,10 @@ class Matrix:
 
     def _try(self, tested: Ordeal, case: Case) -> None:
         tested.oblige()
+        if case.tries % 2 == 0:
+            # The comparison reads from Finance while the connections are imported: some effects come only where the
+            # one is faster, and some only where the other is.
+            tested.system.tenant.switch("finance", odataSecondsPerRowRead=SLOW_READ_SECONDS)
         if any(place.effect.startswith(FIRST_IN_A_LIFE) for place in case.places):
             tested.begin_anew()
         plan = tested.plan([{"effect": each.effect, "when": each.when, "kills": each.kills} for each in case.places])

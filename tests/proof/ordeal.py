@@ -42,6 +42,7 @@ LEASE_SECONDS = 2
 OBLIGING: dict[str, dict[str, Any]] = {
     "finance": {
         "importFixedSeconds": 0.0,
+        "odataSecondsPerRowRead": 0.0,
         "takeUpSeconds": 0.0,
         "notFoundPolls": 0,
         "sasSeconds": 6.0,

@@ -13,6 +13,8 @@ from tests.proof.findings import Findings
 
 _SETTINGS = {"DATAVERSE_PAGE_ROWS": "25", "FINANCE_SHIPMENT_ROWS": "100", "FINANCE_SHIPMENT_LEASE_SECONDS": "5"}
 _FLAGS = {"host": ["--lease-seconds", "3"]}
+LONG_PATIENCE_SECONDS = 300.0
+"""The long form shares the processors with the crash matrix: eight invoices of eighteen pages each advance slowly."""
 _MOMENTS = ("syncing header", "syncing actuals", "linking")
 
 
@@ -66,4 +68,4 @@ def _await_moment(system: Relay, invoice_id: str, moment: str) -> None:
         order = ["accepted", *_MOMENTS, "verifying", "completed"]
         return True if run and order.index(run["state"]) >= order.index(moment) else None
 
-    await_that(reached, f"{moment} of {invoice_id}")
+    await_that(reached, f"{moment} of {invoice_id}", LONG_PATIENCE_SECONDS)
