@@ -27,7 +27,6 @@ TRIES = 6
 """Some effects come only by chance, as when a row appears between two pages just there."""
 SLOW_READ_SECONDS = 0.5
 """For each row that Finance reads."""
-
 FIRST_IN_A_LIFE = ("start:", "signin.")
 
 
