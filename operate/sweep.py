@@ -7,6 +7,7 @@ landed blobs that no part names       the losers of races, and what a crash left
 
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -87,7 +88,11 @@ async def _revive(ports: Ports) -> list[dict[str, str]]:
         run = await ports.ledger.run(entry.invoice_id)
         if run is None:
             continue
-        if run.state != entry.state:
+        if run.state.is_final:
+            # Saving it, not only noting: whoever has listed the run as under way and not yet saved it comes too late.
+            with suppress(LeaseLost):
+                await ports.ledger.save(run)
+        elif run.state != entry.state:
             await ports.register.note(run)
         if not run.state.is_final and run.updated_at < quiet_since and await _wake(ports, run):
             revived.append({"invoiceId": str(run.invoice_id), "state": str(run.state)})

@@ -76,10 +76,11 @@ class Ledger:
 
     async def save(self, run: Run, **changes: Any) -> Run:
         """Change a run as it was read. Raises LeaseLost when it has changed since."""
-        changed = _remember(run, replace(run, **changes, updated_at=self._clock()))
+        changed = _remember(run, replace(run, **changes, updated_at=self._clock(), revision=run.revision + 1))
         if run.state.is_final and not changed.state.is_final:
-            # The sweep looks after what the register shows as unfinished: it has to know before anybody can die.
-            await self._register.note(changed)
+            # The sweep looks after what the register shows as unfinished: it has to know before anybody can die. This
+            # revision may become another's, so that the note counts as one of the present revision.
+            await self._register.note(replace(changed, revision=run.revision))
         try:
             result = await self._table.update_entity(
                 _run_entity(changed),
@@ -177,6 +178,7 @@ def _run_entity(run: Run) -> dict[str, Any]:
         "PartitionKey": str(run.invoice_id),
         "RowKey": RUN,
         "runId": run.run_id,
+        "revision": run.revision,
         "state": str(run.state),
         "generation": run.generation,
         "acceptedAt": stamp(run.accepted_at),
@@ -204,6 +206,7 @@ def _run(row: Any) -> Run:
     return Run(
         invoice_id=UUID(row["PartitionKey"]),
         run_id=row["runId"],
+        revision=row.get("revision", 0),
         state=State(row["state"]),
         generation=row["generation"],
         accepted_at=parse_stamp(row["acceptedAt"]),

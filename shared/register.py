@@ -1,17 +1,20 @@
 """The register of runs, newest first: one row a run with what a list shows, so that listing reads one partition.
 
 The ledger notes every change of a run here after it has saved it, and one that puts a finished run back to work before
-that too. A row may be one change off if the process dies in between; the sweep looks after runs that seem unfinished
-and so puts it right.
+that too. A note carries the revision of the run that it tells of, and an older one never replaces a newer one: hosts
+are held up between saving and noting. A row may be one change off if the process dies in between; the sweep looks
+after runs that seem unfinished and so puts it right.
 """
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core import MatchConditions
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
@@ -56,30 +59,26 @@ class Register:
         self._table = table
 
     async def note(self, run: Run) -> None:
-        """Write what a list shows of the run."""
-        await self._table.upsert_entity(
-            {
-                "PartitionKey": _PARTITION,
-                "RowKey": _position(run.accepted_at, run.invoice_id),
-                "runId": run.run_id,
-                "number": run.number,
-                "company": run.company,
-                "customer": run.customer,
-                "project": run.project,
-                "state": str(run.state),
-                "final": run.state.is_final,
-                "detail": run.detail[:1000],
-                "rejected": run.rejected,
-                "posting": run.posting,
-                "postedAt": stamp(run.posted_at) if run.posted_at else "",
-                "writtenBackAt": stamp(run.written_back_at) if run.written_back_at else "",
-                "expected": run.expected.to_json(),
-                "progress": progress.write(run.progress),
-                "wait": run.wait[:1000],
-                "acceptedAt": stamp(run.accepted_at),
-                "updatedAt": stamp(run.updated_at),
-            }
-        )
+        """Write what a list shows of the run, unless it shows a later revision already."""
+        row = _row(run)
+        while True:
+            try:
+                standing = await self._table.get_entity(row["PartitionKey"], row["RowKey"], select=["revision"])
+            except ResourceNotFoundError:
+                with suppress(ResourceExistsError):
+                    await self._table.create_entity(row)
+                    return
+                continue
+            if standing.get("revision", 0) > run.revision:
+                return
+            with suppress(ResourceModifiedError):
+                await self._table.update_entity(
+                    row,
+                    mode=UpdateMode.REPLACE,
+                    etag=standing.metadata["etag"],
+                    match_condition=MatchConditions.IfNotModified,
+                )
+                return
 
     async def note_progress(self, run: Run) -> None:
         """Write the progress of the run and nothing else."""
@@ -145,6 +144,31 @@ def _edge(instant: datetime) -> str:
 
 def _position(accepted_at: datetime, invoice_id: UUID) -> str:
     return f"{_edge(accepted_at)}|{invoice_id}"
+
+
+def _row(run: Run) -> dict[str, Any]:
+    return {
+        "PartitionKey": _PARTITION,
+        "RowKey": _position(run.accepted_at, run.invoice_id),
+        "revision": run.revision,
+        "runId": run.run_id,
+        "number": run.number,
+        "company": run.company,
+        "customer": run.customer,
+        "project": run.project,
+        "state": str(run.state),
+        "final": run.state.is_final,
+        "detail": run.detail[:1000],
+        "rejected": run.rejected,
+        "posting": run.posting,
+        "postedAt": stamp(run.posted_at) if run.posted_at else "",
+        "writtenBackAt": stamp(run.written_back_at) if run.written_back_at else "",
+        "expected": run.expected.to_json(),
+        "progress": progress.write(run.progress),
+        "wait": run.wait[:1000],
+        "acceptedAt": stamp(run.accepted_at),
+        "updatedAt": stamp(run.updated_at),
+    }
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:

@@ -1,6 +1,8 @@
 """What an operator asked for and somebody died over, and how it goes on."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
 
 import pytest
@@ -8,10 +10,11 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables.aio import TableServiceClient
 
 from shared.clock import now
+from shared.errors import LeaseLost
 from shared.ledger import Ledger
 from shared.register import Register
 from shared.rejections import Rejections
-from shared.run import State
+from shared.run import Run, State
 from simulators.azurite import Azurite
 from tests.endtoend.relay import Relay
 from tests.operations.operator import ACTUALS, BY, Operator
@@ -60,3 +63,59 @@ async def test_a_run_goes_back_to_work_only_after_the_register_shows_it_as_unfin
         standing = await ledger.run(invoice_id)
         assert standing is not None
         assert standing.state == State.NEEDS_ATTENTION
+
+
+async def test_whoever_comes_too_late_to_put_a_run_to_work_leaves_the_list_as_it_is(azurite: Azurite) -> None:
+    """Two operators asked for the same repair, and the second came when the first one's was done. He lost the race for
+    the run, but the list went on calling it unfinished until the next sweep."""
+    async with _books(azurite) as (ledger, register):
+        invoice_id = (await ledger.accept(uuid4()))[0].invoice_id
+        first = await _completed(ledger, invoice_id)
+        second = await ledger.run(invoice_id)
+        assert second is not None
+        await ledger.save(await ledger.save(first, state=State.SYNCING_ACTUALS), state=State.COMPLETED)
+        with pytest.raises(LeaseLost):
+            await ledger.save(second, state=State.SYNCING_ACTUALS)
+        assert await _listed(register) == [State.COMPLETED]
+
+
+async def test_a_host_that_was_held_up_does_not_list_a_run_at_work_as_finished(azurite: Azurite) -> None:
+    """A host completed a run and was held up before it noted that in the list. Meanwhile another put the run back to
+    work; the late note called it finished, and no sweep would have looked at it again."""
+    async with _books(azurite) as (ledger, register):
+        invoice_id = (await ledger.accept(uuid4()))[0].invoice_id
+        finished = await _completed(ledger, invoice_id)
+        await ledger.save(finished, state=State.SYNCING_ACTUALS)
+        await register.note(finished)
+        assert await _listed(register) == [State.SYNCING_ACTUALS]
+
+
+async def test_notes_of_a_run_at_the_same_moment_leave_the_latest(azurite: Azurite) -> None:
+    """Two hosts noted what they had saved of one run at the same moment. Whoever came last at the list was right."""
+    async with _books(azurite) as (ledger, _), _books(azurite) as (_, register):
+        invoice_id = (await ledger.accept(uuid4()))[0].invoice_id
+        run = await ledger.run(invoice_id)
+        assert run is not None
+        saved = [run]
+        for state in (State.SYNCING_HEADER, State.SYNCING_ACTUALS, State.LINKING, State.VERIFYING, State.COMPLETED):
+            saved.append(await ledger.save(saved[-1], state=state))
+        await asyncio.gather(*(register.note(each) for each in [*reversed(saved), *saved, *reversed(saved)]))
+        assert await _listed(register) == [State.COMPLETED]
+
+
+@asynccontextmanager
+async def _books(azurite: Azurite) -> AsyncIterator[tuple[Ledger, Register]]:
+    """A ledger and its register, empty."""
+    async with TableServiceClient.from_connection_string(azurite.connection_string()) as tables:
+        register = Register(await tables.create_table(f"r{uuid4().hex}"))
+        yield Ledger(await tables.create_table(f"t{uuid4().hex}"), register, now), register
+
+
+async def _completed(ledger: Ledger, invoice_id: UUID) -> Run:
+    run = await ledger.run(invoice_id)
+    assert run is not None
+    return await ledger.save(run, state=State.COMPLETED)
+
+
+async def _listed(register: Register) -> list[State]:
+    return [entry.state async for entry in register.entries()]

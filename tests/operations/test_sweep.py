@@ -1,11 +1,19 @@
 """A lost webhook, a lost message, a late confirmation: the sweep finds what nobody works on."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import pytest
+from azure.data.tables.aio import TableServiceClient
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
+from shared.clock import now
+from shared.errors import LeaseLost
+from shared.ledger import Ledger
+from shared.register import Register
+from shared.run import State
 from tests.endtoend.relay import Relay, await_that
 from tests.endtoend.test_messages import accept_without_message
 from tests.operations.conftest import STALLED_AFTER_SECONDS
@@ -85,6 +93,38 @@ def test_a_rejected_run_starts_once_its_invoice_is_confirmed(system: Relay, oper
     system.tenant.confirm(invoice_id)
     assert [each["invoiceId"] for each in operator.sweep()["started"]] == [invoice_id]
     operator.await_state(invoice_id, "completed")
+
+
+def test_a_completed_run_that_the_list_calls_unfinished_is_put_right_by_one_sweep(
+    system: Relay, operator: Operator
+) -> None:
+    """Whoever listed it as under way and was held up before he saved it comes too late after that: the sweep would
+    never look at it again."""
+    invoice_id = system.tenant.draft(3, seed=117)
+    system.tenant.confirm(invoice_id)
+    system.finish([invoice_id])
+    asyncio.run(_put_to_work(system, operator, invoice_id))
+    assert _listed(operator, invoice_id) == operator.run(invoice_id)["state"] == "completed"
+
+
+async def _put_to_work(system: Relay, operator: Operator, invoice_id: str) -> None:
+    """List a completed run as under way, let the sweep look, and only then go on to save it."""
+    async with TableServiceClient.from_connection_string(system.stack.azurite.connection_string()) as tables:
+        register = Register(tables.get_table_client("register"))
+        ledger = Ledger(tables.get_table_client("runs"), register, now)
+        run = await ledger.run(UUID(invoice_id))
+        assert run
+        await register.note(replace(run, state=State.SYNCING_ACTUALS))
+        assert await asyncio.to_thread(_listed, operator, invoice_id) == "syncing actuals"
+        await asyncio.to_thread(operator.sweep)
+        assert await asyncio.to_thread(_listed, operator, invoice_id) == "completed"
+        with pytest.raises(LeaseLost):
+            await ledger.save(run, state=State.SYNCING_ACTUALS)
+
+
+def _listed(operator: Operator, invoice_id: str) -> str:
+    (state,) = (each["state"] for each in operator.get("runs", top=500)["runs"] if each["invoiceId"] == invoice_id)
+    return str(state)
 
 
 def test_blobs_that_nobody_owns_are_deleted_and_those_of_a_run_that_needs_them_stay(

@@ -28,8 +28,9 @@ AMONG_HOSTS = {
 }
 """A host looks at the gate that another has closed once a second, and storage takes its time: what it sends until then
 counts as wasted, and only what comes later as sent in spite of a wait."""
-PATIENT = {"THROTTLE_LONGEST_WAIT_SECONDS": "60"}
-"""Longer than any wait told here: who comes back before its end is told to wait longer each time."""
+PATIENT = {"THROTTLE_LONGEST_WAIT_SECONDS": "15"}
+"""Longer than any wait meant here, for who comes back before its end is told to wait longer each time; and no longer,
+for one wait in nine is told as a year."""
 MOST_WASTED = 0.02
 IN_FLIGHT_AT_FIRST = 8
 """As many requests as a process has in flight to a service: nobody can call them back when the first one is refused. In
@@ -37,6 +38,7 @@ a short storm they are more than two in a hundred."""
 ENOUGH_REFUSALS = 10
 MOST_INVOICES = 40
 LONG_STORM_SECONDS = 120.0
+REFUSALS_OF_A_LONG_STORM = 40
 BETWEEN_INVOICES_SECONDS = 10.0
 
 type Counts = Mapping[str, Mapping[str, int]]
@@ -101,7 +103,11 @@ def test_a_long_storm_over_two_hosts(tmp_path: Path) -> None:
         for service, switches in AMONG_HOSTS.items():
             troubles.switch(service, **switches)
         invoices: list[str] = []
-        while time.monotonic() - began < LONG_STORM_SECONDS:
+        while (
+            time.monotonic() - began < LONG_STORM_SECONDS
+            or min(_since(troubles, before, "throttled").values()) < REFUSALS_OF_A_LONG_STORM
+        ):
+            assert len(invoices) < MOST_INVOICES, _since(troubles, before, "throttled")
             invoices += troubles.draft(1, lines=12)
             troubles.confirm(invoices[-1])
             # Invoices come at their own pace, whatever the storm does.
