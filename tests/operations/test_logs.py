@@ -25,6 +25,7 @@ def test_no_log_holds_a_name_a_description_an_amount_or_a_credential(system: Rel
     refused = system.carry(12, seed=701)
     assert CANARY in operator.groups(refused)[0]["sample"]
     operator.post("dismissals", invoiceId=refused, reason=f"{CANARY} said so")
+    operator.await_state(refused, "completed")
     tenant.switch("finance", rejectRows=[])
     tenant.switch("dataverse", foreignNextLink=True)
     failed = system.carry(12, seed=702)

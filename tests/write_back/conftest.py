@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from tests.write_back.wire import Environment, environment
 __all__ = ["server", "signin", "table", "tenant"]
 
 LINES = 1300
-INVOICES, INVOICE_LINES = 20, 30
+INVOICES, INVOICE_LINES = 15, 30
 SETTINGS = {
     "DATAVERSE_PAGE_ROWS": "25",
     # The tests ring by hand.
@@ -110,17 +110,31 @@ def system(running: Relay) -> Relay:
     return running
 
 
+@dataclass
+class Stock:
+    """Completed invoices that are nobody's and not posted, carried over together because most of that is waiting."""
+
+    system: Relay
+    invoices: list[str] = field(default_factory=list)
+
+    def take(self) -> str:
+        """One of them."""
+        if not self.invoices:
+            tenant = self.system.tenant
+            self.invoices = [tenant.draft(INVOICE_LINES, seed=seed, edited=0.3) for seed in range(1, INVOICES + 1)]
+            for invoice_id in self.invoices:
+                tenant.confirm(invoice_id)
+            assert {run["state"] for run in self.system.finish(self.invoices)} == {"completed"}
+        return self.invoices.pop()
+
+
 @pytest.fixture(scope="package")
-def stock(running: Relay) -> list[str]:
-    """Completed invoices, carried over together because most of that is waiting."""
-    invoices = [running.tenant.draft(INVOICE_LINES, seed=seed, edited=0.3) for seed in range(1, INVOICES + 1)]
-    for invoice_id in invoices:
-        running.tenant.confirm(invoice_id)
-    assert {run["state"] for run in running.finish(invoices)} == {"completed"}
-    return invoices
+def stock(running: Relay) -> Stock:
+    """Completed invoices for all tests of a process."""
+    return Stock(running)
 
 
 @pytest.fixture
-def invoice_id(stock: list[str]) -> str:
+def invoice_id(system: Relay, stock: Stock) -> str:
     """A completed invoice that is nobody else's and not posted."""
-    return stock.pop()
+    return stock.take()

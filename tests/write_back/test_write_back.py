@@ -21,7 +21,7 @@ from tests.write_back.bookkeeping import (
     write_back,
     writes,
 )
-from tests.write_back.conftest import INVOICE_LINES
+from tests.write_back.conftest import INVOICE_LINES, Stock
 
 BUSINESS_EVENT = b"""{"BusinessEventId": "ProjectInvoicePostedBusinessEvent", "ControlNumber": 5637144576,
  "EventId": "8b1d37b6-2b0c-4d4d-a6c0-5b4d2e1f9a10", "EventTime": "/Date(1795244530000)/", "MajorVersion": 0,
@@ -165,9 +165,9 @@ def test_whatever_finance_says_is_a_doorbell(system: Relay, waiting: str, body: 
 
 
 @pytest.fixture(scope="module")
-def waiting(stock: list[str]) -> str:
+def waiting(stock: Stock) -> str:
     """An invoice that is never posted, for which every look has to ask Finance."""
-    return stock.pop()
+    return stock.take()
 
 
 def test_the_webhooks_key_rings_no_bell(system: Relay) -> None:
