@@ -62,9 +62,12 @@ class Relay:
         self.finish([invoice_id])
         return invoice_id
 
-    def finish(self, invoices: Sequence[str]) -> list[dict[str, Any]]:
-        """Wait until the runs of these invoices are in a final state; return the runs."""
-        waited = [await_that(lambda i=each: self.final(i), f"run of {each}") for each in invoices]  # type: ignore[misc]
+    def finish(self, invoices: Sequence[str], patience: float = PATIENCE_SECONDS) -> list[dict[str, Any]]:
+        """Wait until the runs of these invoices are in a final state, so long for each; return the runs."""
+        waited = [
+            await_that(lambda i=each: self.final(i), f"run of {each}", patience)  # type: ignore[misc]
+            for each in invoices
+        ]
         return [run for run in waited if run]
 
     def final(self, invoice_id: str) -> dict[str, Any] | None:

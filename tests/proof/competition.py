@@ -14,6 +14,8 @@ COPIES = 3
 COMPANIES = ("usmf", "demf")
 MOST_LINES = 40
 SENDERS = 16
+PATIENCE_SECONDS = 600.0
+"""The first one asked for may be the last to be carried."""
 
 
 @dataclass
@@ -61,7 +63,7 @@ class Competition:
 
     def finish(self) -> list[dict[str, object]]:
         """Wait until every run is over and the queues are empty; return the runs."""
-        runs = self.system.finish(self.invoices)
+        runs = self.system.finish(self.invoices, PATIENCE_SECONDS)
         queues = self.system.queues()
         for name in QUEUES:
             queue = queues.get_queue_client(name)
