@@ -5,7 +5,7 @@ or never arrived; only when its upload URL has expired without a trace is it sen
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -45,8 +45,9 @@ async def start(ports: Ports, shipment: Shipment, after: After) -> None:
     """Send a shipment that this worker has just claimed."""
     try:
         await send(ports, shipment)
-    except BlobGone:
-        await _drop_settled(ports, shipment)
+    except BlobGone as gone:
+        if not await _drop_booked(ports, shipment):
+            raise LeaseLost(f"a blob of shipment {shipment.ticket} is not there, but its part is not settled") from gone
     except Refused as refusal:
         standing = await ports.dock.shipment(shipment.stage, shipment.ticket)
         if standing is None:
@@ -54,23 +55,24 @@ async def start(ports: Ports, shipment: Shipment, after: After) -> None:
         await _fail_whole(ports, await ports.dock.finish(standing), refusal.text, after)
 
 
-async def _drop_settled(ports: Ports, shipment: Shipment) -> None:
-    """A late copy of a load message can put a part on the dock once more after its run was completed and its blob
-    deleted. Such parts leave the dock; the others of the shipment wait for a lane again."""
+async def _drop_booked(ports: Ports, shipment: Shipment) -> bool:
+    """Take the parts off the dock of which nothing needs to be sent any more, if there are any; the others of the
+    shipment wait for a lane again. A late copy of a load message can put a part on the dock once more after its run was
+    completed, and who died over a shipment may have been overtaken by another reading."""
     cargo = await ports.dock.cargo(shipment)
-    parts = [await ports.ledger.part(item.invoice_id, item.part_key) for item in cargo]
-    gone = [item for item, part in zip(cargo, parts, strict=True) if part is None or part.state == "settled"]
-    if not gone:
-        raise LeaseLost(f"a blob of shipment {shipment.ticket} is not there, but its part is not settled either")
-    await ports.queues.send(Ship(stage=shipment.stage), delay=timedelta(seconds=2))
-    await ports.dock.put_back(shipment, [item for item in cargo if item not in gone], level=shipment.level, drop=gone)
+    booked = await _booked(ports, cargo)
+    if booked:
+        await ports.queues.send(Ship(stage=shipment.stage), delay=timedelta(seconds=2))
+        left, gone = _divided(cargo, booked)
+        await ports.dock.put_back(shipment, left, level=shipment.level, drop=gone)
+    return bool(booked)
 
 
 async def _take_over(ports: Ports, shipment: Shipment, after: After) -> None:
     if shipment.lease_until > ports.now():
         await look_again(ports, shipment, shipment.lease_until - ports.now())
-        return
-    await start(ports, await ports.dock.save(shipment), after)
+    elif not await _drop_booked(ports, shipment):
+        await start(ports, await ports.dock.save(shipment), after)
 
 
 async def _poll(ports: Ports, shipment: Shipment, look: int, after: After) -> None:
@@ -123,11 +125,22 @@ async def _book(ports: Ports, shipment: Shipment, status: ImportStatus, after: A
 
 
 async def _booked(ports: Ports, cargo: Sequence[Cargo]) -> dict[str, int]:
-    """The parts that were booked already, by somebody who died before the dock was cleared, and their rejected rows."""
-    parts = [(item, await ports.ledger.part(item.invoice_id, item.part_key)) for item in cargo]
-    return {
-        item.row_key: part.rejected if part else 0 for item, part in parts if part is None or part.state == "settled"
-    }
+    """The parts of which nothing is to be told any more, and their rejected rows: those that somebody booked who died
+    before the dock was cleared, and those of an earlier reading, whose rows the present one sends and tells of anew."""
+    runs = {invoice_id: await ports.ledger.run(invoice_id) for invoice_id in {item.invoice_id for item in cargo}}
+    booked = {}
+    for item in cargo:
+        part, run = await ports.ledger.part(item.invoice_id, item.part_key), runs[item.invoice_id]
+        if part is None or part.state == "settled":
+            booked[item.row_key] = part.rejected if part else 0
+        elif run is not None and item.generation < run.generation:
+            booked[item.row_key] = 0
+    return booked
+
+
+def _divided(cargo: Sequence[Cargo], booked: Collection[str]) -> tuple[list[Cargo], list[Cargo]]:
+    """What is not booked, and what is."""
+    return [item for item in cargo if item.row_key not in booked], [item for item in cargo if item.row_key in booked]
 
 
 async def _settle_parts(
@@ -171,7 +184,8 @@ async def _fail_whole(ports: Ports, shipment: Shipment, text: str, after: After)
             await ports.queues.send(Ship(stage=shipment.stage), delay=timedelta(seconds=15 if passing else 2))
         await ports.dock.put_back(shipment, cargo, level=shipment.level if passing or level is None else level)
         return
-    await _settle_parts(ports, shipment, cargo, await refuse_all(ports, cargo, text), after)
+    left, _ = _divided(cargo, await _booked(ports, cargo))
+    await _settle_parts(ports, shipment, cargo, await refuse_all(ports, left, text), after)
 
 
 def _facts(shipment: Shipment) -> dict[str, Any]:

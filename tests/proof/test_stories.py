@@ -1,11 +1,13 @@
 """What the proofs found, each told in two sentences and tried again ever since."""
 
 import json
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
 from shared.run import State
 from shared.sending import pace
+from shared.shipment import Shipment
 from shared.stages import Stage
 from shared.work import MAX_DEQUEUE_COUNT
 from tests.proof.machine_app import AFTER_A_CRASH
@@ -152,11 +154,33 @@ def test_an_import_is_looked_at_for_as_long_as_it_takes() -> None:
     assert pace(100_000, timedelta(seconds=30)) == timedelta(seconds=30)
 
 
+def test_a_shipment_that_a_later_reading_has_overtaken_leaves_the_dock(staged: Scene) -> None:
+    """A host died over the connections that it had just taken on, and meanwhile the invoice was read afresh and
+    completed. What it had wanted to send was deleted with that, and its shipment kept Finance's lane for ever."""
+    staged.world.tenant.switch("dataverse", extraRowsNext=1)
+    invoice = _confirmed(staged, lines=3)
+    outcome = ""
+    while outcome != "crashed":
+        letter = _next(staged)
+        is_sending = (letter.queue, letter.facts["kind"]) == (Stage.CONNECTIONS, "ship")
+        outcome = staged.step(staged.app.deliver(letter, 0, Fate("crash", 1) if is_sending else None))
+    assert _shipments(staged, Stage.CONNECTIONS)
+    _settle_down(staged)
+    assert not _shipments(staged, Stage.CONNECTIONS)
+    assert _state(staged, invoice) == State.COMPLETED
+    staged.world.look(invoice)
+    assert not invoice.keys - staged.world.held_of(invoice)
+
+
 def _is_booked(staged: Scene, invoice: Invoice) -> bool:
     """Whether the import of the actuals has made the run need attention, and is not cleared away."""
     run = Rest(staged).run_of(invoice)
-    view = staged.run(staged.app.hosts[0].dock.view(Stage.ACTUALS))
-    return run is not None and run.state == State.NEEDS_ATTENTION and bool(view.shipments)
+    return run is not None and run.state == State.NEEDS_ATTENTION and bool(_shipments(staged, Stage.ACTUALS))
+
+
+def _shipments(staged: Scene, stage: Stage) -> Collection[Shipment]:
+    """What is on its way to Finance, or not cleared away."""
+    return staged.run(staged.app.hosts[0].dock.view(stage)).shipments.values()
 
 
 def _confirmed(staged: Scene, lines: int, edited: float = 0.0) -> Invoice:
