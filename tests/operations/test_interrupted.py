@@ -99,7 +99,7 @@ async def test_notes_of_a_run_at_the_same_moment_leave_the_latest(azurite: Azuri
         saved = [run]
         for state in (State.SYNCING_HEADER, State.SYNCING_ACTUALS, State.LINKING, State.VERIFYING, State.COMPLETED):
             saved.append(await ledger.save(saved[-1], state=state))
-        await asyncio.gather(*(register.note(each) for each in [*reversed(saved), *saved, *reversed(saved)]))
+        await asyncio.gather(*(register.note(each) for each in list(reversed(saved)) * 3))
         assert await _listed(register) == [State.COMPLETED]
 
 

@@ -187,7 +187,7 @@ def _is_at_rest(ordeal: Ordeal, journey: Journey) -> bool:
 
 def _check_list(ordeal: Ordeal, journey: Journey, runs: Mapping[str, Mapping[str, Any] | None]) -> None:
     """See that the list says what the runs say. Where a host died between the two, the list calls a run unfinished and
-    one sweep puts that right; it never calls one finished that is not."""
+    one sweep puts that right."""
     expected = {}
     for invoice_id, run in runs.items():
         assert run is not None
