@@ -35,7 +35,7 @@ async def _free(ports: Ports, part: Part) -> None:
     ends = [ports.maps[Stage.CONNECTIONS].position(f"TRANSACTION{number}ID") for number in (1, 2)]
     rows = await ports.landing.rows(part.blob)
     left = [row for row in rows if not dismissed & {row[end].lower() for end in ends}]
-    blob = await ports.landing.write(part.invoice_id, Stage.CONNECTIONS, encode(left))
+    blob = await ports.landing.write_beside(part.blob, encode(left))
     await ports.ledger.save_part(part, state="landed" if left else "settled", blob=blob, rows=len(left))
 
 

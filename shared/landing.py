@@ -2,12 +2,17 @@
 
 The blob holds what goes into the package's data file, UTF-16LE and CRLF, without the header, so that shipping copies
 bytes. It holds customers' figures: it is deleted when the run is done, and a lifecycle rule removes what is left.
+Its name says which map wrote the rows and which bytes they are, so that a part, its place on the dock and its blob
+cannot disagree about it, whichever version of the app rewrites their rows.
 """
 
 import csv
+import hashlib
 import io
 from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 from uuid import UUID, uuid4
 
 from azure.core.exceptions import ResourceNotFoundError
@@ -18,8 +23,67 @@ from shared.stages import Stage
 ENCODING = "utf-16-le"
 
 
-class BlobGone(Exception):
+FIRST_RELEASE = "ef26520"
+"""The version whose parts do not say which map wrote them: it was that version's own."""
+_DIGEST_BYTES = 16
+
+
+class PartLost(Exception):
+    """What a landed part holds cannot be had any more, so that its rows have to be read again. `name` is its blob."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"the landed part {name} {reason}")
+        self.name = name
+        self.reason = reason
+
+
+class BlobGone(PartLost):
     """A landed part is not there any more."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "was deleted from storage before its rows were in Finance")
+
+
+class BlobChanged(PartLost):
+    """A landed part does not hold the bytes that were written."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "was changed in storage after it had been written")
+
+
+@dataclass(frozen=True)
+class LandedName:
+    """The name of a landed part, `<invoice>/<stage>/<map>.<content>.<unique>`.
+
+    `map` is the digest of the map that wrote the rows, `content` that of the blob's bytes. Names of the first release
+    end in `<unique>` alone: their `map` is FIRST_RELEASE and their `content` empty, which means unknown.
+    """
+
+    folder: str
+    map: str
+    content: str
+    unique: str
+
+    @classmethod
+    def parse(cls, name: str) -> Self:
+        """Read a name; what is no name of this version is taken for one of the first release."""
+        folder, _, last = name.rpartition("/")
+        pieces = last.split(".")
+        return cls(folder, *pieces) if len(pieces) == 3 else cls(folder, FIRST_RELEASE, "", last)
+
+    @classmethod
+    def of(cls, folder: str, written_by: str, content: bytes) -> Self:
+        """A new name for `content`, which the map `written_by` wrote."""
+        return cls(folder, written_by, _digest(content), uuid4().hex)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.folder}/{self.map}.{self.content}.{self.unique}" if self.content else f"{self.folder}/{self.unique}"
+        )
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
 
 
 def encode(rows: list[list[str]]) -> bytes:
@@ -53,23 +117,36 @@ class Landing:
     def __init__(self, container: ContainerClient) -> None:
         self._container = container
 
-    async def write(self, invoice_id: UUID, stage: Stage, content: bytes) -> str:
-        """Write a part under a name of its own and return the name; the ledger decides which name counts."""
-        name = f"{invoice_id}/{stage}/{uuid4().hex}"
-        await self._container.upload_blob(name, content)
-        return name
+    async def write(self, invoice_id: UUID, stage: Stage, content: bytes, *, written_by: str) -> str:
+        """Write a part under a name of its own and return the name; the ledger decides which name counts. `written_by`
+        is the digest of the map that wrote the rows."""
+        return await self._write(LandedName.of(f"{invoice_id}/{stage}", written_by, content), content)
+
+    async def write_beside(self, name: str, content: bytes) -> str:
+        """Write some rows of the part `name` as a part of the same invoice, stage and map; return its name."""
+        known = LandedName.parse(name)
+        return await self._write(LandedName.of(known.folder, known.map, content), content)
+
+    async def _write(self, name: LandedName, content: bytes) -> str:
+        await self._container.upload_blob(str(name), content)
+        return str(name)
 
     async def chunks(self, name: str) -> AsyncIterator[bytes]:
-        """The bytes of a part, piece by piece. Raises BlobGone."""
+        """The bytes of a part, piece by piece; only after the last one it is certain that they are those that were
+        written. Raises BlobGone, and BlobChanged at the end."""
+        written = hashlib.blake2b(digest_size=_DIGEST_BYTES)
         try:
             stream = await self._container.download_blob(name)
         except ResourceNotFoundError as error:
             raise BlobGone(name) from error
         async for chunk in stream.chunks():
+            written.update(chunk)
             yield chunk
+        if LandedName.parse(name).content not in {"", written.hexdigest()}:
+            raise BlobChanged(name)
 
     async def rows(self, name: str, *, cell: str = "") -> list[list[str]]:
-        """The rows of a part, of which `decode` leaves those without `cell` out. Raises BlobGone."""
+        """The rows of a part, of which `decode` leaves those without `cell` out. Raises BlobGone and BlobChanged."""
         return list(decode(b"".join([chunk async for chunk in self.chunks(name)]), cell=cell))
 
     async def delete(self, name: str) -> None:

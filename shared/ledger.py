@@ -84,7 +84,7 @@ class Ledger:
         try:
             result = await self._table.update_entity(
                 _run_entity(changed),
-                mode=UpdateMode.REPLACE,
+                mode=UpdateMode.MERGE,
                 etag=run.etag,
                 match_condition=MatchConditions.IfNotModified,
             )

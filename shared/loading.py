@@ -151,7 +151,8 @@ async def _check_no_circle(ports: Ports, page: Page, link: str) -> None:
 
 async def land(ports: Ports, page: Page, batch: Batch) -> Part:
     """Write the rows of a batch as a blob; return the part that it makes, which is not in the ledger yet."""
-    blob = await ports.landing.write(page.invoice_id, batch.stage, encode(batch.rows))
+    written_by = ports.maps[batch.stage].digest
+    blob = await ports.landing.write(page.invoice_id, batch.stage, encode(batch.rows), written_by=written_by)
     return Part(
         invoice_id=page.invoice_id,
         stage=batch.stage,

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID, uuid4
 
+from shared.landing import LandedName
 from shared.stages import Stage
 
 PARTS_IN_A_SHIPMENT = 97
@@ -47,6 +48,11 @@ class Cargo:
     def generation(self) -> int:
         """The reading that the part comes from."""
         return int(self.part_key.split("|")[2])
+
+    @property
+    def written_by(self) -> str:
+        """The map that wrote the rows; a file has one header, so that only rows of one map fit into it."""
+        return LandedName.parse(self.blob).map
 
 
 @dataclass(frozen=True)
@@ -112,8 +118,8 @@ class View:
 
 
 def choose(ready: Sequence[Cargo], row_limit: int) -> list[Cargo]:
-    """Pick what goes with the longest waiting part: the same company, up to `row_limit` rows (a single part may exceed
-    it), and only company that its level allows."""
+    """Pick what goes with the longest waiting part: the same company, written by the same map, up to `row_limit` rows
+    (a single part may exceed it), and only company that its level allows."""
     first = ready[0]
     if first.level == 2:
         return [first]
@@ -128,7 +134,7 @@ def choose(ready: Sequence[Cargo], row_limit: int) -> list[Cargo]:
 
 
 def _may_travel_together(first: Cargo, other: Cargo) -> bool:
-    if first.company != other.company or first.level != other.level:
+    if (first.company, first.level, first.written_by) != (other.company, other.level, other.written_by):
         return False
     return first.level == 0 or first.invoice_id == other.invoice_id
 

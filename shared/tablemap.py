@@ -4,6 +4,7 @@ The files in shared/maps have the shape of a dual-write map, because that is wha
 refuses a wrong one with the file, the field and the reason.
 """
 
+import hashlib
 import json
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,15 @@ REQUIRED = {
     Stage.CONNECTIONS: ("CONNECTIONID",),
 }
 """The columns without which a run could not be verified."""
+
+
+FORMAT = 1
+"""The form of `TableMap.written`."""
+
+
+def digest_of(written: bytes) -> str:
+    """The digest of what a map writes."""
+    return hashlib.blake2b(written, digest_size=16).hexdigest()
 
 
 class MapRefused(Exception):
@@ -46,6 +56,13 @@ class FieldPair(MapPart):
     def write(self) -> Write:
         """Gives the text of this column for the CSV file, empty for an empty column. Raises RowRefused."""
         return writer(self.steps, self.text, self.transform)
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """What decides about the texts of this column. A member that stands at its default is left out, so that a
+        transform that learns a new one keeps its identity."""
+        transform = self.transform and self.transform.model_dump(mode="json", exclude_defaults=True)
+        return {"target": self.target, "source": self.source} | ({"transform": transform} if transform else {})
 
     def text(self, value: Any, row: Row, zone: ZoneInfo) -> str:
         """The text of this column when its source holds `value`. Raises RowRefused."""
@@ -161,6 +178,26 @@ class TableMap(MapPart):
     def columns(self) -> tuple[str, ...]:
         """The header of the CSV file."""
         return tuple(pair.target for pair in self.outgoing)
+
+    @cached_property
+    def written(self) -> bytes:
+        """What this map writes, as canonical JSON: the target entity, its integration key, the company of a row, and
+        each column in the order of the file with its source and transform. What it is called, which version it says it
+        has, which rows it chooses and what comes back from Finance are not in it: they change no cell of a row."""
+        content = {
+            "format": FORMAT,
+            "entity": self.target.entity,
+            "integrationKey": self.integrationKey,
+            "company": self.company,
+            "source": {"set": self.source.set, "key": self.source.key},
+            "fields": [pair.written for pair in self.outgoing],
+        }
+        return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+
+    @cached_property
+    def digest(self) -> str:
+        """The map's identity: two maps with the same digest write the same rows."""
+        return digest_of(self.written)
 
     @cached_property
     def source_column(self) -> str | None:

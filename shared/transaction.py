@@ -12,8 +12,9 @@ from shared.errors import LeaseLost
 
 
 def guarded(entity: Mapping[str, Any], etag: str) -> Any:
-    """The operation that replaces an entity if it is still as it was read."""
-    options = {"mode": UpdateMode.REPLACE, "etag": etag, "match_condition": MatchConditions.IfNotModified}
+    """The operation that changes an entity if it is still as it was read. Columns that this version does not know, as a
+    later one may have written them, stay."""
+    options = {"mode": UpdateMode.MERGE, "etag": etag, "match_condition": MatchConditions.IfNotModified}
     return ("update", entity, options)
 
 

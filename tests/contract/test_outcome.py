@@ -86,10 +86,10 @@ async def _goes_on(ports: Ports, run: Run, account: Account) -> None:
 
 
 async def _land(ports: Ports, invoice_id: UUID) -> Cargo:
-    columns = ports.maps[Stage.ACTUALS].columns
+    table_map = ports.maps[Stage.ACTUALS]
     amounts = {"ACTUALSIMPORTID": str(uuid4()), "ACTUALID": str(uuid4()), "AMOUNT": str(Decimal("1.25"))}
-    row = [amounts.get(column, "") for column in columns]
-    blob = await ports.landing.write(invoice_id, Stage.ACTUALS, encode([row]))
+    row = [amounts.get(column, "") for column in table_map.columns]
+    blob = await ports.landing.write(invoice_id, Stage.ACTUALS, encode([row]), written_by=table_map.digest)
     return Cargo(Stage.ACTUALS, invoice_id, "part|actuals|0001|000000|usmf", "usmf", 1, blob, now())
 
 
