@@ -25,7 +25,7 @@ from shared.service import Service
 from shared.settings import Settings, read_settings
 from shared.signin import SignIn
 from shared.stages import Stage
-from shared.storage import Queues, open_storage
+from shared.storage.clients import Queues, open_storage
 from shared.tablemap import TableMap, load_maps
 from shared.throughput import Throughput
 from shared.updates import Updates

@@ -75,7 +75,7 @@ def name_of(method: str, url: URL, body: Any, frame: FrameType | None) -> str:
     steps = [(module, name) for _, module, name in frames if module not in _PLUMBING]
     if not frames:
         return _of_host(method, url, frame)
-    if ("storage", "open_storage") in steps:
+    if ("clients", "open_storage") in steps:
         return f"start: storage.open_storage > create {_target(url)}"
     action = ".".join(_action(steps))
     asker = next((f"{module}.{name} > " for module, name in steps if module not in _DOORS), "")
@@ -85,7 +85,7 @@ def name_of(method: str, url: URL, body: Any, frame: FrameType | None) -> str:
 def _action(steps: list[tuple[str, str]]) -> tuple[str, str]:
     module, name = steps[0]
     public = next((step for step in steps if step[0] == module and not step[1].startswith("_")), (module, name))
-    return ("queues", "send") if public == ("storage", "send") else public
+    return ("queues", "send") if public == ("clients", "send") else public
 
 
 def _frames(frame: FrameType | None) -> Iterator[tuple[FrameType, str, str]]:

@@ -27,7 +27,7 @@ from shared.messages import OPERATIONS, WRITE_BACK
 from shared.ports import Ports, open_ports
 from shared.settings import Settings
 from shared.stages import Stage
-from shared.storage import Queues
+from shared.storage.clients import Queues
 from shared.tablemap import load_maps
 from shared.work import MAX_DEQUEUE_COUNT, WorkFailed
 from tests.contract.wiring import Clock

@@ -1,0 +1,1 @@
+"""The app's own storage: its clients, and whose it is."""
