@@ -8,6 +8,7 @@ from shared.handover import Account
 from shared.loading import Announce, Batch, Reading, put_on_dock
 from shared.messages import Load
 from shared.ports import Ports
+from shared.project_operations.chosen_days import check_days_of_actuals
 from shared.run import BEFORE_ACTUALS, Page, Run, State
 from shared.stages import Stage
 from shared.transform import Row, RowRefused
@@ -32,6 +33,9 @@ async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) ->
         row = table_map.write(invoice, ports.settings.zone)
     except RowRefused as refusal:
         raise NeedsAttention(f"invoice header: {refusal}") from refusal
+    odd_days = table_map.days_in_doubt(invoice, ports.settings.zone)
+    if odd_days:
+        await check_days_of_actuals(ports, run.invoice_id)
     number = str(invoice["msdyn_invoicenumber"])
     await ports.ledger.save(
         run,
@@ -44,7 +48,7 @@ async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) ->
     )
     # The actuals are read while the header is imported; they wait for it before they are sent.
     await ports.queues.send(Load(stage=Stage.ACTUALS, invoiceId=run.invoice_id, generation=run.generation))
-    return Reading([Batch(Stage.INVOICES, company, [row])])
+    return Reading([Batch(Stage.INVOICES, company, [row], odd_days=len(odd_days))])
 
 
 def _check(invoice: Row) -> None:

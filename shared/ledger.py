@@ -269,6 +269,7 @@ def _part_entity(part: Part) -> dict[str, Any]:
         "landedAt": stamp(part.landed_at) if part.landed_at else "",
         "settledAt": stamp(part.settled_at) if part.settled_at else "",
         "executionId": part.execution_id,
+        "oddDays": part.odd_days,
     }
 
 
@@ -289,5 +290,6 @@ def _part(row: Any) -> Part:
         landed_at=parse_stamp(row["landedAt"]) if row.get("landedAt") else None,
         settled_at=parse_stamp(row["settledAt"]) if row.get("settledAt") else None,
         execution_id=row.get("executionId", ""),
+        odd_days=row.get("oddDays", 0),
         etag=row.metadata["etag"],
     )

@@ -27,7 +27,10 @@ type Announce = Callable[[str | None], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Batch:
-    """Mapped rows that go to Finance together: one map, one company. `held` ones wait for their stage."""
+    """Mapped rows that go to Finance together: one map, one company. `held` ones wait for their stage.
+
+    `odd_days` counts the rows with a day that was no midnight where people are known.
+    """
 
     stage: Stage
     company: str
@@ -35,6 +38,7 @@ class Batch:
     held: bool = False
     billed: Totals = field(default_factory=Totals)
     fresh: Totals = field(default_factory=Totals)
+    odd_days: int = 0
 
 
 @dataclass(frozen=True)
@@ -164,6 +168,7 @@ async def land(ports: Ports, page: Page, batch: Batch) -> Part:
         state="held" if batch.held else "landed",
         billed=batch.billed,
         fresh=batch.fresh,
+        odd_days=batch.odd_days,
         landed_at=ports.now(),
     )
 

@@ -92,8 +92,8 @@ class Page:
 class Part:
     """The rows of one page for one company. `held` parts wait for their stage; `landed` ones may be shipped.
 
-    `billed` and `fresh` (new unbilled sales) are the totals of the actuals in it. `execution_id` names the import by
-    which it was settled.
+    `billed` and `fresh` (new unbilled sales) are the totals of the actuals in it, `odd_days` counts its rows with a day
+    that was no midnight where people are known. `execution_id` names the import by which it was settled.
     """
 
     invoice_id: UUID
@@ -110,6 +110,7 @@ class Part:
     landed_at: datetime | None = None
     settled_at: datetime | None = None
     execution_id: str = ""
+    odd_days: int = 0
     etag: str = ""
 
     @property

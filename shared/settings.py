@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from shared.maps.days import ZONES_SETTING, Zones
 from shared.stages import Stage
 
 
@@ -54,6 +55,10 @@ def _time_zone(value: str) -> str:
     return value
 
 
+def _time_zones(value: str) -> str:
+    return ",".join(_time_zone(name.strip()) for name in value.split(",") if name.strip())
+
+
 def _authority(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme != "https" or not parts.hostname or not parts.path.strip("/"):
@@ -79,6 +84,7 @@ class Settings(BaseModel):
     dataverse_url: Origin = Field(alias="DATAVERSE_URL")
     organization_id: UUID = Field(alias="DATAVERSE_ORGANIZATION_ID")
     time_zone: Annotated[str, AfterValidator(_time_zone)] = Field("UTC", alias="DATAVERSE_TIME_ZONE")
+    people_zones: Annotated[str, AfterValidator(_time_zones)] = Field("", alias=ZONES_SETTING)
     page_rows: int = Field(5000, alias="DATAVERSE_PAGE_ROWS", ge=1, le=5000)
     dataverse_concurrency: int = Field(8, alias="DATAVERSE_CONCURRENCY", ge=1, le=52)
 
@@ -131,9 +137,9 @@ class Settings(BaseModel):
         return self
 
     @cached_property
-    def zone(self) -> ZoneInfo:
-        """The time zone in which Dataverse means its local midnights."""
-        return ZoneInfo(self.time_zone)
+    def zone(self) -> Zones:
+        """The time zone in which Dataverse means its local midnights, and those of other people who choose days."""
+        return Zones(ZoneInfo(self.time_zone), tuple(map(ZoneInfo, filter(None, self.people_zones.split(",")))))
 
     def lanes(self, stage: Stage) -> int:
         """How many imports of one map may run at once: one data project each."""

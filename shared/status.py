@@ -54,6 +54,7 @@ async def describe(ports: Ports, run: Run) -> dict[str, Any]:
         "writtenBackAt": stamp(run.written_back_at) if run.written_back_at else None,
         "rows": run.expected.rows,
         "rejected": sum(each["rejected"] for each in maps),
+        "oddDays": sum(part.odd_days for each in found.values() for part in each.parts),
         "billedSales": {"rows": run.expected.rows, "amounts": run.expected.money()},
     }
 

@@ -9,12 +9,12 @@ import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError, model_validator
 
+from shared.maps.days import Zones
 from shared.stages import Stage
-from shared.transform import NAME, MapPart, PathText, Row, RowRefused, Transform, Uuid5, text_of
+from shared.transform import NAME, LocalDay, MapPart, PathText, Row, RowRefused, Transform, text_of
 from shared.writing import Write, follow, writer
 
 MAPS = Path(__file__).parent / "maps"
@@ -64,7 +64,7 @@ class FieldPair(MapPart):
         transform = self.transform and self.transform.model_dump(mode="json", exclude_defaults=True)
         return {"target": self.target, "source": self.source} | ({"transform": transform} if transform else {})
 
-    def text(self, value: Any, row: Row, zone: ZoneInfo) -> str:
+    def text(self, value: Any, row: Row, zone: Zones) -> str:
         """The text of this column when its source holds `value`. Raises RowRefused."""
         if self.transform:
             try:
@@ -208,7 +208,7 @@ class TableMap(MapPart):
     def query(self) -> dict[str, str]:
         """The OData options `$select` and `$expand` that fetch what the outgoing pairs and the company need."""
         paths = {tuple(pair.source.split(".")) for pair in self.outgoing} | {(self.source.key,)}
-        paths |= {(pair.transform.of,) for pair in self.outgoing if isinstance(pair.transform, Uuid5)}
+        paths |= {(name,) for pair in self.outgoing if pair.transform for name in pair.transform.columns_beside}
         paths |= {tuple(path.split(".")) for path in (self.company, self.customer) if path}
         select, expand = _selection(paths)
         return {"$select": select} | ({"$expand": expand} if expand else {})
@@ -231,9 +231,22 @@ class TableMap(MapPart):
         """The customer's name, for people; empty where the map or the row names none."""
         return str(follow(row, tuple((self.customer or "").split("."))) or "")
 
-    def write(self, row: Row, zone: ZoneInfo) -> list[str]:
+    def write(self, row: Row, zone: Zones) -> list[str]:
         """The row as the texts of its CSV columns. Raises RowRefused."""
         return [write(row, zone) for write in self._writers]
+
+    def days_in_doubt(self, row: Row, zone: Zones) -> list[str]:
+        """The row's days that were kept as an instant which is no midnight where people are known, or that differ from
+        a zone-free column beside them, each as `column value`. Of a row that `write` takes."""
+        values = ((target, follow(row, steps), transform) for target, steps, transform in self._days)
+        return [f"{target} {value}" for target, value, transform in values if transform.is_in_doubt(value, row, zone)]
+
+    @cached_property
+    def _days(self) -> tuple[tuple[str, tuple[str, ...], LocalDay], ...]:
+        pairs = self.outgoing
+        return tuple(
+            (pair.target, pair.steps, pair.transform) for pair in pairs if isinstance(pair.transform, LocalDay)
+        )
 
     @cached_property
     def _writers(self) -> tuple[Write, ...]:

@@ -1,14 +1,14 @@
 """How a value on its way to Finance changes: the transforms that a map may name, each a small checked piece of data."""
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID, uuid5
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from shared.maps.days import Zones, day_meant, is_midnight, read_instant
 from shared.totals import plain
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -40,9 +40,17 @@ class MapPart(BaseModel):
 
 
 class Change(MapPart):
-    """A transform. `of_value_alone` says whether what comes of it depends on nothing else in the row."""
+    """A transform."""
 
-    of_value_alone: ClassVar[bool] = True
+    @property
+    def of_value_alone(self) -> bool:
+        """Whether what comes of it depends on nothing else in the row."""
+        return True
+
+    @property
+    def columns_beside(self) -> tuple[str, ...]:
+        """Columns of the same row that it reads as well."""
+        return ()
 
 
 class ValueMap(Change):
@@ -57,7 +65,7 @@ class ValueMap(Change):
             raise ValueError("two names stand for the same Dataverse value")
         return self
 
-    def apply(self, value: Any, row: Row, zone: ZoneInfo) -> Any:
+    def apply(self, value: Any, row: Row, zone: Zones) -> Any:
         del row, zone
         if value is None:
             return None
@@ -73,7 +81,7 @@ class Default(Change):
     kind: Literal["default"]
     value: str | int
 
-    def apply(self, value: Any, row: Row, zone: ZoneInfo) -> Any:
+    def apply(self, value: Any, row: Row, zone: Zones) -> Any:
         del row, zone
         return self.value if value is None or value == "" else value
 
@@ -81,13 +89,19 @@ class Default(Change):
 class Uuid5(Change):
     """A fixed uuid5 of another column where the column is empty, so that a second reading gives the same key."""
 
-    of_value_alone: ClassVar[bool] = False
-
     kind: Literal["uuid5"]
     of: str = Field(pattern=NAME.pattern + "$")
     namespace: UUID
 
-    def apply(self, value: Any, row: Row, zone: ZoneInfo) -> Any:
+    @property
+    def of_value_alone(self) -> bool:
+        return False
+
+    @property
+    def columns_beside(self) -> tuple[str, ...]:
+        return (self.of,)
+
+    def apply(self, value: Any, row: Row, zone: Zones) -> Any:
         del zone
         if not value and not row.get(self.of):
             raise RowRefused(f"it and {self.of} are both empty")
@@ -95,19 +109,51 @@ class Uuid5(Change):
 
 
 class LocalDate(Change):
-    """The date that a UserLocal column means: Dataverse sends the UTC instant of the local midnight, so cutting off
-    the time would give the day before east of Greenwich."""
+    """The date in the app's zone of a UserLocal column that carries a time as well."""
 
     kind: Literal["localDate"]
 
-    def apply(self, value: Any, row: Row, zone: ZoneInfo) -> Any:
+    def apply(self, value: Any, row: Row, zone: Zones) -> Any:
         del row
-        if value is None:
-            return None
-        if len(value) == len("2026-11-20"):
+        if value is None or len(value) == len("2026-11-20"):
             return value
-        instant = datetime.fromisoformat(value)
-        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(zone).date().isoformat()
+        return read_instant(value).astimezone(zone.home).date().isoformat()
+
+
+class LocalDay(Change):
+    """The day that a person chose in a UserLocal column without a time: Dataverse keeps the UTC instant of midnight
+    where the person sat, so cutting off the time, or reading it in one zone, may give the day before."""
+
+    kind: Literal["localDay"]
+    zoneFree: str | None = Field(None, pattern=NAME.pattern + "$")  # noqa: N815 - as in dual-write's map files
+    """A column of the same row that holds the day without a zone, where the tenant has one: what it says counts."""
+
+    @property
+    def of_value_alone(self) -> bool:
+        return self.zoneFree is None
+
+    @property
+    def columns_beside(self) -> tuple[str, ...]:
+        return (self.zoneFree,) if self.zoneFree else ()
+
+    def apply(self, value: Any, row: Row, zone: Zones) -> Any:
+        if said := self._said(row):
+            return said
+        return None if value is None else day_meant(value, zone).isoformat()
+
+    def is_in_doubt(self, value: Any, row: Row, zone: Zones) -> bool:
+        """Whether the instant is no midnight where people are known, or the column beside it says another day. Raises
+        ValueError for what is no instant."""
+        if value is None:
+            return False
+        if not is_midnight(value, zone):
+            return True
+        said = self._said(row)
+        return said is not None and said != day_meant(value, zone).isoformat()
+
+    def _said(self, row: Row) -> str | None:
+        said = row.get(self.zoneFree) if self.zoneFree else None
+        return str(said)[: len("2026-11-20")] if said else None
 
 
 class PlainDate(Change):
@@ -115,12 +161,12 @@ class PlainDate(Change):
 
     kind: Literal["date"]
 
-    def apply(self, value: Any, row: Row, zone: ZoneInfo) -> Any:
+    def apply(self, value: Any, row: Row, zone: Zones) -> Any:
         del row, zone
         return None if value is None else datetime.fromisoformat(value).date().isoformat()
 
 
-Transform = Annotated[ValueMap | Default | Uuid5 | LocalDate | PlainDate, Field(discriminator="kind")]
+Transform = Annotated[ValueMap | Default | Uuid5 | LocalDate | LocalDay | PlainDate, Field(discriminator="kind")]
 
 
 def text_of(value: Any) -> str:

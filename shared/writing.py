@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from shared.maps.days import Zones
 from shared.transform import Change, Row
 
-type Write = Callable[[Row, ZoneInfo], str]
-type Text = Callable[[Any, Row, ZoneInfo], str]
+type Write = Callable[[Row, Zones], str]
+type Text = Callable[[Any, Row, Zones], str]
 """The text for a value; the row and the time zone are what a transform may need besides."""
 
 _EXACT = frozenset({str, int, bool, type(None)})
@@ -33,7 +33,7 @@ def writer(steps: tuple[str, ...], text: Text, transform: Change | None) -> Writ
 
 
 def _column(name: str, text: Text) -> Write:
-    def write(row: Row, zone: ZoneInfo) -> str:
+    def write(row: Row, zone: Zones) -> str:
         value = row.get(name)
         if value is None:
             return ""
@@ -47,7 +47,7 @@ def _column(name: str, text: Text) -> Write:
 def _looked_up(steps: tuple[str, ...], text: Text) -> Write:
     first, *further = steps
 
-    def write(row: Row, zone: ZoneInfo) -> str:
+    def write(row: Row, zone: Zones) -> str:
         value = row.get(first)
         for step in further:
             if value is None:
@@ -66,7 +66,7 @@ def _known(steps: tuple[str, ...], text: Text) -> Write:
     """A few values make up most columns with a transform, days and types for example: their texts are kept."""
     known: dict[Any, str] = {}
 
-    def write(row: Row, zone: ZoneInfo) -> str:
+    def write(row: Row, zone: Zones) -> str:
         value = follow(row, steps)
         kind = value.__class__
         if kind not in _EXACT:
@@ -83,7 +83,7 @@ def _known(steps: tuple[str, ...], text: Text) -> Write:
 
 
 def _anew(steps: tuple[str, ...], text: Text) -> Write:
-    def write(row: Row, zone: ZoneInfo) -> str:
+    def write(row: Row, zone: Zones) -> str:
         return text(follow(row, steps), row, zone)
 
     return write

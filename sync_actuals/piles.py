@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from shared.loading import Batch
 from shared.ports import Ports
+from shared.project_operations.chosen_days import DayTally
 from shared.rejected import BILLED, UNBILLED, RejectedRow
 from shared.stages import Stage
 from shared.totals import Tally
@@ -22,6 +23,7 @@ class _Pile:
     rows: list[list[str]] = field(default_factory=list)
     billed: Tally = field(default_factory=Tally)
     fresh: Tally = field(default_factory=Tally)
+    odd_days: int = 0
 
 
 class Piles:
@@ -33,6 +35,7 @@ class Piles:
         self._measured = [self._map.position(column) for column in MEASURED]
         self._piles: dict[str, _Pile] = {}
         self.rejected: list[RejectedRow] = []
+        self.days = DayTally()
 
     def add(self, row: Row, *, is_billed: bool) -> None:
         """Write one row of Dataverse."""
@@ -45,12 +48,22 @@ class Piles:
         key, amount, currency = (written[position] for position in self._measured)
         pile = self._piles.setdefault(company, _Pile())
         pile.rows.append(written)
+        odd = self._map.days_in_doubt(row, self._zone)
+        pile.odd_days += bool(odd)
+        self.days.add(odd)
         (pile.billed if is_billed else pile.fresh).add(key, currency, Decimal(amount or 0))
 
     def batches(self) -> list[Batch]:
         """A batch for each company."""
         return [
-            Batch(Stage.ACTUALS, company, pile.rows, billed=pile.billed.totals(), fresh=pile.fresh.totals())
+            Batch(
+                Stage.ACTUALS,
+                company,
+                pile.rows,
+                billed=pile.billed.totals(),
+                fresh=pile.fresh.totals(),
+                odd_days=pile.odd_days,
+            )
             for company, pile in self._piles.items()
         ]
 

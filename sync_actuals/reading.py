@@ -55,6 +55,8 @@ async def _read_page(ports: Ports, run: Run, page: Page, announce: Announce) -> 
             if row["msdyn_actualid"].lower() not in dismissed:
                 piles.add(row, is_billed=True)
             billed.append({name: row[name] for name in TRACED})
+        if page.number == 0:
+            piles.days.check(ports.settings.zone)
         produced = await trace(ports, billed)
         for row in produced.unbilled:
             if row["msdyn_actualid"].lower() not in dismissed:
@@ -105,7 +107,11 @@ def _merge(batches: list[Batch]) -> list[Batch]:
             batch
             if known is None
             else replace(
-                known, rows=known.rows + batch.rows, billed=known.billed + batch.billed, fresh=known.fresh + batch.fresh
+                known,
+                rows=known.rows + batch.rows,
+                billed=known.billed + batch.billed,
+                fresh=known.fresh + batch.fresh,
+                odd_days=known.odd_days + batch.odd_days,
             )
         )
     return list(merged.values())

@@ -62,4 +62,5 @@ class RunDetail(RunHead):
     waits_for: list[Wait]
     generation: int
     posting_detail: str | None
+    odd_days: int = 0
     maps: list[MapProgress]

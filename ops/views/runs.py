@@ -60,7 +60,14 @@ def _facts(run: RunDetail) -> dict[str, str]:
         "Accepted": show_time(run.accepted_at),
         "Updated": show_time(run.updated_at),
         "Run": f"{run.run_id or '-'}, generation {run.generation}",
-    }
+    } | _odd_days(run)
+
+
+def _odd_days(run: RunDetail) -> dict[str, str]:
+    if not run.odd_days:
+        return {}
+    rows = counted(run.odd_days, "row")
+    return {"Days": f"{rows} with a day that is no midnight in the known time zones; the nearest midnight was taken"}
 
 
 def posting_view(run: RunDetail) -> RenderableType:

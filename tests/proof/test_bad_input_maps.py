@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.maps.days import Zones
 from shared.stages import Stage
 from shared.tablemap import MAPS, MapRefused, TableMap, load_map
 from shared.transform import RowRefused
 
-ZONE = ZoneInfo("Europe/Berlin")
+ZONE = Zones(ZoneInfo("Europe/Berlin"))
 _ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.decimals() | st.text(max_size=12),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from shared.maps.days import Zones
 from shared.stages import Stage
 from shared.tablemap import MAPS, MapRefused, load_map, load_maps
 from shared.transform import RowRefused
 
-BERLIN = ZoneInfo("Europe/Berlin")
+BERLIN = Zones(ZoneInfo("Europe/Berlin"))
 ACTUAL = "0a1b2c3d-0000-4000-8000-00000000000a"
 
 

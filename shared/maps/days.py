@@ -1,0 +1,92 @@
+"""The day that a person chose, from the instant that Dataverse keeps of it.
+
+A date in a column of behaviour UserLocal is kept as the UTC instant of midnight where the person sat, so that it is a
+midnight in Sydney for one person and in Mumbai for the next, whatever zone the app reads in.
+
+    a midnight in the app's own zone             that day
+    00:00 UTC                                    that day: a zone-independent column, or somebody in Greenwich
+    a midnight in a zone where people are known  that day; these zones are a setting
+    otherwise                                    the midnight before or after, whichever it is in a place between UTC-11
+                                                 and UTC+13: for Europe that is the nearest midnight
+    noon in the app's zone, or both of them      undecidable: Auckland's midnight is noon in Berlin in winter
+
+Source: DateTimeBehavior of Dataverse's date columns.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+ZONES_SETTING = "DATAVERSE_USER_TIME_ZONES"
+_FARTHEST_WEST = timedelta(hours=-11)
+"""And UTC+13, a day later, is the farthest east; the few people beyond are not thought of."""
+_DAY = timedelta(days=1)
+_HALF = _DAY / 2
+_MOMENT = timedelta(microseconds=1)
+_DATE_LENGTH = len("2026-11-20")
+
+
+class Undecidable(ValueError):
+    """An instant that may be the midnight of either of two days."""
+
+
+@dataclass(frozen=True, eq=False)
+class Zones:
+    """`home` is the zone in which Dataverse means its local midnights for the app, `people` those of other users who
+    choose dates. Compared by identity, for it is part of the key of many small caches."""
+
+    home: ZoneInfo
+    people: tuple[ZoneInfo, ...] = ()
+
+    def __str__(self) -> str:
+        return ", ".join(zone.key for zone in (self.home, *self.people))
+
+
+def read_instant(text: str) -> datetime:
+    """An instant as Dataverse writes it; one without an offset is UTC."""
+    instant = datetime.fromisoformat(text)
+    return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def day_meant(text: str, zones: Zones) -> date:
+    """The day that a value of a date column means. Raises Undecidable; ValueError for what is no instant."""
+    if len(text) == _DATE_LENGTH:
+        return date.fromisoformat(text)
+    instant = read_instant(text)
+    known = _known_day(instant, zones)
+    return known if known is not None else _day_elsewhere(instant, zones.home)
+
+
+@lru_cache(maxsize=4096)
+def is_midnight(text: str, zones: Zones) -> bool:
+    """Whether a value of a date column is a pure date, or a midnight in a zone where people are known."""
+    return len(text) == _DATE_LENGTH or _known_day(read_instant(text), zones) is not None
+
+
+def _known_day(instant: datetime, zones: Zones) -> date | None:
+    at_home = instant.astimezone(zones.home)
+    if _is_midnight(at_home) or _is_midnight(instant):
+        return at_home.date() if _is_midnight(at_home) else instant.date()
+    elsewhere = {local.date() for local in map(instant.astimezone, zones.people) if _is_midnight(local)}
+    # Two of the zones lie a day apart, such as Honolulu and Kiritimati: they contradict each other.
+    return elsewhere.pop() if len(elsewhere) == 1 else None
+
+
+def _is_midnight(local: datetime) -> bool:
+    # Where clocks go forward at midnight, the first instant of a day is one o'clock.
+    before = (local.astimezone(UTC) - _MOMENT).astimezone(local.tzinfo)
+    return local.time() == time() or before.date() < local.date()
+
+
+def _day_elsewhere(instant: datetime, home: ZoneInfo) -> date:
+    local = instant.astimezone(home)
+    passed = timedelta(hours=local.hour, minutes=local.minute, seconds=local.second)
+    west = (local.utcoffset() or timedelta()) - passed
+    if passed == _HALF or west == _FARTHEST_WEST:
+        raise Undecidable(
+            f"{instant:%Y-%m-%dT%H:%MZ}, which is {local:%H:%M} in {home.key}, may be midnight of {local.date()} "
+            f"or of {local.date() + _DAY}: name the time zone of the person who chose the day in {ZONES_SETTING}, "
+            "then send the row again"
+        )
+    return local.date() if west > _FARTHEST_WEST else local.date() + _DAY

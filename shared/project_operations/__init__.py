@@ -1,0 +1,1 @@
+"""What Project Operations means: its codes, its invoices, and what a confirmation produces."""
