@@ -159,8 +159,7 @@ async def _compare_rows(ports: Ports, company: str, rows: list[list[str]], findi
             findings.sources.append(source_id)
             continue
         findings.target.add(key, str(held[key]["TransactionCurrencyId"]), Decimal(held[key]["Amount"]))
-        compared = {column: text for column, text in values.items() if column not in table_map.target.changes}
-        if found := differences(compared, held[key]):
+        if found := differences(values, held[key]):
             findings.sources.append(source_id)
             findings.different += [
                 {"map": str(Stage.ACTUALS), "key": key, "field": name, "source": source, "target": target}

@@ -44,7 +44,8 @@ async def _send(ports: Ports, shipment: Shipment) -> None:
     cargo = await ports.dock.cargo(shipment)
     project = f"{ports.settings.finance_project}-{shipment.stage}-{shipment.lane + 1}"
     parts = [ports.landing.chunks(item.blob) for item in cargo]
-    with await build(ports.maps[shipment.stage], project, parts) as package:
+    table_map = ports.maps[shipment.stage]
+    with await build(table_map, project, parts, without=table_map.owned) as package:
         await ports.finance.upload(upload, package)
     sending = await ports.dock.save(shipment, step=Step.SENDING, upload_expires=upload.expires)
     try:

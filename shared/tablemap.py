@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from shared.maps.days import Zones
 from shared.stages import Stage
-from shared.transform import NAME, LocalDay, MapPart, PathText, Row, RowRefused, Transform, text_of
+from shared.transform import NAME, LocalDay, MapPart, PathText, Row, RowRefused, Transform, Uuid5, text_of
 from shared.writing import Write, follow, writer
 
 MAPS = Path(__file__).parent / "maps"
@@ -97,7 +97,8 @@ class Source(MapPart):
 
 class Target(MapPart):
     """The Finance side: `entity` is the Data Management label, `set` the OData entity set or null. `changes` are the
-    columns that Finance changes itself after an import, by posting for one: they are sent, and not compared later."""
+    columns that Finance changes itself after an import, by posting for one: they stay in no package, see
+    `TableMap.owned`."""
 
     entity: str = Field(min_length=1)
     aot: str = Field(pattern=NAME.pattern + "$")
@@ -138,7 +139,9 @@ class TableMap(MapPart):
         if strange := [key for key in self.integrationKey if key not in self.columns]:
             raise ValueError(f"integrationKey: {', '.join(strange)} is no target column that goes to Finance")
         self._check_write_back()
-        if strange := [column for column in self.target.changes if column not in self.columns]:
+        if strange := [
+            column for column in self.target.changes if column not in {pair.target for pair in self._sendable}
+        ]:
             raise ValueError(f"target.changes: {', '.join(strange)} is no target column that goes to Finance")
         for path in filter(None, [*(pair.source for pair in self.fields), self.company, self.customer]):
             self._check_lookup(path)
@@ -157,9 +160,22 @@ class TableMap(MapPart):
             raise ValueError(f"source {path!r} goes through {lookup!r}, which is not among source.lookups")
 
     @cached_property
-    def outgoing(self) -> tuple[FieldPair, ...]:
-        """The pairs that go to Finance, in the order of the file."""
+    def _sendable(self) -> tuple[FieldPair, ...]:
         return tuple(pair for pair in self.fields if pair.direction in {"toFinance", "both"})
+
+    @cached_property
+    def owned(self) -> frozenset[str]:
+        """The columns whose values are Finance's once a row is there: those that it `changes`, and those that come back
+        to Dataverse. Posting may fall between any check and the import, so they are never sent: a new row gets
+        Finance's defaults, a row that is sent again keeps what it has."""
+        # An id that the map itself gives is nothing that posting changes, though it may come back.
+        given = {pair.target for pair in self.fields if isinstance(pair.transform, Uuid5)}
+        return frozenset({*self.target.changes, *(self.incoming.keys() - given)})
+
+    @cached_property
+    def outgoing(self) -> tuple[FieldPair, ...]:
+        """The pairs that are sent to Finance, in the order of the file."""
+        return tuple(pair for pair in self._sendable if pair.target not in self.owned)
 
     @cached_property
     def incoming(self) -> dict[str, str]:

@@ -27,7 +27,7 @@ def package(table_map: TableMap, project: str, rows: Sequence[list[str]]) -> byt
     """A whole package in memory."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        archive.writestr("Manifest.xml", _BOM + manifest(table_map, project).encode("utf-16-le"))
+        archive.writestr("Manifest.xml", _BOM + manifest(table_map, project, table_map.columns).encode("utf-16-le"))
         archive.writestr("PackageHeader.xml", _BOM + package_header(project).encode("utf-16-le"))
         archive.writestr(file_name(table_map), _BOM + encode([list(table_map.columns), *rows]))
     return content.getvalue()

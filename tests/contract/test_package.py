@@ -141,3 +141,32 @@ async def test_a_large_package_is_whole() -> None:
     with await build(MAPS[Stage.ACTUALS], PROJECT, [part(), part()]) as package, zipfile.ZipFile(package) as archive:
         data = archive.read(f"{MAPS[Stage.ACTUALS].target.entity}.csv")
     assert data.count("\r\n".encode("utf-16-le")) == 20_001
+
+
+async def test_what_finance_owns_is_taken_out_of_parts_that_were_landed_with_it() -> None:
+    """Parts that an earlier map wrote hold the tax and whether a row is journalized; posting may set them meanwhile."""
+    table_map = MAPS[Stage.ACTUALS]
+    owned = {"ISJOURNALIZED", "SALESTAXAMOUNT"}
+    earlier = table_map.model_copy(
+        update={
+            "target": table_map.target.model_copy(update={"changes": ()}),
+            "fields": tuple(
+                pair.model_copy(update={"direction": "toFinance"}) if pair.target in owned else pair
+                for pair in table_map.fields
+            ),
+        }
+    )
+    earlier = TableMap.model_validate(earlier.model_dump())
+    assert owned < set(earlier.columns)
+    parts = [rows_of(earlier, 3), rows_of(earlier, 8, start=3)]
+    package = await build(earlier, PROJECT, [landed(encode(rows)) for rows in parts], without=table_map.owned)
+    with package, zipfile.ZipFile(io.BytesIO(package.read())) as archive:
+        text = read_text(archive, f"{table_map.target.entity}.csv")
+        manifest = read_text(archive, "Manifest.xml")
+    header, *rows = csv.reader(io.StringIO(text, newline=""))
+    assert header == list(table_map.columns)
+    assert rows == [
+        [cell for cell, column in zip(row, earlier.columns, strict=True) if column not in owned]
+        for row in chain(*parts)
+    ]
+    assert not any(column in manifest for column in owned)

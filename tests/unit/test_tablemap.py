@@ -13,7 +13,7 @@ import pytest
 from shared.maps.days import Zones
 from shared.stages import Stage
 from shared.tablemap import MAPS, MapRefused, load_map, load_maps
-from shared.transform import RowRefused
+from shared.transform import RowRefused, ValueMap
 
 BERLIN = Zones(ZoneInfo("Europe/Berlin"))
 ACTUAL = "0a1b2c3d-0000-4000-8000-00000000000a"
@@ -49,8 +49,27 @@ def test_the_three_maps_load_and_the_actuals_map_carries_all_37_pairs() -> None:
         "Integration entity for project transaction relationships",
     ]
     assert len(maps[Stage.ACTUALS].fields) == 37
-    assert {"VOUCHERNUMBER", "EXCHANGERATE", "ACCOUNTINGAMOUNT"}.isdisjoint(maps[Stage.ACTUALS].columns)
-    assert "SALESTAXAMOUNT" in maps[Stage.ACTUALS].columns
+
+
+def test_what_finance_owns_after_posting_is_no_column_that_is_sent() -> None:
+    table_map = load_map(Stage.ACTUALS)
+    owned = {"VOUCHERNUMBER", "EXCHANGERATE", "ACCOUNTINGAMOUNT", "SALESTAXAMOUNT", "ISJOURNALIZED"}
+    assert table_map.owned == owned
+    assert owned.isdisjoint(table_map.columns)
+    assert not {"msdyn_isjournalized", "msdyn_accountingtaxamount"} & set(table_map.query["$select"].split(","))
+
+
+def test_a_column_that_comes_back_is_not_sent_whether_the_map_lists_it_or_not(tmp_path: Path) -> None:
+    def change(raw: dict[str, Any]) -> None:
+        by_target = {pair["target"]: pair for pair in raw["fields"]}
+        by_target["EXCHANGERATE"]["direction"] = "both"
+        raw["target"]["changes"] = ["EXTERNALREFERENCE"]
+
+    table_map = load_map(Stage.ACTUALS, _spoil(tmp_path, change))
+    assert {"EXCHANGERATE", "SALESTAXAMOUNT", "EXTERNALREFERENCE"} <= table_map.owned
+    assert table_map.owned.isdisjoint(table_map.columns)
+    # The key goes both ways, and without it no row is found again.
+    assert {"ACTUALSIMPORTID", "ISJOURNALIZED"} <= set(table_map.columns)
 
 
 def test_amounts_keep_every_digit_and_never_become_an_exponent() -> None:
@@ -66,18 +85,16 @@ def test_a_local_midnight_becomes_the_local_date_and_not_the_day_before() -> Non
 
 def test_values_go_through_the_value_map_and_an_unknown_one_is_refused_by_name() -> None:
     written = _written()
-    assert (written["TRANSACTIONTYPE"], written["BILLINGTYPE"], written["ISJOURNALIZED"]) == (
-        "BilledSales",
-        "Chargeable",
-        "No",
-    )
+    assert (written["TRANSACTIONTYPE"], written["BILLINGTYPE"]) == ("BilledSales", "Chargeable")
     with pytest.raises(RowRefused, match="BILLINGTYPE from msdyn_billingtype: 7 has no counterpart"):
         _written(msdyn_billingtype=7)
 
 
 def test_a_false_is_no_zero_in_a_value_map() -> None:
-    with pytest.raises(RowRefused, match="ISJOURNALIZED"):
-        _written(msdyn_isjournalized=0)
+    yes_or_no = ValueMap(kind="valueMap", values={"Yes": True, "No": False})
+    assert yes_or_no.apply(False, {}, BERLIN) == "No"
+    with pytest.raises(RowRefused, match="0 has no counterpart"):
+        yes_or_no.apply(0, {}, BERLIN)
 
 
 def test_half_an_emoji_refuses_its_row_and_no_other() -> None:
@@ -130,6 +147,8 @@ def _spoil(tmp_path: Path, change: Any) -> Path:
         (lambda raw: raw.pop("version"), "version: Field required"),
         (lambda raw: raw["fields"].pop(4), "AMOUNT must go to Finance"),
         (lambda raw: raw["target"].update(changes=["VOUCHERNUMBER"]), "target.changes: VOUCHERNUMBER"),
+        (lambda raw: raw["target"].update(changes=["AMOUNT"]), "AMOUNT must go to Finance"),
+        (lambda raw: raw["target"].update(changes=["ACTUALID", "NOWHERE"]), "target.changes: NOWHERE"),
         (lambda raw: raw.update(company="msdyn_Nowhere.cdm_companycode"), "not among source.lookups"),
     ],
 )
