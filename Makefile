@@ -14,8 +14,8 @@ demo: setup  ## carry an invoice of 2,500 lines from a simulated Dataverse to a 
 test: setup .local/chromium.done check  ## all tests, on the real Azurite and real processes
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile
 
-prove: setup  ## the long form of every proof, into the table of docs/reliability.md; on a machine that does nothing else
-	@$(BIN)/python -m tests.proof $(if $(SEED),--seed $(SEED))
+prove: setup  ## the long form of every proof, into the table of docs/reliability.md; goes on with what has not passed; PART=machine
+	@$(BIN)/python -m tests.proof $(if $(SEED),--seed $(SEED)) $(foreach part,$(PART),--part $(part))
 
 screenshots: setup .local/chromium.done  ## every screen of the operator's page, dark and light, into docs/screenshots
 	@$(BIN)/python -m tests.page.screenshots

@@ -1,10 +1,10 @@
 """The table of docs/reliability.md, made of recorded figures; the prose around it is written by hand and stays."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
+
+from tests.proof.parts import PARTS, Session
 
 BEGIN, END = "<!-- figures: written by `make prove` -->", "<!-- end of figures -->"
 _COLUMNS = {
@@ -17,33 +17,35 @@ _COLUMNS = {
 }
 
 
-@dataclass(frozen=True)
-class Session:
-    """One `make prove`."""
-
-    day: date
-    seed: int
-    minutes: int
-    passed: bool
-
-
-def write(document: Path, parts: Sequence[Mapping[str, Any]], session: Session) -> None:
+def write(document: Path, figures: Sequence[Mapping[str, Any]], sessions: Sequence[Session]) -> None:
     """Replace what stands between the marks of the document."""
     text = document.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    document.write_text(f"{before}{BEGIN}\n\n{render(parts, session)}\n\n{END}{after}", encoding="utf-8")
+    document.write_text(f"{before}{BEGIN}\n\n{render(figures, sessions)}\n\n{END}{after}", encoding="utf-8")
 
 
-def render(parts: Sequence[Mapping[str, Any]], session: Session) -> str:
-    """The table and, below it, what was tried in each part."""
-    outcome = "all passed" if session.passed else "**not all passed**: what is missing below has failed"
-    head = f"Measured on {session.day:%Y-%m-%d}, seed {session.seed}, in {session.minutes} minutes; {outcome}."
-    rows = [["Part", "Tried", "Rows compared", *_COLUMNS, "Seconds to recover, median / most"]]
-    rows += [_row(part) for part in parts]
+def render(figures: Sequence[Mapping[str, Any]], sessions: Sequence[Session]) -> str:
+    """Which parts ran where and how they ended, the table, and below it what was tried in each part."""
+    ran = [["Part", "Commit", "Day", "Seed", "Minutes", "Outcome"], *map(_ran, sessions)]
+    missing = [part for part in PARTS if part not in {session.part for session in sessions}]
+    rows = [["What", "Tried", "Rows compared", *_COLUMNS, "Seconds to recover, median / most"]]
+    rows += [_row(each) for each in figures]
     return "\n".join(
-        [head, "", *_lines(rows), "", *(_detail(part) for part in parts if part["note"] or part["figures"])]
+        [
+            *_lines(ran, figures=0),
+            *([f"\nNot run: {', '.join(missing)}."] if missing else []),
+            "",
+            *_lines(rows, figures=len(_COLUMNS) + 1),
+            "",
+            *(_detail(each) for each in figures if each["note"] or each["figures"]),
+        ]
     )
+
+
+def _ran(session: Session) -> list[str]:
+    outcome = "passed" if session.passed else "**failed**"
+    return [session.part, session.commit, session.day, str(session.seed), str(session.minutes), outcome]
 
 
 def _row(part: Mapping[str, Any]) -> list[str]:
@@ -57,10 +59,11 @@ def _row(part: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _lines(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+def _lines(rows: Sequence[Sequence[str]], *, figures: int) -> Iterable[str]:
+    """A table whose last columns but one are so many `figures`, set to the right."""
     head, *body = rows
     yield f"| {' | '.join(head)} |"
-    yield f"|---|---|{'---:|' * (len(head) - 2)}"
+    yield f"|{'---|' * (len(head) - figures - (figures > 0))}{'---:|' * (figures + (figures > 0))}"
     for row in body:
         yield f"| {' | '.join(row)} |"
 
