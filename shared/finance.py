@@ -19,10 +19,10 @@ from urllib.parse import parse_qs, urlsplit
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.blob.aio import BlobClient, LinearRetry
 
+from shared.configuration.addresses import is_loopback
 from shared.errors import ContractBroken, Refused, Unavailable
 from shared.odata import query, quote_text
 from shared.service import Complaint, Service
-from shared.settings import is_loopback
 from shared.transform import Row
 
 NAME = "Finance"

@@ -22,7 +22,7 @@ from shared.register import Register
 from shared.rejections import Rejections
 from shared.room import Room
 from shared.service import Service
-from shared.settings import Settings, read_settings
+from shared.settings import Settings, read_settings_at_start
 from shared.signin import SignIn
 from shared.stages import Stage
 from shared.storage.clients import Queues, open_storage
@@ -133,7 +133,7 @@ async def open_ports(
 @cache
 def configuration() -> tuple[Settings, Mapping[Stage, TableMap]]:
     """The settings and the maps. Raises SettingsRefused or MapRefused; function_app asks at start."""
-    return read_settings(), load_maps()
+    return read_settings_at_start(), load_maps()
 
 
 class _Process:

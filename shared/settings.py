@@ -1,13 +1,12 @@
 """The app settings, read once at start from the environment and refused by name when they are wrong."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
-from ipaddress import ip_address
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -16,80 +15,88 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    TypeAdapter,
     ValidationError,
-    model_validator,
 )
 
+from shared import clock
+from shared.configuration.addresses import authority as read_authority
+from shared.configuration.addresses import dataverse_origin, finance_origin, is_loopback, real_id, upload_hosts
+from shared.configuration.certificate import read_certificate
+from shared.configuration.storage_account import (
+    account_at,
+    account_of,
+    blob_address,
+    connection_string,
+    managed_identity,
+    queue_address,
+    table_address,
+)
+from shared.configuration.texts import broken, secret, stripped, unresolved
+from shared.configuration.time_zones import zone_name
 from shared.maps.days import ZONES_SETTING, Zones
 from shared.stages import Stage
 
 
 class SettingsRefused(Exception):
-    """One or more app settings are missing or malformed; the text names each and says what it must be."""
+    """One or more app settings are missing or cannot work; the text names each and says what it must be."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        lines = [f"  {name}: {reason}" for name, reason in problems.items()]
+        super().__init__("App settings refused:\n" + "\n".join(lines))
+        self.problems = dict(problems)
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether `host` is this machine; only then may a URL be plain http."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _origin(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("must be a URL such as https://contoso.crm.dynamics.com")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise ValueError("must be https (plain http is accepted for this machine only)")
-    if parts.username or parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError("must be the service root alone: no user, path or query")
-    return f"{parts.scheme}://{parts.netloc.lower()}"
-
-
-def _time_zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ValueError("must be an IANA time zone such as Europe/Berlin") from error
-    return value
+def _connection_string(value: SecretStr) -> SecretStr:
+    return SecretStr(connection_string(value.get_secret_value()))
 
 
 def _time_zones(value: str) -> str:
-    return ",".join(_time_zone(name.strip()) for name in value.split(",") if name.strip())
+    return ",".join(zone_name(name.strip()) for name in value.split(",") if name.strip())
 
 
-def _authority(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme != "https" or not parts.hostname or not parts.path.strip("/"):
-        raise ValueError("must be https://login.microsoftonline.com/<tenant id>")
-    return value.rstrip("/")
+def _secret(value: SecretStr) -> SecretStr:
+    return SecretStr(secret(value.get_secret_value()))
 
 
-Origin = Annotated[str, AfterValidator(_origin)]
 Lanes = Annotated[int, Field(ge=1, le=16)]
-Seconds = Annotated[float, Field(gt=0)]
+Id = Annotated[UUID, AfterValidator(real_id)]
+Seconds = Annotated[float, Field(gt=0, le=31 * 24 * 3600, allow_inf_nan=False)]
+"""A longest wait is a queue message's delay or less, and none is meant to be longer than a month."""
 
 
 class Settings(BaseModel):
     """Every app setting. The environment names are the aliases; README.md explains each to the person who deploys."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, validate_default=True)
 
-    storage: SecretStr | None = Field(None, alias="AzureWebJobsStorage")
+    storage: Annotated[SecretStr, AfterValidator(_connection_string)] | None = Field(None, alias="AzureWebJobsStorage")
     storage_account: str | None = Field(None, alias="AzureWebJobsStorage__accountName", pattern=r"^[a-z0-9]{3,24}$")
+    storage_blobs: Annotated[str, AfterValidator(blob_address)] | None = Field(
+        None, alias="AzureWebJobsStorage__blobServiceUri"
+    )
+    storage_queues: Annotated[str, AfterValidator(queue_address)] | None = Field(
+        None, alias="AzureWebJobsStorage__queueServiceUri"
+    )
+    storage_tables: Annotated[str, AfterValidator(table_address)] | None = Field(
+        None, alias="AzureWebJobsStorage__tableServiceUri"
+    )
+    storage_credential: Annotated[str, AfterValidator(managed_identity)] | None = Field(
+        None, alias="AzureWebJobsStorage__credential"
+    )
+    storage_client_id: Id | None = Field(None, alias="AzureWebJobsStorage__clientId")
 
-    storage_client_id: UUID | None = Field(None, alias="AzureWebJobsStorage__clientId")
-
-    dataverse_url: Origin = Field(alias="DATAVERSE_URL")
-    organization_id: UUID = Field(alias="DATAVERSE_ORGANIZATION_ID")
-    time_zone: Annotated[str, AfterValidator(_time_zone)] = Field("UTC", alias="DATAVERSE_TIME_ZONE")
+    dataverse_url: Annotated[str, AfterValidator(dataverse_origin)] = Field(alias="DATAVERSE_URL")
+    organization_id: Id = Field(alias="DATAVERSE_ORGANIZATION_ID")
+    time_zone: Annotated[str, AfterValidator(zone_name)] = Field("UTC", alias="DATAVERSE_TIME_ZONE")
     people_zones: Annotated[str, AfterValidator(_time_zones)] = Field("", alias=ZONES_SETTING)
     page_rows: int = Field(5000, alias="DATAVERSE_PAGE_ROWS", ge=1, le=5000)
     dataverse_concurrency: int = Field(8, alias="DATAVERSE_CONCURRENCY", ge=1, le=52)
 
-    finance_url: Origin = Field(alias="FINANCE_URL")
-    finance_upload_hosts: str = Field("*.blob.core.windows.net", alias="FINANCE_UPLOAD_HOSTS", min_length=1)
+    finance_url: Annotated[str, AfterValidator(finance_origin)] = Field(alias="FINANCE_URL")
+    finance_upload_hosts: Annotated[str, AfterValidator(upload_hosts)] = Field(
+        "*.blob.core.windows.net", alias="FINANCE_UPLOAD_HOSTS"
+    )
     finance_project: str = Field("InvoiceRelay", alias="FINANCE_DATA_PROJECT", pattern=r"^[A-Za-z0-9_-]{1,34}$")
     finance_concurrency: int = Field(8, alias="FINANCE_CONCURRENCY", ge=1, le=52)
     shipment_rows: int = Field(100_000, alias="FINANCE_SHIPMENT_ROWS", ge=1, le=500_000)
@@ -100,9 +107,9 @@ class Settings(BaseModel):
     poll_longest: Seconds = Field(30.0, alias="FINANCE_POLL_LONGEST_SECONDS")
 
     sign_in: Literal["clientSecret", "certificate", "managedIdentity"] = Field("clientSecret", alias="SIGN_IN_METHOD")
-    authority: Annotated[str, AfterValidator(_authority)] | None = Field(None, alias="SIGN_IN_AUTHORITY")
-    client_id: UUID | None = Field(None, alias="SIGN_IN_CLIENT_ID")
-    client_secret: SecretStr | None = Field(None, alias="SIGN_IN_CLIENT_SECRET")
+    authority: Annotated[str, AfterValidator(read_authority)] | None = Field(None, alias="SIGN_IN_AUTHORITY")
+    client_id: Id | None = Field(None, alias="SIGN_IN_CLIENT_ID")
+    client_secret: Annotated[SecretStr, AfterValidator(_secret)] | None = Field(None, alias="SIGN_IN_CLIENT_SECRET")
     certificate: SecretStr | None = Field(None, alias="SIGN_IN_CERTIFICATE")
 
     webhook_max_bytes: int = Field(512 * 1024, alias="WEBHOOK_MAX_BYTES", ge=1024, le=8 * 1024 * 1024)
@@ -119,23 +126,6 @@ class Settings(BaseModel):
     operator_role: str = Field("", alias="OPERATOR_ROLE", max_length=200)
     authentication_enabled: bool = Field(default=False, alias="WEBSITE_AUTH_ENABLED")
 
-    @model_validator(mode="after")
-    def _belong_together(self) -> Self:
-        if not self.storage and not self.storage_account:
-            raise ValueError("AzureWebJobsStorage (or AzureWebJobsStorage__accountName) is missing")
-        if self.operator_sign_in == "appServiceAuthentication" and not self.operator_role:
-            raise ValueError("OPERATOR_SIGN_IN=appServiceAuthentication also needs OPERATOR_ROLE")
-        needed = {
-            "clientSecret": {"SIGN_IN_AUTHORITY": self.authority, "SIGN_IN_CLIENT_ID": self.client_id,
-                             "SIGN_IN_CLIENT_SECRET": self.client_secret},
-            "certificate": {"SIGN_IN_AUTHORITY": self.authority, "SIGN_IN_CLIENT_ID": self.client_id,
-                            "SIGN_IN_CERTIFICATE": self.certificate},
-            "managedIdentity": {},
-        }[self.sign_in]  # fmt: skip
-        if missing := [name for name, value in needed.items() if not value]:
-            raise ValueError(f"SIGN_IN_METHOD={self.sign_in} also needs {', '.join(missing)}")
-        return self
-
     @cached_property
     def zone(self) -> Zones:
         """The time zone in which Dataverse means its local midnights, and those of other people who choose days."""
@@ -150,16 +140,122 @@ class Settings(BaseModel):
         }[stage]
 
 
+_BY_ALIAS = {str(field.alias): name for name, field in Settings.model_fields.items()}
+_OF_MANY_LINES = {"SIGN_IN_CERTIFICATE"}
+
+
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings, an empty one counting as missing. Raises SettingsRefused."""
-    given = {name: value for name, value in environment.items() if value}
+    """Read the settings, an empty one counting as missing. Raises SettingsRefused, which names all that is wrong."""
+    given = {name: text for name in _BY_ALIAS if (text := stripped(environment.get(name, "")))}
+    problems = dict(_unreadable(given))
+    readable = {name: text for name, text in given.items() if name not in problems}
     try:
-        return Settings.model_validate(given)
+        settings = Settings.model_validate(readable)
     except ValidationError as error:
-        lines = [_explain(problem["loc"], problem["msg"]) for problem in error.errors()]
-        raise SettingsRefused("App settings refused:\n" + "\n".join(f"  {line}" for line in lines)) from None
+        for each in error.errors():
+            problems.setdefault(_alias(str(each["loc"][0])), _reason(each["msg"]))
+        settings = _sound_part(readable, problems)
+    for name, reason in _contradictions(settings, problems):
+        problems.setdefault(name, reason)
+    if problems:
+        raise SettingsRefused(problems)
+    return settings
 
 
-def _explain(where: tuple[int | str, ...], message: str) -> str:
-    reason = message.removeprefix("Value error, ")
-    return f"{where[0]}: {'is missing' if reason == 'Field required' else reason}" if where else reason
+def read_settings_at_start(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings as `read_settings`, and the certificate too: one that cannot be used, or not today, is no
+    reason to find out with the first invoice. Raises SettingsRefused."""
+    text = stripped(environment.get("SIGN_IN_CERTIFICATE", ""))
+    signs = stripped(environment.get("SIGN_IN_METHOD", "")) == "certificate" and text and not unresolved(text)
+    wrong = {"SIGN_IN_CERTIFICATE": reason} if signs and (reason := _unusable(text)) else {}
+    try:
+        settings = read_settings(environment)
+    except SettingsRefused as refused:
+        raise SettingsRefused(refused.problems | wrong) from None
+    if wrong:
+        raise SettingsRefused(wrong)
+    return settings
+
+
+def _unusable(certificate: str) -> str | None:
+    now = clock.now()
+    try:
+        return read_certificate(certificate, now).untimely(now)
+    except ValueError as error:
+        return str(error)
+
+
+def _unreadable(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name, text in given.items():
+        if reason := unresolved(text) or (broken(text) if name not in _OF_MANY_LINES else None):
+            yield name, reason
+
+
+def _alias(name: str) -> str:
+    """The environment's name of a setting; a default that is refused comes under the name of its field."""
+    return name if name in _BY_ALIAS else str(Settings.model_fields[name].alias)
+
+
+def _reason(message: str) -> str:
+    return "is missing" if message == "Field required" else message.removeprefix("Value error, ")
+
+
+def _sound_part(given: Mapping[str, str], problems: Mapping[str, str]) -> Settings:
+    """The settings as far as they can be read, without what is wrong or missing."""
+    values: dict[str, Any] = {_BY_ALIAS[name]: None for name in problems if name in _BY_ALIAS}
+    for name in given.keys() - problems.keys():
+        field = Settings.model_fields[_BY_ALIAS[name]]
+        values[_BY_ALIAS[name]] = TypeAdapter(field.rebuild_annotation()).validate_python(given[name])
+    return Settings.model_construct(**values)
+
+
+def _contradictions(settings: Settings, problems: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What is wrong with settings that are each good; of one that is refused already nothing is said again."""
+    yield from _lacking_sign_in(settings, problems)
+    yield from _lacking_storage(settings, problems)
+    yield from _quarrelling(settings)
+
+
+def _lacking_sign_in(settings: Settings, problems: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    needed = {
+        "clientSecret": {"SIGN_IN_AUTHORITY": settings.authority, "SIGN_IN_CLIENT_ID": settings.client_id,
+                         "SIGN_IN_CLIENT_SECRET": settings.client_secret},
+        "certificate": {"SIGN_IN_AUTHORITY": settings.authority, "SIGN_IN_CLIENT_ID": settings.client_id,
+                        "SIGN_IN_CERTIFICATE": settings.certificate},
+    }.get(settings.sign_in, {})  # fmt: skip
+    if missing := [name for name, value in needed.items() if not value and name not in problems]:
+        yield "SIGN_IN_METHOD", f"{settings.sign_in} also needs {', '.join(missing)}"
+    if settings.operator_sign_in == "appServiceAuthentication" and settings.operator_role == "":
+        yield "OPERATOR_SIGN_IN", "appServiceAuthentication also needs OPERATOR_ROLE"
+
+
+def _lacking_storage(settings: Settings, problems: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    addresses = {
+        "AzureWebJobsStorage__blobServiceUri": settings.storage_blobs,
+        "AzureWebJobsStorage__queueServiceUri": settings.storage_queues,
+        "AzureWebJobsStorage__tableServiceUri": settings.storage_tables,
+    }
+    given = [address for address in addresses.values() if address]
+    ways = {"AzureWebJobsStorage", "AzureWebJobsStorage__accountName", *addresses}
+    if not settings.storage and not settings.storage_account and not given and not ways & problems.keys():
+        yield "AzureWebJobsStorage", "is missing (it, or AzureWebJobsStorage__accountName, or the three addresses)"
+    for name, address in addresses.items():
+        if given and not address:
+            yield name, "is missing: the addresses of an account's blobs, queues and tables belong together"
+    text = settings.storage.get_secret_value() if settings.storage else ""
+    named = {account_of(text), settings.storage_account or "", *map(account_at, given)}
+    if len(named - {""}) > 1:
+        yield (
+            "AzureWebJobsStorage",
+            f"and the settings beside it name several accounts: {', '.join(sorted(named - {''}))}",
+        )
+
+
+def _quarrelling(settings: Settings) -> Iterator[tuple[str, str]]:
+    finance, lease, poll = settings.finance_url, settings.shipment_lease, settings.poll_longest
+    if finance and finance == settings.dataverse_url and not is_loopback(urlsplit(finance).hostname or ""):
+        yield "FINANCE_URL", "is the same as DATAVERSE_URL; Dataverse and Finance are two services with an address each"
+    if lease and poll and lease <= poll:
+        reason = "between two looks at an import its lease would run out, and another process would take it over"
+        limit = f"is {lease:g}, but must be more than FINANCE_POLL_LONGEST_SECONDS ({poll:g})"
+        yield "FINANCE_SHIPMENT_LEASE_SECONDS", f"{limit}: {reason}"

@@ -6,7 +6,6 @@ thread its turn late, so a token is handed out for a while without asking MSAL.
 """
 
 import asyncio
-import re
 import time
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -17,6 +16,8 @@ import msal
 import requests
 from msal.exceptions import MsalError
 
+from shared import clock
+from shared.configuration.certificate import read_certificate
 from shared.errors import SignInFailed
 from shared.settings import Settings
 
@@ -26,7 +27,6 @@ _UNASKED = 60.0
 """Seconds for which MSAL is not asked again for a token of good standing."""
 _RENEWED_AHEAD = 300.0
 """Seconds before its end from which MSAL renews a token."""
-_PEM_BLOCK = re.compile(r"-----BEGIN (RSA )?(PRIVATE KEY|CERTIFICATE)-----.+?-----END (RSA )?\2-----", re.DOTALL)
 _WELL_KNOWN = "https://login.microsoftonline."
 
 
@@ -88,22 +88,16 @@ class _Managed:
 def _credential(settings: Settings) -> str | dict[str, str]:
     if settings.sign_in == "clientSecret":
         return settings.client_secret.get_secret_value() if settings.client_secret else ""
-    pem = settings.certificate.get_secret_value() if settings.certificate else ""
-    return certificate_credential(pem)
+    return _certificate_credential(settings.certificate.get_secret_value() if settings.certificate else "")
 
 
-def certificate_credential(pem: str) -> dict[str, str]:
-    """Split one PEM text (certificate and RSA private key, as Key Vault exports it) into what MSAL wants.
-
-    Without a thumbprint MSAL signs with SHA-256; giving one would fall back to SHA-1. Raises SignInFailed.
-    """
-    blocks: dict[str, str] = {}
-    for match in _PEM_BLOCK.finditer(pem.replace("\\n", "\n")):
-        # The app's own certificate comes first, those of its authorities may follow.
-        blocks.setdefault(match[2], match[0])
-    if not {"PRIVATE KEY", "CERTIFICATE"} <= set(blocks):
-        raise SignInFailed("sign-in", "SIGN_IN_CERTIFICATE must hold a certificate and its private key, both as PEM")
-    return {"private_key": blocks["PRIVATE KEY"], "public_certificate": blocks["CERTIFICATE"]}
+def _certificate_credential(text: str) -> dict[str, str]:
+    """Without a thumbprint MSAL signs with SHA-256; giving one would fall back to SHA-1. Raises SignInFailed."""
+    try:
+        found = read_certificate(text, clock.now())
+    except ValueError as error:
+        raise SignInFailed("sign-in", f"SIGN_IN_CERTIFICATE {error}") from error
+    return {"private_key": found.private_key, "public_certificate": found.public_certificate}
 
 
 @dataclass(frozen=True)

@@ -93,12 +93,18 @@ def _services(settings: Settings) -> tuple[TableServiceClient, BlobServiceClient
             QueueServiceClient.from_connection_string(text, transport=_transport()),
         )
     identity = settings.model_copy(update={"sign_in": "managedIdentity", "client_id": settings.storage_client_id})
-    account, credential = settings.storage_account, _AppCredential(SignIn(identity))
+    credential = _AppCredential(SignIn(identity))
     return (
-        TableServiceClient(f"https://{account}.table.core.windows.net", credential=credential, transport=_transport()),
-        BlobServiceClient(f"https://{account}.blob.core.windows.net", credential=credential, transport=_transport()),
-        QueueServiceClient(f"https://{account}.queue.core.windows.net", credential=credential, transport=_transport()),
+        TableServiceClient(_address(settings, "table"), credential=credential, transport=_transport()),
+        BlobServiceClient(_address(settings, "blob"), credential=credential, transport=_transport()),
+        QueueServiceClient(_address(settings, "queue"), credential=credential, transport=_transport()),
     )
+
+
+def _address(settings: Settings, service: str) -> str:
+    """The address of one of the account's services; its name alone means the public cloud."""
+    given = {"table": settings.storage_tables, "blob": settings.storage_blobs, "queue": settings.storage_queues}
+    return given[service] or f"https://{settings.storage_account}.{service}.core.windows.net"
 
 
 def _transport() -> AioHttpTransport:

@@ -34,8 +34,8 @@ type Around = Callable[[str, str], None]
 _APP = {"confirm_invoice", "sync_actuals", "link_transactions", "write_back", "operate", "shared"}
 _PLUMBING = {"work", "transaction", "service", "functions", "ports", "slots", "answers"}
 _DOORS = {
-    "audit", "dataverse", "dock", "endings", "finance", "gates", "jobs", "landing", "ledger", "notes", "pauses",
-    "register", "rejections", "signin", "storage", "updates",
+    "audit", "clients", "dataverse", "dock", "endings", "finance", "gates", "jobs", "landing", "ledger", "notes",
+    "pauses", "register", "rejections", "signin", "updates",
 }  # fmt: skip
 """The modules whose functions are the actions; who asks for them is outside."""
 _OF_THE_HOST = {"_delete", "_release", "_poison"}

@@ -1,0 +1,1 @@
+"""What the value of an app setting may look like: what is well meant is understood, what cannot work says why."""
