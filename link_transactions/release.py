@@ -1,6 +1,7 @@
 """The connections were read with their actuals and held back; now that every actual is in Finance they may go."""
 
 from link_transactions.verify import COMPARABLE, complete
+from shared.engine.landed_rows import landed_rows
 from shared.handover import Account, hand_over
 from shared.landing import encode
 from shared.loading import put_on_dock
@@ -32,9 +33,9 @@ async def _free(ports: Ports, part: Part) -> None:
     if not dismissed:
         await ports.ledger.save_part(part, state="landed")
         return
-    ends = [ports.maps[Stage.CONNECTIONS].position(f"TRANSACTION{number}ID") for number in (1, 2)]
-    rows = await ports.landing.rows(part.blob)
-    left = [row for row in rows if not dismissed & {row[end].lower() for end in ends}]
+    landed = await landed_rows(ports, part)
+    ends = [landed.table_map.position(f"TRANSACTION{number}ID") for number in (1, 2)]
+    left = [row for row in landed.rows if not dismissed & {row[end].lower() for end in ends}]
     blob = await ports.landing.write_beside(part.blob, encode(left))
     await ports.ledger.save_part(part, state="landed" if left else "settled", blob=blob, rows=len(left))
 

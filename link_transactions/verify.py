@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from shared.billed import billed_totals
 from shared.endings import end
+from shared.engine.landed_rows import landed_rows
 from shared.errors import LeaseLost, NeedsAttention
 from shared.handover import Account, account_of, read_again
 from shared.held import BILLED_TYPE, held_actuals
@@ -56,7 +57,7 @@ async def _agrees(ports: Ports, run: Run) -> bool:
     source, billed, fresh = await together(
         billed_totals(ports, run.invoice_id),
         _held_billed(ports, run, account),
-        _held_fresh(ports, account.parts),
+        _held_fresh(ports, run, account.parts),
     )
     if not source.same_money(account.accounted):
         reason = f"Dataverse has changed: {account.accounted.describe()} read, now {source.describe()}"
@@ -107,7 +108,7 @@ async def _held_billed(ports: Ports, run: Run, account: Account) -> Totals:
     return tally.totals()
 
 
-async def _held_fresh(ports: Ports, parts: Sequence[Part]) -> Totals:
+async def _held_fresh(ports: Ports, run: Run, parts: Sequence[Part]) -> Totals:
     tally = Tally()
     if not any(part.fresh.rows for part in parts):
         return tally.totals()
@@ -118,7 +119,9 @@ async def _held_fresh(ports: Ports, parts: Sequence[Part]) -> Totals:
         try:
             keys = await _fresh_keys(ports, part) if part.fresh.rows else []
         except BlobGone:
-            # Landed parts are deleted once they have been verified; this run was completed before.
+            # Landed parts are deleted once they have been verified, when their run is completed.
+            if not run.has_completed(part):
+                raise
             verified += part.fresh
             continue
         wanted = _counted(part, keys, settled, sent_again)
@@ -143,10 +146,9 @@ def _counted(part: Part, keys: Sequence[Guid], settled: Mapping[str, str], sent_
 
 async def _fresh_keys(ports: Ports, part: Part) -> list[Guid]:
     """The new unbilled sales in a part. One that was rejected and sent again is in more than one."""
-    table_map = ports.maps[Stage.ACTUALS]
-    key, kind = table_map.position("ACTUALSIMPORTID"), table_map.position("TRANSACTIONTYPE")
-    rows = await ports.landing.rows(part.blob, cell=UNBILLED)
-    return [guid(row[key]) for row in rows if row[kind] == UNBILLED]
+    landed = await landed_rows(ports, part, cell=UNBILLED)
+    key, kind = landed.table_map.position("ACTUALSIMPORTID"), landed.table_map.position("TRANSACTIONTYPE")
+    return [guid(row[key]) for row in landed.rows if row[kind] == UNBILLED]
 
 
 async def _count(ports: Ports, condition: str, tally: Tally, *, without: Collection[str]) -> None:

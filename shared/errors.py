@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from shared import VERSION
+
 _LONGEST_QUOTE = 400
 
 
@@ -78,3 +80,14 @@ class NotOurMessage(Exception):
         # The reason quotes a stranger: storage takes neither 64 KiB of it nor half a character.
         super().__init__(reason[:_LONGEST_QUOTE].encode("utf-8", "backslashreplace").decode())
         self.invoice_id = invoice_id
+
+
+class NewerVersion(Exception):
+    """A later version of the app wrote this, and this one does not know what it means: it is left as it is until that
+    version, or one after it, runs again. `what` names it, `writer` is the version that wrote it, if it says so."""
+
+    def __init__(self, what: str, writer: str) -> None:
+        by = f"version {writer}" if writer else "a later version"
+        super().__init__(f"{what} was written by {by} of this app; this is {VERSION}")
+        self.what = what
+        self.writer = writer

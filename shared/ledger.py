@@ -32,7 +32,7 @@ from shared.rejections import entity_of
 from shared.run import Page, Part, Run, State
 from shared.stages import Stage
 from shared.totals import Totals
-from shared.transaction import guarded, transact
+from shared.transaction import deleted, guarded, transact
 
 RUN = "run"
 _TEXT_LIMIT = 8000
@@ -123,6 +123,14 @@ class Ledger:
         closed = _page_entity(replace(page, read=True, last=last))
         operations: list[Any] = [guarded(closed, page.etag)]
         operations += [("create", _part_entity(part)) for part in parts]
+        await transact(self._table, operations)
+
+    async def reopen_page(self, page: Page, parts: Sequence[Part]) -> None:
+        """Have a page read once more instead of keeping `parts`, which came of it, in one transaction. Raises LeaseLost
+        when any of them has changed."""
+        opened = _page_entity(replace(page, read=False, last=False))
+        operations: list[Any] = [guarded(opened, page.etag)]
+        operations += [deleted(_part_entity(part), part.etag) for part in parts]
         await transact(self._table, operations)
 
     async def parts(self, invoice_id: UUID, stage: Stage, generation: int) -> list[Part]:

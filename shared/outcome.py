@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from shared.engine.landed_rows import LandedRows, landed_rows
 from shared.finance import Counts, ImportStatus, RowError
 from shared.held import held_actuals
 from shared.odata import guid
@@ -86,10 +87,11 @@ def _words(error: RowError) -> str:
 async def _named(ports: Ports, cargo: Sequence[Cargo], texts: Mapping[str, str]) -> dict[str, list[RejectedRow]]:
     found: dict[str, list[RejectedRow]] = {}
     for item in cargo if texts else ():
-        position = _key_position(ports, item)
-        for row in await ports.landing.rows(item.blob):
+        landed = await landed_rows(ports, item)
+        position = _key_position(landed)
+        for row in landed.rows:
             if text := texts.get(row[position].lower()):
-                found.setdefault(item.row_key, []).append(_rejected(ports, item, row, text))
+                found.setdefault(item.row_key, []).append(_rejected(landed, item, row, text))
     return found
 
 
@@ -102,10 +104,11 @@ async def _numbered(
         if item.row_key in booked:
             number += item.rows
             continue
-        for row in await ports.landing.rows(item.blob):
+        landed = await landed_rows(ports, item)
+        for row in landed.rows:
             number += 1
             if text := texts.get(number):
-                found.setdefault(item.row_key, []).append(_rejected(ports, item, row, text))
+                found.setdefault(item.row_key, []).append(_rejected(landed, item, row, text))
     return found
 
 
@@ -118,34 +121,32 @@ async def _absent(
     text = "; ".join(dict.fromkeys(_words(error) for error in errors)) or "Finance does not hold it and gives no reason"
     found: dict[str, list[RejectedRow]] = {}
     for item in cargo:
-        position = _key_position(ports, item)
-        rows = await ports.landing.rows(item.blob)
-        keys = [guid(row[position]) for row in rows]
+        landed = await landed_rows(ports, item)
+        position = _key_position(landed)
+        keys = [guid(row[position]) for row in landed.rows]
         found_rows = held_actuals(ports, item.company, keys, select="ActualsImportId")
         held = {str(row["ActualsImportId"]).lower() async for row in found_rows}
-        rejected = [_rejected(ports, item, row, text) for row in rows if row[position].lower() not in held]
+        rejected = [_rejected(landed, item, row, text) for row in landed.rows if row[position].lower() not in held]
         if rejected:
             found[item.row_key] = rejected
     return found
 
 
-def _rejected(ports: Ports, cargo: Cargo, row: list[str], text: str) -> RejectedRow:
-    return rejected_row(ports.maps[cargo.stage], cargo.stage, row, "application", text)
+def _rejected(landed: LandedRows, cargo: Cargo, row: list[str], text: str) -> RejectedRow:
+    return rejected_row(landed.table_map, cargo.stage, row, "application", text)
 
 
-def _key_position(ports: Ports, cargo: Cargo) -> int:
-    table_map = ports.maps[cargo.stage]
-    return table_map.position(table_map.integrationKey[0])
+def _key_position(landed: LandedRows) -> int:
+    return landed.table_map.position(landed.table_map.integrationKey[0])
 
 
 async def refuse_all(ports: Ports, cargo: Sequence[Cargo], text: str) -> Outcome:
     """Every row of a file that Finance will not take."""
-    return Outcome(
-        {
-            item.row_key: [_rejected(ports, item, row, text) for row in await ports.landing.rows(item.blob)]
-            for item in cargo
-        }
-    )
+    rejected = {}
+    for item in cargo:
+        landed = await landed_rows(ports, item)
+        rejected[item.row_key] = [_rejected(landed, item, row, text) for row in landed.rows]
+    return Outcome(rejected)
 
 
 def _summary(status: ImportStatus, counts: Counts, shipment: Shipment, errors: Sequence[RowError]) -> str:

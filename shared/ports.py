@@ -16,6 +16,7 @@ from shared.finance import Finance
 from shared.gates import Gates
 from shared.landing import Landing
 from shared.ledger import Ledger
+from shared.maps.known_maps import KnownMaps
 from shared.notes import Notes
 from shared.pauses import Pauses
 from shared.register import Register
@@ -40,10 +41,12 @@ _PAGES_IN_WORK = 12 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Ports:
-    """The services, the stores and the clock."""
+    """The services, the stores and the clock. `maps` are those that rows are read with now; a part that was landed may
+    have been written with another, which `known_maps` tells."""
 
     settings: Settings
     maps: Mapping[Stage, TableMap]
+    known_maps: KnownMaps
     dataverse: Dataverse
     updates: Updates
     finance: Finance
@@ -82,6 +85,8 @@ async def open_ports(
     reached."""
     signin = SignIn(settings)
     storage = await open_storage(settings)
+    known_maps = KnownMaps(storage.maps, maps)
+    await known_maps.keep()
     gates = Gates(storage.gates, now)
     # Cookies would tie all requests to one of the service's web servers and its limits.
     session = aiohttp.ClientSession(
@@ -111,6 +116,7 @@ async def open_ports(
     return Ports(
         settings=settings,
         maps=maps,
+        known_maps=known_maps,
         dataverse=Dataverse(source),
         updates=Updates(source),
         finance=Finance(target, settings.finance_upload_hosts, settings.answer_patience),

@@ -73,6 +73,11 @@ class Run:
     revision: int = 0
     etag: str = ""
 
+    def has_completed(self, part: "Part") -> bool:
+        """Whether the run was completed after this part had been settled: its rows were verified then."""
+        done = [step.at for step in self.history if step.what == State.COMPLETED]
+        return any(part.settled_at is None or at >= part.settled_at for at in done)
+
 
 @dataclass(frozen=True)
 class Page:

@@ -4,16 +4,20 @@ The ledger knows the execution id before Finance does. After a lost answer the i
 blind: see `shared/settling.py`.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from shared.clock import stamp
-from shared.errors import ContractBroken, Refused, SignInFailed, Throttled, Unavailable
+from shared.engine.landed_rows import landed_bytes
+from shared.errors import ContractBroken, NewerVersion, Refused, SignInFailed, Throttled, Unavailable
 from shared.finance import NAME
+from shared.landing import PartLost
 from shared.messages import Settle
 from shared.notes import trouble
 from shared.package import build
 from shared.ports import Ports
-from shared.shipment import Shipment, Step
+from shared.shipment import Cargo, Shipment, Step
+from shared.tablemap import TableMap
 
 _SOON = timedelta(seconds=1)
 _FIRST_WAIT = timedelta(seconds=3)
@@ -23,12 +27,17 @@ _SLOWEST = 30
 """More steps than any pace needs; a power without bounds is no length of time any more."""
 
 
+class MixedMaps(Exception):
+    """Parts that different maps wrote travel together, as an older version of the app has chosen them: no header fits
+    all of them."""
+
+
 async def send(ports: Ports, shipment: Shipment) -> None:
     """Send a shipment that this worker holds the lease of. Raises Refused when Finance says no; on every other error
     the lease is given back, so that the next look can try again at once."""
     try:
         await _send(ports, shipment)
-    except (Throttled, Unavailable, SignInFailed, ContractBroken):
+    except (Throttled, Unavailable, SignInFailed, ContractBroken, PartLost, NewerVersion):
         standing = await ports.dock.shipment(shipment.stage, shipment.ticket)
         if standing and standing.step == Step.CLAIMED:
             await ports.dock.save(standing, lease_until=ports.now())
@@ -43,9 +52,9 @@ async def _send(ports: Ports, shipment: Shipment) -> None:
     upload = await ports.finance.write_url(f"{shipment.execution_id}.zip")
     cargo = await ports.dock.cargo(shipment)
     project = f"{ports.settings.finance_project}-{shipment.stage}-{shipment.lane + 1}"
-    parts = [ports.landing.chunks(item.blob) for item in cargo]
-    table_map = ports.maps[shipment.stage]
-    with await build(table_map, project, parts, without=table_map.owned) as package:
+    table_map = await _map_of(ports, cargo)
+    parts = [landed_bytes(ports, item) for item in cargo]
+    with await build(table_map, project, parts, without=ports.maps[shipment.stage].owned) as package:
         await ports.finance.upload(upload, package)
     sending = await ports.dock.save(shipment, step=Step.SENDING, upload_expires=upload.expires)
     try:
@@ -66,6 +75,14 @@ async def _send(ports: Ports, shipment: Shipment) -> None:
         await look_again(ports, sending, _SOON)
         return
     await look_in_time(ports, await ports.dock.save(sending, step=Step.RUNNING))
+
+
+async def _map_of(ports: Ports, cargo: Sequence[Cargo]) -> TableMap:
+    """The map that wrote all these parts, whichever is in use now."""
+    maps = {table_map.digest: table_map for table_map in [await ports.known_maps.of(c.stage, c.blob) for c in cargo]}
+    if len(maps) != 1:
+        raise MixedMaps(f"{len(cargo)} parts were written by {len(maps)} maps")
+    return next(iter(maps.values()))
 
 
 async def look_again(ports: Ports, shipment: Shipment, delay: timedelta = timedelta()) -> None:

@@ -13,13 +13,13 @@ from typing import Any
 from shared.errors import LeaseLost, Refused
 from shared.finance import ImportStatus
 from shared.handover import After, hand_over
-from shared.landing import BlobGone
+from shared.landing import PartLost
 from shared.log import event
 from shared.messages import Settle, Ship
 from shared.outcome import NO_TRACE, Outcome, outcome_of, refuse_all
 from shared.ports import Ports
 from shared.rejected import RejectedRow, totals_of
-from shared.sending import look_again, look_in_time, send
+from shared.sending import MixedMaps, look_again, look_in_time, send
 from shared.shipment import Cargo, Shipment, Step, new_execution_id
 
 _MOST_TRIES = 6
@@ -45,9 +45,12 @@ async def start(ports: Ports, shipment: Shipment, after: After) -> None:
     """Send a shipment that this worker has just claimed."""
     try:
         await send(ports, shipment)
-    except BlobGone as gone:
+    except PartLost:
         if not await _drop_booked(ports, shipment):
-            raise LeaseLost(f"a blob of shipment {shipment.ticket} is not there, but its part is not settled") from gone
+            raise
+    except MixedMaps:
+        await ports.queues.send(Ship(stage=shipment.stage), delay=timedelta(seconds=2))
+        await ports.dock.put_back(shipment, await ports.dock.cargo(shipment), level=shipment.level)
     except Refused as refusal:
         standing = await ports.dock.shipment(shipment.stage, shipment.ticket)
         if standing is None:

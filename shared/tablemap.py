@@ -6,6 +6,7 @@ refuses a wrong one with the file, the field and the reason.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -271,6 +272,23 @@ class TableMap(MapPart):
     def position(self, column: str) -> int:
         """Where a column stands in what `write` returns."""
         return self.columns.index(column)
+
+
+def read_written(content: Mapping[str, Any], present: TableMap) -> TableMap:
+    """The map whose `written` this is, with its columns as they were written; all else is that of the `present` map.
+    Raises pydantic's ValidationError for what this version cannot read."""
+    fields = tuple(FieldPair.model_validate({**pair, "direction": "toFinance"}) for pair in content["fields"])
+    paths = filter(None, [*(pair.source for pair in fields), content["company"]])
+    lookups = {path.rpartition(".")[0] for path in paths} - {""}
+    return TableMap(
+        name=present.name,
+        version=present.version,
+        source=Source(**content["source"], filter=present.source.filter, lookups=tuple(sorted(lookups))),
+        target=Target(entity=content["entity"], aot=present.target.aot, set=present.target.set),
+        integrationKey=content["integrationKey"],
+        company=content["company"],
+        fields=fields,
+    )
 
 
 def _selection(paths: set[tuple[str, ...]]) -> tuple[str, str]:

@@ -18,6 +18,11 @@ def guarded(entity: Mapping[str, Any], etag: str) -> Any:
     return ("update", entity, options)
 
 
+def deleted(entity: Mapping[str, Any], etag: str) -> Any:
+    """The operation that deletes an entity if it is still as it was read."""
+    return ("delete", entity, {"etag": etag, "match_condition": MatchConditions.IfNotModified})
+
+
 async def transact(table: TableClient, operations: list[Any]) -> Sequence[Any]:
     """Do all operations or none. Raises LeaseLost when an entity has changed, appeared or gone since it was read."""
     try:

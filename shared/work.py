@@ -6,6 +6,7 @@ storage away or busy       the message is put off, longer each time
 no usable answer           the message is put off, longer each time, and a note tells the operator
 not let in                 the gate is closed for a minute, for everybody: nothing is gained by knocking;
                            for seconds where the sign-in service just gave no answer
+a landed part is lost      its rows are read again, and the message is looked at again in a second
 not yet                    the run says what it waits for; in the end a person has to look
 somebody else was faster   looked at again in a second, in case they died right after
 rejected, needs attention  the run ends so, with the reason
@@ -22,6 +23,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestE
 
 from shared.clock import jitter, stamp
 from shared.endings import end, end_posting
+from shared.engine.lost_parts import read_anew
 from shared.errors import (
     ContractBroken,
     InvoiceRejected,
@@ -35,6 +37,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.gates import GATE_SPREAD
+from shared.landing import PartLost
 from shared.log import event, where
 from shared.messages import Load, Message, Settle, Ship, Verify, WriteBack, parse
 from shared.notes import trouble
@@ -82,7 +85,7 @@ async def _attempt(ports: Ports, message: Message, handler: Handler) -> None:
     # Whoever ships holds a lane, and its lease runs.
     patient = ports if isinstance(message, Ship | Settle) else ports.patient()
     try:
-        await handler(patient, message)
+        await _handle(patient, message, handler)
     except Throttled as error:
         _tell(message, error, severity=logging.WARNING, until=error.until)
         await _put_off(ports, message, error.until - ports.now() + jitter(GATE_SPREAD), attempt=message.attempt)
@@ -109,6 +112,15 @@ async def _attempt(ports: Ports, message: Message, handler: Handler) -> None:
         await _put_off(ports, message, backoff(message.attempt))
     except (InvoiceRejected, NeedsAttention, ContractBroken, Refused) as error:
         await _end(ports, message, error)
+
+
+async def _handle(ports: Ports, message: Message, handler: Handler) -> None:
+    try:
+        await handler(ports, message)
+    except PartLost as lost:
+        _tell(message, lost, severity=logging.ERROR)
+        await read_anew(ports, lost)
+        raise LeaseLost(f"{lost}: it is read again") from lost
 
 
 def _passes(error: AzureError) -> bool:

@@ -20,6 +20,8 @@ from shared.signin import SignIn
 from shared.stages import Stage
 
 CONTAINER = "landed"
+MAPS = "maps"
+"""The container of the table maps that parts were written with."""
 QUEUES = (*map(str, Stage), WRITE_BACK, OPERATIONS)
 TABLES = ("runs", "register", "dock", "gates", "audit")
 
@@ -34,6 +36,7 @@ class Storage:
     gates: TableClient
     audit: TableClient
     landed: ContainerClient
+    maps: ContainerClient
     queues: "Queues"
 
 
@@ -73,7 +76,7 @@ class _AppCredential:
 async def open_storage(settings: Settings) -> Storage:
     """Open the clients and create what is missing."""
     tables, blobs, queues = _services(settings)
-    landed = blobs.get_container_client(CONTAINER)
+    landed, maps = blobs.get_container_client(CONTAINER), blobs.get_container_client(MAPS)
     clients = {name: queues.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy()) for name in QUEUES}
     found = {name: tables.get_table_client(name) for name in TABLES}
     for table in found.values():
@@ -81,7 +84,8 @@ async def open_storage(settings: Settings) -> Storage:
     for queue in clients.values():
         await _unless_there(queue.create_queue())
     await _unless_there(landed.create_container())
-    return Storage(**found, landed=landed, queues=Queues(clients))
+    await _unless_there(maps.create_container())
+    return Storage(**found, landed=landed, maps=maps, queues=Queues(clients))
 
 
 def _services(settings: Settings) -> tuple[TableServiceClient, BlobServiceClient, QueueServiceClient]:

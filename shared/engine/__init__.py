@@ -1,0 +1,1 @@
+"""How parts of any job are loaded, shipped and settled."""

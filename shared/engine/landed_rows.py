@@ -1,0 +1,37 @@
+"""Reading landed parts back: the rows together with the map that wrote them, and only if they are what was written."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from shared.landing import BlobChanged, LandedName
+from shared.ports import Ports
+from shared.run import Part
+from shared.shipment import Cargo
+from shared.tablemap import TableMap
+
+
+@dataclass(frozen=True)
+class LandedRows:
+    """Rows of a part, whose columns are those of `table_map`."""
+
+    table_map: TableMap
+    rows: list[list[str]]
+
+
+async def landed_rows(ports: Ports, part: Part | Cargo, *, cell: str = "") -> LandedRows:
+    """The rows of a part, without those that `cell` leaves out. Raises PartLost where they are not what was written or
+    nothing tells what their columns mean, and NewerVersion where only a later version of the app knows."""
+    table_map = await ports.known_maps.of(part.stage, part.blob)
+    rows = await ports.landing.rows(part.blob, cell=cell)
+    if any(len(row) != len(table_map.columns) for row in rows) or (not cell and len(rows) != part.rows):
+        raise BlobChanged(part.blob)
+    return LandedRows(table_map, rows)
+
+
+async def landed_bytes(ports: Ports, part: Part | Cargo) -> AsyncIterator[bytes]:
+    """The bytes of a part, as they go into a file. Raises PartLost, at the latest after the last of them."""
+    if not LandedName.parse(part.blob).content:
+        # The first release kept no digest: at least the rows are as many and as wide as they must be.
+        await landed_rows(ports, part)
+    async for chunk in ports.landing.chunks(part.blob):
+        yield chunk

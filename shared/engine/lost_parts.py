@@ -1,0 +1,77 @@
+"""A landed part that was deleted or changed in storage, or whose map is lost: its rows are read again from Dataverse.
+
+Nothing of it is sent and nothing is proved by it. What was sent before is sent again, and Finance takes it as the same
+rows. The run says why.
+"""
+
+import logging
+from uuid import UUID
+
+from shared.endings import end
+from shared.errors import LeaseLost, NeedsAttention
+from shared.handover import read_again
+from shared.landing import LandedName, PartLost
+from shared.log import event
+from shared.messages import MOST_READINGS, Load
+from shared.ports import Ports
+from shared.run import BEFORE_ACTUALS, Part, Run, State
+from shared.stages import Stage
+
+
+async def read_anew(ports: Ports, lost: PartLost) -> None:
+    """See that the rows of a lost part are read again; once is enough for all parts of a reading. Raises LeaseLost when
+    its run has moved on meanwhile."""
+    invoice_id = UUID(LandedName.parse(lost.name).folder.partition("/")[0])
+    part = next((each for each in await ports.ledger.all_parts(invoice_id) if each.blob == lost.name), None)
+    if part is None:
+        return
+    run = await ports.ledger.run(invoice_id)
+    facts = {"invoiceId": invoice_id, "stage": part.stage, "page": part.number, "rows": part.rows}
+    event("part lost", severity=logging.ERROR, error=type(lost).__name__, **facts)
+    if run is None:
+        await _give_up(ports, part)
+    elif part.stage == Stage.INVOICES:
+        await _read_header(ports, run, part, lost.reason)
+    elif part.generation == run.generation:
+        await _read_actuals(ports, run, part, lost.reason)
+
+
+async def _give_up(ports: Ports, part: Part) -> None:
+    """Actuals that were sent by themselves have no run to read them again: they stay out of sync, and the next search
+    finds them."""
+    if part.state != "settled":
+        await ports.ledger.save_part(part, state="settled", rejected=part.rows, settled_at=ports.now())
+
+
+async def _read_header(ports: Ports, run: Run, part: Part, why: str) -> None:
+    """A header is in no later reading: its page is opened again."""
+    page = await ports.ledger.page(run.invoice_id, part.stage, part.generation, part.number)
+    if page is None or part.state == "settled":
+        return
+    if not run.state.is_final:
+        run = await ports.ledger.save(run, wait=_reason(part, why), wait_since=ports.now())
+    await ports.ledger.reopen_page(page, [part])
+    again = Load(stage=part.stage, invoiceId=run.invoice_id, generation=run.generation, page=part.number)
+    await ports.queues.send(again)
+
+
+async def _read_actuals(ports: Ports, run: Run, part: Part, why: str) -> None:
+    if run.state in BEFORE_ACTUALS:
+        # Its actuals wait for their header, and nothing else can be read for them yet.
+        raise LeaseLost(f"part {part.row_key} is lost before the header of its invoice is in Finance")
+    if run.state == State.COMPLETED:
+        return
+    if run.state.is_final:
+        # Nothing moves a run that has stopped; once it is replayed, it reads what there is no part of.
+        if run.generation < MOST_READINGS:
+            await ports.ledger.save(run, generation=run.generation + 1)
+        return
+    try:
+        await read_again(ports, run, _reason(part, why))
+    except NeedsAttention as attention:
+        await end(ports, run.invoice_id, State.NEEDS_ATTENTION, str(attention))
+
+
+def _reason(part: Part, why: str) -> str:
+    rows = "1 row" if part.rows == 1 else f"{part.rows} rows"
+    return f"a landed part of {part.stage} ({rows}, page {part.number}) {why}: its rows are read again"
