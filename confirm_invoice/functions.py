@@ -1,24 +1,33 @@
 """The triggers of the first stage; they translate and hold no rules."""
 
 import json
+from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
+from itertools import batched
 from uuid import UUID
 
 import azure.functions as func
 from azure.core.exceptions import AzureError
 
 from confirm_invoice.header import after_header, read_header
-from confirm_invoice.webhook import BadConfirmation, Ignored, read_event
+from confirm_invoice.webhook import BadConfirmation, Confirmation, Doubtful, Ignored, Several, read_event
 from shared.loading import load
-from shared.messages import Load
-from shared.ports import configuration, ports
+from shared.messages import Load, LookUp
+from shared.ports import Ports, configuration, ports
 from shared.run import State
 from shared.settling import settle
 from shared.shipping import ship
 from shared.stages import Stage
+from shared.together import together
 from shared.work import Handler, work
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
+
+_AT_ONCE = 16
+_IDS_IN_A_MESSAGE = 1000
+_LATELY = timedelta(hours=2)
+"""A row is stamped when it is written; its transaction commits later, and the system job that tells us may wait too."""
 
 HANDLERS: dict[str, Handler] = {
     "load": partial(load, read=read_header, after=after_header),
@@ -30,7 +39,7 @@ HANDLERS: dict[str, Handler] = {
 @blueprint.function_name("confirm_invoice")
 @blueprint.route("invoices/confirmations", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 async def confirm_invoice(req: func.HttpRequest) -> func.HttpResponse:
-    """Accept a confirmation: 202 after one table insert and one queue write, 503 when they could not be made."""
+    """Accept a confirmation: 202 after a table insert and a queue write for each, 503 when not all were made."""
     settings, _ = configuration()
     body = req.get_body()
     if len(body) > settings.webhook_max_bytes:
@@ -42,19 +51,51 @@ async def confirm_invoice(req: func.HttpRequest) -> func.HttpResponse:
     if isinstance(event, Ignored):
         return _json(200, {"ignored": event.reason})
     try:
-        return await _accept(event.invoice_id, req.url)
+        return await _take(event, req.url)
     except AzureError as error:
         return _problem(503, "storageUnavailable", f"The confirmation could not be stored ({type(error).__name__})")
 
 
-async def _accept(invoice_id: UUID, url: str) -> func.HttpResponse:
+async def _take(event: Confirmation | Doubtful | Several, url: str) -> func.HttpResponse:
+    """Store what the event says: 202 only when all of it is stored, for Dataverse sends it again after a 503 and never
+    after a 202; storing it twice does no harm."""
     works = await ports()
+    if isinstance(event, Confirmation):
+        return _json(202, await _accept(works, event.invoice_id, url))
+    rows = event.rows if isinstance(event, Several) else (event,)
+    confirmed = [row.invoice_id for row in rows if isinstance(row, Confirmation)]
+    doubtful = [row.invoice_id for row in rows if isinstance(row, Doubtful)]
+    unnamed = event.unnamed if isinstance(event, Several) else ""
+    accepted = [
+        answer
+        for some in batched(confirmed, _AT_ONCE, strict=False)
+        for answer in await together(*(_accept(works, each, url) for each in some))
+    ]
+    await _look_up(works, doubtful, unnamed)
+    ignored = [{"invoiceId": str(row.invoice_id), "reason": row.reason} for row in rows if isinstance(row, Ignored)]
+    answer = {
+        "accepted": accepted,
+        "lookedUp": [str(each) for each in doubtful],
+        "ignored": ignored,
+        "unnamed": unnamed,
+    }
+    return _json(202 if accepted or doubtful or unnamed else 200, answer)
+
+
+async def _accept(works: Ports, invoice_id: UUID, url: str) -> dict[str, str]:
     run, _ = await works.ledger.accept(invoice_id)
     if run.state == State.ACCEPTED:
         await works.queues.send(Load(stage=Stage.INVOICES, invoiceId=invoice_id, generation=run.generation))
     status_url = url.partition("/invoices/confirmations")[0] + f"/runs/{invoice_id}"
-    answer = {"invoiceId": str(invoice_id), "runId": run.run_id, "state": str(run.state), "statusUrl": status_url}
-    return _json(202, answer)
+    return {"invoiceId": str(invoice_id), "runId": run.run_id, "state": str(run.state), "statusUrl": status_url}
+
+
+async def _look_up(works: Ports, doubtful: Sequence[UUID], unnamed: str) -> None:
+    """Have invoices looked up soon, by a message: asking Dataverse takes longer than a webhook may."""
+    for some in batched(doubtful, _IDS_IN_A_MESSAGE, strict=False):
+        await works.queues.send(LookUp(invoices=some))
+    if unnamed:
+        await works.queues.send(LookUp(since=works.now() - _LATELY))
 
 
 @blueprint.function_name("sync_header")

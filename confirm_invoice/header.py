@@ -1,21 +1,23 @@
 """The first map: read the confirmed invoice back and send its header."""
 
 from datetime import timedelta
+from uuid import UUID
 
-from confirm_invoice.webhook import CONFIRMED, PAID, PROJECT_INVOICE
 from shared.errors import InvoiceRejected, NeedsAttention
 from shared.handover import Account
 from shared.loading import Announce, Batch, Reading, put_on_dock
 from shared.messages import Load
 from shared.ports import Ports
 from shared.project_operations.chosen_days import check_days_of_actuals
+from shared.project_operations.codes import PROJECT_INVOICE
+from shared.project_operations.invoices import ORDER_TYPE, STATE, STATUS, Standing, standing_of, was_confirmed
 from shared.run import BEFORE_ACTUALS, Page, Run, State
 from shared.stages import Stage
 from shared.transform import Row, RowRefused
 
 _LONGEST_NAME = 200
 _BY_THEN_READ = timedelta(minutes=2)
-_CHECKED = ("msdyn_ordertype", "msdyn_projectinvoicestatus", "invoicenumber", "msdyn_invoicenumber")
+_CHECKED = (ORDER_TYPE, STATUS, STATE, "invoicenumber", "msdyn_invoicenumber")
 
 
 async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) -> Reading:
@@ -26,7 +28,7 @@ async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) ->
     invoice = await ports.dataverse.one(table_map.source.set, page.invoice_id, options)
     if invoice is None:
         raise InvoiceRejected("Dataverse has no such invoice")
-    _check(invoice)
+    await _check(ports, page.invoice_id, invoice)
     await announce(None)
     try:
         company = table_map.company_of(invoice)
@@ -51,14 +53,18 @@ async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) ->
     return Reading([Batch(Stage.INVOICES, company, [row], odd_days=len(odd_days))])
 
 
-def _check(invoice: Row) -> None:
-    if invoice.get("msdyn_ordertype") != PROJECT_INVOICE:
-        raise InvoiceRejected(f"msdyn_ordertype is {invoice.get('msdyn_ordertype')}: it is no project invoice")
-    # Paid comes after Confirmed: a message that waited long must not lose its invoice.
-    if invoice.get("msdyn_projectinvoicestatus") not in {CONFIRMED, PAID}:
-        raise InvoiceRejected(
-            f"msdyn_projectinvoicestatus is {invoice.get('msdyn_projectinvoicestatus')}: not confirmed"
-        )
+async def _check(ports: Ports, invoice_id: UUID, invoice: Row) -> None:
+    if invoice.get(ORDER_TYPE) != PROJECT_INVOICE:
+        raise InvoiceRejected(f"{ORDER_TYPE} is {invoice.get(ORDER_TYPE)}: it is no project invoice")
+    # A message that waited long must not lose its invoice: it may have been paid or posted meanwhile.
+    standing = standing_of(invoice, ports.settings.confirmed_statuses)
+    if not await was_confirmed(ports, invoice_id, standing):
+        why = ", and it has no billed sales" if standing is Standing.UNCLEAR else ""
+        raise InvoiceRejected(f"{STATUS} is {invoice.get(STATUS)}{why}: not confirmed")
+    _check_number(invoice)
+
+
+def _check_number(invoice: Row) -> None:
     number = invoice.get("msdyn_invoicenumber")
     if not number or number != invoice.get("invoicenumber"):
         raise NeedsAttention(

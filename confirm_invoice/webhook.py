@@ -2,19 +2,30 @@
 
 The body is a RemoteExecutionContext. It is a hint: the invoice is read back before anything is written. Above 256 KB
 Dataverse removes ParentContext, InputParameters and the images, so what is absent, null or empty tells nothing.
+
+    the status is Confirmed, or a single update without one   the run is opened at once
+    a status that follows, or none that can be told           the invoice is looked up
+    which invoices is not to be told                          those changed lately are looked up
+    Draft, In Review, no project invoice, another table       ignored, with the reason
+
+A step on Update is told of each row of a bulk write by itself; a step on UpdateMultiple gets all rows at once, in
+InputParameters.Targets, with PrimaryEntityId all zeros.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-PROJECT_INVOICE = 192350001
-CONFIRMED = 192350002
-PAID = 192350003
+from shared.project_operations.codes import CONFIRMED, DRAFT, IN_REVIEW, PROJECT_INVOICE
+
 _STATUS = "msdyn_projectinvoicestatus"
 _ORDER_TYPE = "msdyn_ordertype"
 _NO_ID = UUID(int=0)
+_BULK = {"CreateMultiple", "UpdateMultiple", "UpsertMultiple"}
+_SINGLE = {"Create", "Upsert", "SetState", "SetStateDynamicEntity"}
+_NAMING = ("Target", "EntityMoniker", "id")
 
 
 class BadConfirmation(Exception):
@@ -36,12 +47,32 @@ class Confirmation:
 
 @dataclass(frozen=True)
 class Ignored:
-    """A proper event that is no confirmation of a project invoice."""
+    """A proper event, or one row of it, that is no confirmation of a project invoice."""
 
     reason: str
+    invoice_id: UUID | None = None
 
 
-def read_event(body: bytes, organization_id: UUID) -> Confirmation | Ignored:
+@dataclass(frozen=True)
+class Doubtful:
+    """The event alone does not tell whether this invoice was confirmed: it has to be looked up."""
+
+    invoice_id: UUID
+
+
+type Judgement = Confirmation | Doubtful | Ignored
+
+
+@dataclass(frozen=True)
+class Several:
+    """What an event says of its rows. `unnamed` says why it does not tell which rows there are, and is empty where it
+    does."""
+
+    rows: tuple[Judgement, ...] = ()
+    unnamed: str = ""
+
+
+def read_event(body: bytes, organization_id: UUID) -> Judgement | Several:
     """Read a webhook's body. Raises BadConfirmation: 400 for what is no event, 403 for another organization's."""
     context = _object(body)
     sender = _guid(context, "OrganizationId")
@@ -50,14 +81,67 @@ def read_event(body: bytes, organization_id: UUID) -> Confirmation | Ignored:
     entity = context.get("PrimaryEntityName")
     if entity != "invoice":
         return Ignored(f"PrimaryEntityName is {entity!r}, not 'invoice'")
-    message = context.get("MessageName")
-    if message != "Update":
-        return Ignored(f"MessageName is {message!r}, not 'Update'")
+    message = str(context.get("MessageName"))
+    if message == "Update":
+        return _read_update(context)
+    if message in _BULK:
+        return _read_bulk(context)
+    # The actions of Project Operations and of extensions have a publisher's prefix: msdyn_PostInvoice confirms.
+    if message in _SINGLE or "_" in message:
+        return _read_other(context, message)
+    return Ignored(f"MessageName is {message!r}, which confirms nothing")
+
+
+def _read_update(context: dict[str, Any]) -> Judgement:
     invoice_id = _guid(context, "PrimaryEntityId")
     if invoice_id == _NO_ID:
         raise BadConfirmation(400, "noInvoiceId", "PrimaryEntityId is empty")
-    reason = _no_confirmation(context)
-    return Ignored(reason) if reason else Confirmation(invoice_id)
+    sent, image = _columns(_named(context.get("InputParameters"), "Target")), _image(context)
+    judged = _judge(invoice_id, sent, image)
+    # Stripped, or registered without an image: the filtering attribute says that the status has changed.
+    tells_nothing = not sent and _STATUS not in image
+    return Confirmation(invoice_id) if tells_nothing and isinstance(judged, Doubtful) else judged
+
+
+def _read_other(context: dict[str, Any], message: str) -> Judgement | Several:
+    inputs, outputs = context.get("InputParameters"), context.get("OutputParameters")
+    named = [context.get("PrimaryEntityId"), *(_named(some, name) for some in (inputs, outputs) for name in _NAMING)]
+    invoice_id = next(filter(None, map(_id_of, named)), None)
+    if invoice_id is None:
+        return Several(unnamed=f"{message} names no invoice")
+    return _judge(invoice_id, _columns(_named(inputs, "Target")), _image(context))
+
+
+def _read_bulk(context: dict[str, Any]) -> Several:
+    targets = _targets(_named(context.get("InputParameters"), "Targets"))
+    if targets is None:
+        return Several(unnamed="the targets are not in the body, as above 256 KB")
+    images, judged, nameless = _images(context), dict[UUID, Judgement](), 0
+    for target in targets:
+        sent = _columns(target)
+        invoice_id = _id_of(target) or _id_of(sent.get("invoiceid"))
+        if invoice_id is None:
+            nameless += 1
+        elif not isinstance(judged.get(invoice_id), Confirmation):
+            judged[invoice_id] = _judge(invoice_id, sent, images.get(invoice_id, {}))
+    unnamed = f"targets without a usable id: {nameless} of {len(targets)}" if nameless else ""
+    return Several(tuple(judged.values()), unnamed)
+
+
+def _judge(invoice_id: UUID, sent: dict[str, Any], image: dict[str, Any]) -> Judgement:
+    """What the sent columns and the image say of one invoice. Where the status is in the image alone it has not changed
+    now, and where it is one that follows on Confirmed the confirmation may be old: both are looked up."""
+    known = {**image, **sent}
+    if known.get(_ORDER_TYPE, PROJECT_INVOICE) != PROJECT_INVOICE:
+        return Ignored(
+            f"{_ORDER_TYPE} is {known[_ORDER_TYPE]!r}, not {PROJECT_INVOICE} (a project invoice)", invoice_id
+        )
+    if sent and _STATUS not in known:
+        return Ignored(f"{_STATUS} is not among the changed columns", invoice_id)
+    if _STATUS in known and known[_STATUS] in (DRAFT, IN_REVIEW, None):
+        return Ignored(f"{_STATUS} is {known[_STATUS]!r}, not {CONFIRMED} (Confirmed) or one after it", invoice_id)
+    is_now = known.get(_STATUS) == CONFIRMED and (_STATUS in sent or not sent)
+    return Confirmation(invoice_id) if is_now else Doubtful(invoice_id)
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -80,20 +164,44 @@ def _guid(context: dict[str, Any], member: str) -> UUID:
         raise BadConfirmation(400, f"bad{member}", f"{member} is no GUID") from error
 
 
-def _no_confirmation(context: dict[str, Any]) -> str:
-    """Why this update is no confirmation, or nothing where it is one or where that cannot be told."""
-    sent = _columns(_named(context.get("InputParameters"), "Target"))
+def _id_of(value: Any) -> UUID | None:
+    """The id of an Entity, an EntityReference or a bare GUID; None where there is none, or only zeros."""
+    text = value.get("Id") if isinstance(value, dict) else value
+    try:
+        found = UUID(text) if isinstance(text, str) else _NO_ID
+    except ValueError:
+        return None
+    return None if found == _NO_ID else found
+
+
+def _targets(collection: Any) -> list[Any] | None:
+    """The rows of an EntityCollection, which comes as such or as a plain array; None where there is none."""
+    rows = collection.get("Entities") if isinstance(collection, dict) else collection
+    return rows if isinstance(rows, list) else None
+
+
+def _image(context: dict[str, Any]) -> dict[str, Any]:
+    """The columns of all post-images of a single row."""
     image: dict[str, Any] = {}
-    for pair in _pairs(context.get("PostEntityImages")):
-        image |= _columns(pair[1])
-    known = {**image, **sent}
-    if sent and _STATUS not in known:
-        return f"{_STATUS} is not among the changed columns"
-    if _STATUS in known and known[_STATUS] != CONFIRMED:
-        return f"{_STATUS} is {known[_STATUS]!r}, not {CONFIRMED} (Confirmed)"
-    if _ORDER_TYPE in known and known[_ORDER_TYPE] != PROJECT_INVOICE:
-        return f"{_ORDER_TYPE} is {known[_ORDER_TYPE]!r}, not {PROJECT_INVOICE} (a project invoice)"
-    return ""
+    for _, entity in _pairs(context.get("PostEntityImages")):
+        image |= _columns(entity)
+    return image
+
+
+def _images(context: dict[str, Any]) -> dict[UUID, dict[str, Any]]:
+    """The columns of the post-images of a bulk message, by row."""
+    images: dict[UUID, dict[str, Any]] = {}
+    for entity in _imaged(context):
+        if invoice_id := _id_of(entity):
+            images.setdefault(invoice_id, {}).update(_columns(entity))
+    return images
+
+
+def _imaged(context: dict[str, Any]) -> Iterator[Any]:
+    collections = context.get("PostEntityImagesCollection")
+    for collection in [context.get("PostEntityImages"), *(collections if isinstance(collections, list) else [])]:
+        for _, value in _pairs(collection):
+            yield from _targets(value) or [value]
 
 
 def _pairs(collection: Any) -> list[tuple[Any, Any]]:

@@ -29,7 +29,7 @@ from operate.requests import (
     WriteBackRequest,
 )
 from operate.selection import select
-from operate.sweep import sweep
+from operate.sweep import look_up, sweep
 from operate.timeline import timeline
 from shared.messages import OPERATIONS, WRITE_BACK
 from shared.ports import Ports, ports
@@ -42,7 +42,7 @@ from write_back.look import start as start_write_back
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
 LEVEL = auth_level()
-HANDLERS: dict[str, Handler] = {"reconcile": reconcile, "examine": examine}
+HANDLERS: dict[str, Handler] = {"reconcile": reconcile, "examine": examine, "lookUp": look_up}
 
 
 @blueprint.function_name("list_runs")

@@ -58,7 +58,13 @@ async def health(ports: Ports) -> dict[str, Any]:
         "gates": [describe_gate(gate) for gate in gates],
         "lanes": lanes,
         "throughput": [_describe_slot(slot) for slot in await ports.throughput.last_day()],
-        "lastSweep": sweep and {**sweep, "started": _count(sweep["started"]), "revived": _count(sweep["revived"])},
+        "lastSweep": sweep
+        and {
+            **sweep,
+            "started": _count(sweep["started"]),
+            "revived": _count(sweep["revived"]),
+            "leftAlone": _count(sweep.get("leftAlone", [])),
+        },
     }
 
 

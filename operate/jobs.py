@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -23,14 +24,15 @@ class Jobs:
         self._table = ports.audit.table
         self._now = ports.now
 
-    async def open(self, job: str, invoices: int, *, by: str) -> None:
-        """Note a new job and how many invoices it is about."""
+    async def open(self, job: str, invoices: int, *, by: str, expected: dict[str, Any] | None = None) -> None:
+        """Note a new job, how many invoices it is about, and of a period why so many."""
         head = {
             "PartitionKey": _partition(job),
             "RowKey": _HEAD,
             "by": by,
             "at": stamp(self._now()),
             "of": invoices,
+            "expected": json.dumps(expected),
         }
         await self._table.upsert_entity(head)
 
@@ -58,15 +60,41 @@ class Jobs:
         )
         results = [json.loads(row["result"] + row["rest"]) async for row in rows]
         failed = next((result["problem"] for result in results if result.get("problem")), "")
-        done = len(results) >= head["of"]
+        done, compared = len(results) >= head["of"], sum(not result.get("problem") for result in results)
+        expected = json.loads(head.get("expected") or "null")
         return {
             "id": job,
             "state": "failed" if done and failed else "done" if done else "running",
             "detail": failed,
             "done": len(results),
             "of": head["of"],
+            "compared": compared,
+            "expected": expected,
+            "summary": summary(head["of"], compared, expected) if done else "",
             "invoices": results,
         }
+
+
+def summary(of: int, compared: int, expected: Mapping[str, Any] | None) -> str:
+    """How many invoices were compared of how many were expected and why, for people. A comparison of none says so."""
+    if not of:
+        return (
+            "Nothing was compared: Dataverse lists no confirmed project invoice of this period, and no run was "
+            "accepted in it. That is no sign that all is well. Check the period"
+        )
+    told = f"Compared {compared:,} of {_counted(of, 'invoice')}"
+    if not expected or expected["confirmed"] is None:
+        return told
+    told += (
+        f". Dataverse lists {expected['confirmed']:,} as confirmed; {_counted(expected['runs'], 'run')} of this period"
+    )
+    if old := expected["beforeGoLive"]:
+        told += f". {_counted(old, 'invoice')} confirmed before SWEEP_START without a run: sent only when named alone"
+    return told
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _fitting(result: dict[str, Any]) -> str:

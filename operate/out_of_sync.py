@@ -21,6 +21,7 @@ from shared.dataverse import NAME as DATAVERSE
 from shared.errors import ContractBroken, Refused
 from shared.messages import Examine, Look, Reconcile
 from shared.ports import Ports
+from shared.project_operations.invoices import confirmed_before_go_live, invoices_with
 from shared.stages import Stage
 from write_back.posted import explain_lock, is_locked, posted_rows, write_rows
 
@@ -108,10 +109,17 @@ async def _send(ports: Ports, search: Search, strays: Sequence[Stray]) -> dict[s
     }
     if run is not None and not run.state.is_final:
         return {**told, "action": f"is {run.state} just now: nothing is done"}
+    if run is None and await _is_old(ports, invoice_id):
+        return {**told, "action": "was confirmed before SWEEP_START: nothing is done; reconcile it by its number"}
     job = uuid5(UUID(search.job), str(invoice_id)).hex
     await Jobs(ports).open(job, 1, by=search.by)
     await ports.queues.send(Reconcile(job=job, invoiceId=invoice_id, fix=True))
     return {**told, "reconciliation": job, "action": "is compared row by row, and what Finance lacks is sent"}
+
+
+async def _is_old(ports: Ports, invoice_id: UUID) -> bool:
+    found = await invoices_with(ports, [invoice_id])
+    return any([await confirmed_before_go_live(ports, invoice) for invoice in found])
 
 
 async def _write_back(ports: Ports, strays: Iterable[Stray]) -> dict[str, Any]:

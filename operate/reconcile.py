@@ -11,8 +11,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from operate.compare import differences
-from operate.confirmed import confirmed_invoices, invoices_numbered
 from operate.jobs import Jobs
+from operate.period import Scope, scope_of
 from operate.refusals import BadRequest
 from operate.requests import ReconcileRequest
 from shared.billed import billed_totals, chargeable_details
@@ -23,12 +23,14 @@ from shared.held import BILLED_TYPE, held_actuals
 from shared.messages import Load, Reconcile
 from shared.odata import all_of, quote_text
 from shared.ports import Ports
+from shared.project_operations.codes import CANCELED
+from shared.project_operations.invoices import STATE, STATUS, Standing, invoices_numbered, number_column, standing_of
 from shared.rejected import BILLED, RejectedRow, totals_of
 from shared.repair import claim, go_on, send_again
 from shared.run import Run, State
 from shared.stages import Stage
 from shared.totals import Tally, Totals
-from shared.transform import RowRefused
+from shared.transform import Row, RowRefused
 from sync_actuals.reading import read_actual_pages
 
 _MOST_AT_ONCE = 1000
@@ -45,6 +47,7 @@ class Findings:
     connections: int = 0
     linked: int = 0
     dismissed: int = 0
+    doubt: str = ""
     missing: list[str] = field(default_factory=list)
     surplus: list[str] = field(default_factory=list)
     different: list[dict[str, str]] = field(default_factory=list)
@@ -53,7 +56,7 @@ class Findings:
     @property
     def equal(self) -> bool:
         """Nothing is missing, surplus or different; the confirmation is complete, and its connections were sent."""
-        rows = not (self.missing or self.surplus or self.different)
+        rows = not (self.missing or self.surplus or self.different or self.doubt)
         whole = self.billed >= self.details and self.billed > 0
         return rows and whole and (self.linked >= self.connections or self.dismissed > 0)
 
@@ -68,27 +71,28 @@ class Findings:
 async def start(ports: Ports, asked: ReconcileRequest) -> str:
     """Open a job that compares the invoices asked for, and return its id. Raises BadRequest where there is none, or too
     many."""
-    invoices, job = await _invoices_of(ports, asked), uuid4().hex
+    scope, job = await _scope(ports, asked), uuid4().hex
     await ports.audit.note("reconcile", asked.by, asked.model_dump(mode="json") | {"job": job})
-    await Jobs(ports).open(job, len(invoices), by=asked.by)
-    for invoice_id in invoices:
-        await ports.queues.send(Reconcile(job=job, invoiceId=invoice_id, fix=asked.fix))
+    await Jobs(ports).open(job, len(scope.invoices), by=asked.by, expected=scope.describe())
+    for invoice_id in scope.invoices:
+        # What dual-write carried is sent only when an operator names the invoice.
+        fix = asked.fix and invoice_id not in scope.before_go_live
+        await ports.queues.send(Reconcile(job=job, invoiceId=invoice_id, fix=fix))
     return job
 
 
-async def _invoices_of(ports: Ports, asked: ReconcileRequest) -> list[UUID]:
+async def _scope(ports: Ports, asked: ReconcileRequest) -> Scope:
     if asked.invoiceId:
-        return [asked.invoiceId]
+        return Scope((asked.invoiceId,))
     if asked.invoiceNumber:
         found = await invoices_numbered(ports, asked.invoiceNumber)
         if not found:
             raise BadRequest(404, "noInvoice", f"Dataverse has no project invoice {asked.invoiceNumber}")
-        return found
-    since = asked.since or ports.now()
-    found = [each async for each, _ in confirmed_invoices(ports, since=since, until=asked.until or ports.now())]
-    if len(found) > _MOST_AT_ONCE:
-        raise BadRequest(400, "tooMany", f"{len(found)} invoices were confirmed then, more than {_MOST_AT_ONCE}")
-    return found
+        return Scope(tuple(invoice.invoice_id for invoice in found))
+    scope = await scope_of(ports, asked.since or ports.now(), asked.until or ports.now())
+    if (number := len(scope.invoices)) > _MOST_AT_ONCE:
+        raise BadRequest(400, "tooMany", f"{number} invoices are of this period, more than {_MOST_AT_ONCE}")
+    return scope
 
 
 async def reconcile(ports: Ports, message: Reconcile) -> None:
@@ -99,7 +103,8 @@ async def reconcile(ports: Ports, message: Reconcile) -> None:
         if run is not None:
             findings.set_aside((await account_of(ports, run, Stage.ACTUALS)).dismissed)
             findings.linked = await _linked(ports, run)
-        fixed = await _fix(ports, message.invoiceId, run, findings) if message.fix else 0
+        fix = message.fix and not findings.doubt
+        fixed = await _fix(ports, message.invoiceId, run, findings) if fix else 0
         result = await _describe(ports, message.invoiceId, number=number, run=run, findings=findings, fixed=fixed)
     except (NotYet, NeedsAttention, Refused, ContractBroken, RowRefused) as error:
         result = _unanswered(message, run, str(error))
@@ -122,11 +127,12 @@ def _unanswered(message: Reconcile, run: Run | None, reason: str) -> dict[str, A
 
 async def compare(ports: Ports, invoice_id: UUID) -> tuple[str, Findings]:
     """The invoice's number and what the comparison found. Raises what reading raises."""
-    table_map = ports.maps[Stage.INVOICES]
-    invoice = await ports.dataverse.one(table_map.source.set, invoice_id, {"$select": "msdyn_invoicenumber"})
+    table_map, column = ports.maps[Stage.INVOICES], number_column(ports)
+    options = {"$select": f"{column},{STATUS},{STATE}"}
+    invoice = await ports.dataverse.one(table_map.source.set, invoice_id, options)
     if invoice is None:
         raise Refused(DATAVERSE, 404, "", f"there is no invoice {invoice_id}")
-    number, findings = str(invoice["msdyn_invoicenumber"] or ""), Findings()
+    number, findings = str(invoice[column] or ""), Findings()
     companies: set[str] = set()
     async for page in read_actual_pages(ports, invoice_id):
         findings.connections += page.connections
@@ -136,7 +142,18 @@ async def compare(ports: Ports, invoice_id: UUID) -> tuple[str, Findings]:
     for company in companies:
         await _find_surplus(ports, invoice_id, company, number, findings)
     findings.details = await chargeable_details(ports, invoice_id)
+    findings.doubt = _doubt(ports, invoice, findings)
     return number, findings
+
+
+def _doubt(ports: Ports, invoice: Row, findings: Findings) -> str:
+    """Why the invoice may not belong in Finance, or nothing."""
+    standing, status = standing_of(invoice, ports.settings.confirmed_statuses), invoice[STATUS]
+    if invoice[STATE] == CANCELED:
+        return f"Dataverse shows the invoice as cancelled (statecode {CANCELED})"
+    if standing is Standing.NOT_CONFIRMED or (standing is Standing.UNCLEAR and not findings.billed):
+        return f"Dataverse does not show the invoice as confirmed ({STATUS} is {status})"
+    return ""
 
 
 async def _linked(ports: Ports, run: Run) -> int:
@@ -223,6 +240,7 @@ async def _describe(
         "invoiceNumber": number,
         "runState": str(run.state) if run else None,
         "equal": findings.equal,
+        "doubt": findings.doubt,
         "maps": [
             {
                 "map": "actuals",

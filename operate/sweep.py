@@ -1,23 +1,30 @@
 """The sweep: finds what nobody works on and puts it to work.
 
-confirmed invoices without a run      a webhook was lost; however long ago within the look-back setting
+confirmed invoices without a run      a webhook was lost; however long ago within the look-back setting, and whatever
+                                      became of the invoice since; but not those confirmed before SWEEP_START
 runs that have not moved for long     their message was lost, or their worker died for good
 landed blobs that no part names       the losers of races, and what a crash left behind
 """
 
 import time
-from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from operate.confirmed import confirmed_invoices
 from shared.clock import stamp
 from shared.errors import LeaseLost, SignInFailed, Throttled, Unavailable
 from shared.log import event
-from shared.messages import Load
+from shared.messages import Load, LookUp
 from shared.ports import Ports
+from shared.project_operations.invoices import (
+    Invoice,
+    changed_invoices,
+    confirmed_before_go_live,
+    invoices_with,
+    was_confirmed,
+)
 from shared.repair import revive, stage_of
 from shared.run import Run, State
 from shared.stages import Stage
@@ -30,55 +37,83 @@ async def sweep(ports: Ports) -> dict[str, Any]:
     began = time.monotonic()
     revived = await _revive(ports)
     deleted = await _clear_blobs(ports)
-    started, unasked = await _start_lost(ports, revived)
+    found = Found()
+    unasked = await _start_lost(ports, found)
+    revived += found.woken
     result = {
         "at": stamp(ports.now()),
-        "started": started,
+        "started": found.started,
         "revived": revived,
+        "leftAlone": found.left_alone,
         "blobsDeleted": deleted,
         "problem": unasked,
         "seconds": round(time.monotonic() - began, 3),
     }
     await ports.notes.write("sweep", result)
-    event("sweep", started=len(started), revived=len(revived), blobs=deleted, seconds=result["seconds"])
+    event("sweep", started=len(found.started), revived=len(revived), blobs=deleted, seconds=result["seconds"])
     return result
 
 
-async def _start_lost(ports: Ports, revived: list[dict[str, str]]) -> tuple[list[dict[str, str]], str]:
-    """What was lost and is started now, and why Dataverse could not be asked to the end, or nothing. Runs that were
-    accepted and then left alone are added to `revived`."""
-    started: list[dict[str, str]] = []
-    try:
-        async for found in _lost(ports, revived):
-            started.append(found)  # noqa: PERF401 - what was started before an error counts too
-    except (Throttled, Unavailable, SignInFailed) as error:
-        return started, str(error)
-    return started, ""
+@dataclass
+class Found:
+    """What came of looking for confirmed invoices: runs that were started, accepted ones that were left alone and are
+    put to work, and invoices that were confirmed before SWEEP_START and changed since, which nothing is done about."""
+
+    started: list[dict[str, str]] = field(default_factory=list)
+    woken: list[dict[str, str]] = field(default_factory=list)
+    left_alone: list[dict[str, str]] = field(default_factory=list)
 
 
-async def _lost(ports: Ports, revived: list[dict[str, str]]) -> AsyncIterator[dict[str, str]]:
-    """Start a run for every confirmed project invoice that has none."""
+async def look_up(ports: Ports, message: LookUp) -> None:
+    """Start those of the invoices, about which a webhook was not clear, that were confirmed. Raises what reading
+    raises: the message is tried again, and in the end the next sweep finds them."""
+    found = Found()
+    for invoice in await invoices_with(ports, message.invoices) if message.invoices else []:
+        await _start(ports, invoice, found)
+    if message.since:
+        async for invoice in changed_invoices(ports, since=message.since):
+            await _start(ports, invoice, found)
+    event("looked up", started=len(found.started), leftAlone=len(found.left_alone))
+
+
+async def _start_lost(ports: Ports, found: Found) -> str:
+    """Start a run for every confirmed project invoice that has none. Returns why Dataverse could not be asked to the
+    end, or nothing."""
     since = ports.now() - timedelta(days=ports.settings.look_back_days)
     if ports.settings.sweep_start:
         since = max(since, ports.settings.sweep_start)
-    async for invoice_id, number in confirmed_invoices(ports, since=since):
-        if await _start(ports, invoice_id, revived):
-            yield {"invoiceId": str(invoice_id), "invoiceNumber": number}
+    try:
+        async for invoice in changed_invoices(ports, since=since):
+            await _start(ports, invoice, found)
+    except (Throttled, Unavailable, SignInFailed) as error:
+        return str(error)
+    return ""
 
 
-async def _start(ports: Ports, invoice_id: UUID, revived: list[dict[str, str]]) -> bool:
-    standing = await ports.ledger.run(invoice_id)
+async def _start(ports: Ports, invoice: Invoice, found: Found) -> None:
+    standing = await ports.ledger.run(invoice.invoice_id)
     if standing is None or standing.state == State.REJECTED:
-        run, is_opened = await ports.ledger.accept(invoice_id)
-        await ports.queues.send(Load(stage=Stage.INVOICES, invoiceId=invoice_id, generation=run.generation))
-        return is_opened
+        await _open(ports, invoice, found)
+        return
     quiet = ports.now() - standing.updated_at > timedelta(seconds=ports.settings.stalled_after)
     if standing.state == State.ACCEPTED and quiet:
         # A webhook writes no more than the run and its message: the register does not know this one yet.
         await ports.register.note(standing)
         if await _wake(ports, standing):
-            revived.append({"invoiceId": str(invoice_id), "state": str(standing.state)})
-    return False
+            found.woken.append({"invoiceId": str(invoice.invoice_id), "state": str(standing.state)})
+
+
+async def _open(ports: Ports, invoice: Invoice, found: Found) -> None:
+    if not await was_confirmed(ports, invoice.invoice_id, invoice.standing):
+        return
+    names = {"invoiceId": str(invoice.invoice_id), "invoiceNumber": invoice.number}
+    if await confirmed_before_go_live(ports, invoice):
+        found.left_alone.append(names)
+        return
+    run, is_opened = await ports.ledger.accept(invoice.invoice_id)
+    await ports.queues.send(Load(stage=Stage.INVOICES, invoiceId=invoice.invoice_id, generation=run.generation))
+    if is_opened:
+        found.started.append(names)
 
 
 async def _revive(ports: Ports) -> list[dict[str, str]]:

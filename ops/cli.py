@@ -26,6 +26,7 @@ Exit codes:
   3    the run shown or watched needs attention: rows were rejected, are missing or differ; out-of-sync found missing
   4    unreachable: no network, no app, or an app without its storage
   5    not allowed: the key was refused
+  6    reconcile had nothing to compare: no all-clear
   130  interrupted with Ctrl-C
 
 Examples:

@@ -12,6 +12,7 @@ class ExitCode(IntEnum):
     REJECTED_ROWS = 3
     UNREACHABLE = 4
     NOT_ALLOWED = 5
+    NOTHING = 6
     INTERRUPTED = 130
 
 

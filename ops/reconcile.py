@@ -41,6 +41,7 @@ def reconcile(
     Prints counts and amounts per map, and the rows that are missing, surplus or different. With --fix what is missing
     or different is sent again: without --yes it shows on a terminal what that is, and asks.
     Exits with 2 when there was a difference, also one that --fix has begun to mend: reconcile again afterwards.
+    Exits with 6 when there was nothing to compare: that is not an all-clear.
 
     Examples:
       relay reconcile PI-2026-0042
@@ -105,4 +106,6 @@ def _verdict(job: Reconciliation) -> ExitCode:
     if job.state == "failed":
         say(f"The reconciliation failed: {job.detail or 'the app gives no reason'}")
         return ExitCode.FAILED
+    if not job.of:
+        return ExitCode.NOTHING
     return ExitCode.FINE if all(each.equal for each in job.invoices) else ExitCode.FAILED

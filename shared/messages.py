@@ -6,6 +6,7 @@
     verify   compare what Dataverse says with what Finance holds, and complete the run
     writeBack   bring the accounting detail of posted rows to Dataverse; look finds what was posted
     reconcile   compare an invoice row by row, because an operator asks; examine looks for actuals out of sync
+    lookUp      look whether invoices of which Dataverse told something were confirmed, and start those that were
 
 The Functions host hides queue metadata behind top-level JSON properties of the same name, so no field may be called
 id, dequeueCount, insertionTime, expirationTime, nextVisibleTime, popReceipt or queueTrigger.
@@ -15,7 +16,7 @@ import json
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from shared.errors import NotOurMessage
 from shared.stages import Stage
@@ -138,7 +139,26 @@ class Examine(_Message):
         return OPERATIONS
 
 
-type Message = Load | Ship | Settle | Verify | Reconcile | Examine | WriteBack | Look
+class LookUp(_Message):
+    """Start those of these invoices that were confirmed and have no run; without any, those changed since `since`."""
+
+    kind: Literal["lookUp"] = "lookUp"
+    invoices: tuple[UUID, ...] = Field((), max_length=1000)
+    since: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _names_something(self) -> "LookUp":
+        if not self.invoices and self.since is None:
+            raise ValueError("names neither invoices nor a time")
+        return self
+
+    @property
+    def queue(self) -> str:
+        """The queue that the message belongs on."""
+        return OPERATIONS
+
+
+type Message = Load | Ship | Settle | Verify | Reconcile | Examine | LookUp | WriteBack | Look
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 

@@ -12,6 +12,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -23,6 +24,7 @@ from shared import clock
 from shared.configuration.addresses import authority as read_authority
 from shared.configuration.addresses import dataverse_origin, finance_origin, is_loopback, real_id, upload_hosts
 from shared.configuration.certificate import read_certificate
+from shared.configuration.statuses import CONFIRMED_AND_PAID, confirmed_statuses, statuses
 from shared.configuration.storage_account import (
     account_at,
     account_of,
@@ -63,6 +65,7 @@ Lanes = Annotated[int, Field(ge=1, le=16)]
 Id = Annotated[UUID, AfterValidator(real_id)]
 Seconds = Annotated[float, Field(gt=0, le=31 * 24 * 3600, allow_inf_nan=False)]
 """A longest wait is a queue message's delay or less, and none is meant to be longer than a month."""
+Statuses = Annotated[frozenset[int], BeforeValidator(statuses), AfterValidator(confirmed_statuses)]
 
 
 class Settings(BaseModel):
@@ -112,6 +115,7 @@ class Settings(BaseModel):
     client_secret: Annotated[SecretStr, AfterValidator(_secret)] | None = Field(None, alias="SIGN_IN_CLIENT_SECRET")
     certificate: SecretStr | None = Field(None, alias="SIGN_IN_CERTIFICATE")
 
+    confirmed_statuses: Statuses = Field(CONFIRMED_AND_PAID, alias="INVOICE_CONFIRMED_STATUSES")
     webhook_max_bytes: int = Field(512 * 1024, alias="WEBHOOK_MAX_BYTES", ge=1024, le=8 * 1024 * 1024)
     completeness_patience: Seconds = Field(3600.0, alias="COMPLETENESS_PATIENCE_SECONDS")
     look_back_days: int = Field(60, alias="SWEEP_LOOK_BACK_DAYS", ge=1, le=3650)

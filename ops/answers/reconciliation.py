@@ -44,7 +44,8 @@ class DifferenceCounts(Answer):
 
 
 class Reconciled(Answer):
-    """How one invoice stands in both systems; `problem` says why it could not be compared."""
+    """How one invoice stands in both systems; `problem` says why it could not be compared, `doubt` why
+    Dataverse may not mean it to be in Finance."""
 
     invoice_id: str
     invoice_number: str | None
@@ -56,15 +57,27 @@ class Reconciled(Answer):
     different: list[Difference]
     counts: DifferenceCounts | None = None
     problem: str | None = None
+    doubt: str | None = None
     fixed: int
 
 
+class Expected(Answer):
+    """Why so many invoices: of a period those that Dataverse lists as confirmed and those of its runs."""
+
+    confirmed: int | None = None
+    runs: int | None = None
+    before_go_live: int = 0
+
+
 class Reconciliation(Answer):
-    """A reconciliation and how far it is."""
+    """A reconciliation and how far it is; `summary` says how many invoices were compared of how many."""
 
     id: str
     state: str
     detail: str | None = None
     done: int
     of: int
+    compared: int | None = None
+    expected: Expected | None = None
+    summary: str = ""
     invoices: list[Reconciled]

@@ -10,11 +10,14 @@ from ops.views.layout import add, amounts, counted, table
 
 def reconciliation_view(job: Reconciliation) -> RenderableType:
     """Every invoice that was looked at, and a line over all."""
+    if not job.of:
+        return safe(f"{job.summary or 'Nothing was compared'}.", "yellow")
     unequal, fixed = sum(not each.equal for each in job.invoices), sum(each.fixed for each in job.invoices)
     of_all = f"of {counted(len(job.invoices), 'invoice')}"
     verdict = f"{unequal:,} {of_all} differing" if unequal else f"No difference {of_all}"
     sent = f"; {counted(fixed, 'row')} sent again" if fixed else ""
-    end = safe(f"{verdict}{sent}.", "yellow" if unequal else "green")
+    told = f"{job.summary}. " if job.summary else ""
+    end = safe(f"{told}{verdict}{sent}.", "yellow" if unequal else "green")
     return Group(*(part for each in job.invoices for part in (_invoice(each), Text())), end)
 
 
@@ -31,6 +34,7 @@ def _invoice(each: Reconciled) -> RenderableType:
     for one in each.maps:
         add(counts, *_counts(one))
     problem = [safe(f"Not compared: {each.problem}", "red")] if each.problem else []
+    problem += [safe(f"{each.doubt}.", "yellow")] if each.doubt else []
     return Group(head, *problem, *([counts] if each.maps else []), *_rows(each))
 
 

@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 import requests
 
-from confirm_invoice.webhook import PAID
+from shared.project_operations.codes import PAID
 from simulators.finance.entities import ACTUALS, CONNECTIONS, HEADERS
 from simulators.stack import Stack
 from simulators.tenant import Tenant

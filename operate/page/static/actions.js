@@ -82,11 +82,13 @@ async function compare(what) {
 // What a comparison found; where the systems differ, the next step is to send what Finance lacks.
 function differences(job, what) {
   const unequal = job.invoices.filter((invoice) => !invoice.equal);
-  const content = job.invoices.length ? h("ul", {}, [...unequal, ...job.invoices.filter((invoice) => invoice.equal)].slice(0, SHOWN).map(finding)) : paragraph("No invoice was confirmed then.");
-  if (!unequal.length) return h("div", {}, paragraph(`${plural(job.invoices.length, "invoice")} compared: Dataverse and Finance agree.`), content);
+  const content = job.invoices.length ? h("ul", {}, [...unequal, ...job.invoices.filter((invoice) => invoice.equal)].slice(0, SHOWN).map(finding)) : null;
+  const summary = paragraph(`${job.summary}.`);
+  if (!job.of) return summary;
+  if (!unequal.length) return h("div", {}, paragraph(`${plural(job.invoices.length, "invoice")} compared: Dataverse and Finance agree.`), summary, content);
   return {
     title: "Dataverse and Finance differ",
-    describe: () => [content, paragraph("What is missing in Finance or different there can be sent again now. What Finance holds beyond that stays.")],
+    describe: () => [summary, content, paragraph("What is missing in Finance or different there can be sent again now. What Finance holds beyond that stays.")],
     button: () => "Send what differs",
     act: () => compare({ ...what, fix: true }),
     report: (fixed) => paragraph(`${plural(fixed.invoices.reduce((sum, each) => sum + each.fixed, 0), "row")} sent again. Compare once more when the run has completed.`),
@@ -97,6 +99,7 @@ function finding(invoice) {
   const name = h("strong", {}, invoice.invoiceNumber || invoice.invoiceId);
   if (invoice.problem) return h("li", {}, name, ` could not be compared: ${invoice.problem}`);
   if (invoice.equal) return h("li", {}, name, " agrees");
+  if (invoice.doubt) return h("li", {}, name, `: ${invoice.doubt}`);
   const { missing = invoice.missing.length, surplus = invoice.surplus.length, different = invoice.different.length } = invoice.counts ?? {};
   const maps = invoice.maps.map((map) => h("div", { class: "small" }, `${MAPS[map.map] ?? map.map}: Dataverse ${plural(map.source.rows, "row")} ${amounts(map.source.amounts)}, Finance ${plural(map.target?.rows ?? 0, "row")} ${amounts(map.target?.amounts)}`));
   const fields = invoice.different.slice(0, 5).map((each) => h("div", { class: "small" }, `${each.key} ${each.field}: ${each.source} in Dataverse, ${each.target} in Finance`));

@@ -1,0 +1,152 @@
+"""Which invoices were confirmed: the one definition, for the webhook, the header, the sweep and reconciling.
+
+A project invoice (`msdyn_ordertype`) was confirmed when its `msdyn_projectinvoicestatus`
+
+    is a status of INVOICE_CONFIRMED_STATUSES    yes: Confirmed, Paid, and what the tenant names
+    is Draft, In Review or empty                 no
+    is any other                                 if it has billed sales: only confirming makes them
+
+so that a status of a later version, or of an extension, neither hides an invoice nor sends a draft. A cancelled
+invoice (`statecode` 3) is judged by its billed sales too. Dataverse does not keep when an invoice was confirmed: its
+billed sales are created by it, and the oldest of them tells.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from uuid import UUID
+
+from shared.billed import BILLED_SALES
+from shared.odata import all_of, quote_text
+from shared.ports import Ports
+from shared.project_operations.codes import CANCELED, DRAFT, IN_REVIEW, PROJECT_INVOICE
+from shared.stages import Stage
+from shared.transform import Row
+
+ORDER_TYPE = "msdyn_ordertype"
+STATUS = "msdyn_projectinvoicestatus"
+STATE = "statecode"
+UNCONFIRMED = (DRAFT, IN_REVIEW)
+_PAGE = 1000
+
+
+class Standing(StrEnum):
+    """What an invoice's own columns say about whether it was confirmed."""
+
+    CONFIRMED = "confirmed"
+    NOT_CONFIRMED = "not confirmed"
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True)
+class Invoice:
+    """A project invoice as Dataverse lists it. `number` is the one that names its proposal in Finance."""
+
+    invoice_id: UUID
+    number: str
+    status: int | None
+    standing: Standing
+    created_at: datetime
+    modified_at: datetime
+
+
+def standing_of(row: Row, confirmed: Iterable[int]) -> Standing:
+    """What the columns STATUS and STATE of an invoice say; `confirmed` are the statuses of the setting."""
+    status = row.get(STATUS)
+    if status is None or status in UNCONFIRMED:
+        return Standing.NOT_CONFIRMED
+    is_known = status in confirmed and row.get(STATE) != CANCELED
+    return Standing.CONFIRMED if is_known else Standing.UNCLEAR
+
+
+async def was_confirmed(ports: Ports, invoice_id: UUID, standing: Standing) -> bool:
+    """Whether an invoice of this standing was confirmed; where that is unclear its billed sales are asked for, by one
+    request. Raises what reading raises."""
+    if standing is Standing.UNCLEAR:
+        return await confirmed_at(ports, invoice_id) is not None
+    return standing is Standing.CONFIRMED
+
+
+async def confirmed_at(ports: Ports, invoice_id: UUID) -> datetime | None:
+    """When the oldest billed sale of an invoice was created, which confirming it did; None where it has none."""
+    options = {
+        "$select": "createdon",
+        "$filter": f"_msdyn_invoice_value eq {invoice_id} and msdyn_transactiontypecode eq {BILLED_SALES}",
+        "$orderby": "createdon",
+    }
+    page = await ports.dataverse.page(ports.maps[Stage.ACTUALS].source.set, options, cursor="", size=1)
+    return _instant(page.rows[0]["createdon"]) if page.rows else None
+
+
+async def confirmed_before_go_live(ports: Ports, invoice: Invoice) -> bool:
+    """Whether an invoice was confirmed before SWEEP_START. Dual-write has carried it then, perhaps under other keys,
+    and starting it would send it a second time; that it was paid since does not change that."""
+    go_live = ports.settings.sweep_start
+    if go_live is None or invoice.created_at >= go_live:
+        return False
+    confirmed = await confirmed_at(ports, invoice.invoice_id)
+    return confirmed is not None and confirmed < go_live
+
+
+async def changed_invoices(ports: Ports, *, since: datetime, until: datetime | None = None) -> AsyncIterator[Invoice]:
+    """Every project invoice that is, or may be, confirmed and was last changed in [since, until]."""
+    async for invoice in _invoices(
+        ports,
+        *(f"{STATUS} ne {status}" for status in (*UNCONFIRMED, "null")),
+        f"modifiedon ge {_text(since)}",
+        f"modifiedon le {_text(until)}" if until else "",
+    ):
+        yield invoice
+
+
+async def invoices_numbered(ports: Ports, number: str) -> list[Invoice]:
+    """The project invoices with this number, confirmed or not."""
+    return [invoice async for invoice in _invoices(ports, f"{number_column(ports)} eq {quote_text(number)}")]
+
+
+async def invoices_with(ports: Ports, ids: Iterable[UUID]) -> list[Invoice]:
+    """The project invoices with these ids, confirmed or not."""
+    table_map = ports.maps[Stage.INVOICES]
+    found = ports.dataverse.rows_in(
+        table_map.source.set, (table_map.source.key,), ids, _select(ports), where=_PROJECT_INVOICES
+    )
+    return [_invoice(ports, row) async for rows in found for row in rows]
+
+
+def number_column(ports: Ports) -> str:
+    """The column of `invoice` whose text is the number of its proposal in Finance."""
+    return "msdyn_invoicenumber"
+
+
+_PROJECT_INVOICES = f"{ORDER_TYPE} eq {PROJECT_INVOICE}"
+
+
+async def _invoices(ports: Ports, *conditions: str) -> AsyncIterator[Invoice]:
+    options = _select(ports) | {"$filter": all_of(_PROJECT_INVOICES, *conditions)}
+    async for rows in ports.dataverse.pages(ports.maps[Stage.INVOICES].source.set, options, size=_PAGE):
+        for row in rows:
+            yield _invoice(ports, row)
+
+
+def _select(ports: Ports) -> dict[str, str]:
+    return {"$select": f"invoiceid,{number_column(ports)},{STATUS},{STATE},createdon,modifiedon"}
+
+
+def _invoice(ports: Ports, row: Row) -> Invoice:
+    return Invoice(
+        invoice_id=UUID(row["invoiceid"]),
+        number=str(row[number_column(ports)] or ""),
+        status=row[STATUS],
+        standing=standing_of(row, ports.settings.confirmed_statuses),
+        created_at=_instant(row["createdon"]),
+        modified_at=_instant(row["modifiedon"]),
+    )
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _text(instant: datetime) -> str:
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
