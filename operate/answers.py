@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from operate.door import name_of
 from operate.refusals import BadRequest
-from shared.errors import ContractBroken, LeaseLost, Refused, SignInFailed, Throttled, Unavailable
+from shared.errors import ContractBroken, LeaseLost, NewerVersion, Refused, SignInFailed, Throttled, Unavailable
 
 type Endpoint = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 
@@ -45,10 +45,16 @@ def guarded(endpoint: Endpoint) -> Endpoint:
             return problem(503, "serviceUnavailable", str(error))
         except (Refused, ContractBroken) as error:
             return problem(502, "serviceRefused", str(error))
-        except LeaseLost:
-            return problem(409, "changedMeanwhile", "The run changed while this was done; look again and repeat")
+        except (LeaseLost, NewerVersion) as error:
+            return problem(409, *_conflict(error))
 
     return guard
+
+
+def _conflict(error: LeaseLost | NewerVersion) -> tuple[str, str]:
+    if isinstance(error, NewerVersion):
+        return "newerVersion", f"{error}. Nothing was done: it waits for that version, or a later one"
+    return "changedMeanwhile", "The run changed while this was done; look again and repeat"
 
 
 def read_body[T: BaseModel](req: func.HttpRequest, model: type[T]) -> T:

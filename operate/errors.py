@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.clock import stamp
+from shared.errors import NewerVersion
 from shared.messages import WRITE_BACK
 from shared.ports import Ports
 from shared.rejected import RejectedRow
@@ -62,18 +63,23 @@ async def groups(ports: Ports, invoice_id: UUID | None = None) -> dict[str, Grou
 
 async def _rejected(ports: Ports, invoice_id: UUID | None) -> AsyncIterator[tuple[UUID, str, Sequence[RejectedRow]]]:
     if invoice_id:
-        run = await ports.ledger.run(invoice_id)
+        run = await ports.ledger.look(invoice_id)
         invoices = [(invoice_id, run.number if run else "")]
     else:
         invoices = [(entry.invoice_id, entry.number) for entry in await ports.register.rejecting()]
     for invoice, number in invoices:
-        rows = [row for row in await ports.rejections.of(invoice) if row.status != "replaying"]
+        try:
+            rows = [row for row in await ports.rejections.of(invoice) if row.status != "replaying"]
+        except NewerVersion:
+            if invoice_id:
+                raise
+            continue
         if rows:
             yield invoice, number, rows
 
 
 async def _rows_of(ports: Ports, invoice_id: UUID, row: RejectedRow) -> int:
-    run = await ports.ledger.run(invoice_id)
+    run = await ports.ledger.look(invoice_id)
     stage = Stage.ACTUALS if row.stage == WRITE_BACK else Stage(row.stage)
     parts = await ports.ledger.parts(invoice_id, stage, run.generation) if run else []
     return sum(part.rows for part in parts)

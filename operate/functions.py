@@ -68,7 +68,7 @@ async def show_run(req: func.HttpRequest) -> func.HttpResponse:
     """Tell where the run of an invoice stands."""
     invoice_id = _guid(req.route_params["invoiceId"])
     works = await ports()
-    run = await works.ledger.run(invoice_id)
+    run = await works.ledger.look(invoice_id)
     if run is None:
         raise BadRequest(
             404, "noRun", f"There is no run of invoice {invoice_id}; if it is confirmed, a sweep starts one"
@@ -82,7 +82,7 @@ async def show_run(req: func.HttpRequest) -> func.HttpResponse:
 async def show_timeline(req: func.HttpRequest) -> func.HttpResponse:
     """Tell what happened to the run of an invoice, and when."""
     works = await ports()
-    run = await works.ledger.run(_guid(req.route_params["invoiceId"]))
+    run = await works.ledger.look(_guid(req.route_params["invoiceId"]))
     if run is None:
         raise BadRequest(404, "noRun", f"There is no run of invoice {req.route_params['invoiceId']}")
     return answer(200, await timeline(works, run))

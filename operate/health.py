@@ -10,6 +10,7 @@ from azure.storage.queue.aio import QueueClient
 
 from shared import VERSION
 from shared.clock import stamp
+from shared.engine.newer import told
 from shared.pauses import Pause
 from shared.ports import Ports
 from shared.register import Entry
@@ -45,6 +46,7 @@ async def health(ports: Ports) -> dict[str, Any]:
         *_age_problems(ports, unfinished),
         *(f"paused: {pause.stage or 'everything'} by {pause.by}: {pause.reason}" for pause in pauses),
         *_sweep_problems(ports, sweep),
+        *(f"{text}. It waits for that version" for text in dict.fromkeys((await told(ports)).values())),
     ]
     return {
         "app": VERSION,
@@ -105,7 +107,7 @@ async def _poison(ports: Ports, name: str) -> dict[str, Any]:
 
 async def _is_mended(ports: Ports, row: Mapping[str, Any]) -> bool:
     """Whether the run, or the write-back, that a poison message failed has come to a good end since."""
-    run = await ports.ledger.run(UUID(row["invoiceId"])) if row.get("invoiceId") else None
+    run = await ports.ledger.look(UUID(row["invoiceId"])) if row.get("invoiceId") else None
     return run is not None and run.state == State.COMPLETED and run.posting != "failed"
 
 

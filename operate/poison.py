@@ -12,11 +12,13 @@ from operate.reconcile import give_up
 from operate.searches import Searches
 from shared.clock import stamp
 from shared.endings import end, end_posting
-from shared.errors import LeaseLost, NotOurMessage
+from shared.engine.newer import put_off
+from shared.errors import LeaseLost, NewerVersion, NotOurMessage
 from shared.log import event
 from shared.messages import OPERATIONS, WRITE_BACK, Examine, Reconcile, Settle, Ship, parse
 from shared.ports import Ports
 from shared.run import State
+from shared.storage.clients import poison_of
 
 _PORTION = 30_000
 _ANOTHER_TRY = timedelta(minutes=10)
@@ -26,7 +28,14 @@ async def book(ports: Ports, queue: str, body: bytes) -> None:
     """Keep a poison message and fail the run that it names, or the operator's job that it belongs to. Never raises for
     anything in the message."""
     text = body.decode("utf-8", "replace")
-    reason, invoice_id = _meaning(queue, body)
+    try:
+        reason, invoice_id = _meaning(queue, body)
+        if invoice_id:
+            await ports.ledger.run(invoice_id)
+    except NewerVersion as error:
+        # That version gave it up, or its run is that version's: it says what becomes of it.
+        await put_off(ports, poison_of(queue), body, error)
+        return
     await ports.audit.table.create_entity(
         {
             "PartitionKey": f"poison|{queue}",

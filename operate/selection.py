@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from operate.instants import Instant
+from shared.errors import NewerVersion
 from shared.ports import Ports
 from shared.register import Entry
 from shared.rejected import RejectedRow
@@ -61,7 +62,12 @@ class Selected:
 async def select(ports: Ports, selection: Selection) -> AsyncIterator[Selected]:
     """The runs and rows that a selection means."""
     for invoice_id in await _invoices(ports, selection):
-        run = await ports.ledger.run(invoice_id)
+        try:
+            run = await ports.ledger.run(invoice_id)
+        except NewerVersion:
+            if selection.invoiceId:
+                raise
+            continue
         if run is None:
             continue
         known = [row for row in await ports.rejections.of(invoice_id) if selection.holds(row)]

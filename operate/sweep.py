@@ -14,7 +14,8 @@ from typing import Any
 from uuid import UUID
 
 from shared.clock import stamp
-from shared.errors import LeaseLost, SignInFailed, Throttled, Unavailable
+from shared.engine.newer import tell
+from shared.errors import LeaseLost, NewerVersion, SignInFailed, Throttled, Unavailable
 from shared.log import event
 from shared.messages import Load, LookUp
 from shared.ports import Ports
@@ -30,6 +31,7 @@ from shared.run import Run, State
 from shared.stages import Stage
 
 _PAGE = 1000
+_SWEEP = "sweep"
 
 
 async def sweep(ports: Ports) -> dict[str, Any]:
@@ -91,7 +93,11 @@ async def _start_lost(ports: Ports, found: Found) -> str:
 
 
 async def _start(ports: Ports, invoice: Invoice, found: Found) -> None:
-    standing = await ports.ledger.run(invoice.invoice_id)
+    try:
+        standing = await ports.ledger.run(invoice.invoice_id)
+    except NewerVersion as error:
+        await tell(ports, _SWEEP, error)
+        return
     if standing is None or standing.state == State.REJECTED:
         await _open(ports, invoice, found)
         return
@@ -120,7 +126,11 @@ async def _revive(ports: Ports) -> list[dict[str, str]]:
     revived = []
     quiet_since = ports.now() - timedelta(seconds=ports.settings.stalled_after)
     for entry in await ports.register.unfinished():
-        run = await ports.ledger.run(entry.invoice_id)
+        try:
+            run = await ports.ledger.run(entry.invoice_id)
+        except NewerVersion as error:
+            await tell(ports, _SWEEP, error)
+            continue
         if run is None:
             continue
         if run.state.is_final:
@@ -141,6 +151,9 @@ async def _wake(ports: Ports, run: Run) -> bool:
         return False
     try:
         await revive(ports, await ports.ledger.save(run))
+    except NewerVersion as error:
+        await tell(ports, _SWEEP, error)
+        return False
     except LeaseLost:
         return False
     return True
@@ -148,23 +161,26 @@ async def _wake(ports: Ports, run: Run) -> bool:
 
 async def _clear_blobs(ports: Ports) -> int:
     deleted = 0
-    named: set[str] = set()
+    named: set[str] | None = set()
     known = ""
     orphaned = ports.now() - timedelta(seconds=ports.settings.orphaned_after)
     async for blob in ports.landing.older_than(orphaned):
         invoice = blob.partition("/")[0]
         if invoice != known:
             known, named = invoice, await _named(ports, invoice)
-        if blob not in named:
+        if named is not None and blob not in named:
             await ports.landing.delete(blob)
             deleted += 1
     return deleted
 
 
-async def _named(ports: Ports, invoice: str) -> set[str]:
-    """The blobs that the run of an invoice still needs; actuals sent by themselves have no run, only parts."""
+async def _named(ports: Ports, invoice: str) -> set[str] | None:
+    """The blobs that the run of an invoice still needs, None where only a later version of the app can tell; actuals
+    sent by themselves have no run, only parts."""
     try:
         run, parts = await ports.ledger.run(UUID(invoice)), await ports.ledger.all_parts(UUID(invoice))
+    except NewerVersion:
+        return None
     except (ValueError, LeaseLost):
         return set()
     if run is None or run.state == State.COMPLETED:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.clock import stamp
+from shared.errors import NewerVersion
 from shared.ports import Ports
 from shared.rejected import RejectedRow
 from shared.run import Part, Run
@@ -15,10 +16,13 @@ _MOST_IMPORTS = 200
 
 async def timeline(ports: Ports, run: Run) -> dict[str, Any]:
     """The timeline as JSON, the earliest first. Each entry has `at`, `kind` and `text`, an import its rows too."""
-    rows = await ports.rejections.of(run.invoice_id)
+    try:
+        rows, parts = await ports.rejections.of(run.invoice_id), await ports.ledger.all_parts(run.invoice_id)
+    except NewerVersion:
+        rows, parts = [], []
     entries = [
         *({"at": stamp(step.at), "kind": "state", "what": step.what, "text": step.text} for step in run.history),
-        *_imports(await ports.ledger.all_parts(run.invoice_id)),
+        *_imports(parts),
         *_rejections(rows),
         *_deeds(rows),
         *await _closures(ports, run),

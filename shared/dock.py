@@ -21,6 +21,7 @@ from shared.clock import parse_stamp, stamp
 from shared.run import Part
 from shared.shipment import Cargo, Lane, Shipment, Step, View, new_execution_id
 from shared.stages import Stage
+from shared.storage.schema import SIGNATURE, check, newer
 from shared.transaction import guarded, transact
 
 
@@ -45,7 +46,10 @@ class Dock:
         view = View()
         async for row in self._table.query_entities("PartitionKey eq @stage", parameters={"stage": str(stage)}):
             kind, _, name = row["RowKey"].partition("|")
-            if kind == "part":
+            if error := newer(row, _name_of(row)):
+                view.newer.append(error)
+                view.foreign.add(name if kind == "shipment" else "")
+            elif kind == "part":
                 view.cargo.append(_cargo(row))
             elif kind == "lane":
                 view.lanes[int(name)] = Lane(int(name), row["shipment"], str(row.metadata["etag"]))
@@ -131,6 +135,7 @@ def _cargo_entity(cargo: Cargo) -> dict[str, Any]:
     return {
         "PartitionKey": str(cargo.stage),
         "RowKey": cargo.row_key,
+        **SIGNATURE,
         "company": cargo.company,
         "rows": cargo.rows,
         "blob": cargo.blob,
@@ -141,7 +146,12 @@ def _cargo_entity(cargo: Cargo) -> dict[str, Any]:
     }
 
 
+def _name_of(row: Any) -> str:
+    return f"{row['RowKey'].replace('|', ' ')} on the dock of {row['PartitionKey']}"
+
+
 def _cargo(row: Any) -> Cargo:
+    check(row, _name_of(row))
     _, invoice_id, part_key = row["RowKey"].split("|", 2)
     return Cargo(
         stage=Stage(row["PartitionKey"]),
@@ -162,6 +172,7 @@ def _shipment_entity(shipment: Shipment) -> dict[str, Any]:
     return {
         "PartitionKey": str(shipment.stage),
         "RowKey": f"shipment|{shipment.ticket}",
+        **SIGNATURE,
         "company": shipment.company,
         "lane": shipment.lane,
         "executionId": shipment.execution_id,
@@ -176,6 +187,7 @@ def _shipment_entity(shipment: Shipment) -> dict[str, Any]:
 
 
 def _shipment(row: Any) -> Shipment:
+    check(row, _name_of(row))
     return Shipment(
         stage=Stage(row["PartitionKey"]),
         ticket=row["RowKey"].removeprefix("shipment|"),

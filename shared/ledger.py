@@ -29,8 +29,9 @@ from shared.history import Step
 from shared.register import Register
 from shared.rejected import RejectedRow
 from shared.rejections import entity_of
-from shared.run import Page, Part, Run, State
+from shared.run import Page, Part, Run, State, known_state
 from shared.stages import Stage
+from shared.storage.schema import SIGNATURE, check, newer
 from shared.totals import Totals
 from shared.transaction import deleted, guarded, transact
 
@@ -59,7 +60,10 @@ class Ledger:
             with suppress(ResourceExistsError):
                 await self._table.create_entity(_run_entity(run))
                 return run, True
-            standing = await self.run(invoice_id)
+            row = await self._run_row(invoice_id)
+            if row is not None and (error := newer(row, _name_of(row))):
+                return _shown(row, str(error)), False
+            standing = _run(row) if row is not None else None
             if standing and standing.state != State.REJECTED:
                 return standing, False
             if standing:
@@ -68,9 +72,22 @@ class Ledger:
                     return await self.save(standing, state=State.ACCEPTED, detail=""), True
 
     async def run(self, invoice_id: UUID) -> Run | None:
-        """The run of an invoice."""
+        """The run of an invoice. Raises NewerVersion for one that a later version of the app has worked on."""
+        row = await self._run_row(invoice_id)
+        return _run(row) if row is not None else None
+
+    async def look(self, invoice_id: UUID) -> Run | None:
+        """The run of an invoice, to be shown and not to be worked on: that of a later version, as far as it can be
+        read, waits for that version."""
+        row = await self._run_row(invoice_id)
+        if row is None:
+            return None
+        error = newer(row, _name_of(row))
+        return _shown(row, str(error)) if error else _run(row)
+
+    async def _run_row(self, invoice_id: UUID) -> Any:
         try:
-            return _run(await self._table.get_entity(str(invoice_id), RUN))
+            return await self._table.get_entity(str(invoice_id), RUN)
         except ResourceNotFoundError:
             return None
 
@@ -183,6 +200,7 @@ def _page_key(stage: Stage, generation: int, number: int) -> str:
 
 def _run_entity(run: Run) -> dict[str, Any]:
     return {
+        **SIGNATURE,
         "PartitionKey": str(run.invoice_id),
         "RowKey": RUN,
         "runId": run.run_id,
@@ -210,7 +228,33 @@ def _run_entity(run: Run) -> dict[str, Any]:
     }
 
 
+def _name_of(row: Any) -> str:
+    kind, _, rest = row["RowKey"].partition("|")
+    return f"the {kind} {rest + ' ' if rest else ''}of invoice {row['PartitionKey']}"
+
+
+def _shown(row: Any, why: str) -> Run:
+    """A run of a later version, of which nothing is certain but what it is about."""
+    at = row.metadata["timestamp"]
+    state = known_state(row.get("state"))
+    return Run(
+        invoice_id=UUID(row["PartitionKey"]),
+        run_id=str(row.get("runId", "")),
+        state=state,
+        generation=1,
+        accepted_at=parse_stamp(row["acceptedAt"]) if row.get("acceptedAt") else at,
+        updated_at=at,
+        number=str(row.get("number", "")),
+        company=str(row.get("company", "")),
+        customer=str(row.get("customer", "")),
+        project=str(row.get("project", "")),
+        detail=f"{why}. {row.get('detail', '')}".strip() if state.is_final else "",
+        wait="" if state.is_final else why,
+    )
+
+
 def _run(row: Any) -> Run:
+    check(row, _name_of(row))
     return Run(
         invoice_id=UUID(row["PartitionKey"]),
         run_id=row["runId"],
@@ -241,6 +285,7 @@ def _run(row: Any) -> Run:
 
 def _page_entity(page: Page) -> dict[str, Any]:
     return {
+        **SIGNATURE,
         "PartitionKey": str(page.invoice_id),
         "RowKey": _page_key(page.stage, page.generation, page.number),
         "cursor": page.cursor,
@@ -250,6 +295,7 @@ def _page_entity(page: Page) -> dict[str, Any]:
 
 
 def _page(row: Any) -> Page:
+    check(row, _name_of(row))
     _, stage, generation, number = row["RowKey"].split("|")
     return Page(
         invoice_id=UUID(row["PartitionKey"]),
@@ -265,6 +311,7 @@ def _page(row: Any) -> Page:
 
 def _part_entity(part: Part) -> dict[str, Any]:
     return {
+        **SIGNATURE,
         "PartitionKey": str(part.invoice_id),
         "RowKey": part.row_key,
         "company": part.company,
@@ -282,6 +329,7 @@ def _part_entity(part: Part) -> dict[str, Any]:
 
 
 def _part(row: Any) -> Part:
+    check(row, _name_of(row))
     _, stage, generation, number, _ = row["RowKey"].split("|")
     return Part(
         invoice_id=UUID(row["PartitionKey"]),

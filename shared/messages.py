@@ -18,10 +18,13 @@ from uuid import UUID, uuid4
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from shared.errors import NotOurMessage
+from shared.errors import NewerVersion, NotOurMessage
 from shared.stages import Stage
 
 VERSION: Literal[1] = 1
+"""The form of the messages. A release that adds a kind or a field sends it under a higher one, and its own version as
+`by`: an earlier release, after a roll-back, then leaves it on its queue instead of giving it up."""
+_MOST_VERSIONS, _LONGEST_VERSION = 999, 40
 WRITE_BACK = "write-back"
 """The queue of what comes back from Finance after posting."""
 OPERATIONS = "operations"
@@ -163,7 +166,8 @@ _ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discrimina
 
 
 def parse(body: bytes, queue: str) -> Message:
-    """Read a message of `queue`. Raises NotOurMessage, naming the field and the reason."""
+    """Read a message of `queue`. Raises NotOurMessage, naming the field and the reason, and NewerVersion for what a
+    later version of the app has sent."""
     try:
         raw = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -171,6 +175,8 @@ def parse(body: bytes, queue: str) -> Message:
     if not isinstance(raw, dict):
         raise NotOurMessage("not a JSON object")
     version = raw.get("v")
+    if type(version) is int and VERSION < version <= _MOST_VERSIONS:
+        raise NewerVersion(f"a message of form {version} on queue {queue}", str(raw.get("by", ""))[:_LONGEST_VERSION])
     if type(version) is not int or version != VERSION:
         raise NotOurMessage(f"v: message version {version!r}, this app reads version {VERSION}", _invoice_id(raw))
     try:

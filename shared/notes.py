@@ -35,3 +35,10 @@ class Notes:
         except ResourceNotFoundError:
             return None
         return dict(json.loads(row["fact"]))
+
+    async def beginning(self, prefix: str) -> dict[str, dict[str, Any]]:
+        """The facts whose names begin so, by name."""
+        condition = "PartitionKey eq @note and RowKey ge @lower and RowKey lt @upper"
+        names = {"note": _PARTITION, "lower": prefix, "upper": prefix + "~"}
+        rows = self._table.query_entities(condition, parameters=names)
+        return {row["RowKey"]: dict(json.loads(row["fact"])) async for row in rows}

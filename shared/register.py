@@ -21,7 +21,8 @@ from azure.data.tables.aio import TableClient
 from shared import progress
 from shared.clock import parse_stamp, stamp
 from shared.progress import Progress
-from shared.run import Run, State
+from shared.run import Run, State, known_state
+from shared.storage.schema import SIGNATURE, newer
 from shared.totals import Totals
 
 _PARTITION = "run"
@@ -63,18 +64,20 @@ class Register:
         row = _row(run)
         while True:
             try:
-                standing = await self._table.get_entity(row["PartitionKey"], row["RowKey"], select=["revision"])
+                standing = await self._table.get_entity(
+                    row["PartitionKey"], row["RowKey"], select=["revision", "schema"]
+                )
             except ResourceNotFoundError:
                 with suppress(ResourceExistsError):
                     await self._table.create_entity(row)
                     return
                 continue
-            if standing.get("revision", 0) > run.revision:
+            if standing.get("revision", 0) > run.revision or newer(standing, ""):
                 return
             with suppress(ResourceModifiedError):
                 await self._table.update_entity(
                     row,
-                    mode=UpdateMode.REPLACE,
+                    mode=UpdateMode.MERGE,
                     etag=standing.metadata["etag"],
                     match_condition=MatchConditions.IfNotModified,
                 )
@@ -148,6 +151,7 @@ def _position(accepted_at: datetime, invoice_id: UUID) -> str:
 
 def _row(run: Run) -> dict[str, Any]:
     return {
+        **SIGNATURE,
         "PartitionKey": _PARTITION,
         "RowKey": _position(run.accepted_at, run.invoice_id),
         "revision": run.revision,
@@ -172,6 +176,25 @@ def _row(run: Run) -> dict[str, Any]:
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:
+    """What a list shows; of a run that a later version has worked on, as far as it can be read."""
+    error = newer(row, "this run")
+    if error is None:
+        return _known_entry(row)
+    state = known_state(row.get("state"))
+    shown = {**_NOTHING, **{name: value for name, value in row.items() if name in _NOTHING}, "state": str(state)}
+    told = {"detail": str(error)} if state.is_final else {"wait": str(error)}
+    return _known_entry({**shown, **told, "RowKey": row["RowKey"], "expected": Totals().to_json()})
+
+
+_NOTHING: dict[str, Any] = {
+    **dict.fromkeys(("runId", "number", "company", "customer", "project", "detail", "wait"), ""),
+    **dict.fromkeys(("acceptedAt", "updatedAt"), "1970-01-01T00:00:00+00:00"),
+    "rejected": 0,
+}
+"""What a list shows of a run whatever version wrote it, where that says nothing."""
+
+
+def _known_entry(row: Mapping[str, Any]) -> Entry:
     return Entry(
         invoice_id=UUID(row["RowKey"].partition("|")[2]),
         run_id=row["runId"],

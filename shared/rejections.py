@@ -13,6 +13,7 @@ from azure.data.tables.aio import TableClient
 
 from shared.clock import parse_stamp, stamp
 from shared.rejected import RejectedRow
+from shared.storage.schema import SIGNATURE, check
 from shared.totals import plain
 
 _TEXT_LIMIT = 8000
@@ -69,6 +70,7 @@ def _row_key(row: RejectedRow) -> str:
 def entity_of(invoice_id: UUID, row: RejectedRow) -> dict[str, Any]:
     """A rejected row as the table holds it."""
     return {
+        **SIGNATURE,
         "PartitionKey": str(invoice_id),
         "RowKey": _row_key(row),
         "stage": str(row.stage),
@@ -99,6 +101,7 @@ def _instant(text: str) -> datetime | None:
 
 
 def _row(row: Mapping[str, Any]) -> RejectedRow:
+    check(row, f"a rejected row of invoice {row['PartitionKey']}")
     return RejectedRow(
         stage=str(row["stage"]),
         key=row["key"],

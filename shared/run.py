@@ -33,6 +33,15 @@ class State(StrEnum):
         return self in {State.COMPLETED, State.NEEDS_ATTENTION, State.FAILED, State.REJECTED}
 
 
+def known_state(text: object) -> State:
+    """The state of a run that a later version has written, to be shown: one that this version does not know is shown as
+    one that needs a look."""
+    try:
+        return State(str(text))
+    except ValueError:
+        return State.NEEDS_ATTENTION
+
+
 BEFORE_ACTUALS = frozenset({State.ACCEPTED, State.SYNCING_HEADER})
 """The states in which Finance does not have the header yet."""
 

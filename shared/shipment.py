@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID, uuid4
 
+from shared.errors import NewerVersion
 from shared.landing import LandedName
 from shared.stages import Stage
 
@@ -86,8 +87,11 @@ class Lane:
 
 @dataclass(frozen=True)
 class View:
-    """The dock of one map as it was read."""
+    """The dock of one map as it was read. `newer` is what only a later version of the app understands: it is left
+    alone; `foreign` are the tickets of its shipments, whose lanes are taken."""
 
+    newer: list[NewerVersion] = field(default_factory=list)
+    foreign: set[str] = field(default_factory=set)
     cargo: list[Cargo] = field(default_factory=list)
     lanes: dict[int, Lane] = field(default_factory=dict)
     shipments: dict[str, Shipment] = field(default_factory=dict)
@@ -107,7 +111,11 @@ class View:
         return len(self._taken())
 
     def _taken(self) -> set[int]:
-        return {lane.number for lane in self.lanes.values() if lane.shipment in self.shipments}
+        return {
+            lane.number
+            for lane in self.lanes.values()
+            if lane.shipment and lane.shipment in {*self.shipments, *self.foreign}
+        }
 
     def free_lane(self, lanes: int, first: int) -> int | None:
         """A lane without a shipment, sought from `first` on: what one lane failed on is tried on the next, since

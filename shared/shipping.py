@@ -4,6 +4,7 @@ An import costs seconds however small it is, and a data project takes one at a t
 is free goes in one package. A shipment is named by the ticket of its ship message: a second delivery finds it.
 """
 
+from shared.engine import newer
 from shared.errors import LeaseLost
 from shared.handover import After
 from shared.messages import Ship
@@ -39,6 +40,8 @@ def _share(ports: Ports, stage: Stage, view: View) -> int:
 async def _claim(ports: Ports, message: Ship) -> Shipment | None:
     for _ in range(_CLAIM_TRIES):
         view = await ports.dock.view(message.stage)
+        if view.newer:
+            await newer.tell(ports, message.stage, view.newer[0])
         for stalled in view.stalled(ports.now()):
             await look_again(ports, stalled)
         ready = view.ready

@@ -1,12 +1,14 @@
 """What a run looks like from outside: state, progress of each map, and what it waits for and why."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from shared import dataverse, finance
 from shared.clock import parse_stamp, stamp
+from shared.engine.newer import told
+from shared.errors import NewerVersion
 from shared.gates import Gate
 from shared.handover import is_over, pages_of
 from shared.notes import trouble
@@ -65,6 +67,8 @@ class Standing:
 
     pauses: Sequence[Pause]
     services: Sequence[dict[str, Any]]
+    newer: Mapping[str, str] = field(default_factory=dict)
+    """What a later version of the app has left on a queue, by its name."""
 
     def waits_of(self, run: Run | Entry) -> list[dict[str, Any]]:
         """What an unfinished run waits for, as JSON."""
@@ -74,7 +78,9 @@ class Standing:
             for pause in self.pauses
             if pause.stage in {None, stage_of(run)}
         ]
-        return [*own, *paused[:1], *self.services]
+        left = self.newer.get(stage_of(run), "")
+        newer = [{"reason": left, "kind": "newer version"}] if left and left != run.wait else []
+        return [*own, *paused[:1], *self.services, *newer]
 
 
 async def standing(ports: Ports) -> Standing:
@@ -85,7 +91,7 @@ async def standing(ports: Ports) -> Standing:
             services.append(describe_gate(gate))
         if reason := await trouble_with(ports, service):
             services.append({"reason": reason, "service": service, "kind": "no usable answer"})
-    return Standing(await ports.pauses.standing(), services)
+    return Standing(await ports.pauses.standing(), services, await told(ports))
 
 
 def describe_gate(gate: Gate) -> dict[str, Any]:
@@ -119,11 +125,14 @@ class _Found:
 
 async def _read(ports: Ports, run: Run, stage: Stage) -> _Found:
     generation = 1 if stage == Stage.INVOICES else run.generation
-    return _Found(
-        await pages_of(ports, run.invoice_id, stage, generation),
-        await ports.ledger.parts(run.invoice_id, stage, generation),
-        await ports.rejections.of(run.invoice_id, stage),
-    )
+    try:
+        return _Found(
+            await pages_of(ports, run.invoice_id, stage, generation),
+            await ports.ledger.parts(run.invoice_id, stage, generation),
+            await ports.rejections.of(run.invoice_id, stage),
+        )
+    except NewerVersion:
+        return _Found([], [], [])
 
 
 def _progress(run: Run, stage: Stage, found: _Found) -> dict[str, Any]:

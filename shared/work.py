@@ -6,6 +6,7 @@ storage away or busy       the message is put off, longer each time
 no usable answer           the message is put off, longer each time, and a note tells the operator
 not let in                 the gate is closed for a minute, for everybody: nothing is gained by knocking;
                            for seconds where the sign-in service just gave no answer
+of a later version         put off, longer each time, and the operators are told: it waits for that version
 a landed part is lost      its rows are read again, and the message is looked at again in a second
 not yet                    the run says what it waits for; in the end a person has to look
 somebody else was faster   looked at again in a second, in case they died right after
@@ -23,12 +24,14 @@ from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestE
 
 from shared.clock import jitter, stamp
 from shared.endings import end, end_posting
+from shared.engine import newer
 from shared.engine.lost_parts import read_anew
 from shared.errors import (
     ContractBroken,
     InvoiceRejected,
     LeaseLost,
     NeedsAttention,
+    NewerVersion,
     NotOurMessage,
     NotYet,
     Refused,
@@ -65,6 +68,9 @@ async def work(ports: Ports, queue: str, body: bytes, dequeue_count: int, handle
     """Do what the message says. Raises what the host has to count as a failed run."""
     try:
         message = parse(body, queue)
+    except NewerVersion as error:
+        await newer.put_off(ports, queue, body, error)
+        return
     except NotOurMessage as error:
         event("message refused", severity=logging.ERROR, queue=queue, invoiceId=error.invoice_id)
         # What becomes of the run that it may name is decided where it is kept, in operate/poison.py.
@@ -103,6 +109,9 @@ async def _attempt(ports: Ports, message: Message, handler: Handler) -> None:
         wait = _NO_TOKEN if error.passing else _SHUT_OUT
         await ports.gates.close(error.service, ports.now() + wait, error.reason, kind="not let in")
         await _put_off(ports, message, wait + jitter(GATE_SPREAD))
+    except NewerVersion as error:
+        await newer.tell(ports, message.queue, error)
+        await _put_off(ports, message, backoff(message.attempt))
     except NotYet as error:
         await _wait(ports, message, error)
     except AzureError as error:

@@ -4,9 +4,10 @@ from datetime import timedelta
 from uuid import UUID
 
 from shared.clock import stamp
-from shared.errors import ContractBroken, Refused
+from shared.engine.newer import tell
+from shared.errors import ContractBroken, NewerVersion, Refused
 from shared.handover import account_of
-from shared.messages import Look, WriteBack
+from shared.messages import WRITE_BACK, Look, WriteBack
 from shared.notes import trouble
 from shared.ports import Ports
 from shared.run import Run
@@ -21,10 +22,12 @@ async def look(ports: Ports, message: Look) -> None:
     """Start the write-back of every completed run whose billed sales are all posted by now."""
     del message
     for entry in await ports.register.awaiting_posting():
-        run = await ports.ledger.run(entry.invoice_id)
         try:
+            run = await ports.ledger.run(entry.invoice_id)
             if run is not None and await _is_posted(ports, run):
                 await start(ports, run.invoice_id)
+        except NewerVersion as error:
+            await tell(ports, WRITE_BACK, error)
         except (Refused, ContractBroken) as error:
             # One invoice that cannot be asked for must not hide the others; the next look asks again.
             await ports.notes.write(

@@ -26,6 +26,11 @@ QUEUES = (*map(str, Stage), WRITE_BACK, OPERATIONS)
 TABLES = ("runs", "register", "dock", "gates", "audit")
 
 
+def poison_of(queue: str) -> str:
+    """The queue to which the host moves what it gives up."""
+    return f"{queue}-poison"
+
+
 @dataclass(frozen=True)
 class Storage:
     """The clients, and what they stand for."""
@@ -43,14 +48,22 @@ class Storage:
 class Queues:
     """Sends messages; the Functions host receives them."""
 
-    def __init__(self, clients: Mapping[str, QueueClient]) -> None:
+    def __init__(self, clients: Mapping[str, QueueClient], poison: Mapping[str, QueueClient] | None = None) -> None:
+        """`poison` are the queues to which the host moves what it gives up."""
         self.clients = clients
+        self._poison = poison or {}
 
     async def send(self, message: Message, *, delay: timedelta = timedelta()) -> None:
         """Put a message on the queue of its stage, to be seen after `delay`. It stays until somebody handles it."""
         seconds = max(0, math.ceil(delay.total_seconds()))
         queue = self.clients[message.queue]
         await queue.send_message(message.model_dump_json(), visibility_timeout=seconds, time_to_live=-1)
+
+    async def send_again(self, queue: str, body: bytes, *, delay: timedelta) -> None:
+        """Put a message that this version cannot read on the queue that it was on, or its poison queue, as it is."""
+        client = self._poison[queue] if queue in self._poison else self.clients[queue]
+        seconds = math.ceil(delay.total_seconds())
+        await client.send_message(body.decode(), visibility_timeout=seconds, time_to_live=-1)
 
 
 class _AppCredential:
@@ -77,7 +90,10 @@ async def open_storage(settings: Settings) -> Storage:
     """Open the clients and create what is missing."""
     tables, blobs, queues = _services(settings)
     landed, maps = blobs.get_container_client(CONTAINER), blobs.get_container_client(MAPS)
-    clients = {name: queues.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy()) for name in QUEUES}
+    clients, poison = (
+        {name: queues.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy()) for name in names}
+        for names in (QUEUES, [poison_of(name) for name in QUEUES])
+    )
     found = {name: tables.get_table_client(name) for name in TABLES}
     for table in found.values():
         await _unless_there(table.create_table())
@@ -85,7 +101,7 @@ async def open_storage(settings: Settings) -> Storage:
         await _unless_there(queue.create_queue())
     await _unless_there(landed.create_container())
     await _unless_there(maps.create_container())
-    return Storage(**found, landed=landed, maps=maps, queues=Queues(clients))
+    return Storage(**found, landed=landed, maps=maps, queues=Queues(clients, poison))
 
 
 def _services(settings: Settings) -> tuple[TableServiceClient, BlobServiceClient, QueueServiceClient]:

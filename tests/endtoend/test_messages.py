@@ -20,19 +20,19 @@ QUEUES = ("invoices", "actuals", "transactionconnections", "write-back", "operat
 def test_strange_messages_are_kept_and_fail_the_run_that_they_name(system: Relay) -> None:
     invoice_id = str(uuid4())
     asyncio.run(accept_without_message(system, invoice_id))
-    newer = json.dumps({"v": 2, "kind": "load", "stage": "actuals", "invoiceId": invoice_id, "shape": "new"})
+    strange = json.dumps({"v": 1, "kind": "load", "stage": "actuals", "invoiceId": invoice_id, "shape": "new"})
     orphan = json.dumps({"v": 1, "kind": "load", "stage": "invoices", "invoiceId": str(uuid4())})
     foreign = {queue: json.dumps({"hello": queue}) for queue in QUEUES}
-    for queue, text in [("actuals", newer), ("invoices", orphan), *foreign.items()]:
+    for queue, text in [("actuals", strange), ("invoices", orphan), *foreign.items()]:
         system.send(queue, text)
-    for queue, text in [("actuals", newer), ("invoices", orphan), *foreign.items()]:
+    for queue, text in [("actuals", strange), ("invoices", orphan), *foreign.items()]:
         kept = await_that(lambda q=queue, t=text: _kept(system, q, t), f"poison of {queue}")  # type: ignore[misc]
         assert kept["reason"]
     for queue in QUEUES:
         assert await_that(lambda q=queue: system.peek(f"{q}-poison") == [], f"an empty {queue}-poison")  # type: ignore[misc]
     run = system.finish([invoice_id])[0]
     assert run["state"] == "failed"
-    assert "message version 2, this app reads version 1" in run["detail"]
+    assert "shape: Extra inputs are not permitted" in run["detail"]
     health = requests.get(system.address("health"), headers=system.operator, timeout=60).json()
     assert not health["healthy"]
     assert all(row["count"] for row in health["poison"])

@@ -1,4 +1,4 @@
-"""A queue message that is not ours, or of a newer version, is refused with the field and the reason."""
+"""A queue message that is not ours is refused with the field and the reason."""
 
 import json
 from uuid import uuid4
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import NotOurMessage
+from shared.errors import NewerVersion, NotOurMessage
 from shared.messages import Load, Message, Settle, Ship, Verify, new_ticket, parse
 from shared.stages import Stage
 
@@ -38,7 +38,9 @@ def test_no_field_hides_the_queue_metadata(message: Message) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"v": 2}, "v: message version 2, this app reads version 1"),
+        ({"v": 0}, "v: message version 0, this app reads version 1"),
+        ({"v": "2"}, "v: message version '2'"),
+        ({"v": 10**30}, "v: message version 1000"),
         ({"v": None}, "v: message version None"),
         ({"v": True}, "v: message version True"),
         ({"kind": "burn"}, "kind"),
@@ -55,8 +57,15 @@ def test_a_strange_message_is_refused_with_field_and_reason(change: dict[str, ob
         parse(json.dumps(raw).encode(), Stage.ACTUALS)
 
 
-def test_a_newer_message_still_tells_which_run_it_belongs_to() -> None:
-    raw = json.loads(OURS[0].model_dump_json()) | {"v": 2, "newField": 1}
+@pytest.mark.parametrize(("by", "told"), [("0.2.0", "version 0.2.0"), ("", "a later version")])
+def test_a_message_of_a_later_version_is_told_from_one_that_nobody_can_have_sent(by: str, told: str) -> None:
+    raw = json.loads(OURS[0].model_dump_json()) | {"v": 2, "newField": 1, "kind": "weigh"} | ({"by": by} if by else {})
+    with pytest.raises(NewerVersion, match=f"form 2 on queue actuals was written by {told} of this app; this is"):
+        parse(json.dumps(raw).encode(), Stage.ACTUALS)
+
+
+def test_a_message_that_is_not_ours_tells_which_run_it_belongs_to() -> None:
+    raw = json.loads(OURS[0].model_dump_json()) | {"newField": 1}
     with pytest.raises(NotOurMessage) as refused:
         parse(json.dumps(raw).encode(), Stage.ACTUALS)
     assert refused.value.invoice_id == str(INVOICE)

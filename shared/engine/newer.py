@@ -1,0 +1,40 @@
+"""After a roll-back: what a later version of the app has written waits for it, and the operators are told."""
+
+import logging
+from datetime import datetime, timedelta
+
+from shared.clock import jitter, parse_stamp, stamp
+from shared.errors import NewerVersion
+from shared.log import event
+from shared.ports import Ports
+
+_NOTE = "newer version: "
+_STANDS = timedelta(minutes=15)
+"""A note outlives the longest delay, and the time between two sweeps."""
+_SHORTEST, _LONGEST = timedelta(seconds=2), timedelta(minutes=5)
+
+
+async def tell(ports: Ports, where: str, error: NewerVersion) -> datetime:
+    """Note that something of a later version was met in `where`, a queue or the sweep; return since when."""
+    note = await ports.notes.read(_NOTE + where)
+    now = ports.now()
+    stands = note is not None and parse_stamp(note["at"]) + _STANDS > now
+    since = parse_stamp(note["since"]) if note and stands else now
+    await ports.notes.write(_NOTE + where, {"since": stamp(since), "at": stamp(now), "text": str(error)})
+    event("newer version", severity=logging.WARNING, queue=where)
+    return since
+
+
+async def put_off(ports: Ports, queue: str, body: bytes, error: NewerVersion) -> None:
+    """Put a message of a later version on its queue again, unchanged and as if it had never been delivered. The delay
+    grows with the time since the first of them was met: it carries nothing that this version could count."""
+    since = await tell(ports, queue, error)
+    delay = min(max(ports.now() - since, _SHORTEST), _LONGEST)
+    await ports.queues.send_again(queue, body, delay=delay + jitter(delay.total_seconds() / 2))
+
+
+async def told(ports: Ports) -> dict[str, str]:
+    """What was told of late, by queue."""
+    notes = await ports.notes.beginning(_NOTE)
+    stands = ports.now() - _STANDS
+    return {name.removeprefix(_NOTE): note["text"] for name, note in notes.items() if parse_stamp(note["at"]) > stands}

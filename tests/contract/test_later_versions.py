@@ -1,0 +1,233 @@
+"""After a roll-back: what a later version of the app has left in storage waits for it, and nothing of it is lost."""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from azure.storage.queue.aio import QueueClient
+
+from operate.errors import groups
+from operate.health import health
+from operate.listing import list_runs
+from operate.poison import book
+from operate.requests import RunsQuery
+from operate.sweep import sweep
+from operate.timeline import timeline
+from shared import VERSION
+from shared.errors import NewerVersion
+from shared.landing import LandedName
+from shared.messages import OPERATIONS, WRITE_BACK, Load, Settle
+from shared.ports import Ports
+from shared.run import State
+from shared.stages import Stage
+from shared.status import describe
+from shared.storage.clients import QUEUES, poison_of
+from shared.tablemap import digest_of
+from shared.work import WorkFailed, work
+from tests.contract.server import Server, said
+from tests.contract.test_landed_parts import HANDLERS, _claimed, _deployed, _landed, _relabel, _row, _run
+from tests.contract.test_wiring import ports
+
+__all__ = ["ports"]
+
+LATER = {"schema": 2, "writtenBy": "9.1"}
+TOLD = f"was written by version 9.1 of this app; this is {VERSION}"
+
+
+async def _taken(client: QueueClient) -> list[str]:
+    """The messages that are on a queue and not hidden; they are gone from it."""
+    return [message.content async for message in client.receive_messages(visibility_timeout=600)]
+
+
+def _message(queue: str, **members: Any) -> bytes:
+    return json.dumps({"v": 2, "by": "9.1", "kind": "weigh", "queue": queue, **members}).encode()
+
+
+async def _count(client: QueueClient) -> int:
+    return int((await client.get_queue_properties()).approximate_message_count or 0)
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+async def test_a_message_of_a_later_version_is_put_off_unchanged_and_told(ports: Ports, queue: str) -> None:
+    """It was moved to the poison queue at once, and its run failed."""
+    client = ports.queues.clients[queue]
+    before = await _count(client)
+    for _ in range(7):
+        await work(ports, queue, _message(queue), 5, HANDLERS)
+    assert await _count(client) == before + 7
+    problems = (await health(ports))["problems"]
+    assert any(f"a message of form 2 on queue {queue} {TOLD}" in problem for problem in problems)
+
+
+async def test_a_message_of_a_later_version_comes_back_as_it_was(ports: Ports) -> None:
+    client = ports.queues.clients[OPERATIONS]
+    body = _message(OPERATIONS, note=str(uuid4()), words="Füße")
+    await ports.queues.send_again(OPERATIONS, body, delay=timedelta())
+    assert body.decode() in {base64.b64decode(text).decode() for text in await _taken(client)}
+
+
+async def test_it_is_put_off_longer_the_longer_it_waits_and_never_for_ever(ports: Ports) -> None:
+    delays: list[timedelta] = []
+
+    class _Queues:
+        async def send_again(self, queue: str, body: bytes, *, delay: timedelta) -> None:
+            delays.append(delay)
+
+    start = datetime.now(UTC) + timedelta(days=1)
+    for minutes in (0, 1, 4, 13, 27, 41):
+        later = replace(ports, queues=_Queues(), now=lambda at=start + timedelta(minutes=minutes): at)  # type: ignore[arg-type,misc]
+        await work(later, WRITE_BACK, _message(WRITE_BACK), 1, HANDLERS)
+    assert delays[0] <= timedelta(seconds=3)
+    assert timedelta(minutes=1) <= delays[1] < delays[2]
+    assert all(timedelta(minutes=5) <= delay <= timedelta(minutes=7.5) for delay in delays[3:])
+
+
+@pytest.mark.parametrize("change", [{"v": 1}, {"v": "2"}, {"v": 10**9}, {"v": None}])
+async def test_what_no_version_can_have_sent_is_still_given_up(ports: Ports, change: Mapping[str, Any]) -> None:
+    with pytest.raises(WorkFailed):
+        await work(ports, Stage.ACTUALS, _message(Stage.ACTUALS, **change), 1, HANDLERS)
+
+
+async def test_a_later_version_s_poison_message_stays_for_it_and_fails_no_run(ports: Ports) -> None:
+    part = await _landed(ports, Stage.ACTUALS, [_row(ports.maps[Stage.ACTUALS])])
+    poison = ports.queues._poison[poison_of(Stage.ACTUALS)]
+    try:
+        await poison.create_queue()
+    except Exception as error:  # noqa: BLE001 - it may be there
+        assert getattr(error, "status_code", 0) == 409  # noqa: PT017
+    before = await _count(poison)
+    await book(ports, Stage.ACTUALS, _message(Stage.ACTUALS, invoiceId=str(part.invoice_id)))
+    assert await _count(poison) == before + 1
+    assert (await _run(ports, part.invoice_id)).state == State.SYNCING_ACTUALS
+    # One of ours that names a run of that version stays too.
+    await _sign(ports, part.invoice_id, "run")
+    message = Load(stage=Stage.ACTUALS, invoiceId=part.invoice_id)
+    await book(ports, Stage.ACTUALS, message.model_dump_json().encode())
+    assert await _count(poison) == before + 2
+
+
+async def _sign(ports: Ports, invoice_id: UUID, row_key: str, **columns: Any) -> None:
+    """Have a later version write a row of an invoice."""
+    await ports.ledger._table.update_entity({"PartitionKey": str(invoice_id), "RowKey": row_key, **LATER, **columns})
+
+
+async def _load(ports: Ports, message: Load) -> None:
+    await ports.ledger.run(message.invoiceId)
+    for stage in Stage:
+        await ports.ledger.pages(message.invoiceId, stage, 1)
+        await ports.ledger.parts(message.invoiceId, stage, 1)
+        await ports.rejections.of(message.invoiceId, stage)
+
+
+async def test_rows_of_a_later_version_are_not_worked_on(ports: Ports) -> None:
+    client = ports.queues.clients[Stage.ACTUALS]
+    for kind in ("run", "page|actuals|0001|000000", "part|actuals|0001|000000|usmf"):
+        part = await _landed(ports, Stage.ACTUALS, [_row(ports.maps[Stage.ACTUALS])])
+        await _sign(ports, part.invoice_id, kind, extra="kept")
+        before = await _count(client)
+        message = Load(stage=Stage.ACTUALS, invoiceId=part.invoice_id)
+        await work(ports, Stage.ACTUALS, message.model_dump_json().encode(), 5, {"load": _load})
+        assert await _count(client) == before + 1
+        problems = (await health(ports))["problems"]
+        assert any(f"of invoice {part.invoice_id} {TOLD}" in problem for problem in problems)
+
+
+async def test_a_run_of_a_later_version_is_shown_and_refuses_what_operators_ask(ports: Ports, server: Server) -> None:
+    server.rule = lambda _: said({"value": []})
+    part = await _landed(ports, Stage.ACTUALS, [_row(ports.maps[Stage.ACTUALS])])
+    run = await ports.ledger.save(await _run(ports, part.invoice_id), number="PI-LATER")
+    columns = {"state": "archiving", "expected": "another form", "history": "of theirs"}
+    await _sign(ports, part.invoice_id, "run", **columns)
+    shown = await ports.ledger.look(part.invoice_id)
+    assert shown is not None
+    answer = await describe(ports, shown)
+    assert answer["invoiceNumber"] == "PI-LATER"
+    assert TOLD in answer["detail"] + str(answer["waitsFor"])
+    assert await timeline(ports, shown)
+    with pytest.raises(NewerVersion, match=TOLD):
+        await ports.ledger.run(part.invoice_id)
+    standing, is_opened = await ports.ledger.accept(part.invoice_id)
+    assert not is_opened
+    assert standing.run_id == run.run_id
+    row = await ports.ledger._table.get_entity(str(part.invoice_id), "run")
+    assert {name: row[name] for name in columns} == columns
+
+
+async def test_lists_show_what_they_can_of_a_run_of_a_later_version(ports: Ports) -> None:
+    part = await _landed(ports, Stage.ACTUALS, [_row(ports.maps[Stage.ACTUALS])])
+    run = await ports.ledger.save(await _run(ports, part.invoice_id), number="PI-LISTED")
+    row = next([row async for row in ports.register._table.query_entities(f"runId eq '{run.run_id}'")].__iter__())
+    changed = {name: row[name] for name in ("PartitionKey", "RowKey")}
+    await ports.register._table.update_entity({**changed, **LATER, "state": "archiving", "expected": "another form"})
+    listed = await list_runs(ports, RunsQuery(top=100), [])
+    mine = next(each for each in listed["runs"] if each["invoiceId"] == str(part.invoice_id))
+    assert mine["invoiceNumber"] == "PI-LISTED"
+    assert "version 9.1" in mine["detail"] + str(mine["waitsFor"])
+    # A note of ours does not replace that of a later version.
+    await ports.register.note(replace(run, revision=run.revision + 5))
+    kept = await ports.register._table.get_entity(row["PartitionKey"], row["RowKey"])
+    assert (kept["state"], kept["schema"]) == ("archiving", 2)
+
+
+async def test_the_sweep_and_the_errors_pass_by_what_a_later_version_wrote(ports: Ports, server: Server) -> None:
+    server.rule = lambda _: said({"value": []})
+    part = await _landed(ports, Stage.ACTUALS, [_row(ports.maps[Stage.ACTUALS])])
+    await _sign(ports, part.invoice_id, "run")
+    far = replace(ports, now=lambda: datetime.now(UTC) + timedelta(days=2))
+    result = await sweep(far)
+    assert str(part.invoice_id) not in json.dumps(result)
+    assert await ports.landing.rows(part.blob), "its blob is not an orphan"
+    assert isinstance(await groups(ports), dict)
+
+
+async def test_the_dock_leaves_a_later_version_s_parts_and_lanes_alone(ports: Ports) -> None:
+    ours = await _landed(ports, Stage.CONNECTIONS, [_row(ports.maps[Stage.CONNECTIONS])])
+    theirs = await _landed(ports, Stage.CONNECTIONS, [_row(ports.maps[Stage.CONNECTIONS])])
+    shipment = await _claimed(ports, ours)
+    await ports.dock.land(theirs)
+    key = f"part|{theirs.invoice_id}|{theirs.row_key}"
+    for row_key in (key, f"shipment|{shipment.ticket}"):
+        await ports.dock._table.update_entity({"PartitionKey": "transactionconnections", "RowKey": row_key, **LATER})
+    view = await ports.dock.view(Stage.CONNECTIONS)
+    assert theirs.invoice_id not in {cargo.invoice_id for cargo in view.cargo}
+    assert shipment.ticket not in view.shipments
+    assert view.free_lane(shipment.lane + 1, shipment.lane) != shipment.lane
+    before = await _count(ports.queues.clients[Stage.CONNECTIONS])
+    message = Settle(stage=Stage.CONNECTIONS, ticket=shipment.ticket)
+    await work(ports, Stage.CONNECTIONS, message.model_dump_json().encode(), 5, HANDLERS)
+    assert await _count(ports.queues.clients[Stage.CONNECTIONS]) == before + 1
+
+
+async def test_a_map_that_only_a_later_version_can_read_is_waited_for(ports: Ports) -> None:
+    known = json.loads(_deployed(ports, actuals=_relabel).maps[Stage.ACTUALS].written)
+    for change in ({"format": 2}, {"fields": [{"target": "A", "source": "b", "transform": {"kind": "ofTheFuture"}}]}):
+        written = json.dumps({**known, **change}).encode()
+        digest = digest_of(written)
+        await ports.known_maps._container.upload_blob(
+            f"actuals/{digest}.json", written, overwrite=True, metadata={"writtenBy": "9.1"}
+        )
+        with pytest.raises(NewerVersion, match=TOLD):
+            await ports.known_maps.of(Stage.ACTUALS, str(LandedName.of("x/actuals", digest, b"x")))
+
+
+async def test_columns_of_a_later_version_stay_when_their_row_is_changed(ports: Ports) -> None:
+    part = await _landed(ports, Stage.ACTUALS, [_row(ports.maps[Stage.ACTUALS])])
+    names = ("run", "page|actuals|0001|000000", part.row_key)
+    for row_key in names:
+        key = {"PartitionKey": str(part.invoice_id), "RowKey": row_key}
+        await ports.ledger._table.update_entity({**key, "ofTheFuture": "kept"})
+    await ports.ledger.save(await _run(ports, part.invoice_id), detail="changed")
+    found = await ports.ledger.part(part.invoice_id, part.row_key)
+    page = await ports.ledger.page(part.invoice_id, Stage.ACTUALS, 1, 0)
+    assert found is not None
+    assert page is not None
+    await ports.ledger.save_part(found, rejected=1)
+    await ports.ledger.close_page(page, [], last=True)
+    for row_key in names:
+        row = await ports.ledger._table.get_entity(str(part.invoice_id), row_key)
+        assert row["ofTheFuture"] == "kept"
