@@ -12,7 +12,7 @@ from simulators.dataverse.scenario.rows import local_day
 from simulators.dataverse.values import decimal_text
 
 CHUNK = 2_000
-_STATUS = {192350000: "draft", 192350001: "in review", 192350002: "confirmed", 192350003: "paid"}
+_STATUS = {192350000: "draft", 192350001: "in review", 192350002: "confirmed", 192350003: "paid", 192350004: "posted"}
 _TYPES = {192350000: "Cost", 192350005: "UnbilledSales", 192350006: "BilledSales"}
 _INFO = (
     "SELECT s.invoice_id, s.number, s.company, s.currency, s.contract, s.lines, s.proforma_total, s.actuals_expected, "

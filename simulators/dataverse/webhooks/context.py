@@ -11,7 +11,7 @@ from simulators.dataverse.events import Event, SqlValue
 from simulators.dataverse.organization import business_unit, user_id
 from simulators.dataverse.schema import Column, Schema, Table
 from simulators.dataverse.values import TIME_ZONE, parse_instant
-from simulators.dataverse.webhooks.registration import Step
+from simulators.dataverse.webhooks.registration import BULK, Step
 
 CONTRACTS = "http://schemas.microsoft.com/xrm/2011/Contracts"
 LARGEST_BODY = 256 * 1024
@@ -24,13 +24,24 @@ type Json = dict[str, object]
 
 @dataclass(frozen=True)
 class Job:
-    """One delivery: an event for a step, under the id of its system job."""
+    """One delivery: an event for a step, under the id of its system job. A step on a bulk message is told of all
+    `events` of a write at once, any other of one."""
 
-    event: Event
+    events: tuple[Event, ...]
     step: Step
     job_id: str
     correlation_id: str
     created: datetime
+
+    @property
+    def event(self) -> Event:
+        """The first event."""
+        return self.events[0]
+
+    @property
+    def is_bulk(self) -> bool:
+        """Whether the step is told of many rows at once."""
+        return self.step.message in BULK
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,8 @@ class ContextWriter:
                 },
             ],
         }
+        if job.is_bulk:
+            return context | {"InputParameters": self._all_inputs(table, job), "ParentContext": parent}
         created = [{"key": "id", "value": job.event.key}] if job.event.message == "Create" else []
         return context | {
             "InputParameters": self._inputs(table, job.event),
@@ -88,7 +101,7 @@ class ContextWriter:
             "IsInTransaction": False,
             "IsOfflinePlayback": False,
             "IsolationMode": 1,
-            "MessageName": job.event.message,
+            "MessageName": job.step.message,
             "Mode": 1,
             "OperationCreatedOn": _operation_date(job.created, suffixed=offset_dates),
             "OperationId": job.job_id,
@@ -99,7 +112,7 @@ class ContextWriter:
             "ParentContext": None,
             "PostEntityImages": [],
             "PreEntityImages": [],
-            "PrimaryEntityId": job.event.key,
+            "PrimaryEntityId": NO_USER if job.is_bulk else job.event.key,
             "PrimaryEntityName": job.event.table,
             "RequestId": None,
             "SecondaryEntityName": "none",
@@ -120,6 +133,24 @@ class ContextWriter:
         attributes.append({"key": "modifiedonbehalfby", "value": None})
         entity = self._entity(table, event, attributes, columns)
         return [{"key": "Target", "value": {"__type": f"Entity:{CONTRACTS}", **entity}}]
+
+    def _all_inputs(self, table: Table, job: Job) -> list[Json]:
+        entities: list[object] = []
+        for event in job.events:
+            [target] = [entry["value"] for entry in self._inputs(table, event) if entry["key"] == "Target"]
+            # Members of a typed collection do not name their type.
+            entities.append({name: value for name, value in target.items() if name != "__type"})  # type: ignore[attr-defined]
+        collection = {
+            "__type": f"EntityCollection:{CONTRACTS}",
+            "Entities": entities,
+            "EntityName": table.logical_name,
+            "MinActiveRowVersion": None,
+            "MoreRecords": False,
+            "PagingCookie": None,
+            "TotalRecordCount": -1,
+            "TotalRecordCountLimitExceeded": False,
+        }
+        return [{"key": "Targets", "value": collection}]
 
     def _images(self, table: Table, job: Job) -> list[Json]:
         if job.event.message == "Delete":

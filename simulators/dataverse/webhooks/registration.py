@@ -14,7 +14,9 @@ from simulators.dataverse.store import Writer, new_id
 from simulators.dataverse.values import now_text
 
 AUTH_TYPES = {"WebhookKey": 4, "HttpHeader": 5, "HttpQueryString": 6}
-MESSAGES = ("Create", "Update", "Delete")
+MESSAGES = ("Create", "Update", "Delete", "CreateMultiple", "UpdateMultiple")
+BULK = {"CreateMultiple": "Create", "UpdateMultiple": "Update"}
+"""The platform merges the two kinds: a bulk message is raised for single writes too, and holds all rows of a write."""
 
 
 class RegistrationRefused(Exception):

@@ -14,7 +14,7 @@ from simulators.dataverse.store import Store, Writer, new_id
 from simulators.dataverse.switches import Switches
 from simulators.dataverse.values import now_text
 from simulators.dataverse.webhooks.context import LARGEST_BODY, ContextWriter, Job, serialize, stripped
-from simulators.dataverse.webhooks.registration import Step
+from simulators.dataverse.webhooks.registration import BULK, Step
 
 AT_ONCE = 32
 RETRIED = {502, 503, 504}
@@ -46,10 +46,10 @@ class Sender:
             return
         correlation, now = new_id(), datetime.now(UTC)
         jobs = [
-            Job(event, step, new_id(), correlation, now)
-            for event in events
+            Job(told, step, new_id(), correlation, now)
             for step in self.steps
-            if _concerns(step, event) and not self._loses()
+            for told in _told(step, events)
+            if not self._loses()
         ]
         if jobs:
             task = asyncio.get_running_loop().create_task(self._run(jobs))
@@ -116,7 +116,7 @@ class Sender:
             "Content-Type": "application/json; charset=utf-8",
             "x-ms-dynamics-organization": self.organization,
             "x-ms-dynamics-entity-name": job.event.table,
-            "x-ms-dynamics-request-name": job.event.message,
+            "x-ms-dynamics-request-name": job.step.message,
             "x-ms-correlation-request-id": job.correlation_id,
             "x-request-id": new_id(),
             **job.step.headers,
@@ -127,8 +127,17 @@ class Sender:
         return body, headers
 
 
-def _concerns(step: Step, event: Event) -> bool:
-    if event.bypass or (step.entity, step.message) != (event.table, event.message):
+def _told(step: Step, events: list[Event]) -> list[tuple[Event, ...]]:
+    """The events that the step is told of: one at a time, or all those of a bulk message at once."""
+    message = BULK.get(step.message)
+    if message is None:
+        return [(event,) for event in events if _concerns(step, step.message, event)]
+    rows = [event for event in events if not event.bypass and (event.table, event.message) == (step.entity, message)]
+    return [tuple(rows)] if any(_concerns(step, message, event) for event in rows) else []
+
+
+def _concerns(step: Step, message: str, event: Event) -> bool:
+    if event.bypass or (step.entity, message) != (event.table, event.message):
         return False
     return event.message != "Update" or not step.filtering or any(name in event.changes for name in step.filtering)
 
@@ -138,9 +147,9 @@ def _queue(writer: Writer, jobs: list[Job]) -> None:
     for job in jobs:
         event = job.event
         writer.insert("asyncoperation", {
-            "asyncoperationid": job.job_id, "name": f"{event.message} of {event.table}",
+            "asyncoperationid": job.job_id, "name": f"{job.step.message} of {event.table}",
             "statecode": 2, "statuscode": 20,
-            "createdon": now, "modifiedon": now, "messagename": event.message, "correlationid": job.correlation_id,
+            "createdon": now, "modifiedon": now, "messagename": job.step.message, "correlationid": job.correlation_id,
             "owningextensionid": job.step.step_id,
             "regardingobjectid": event.key if event.table == "invoice" else None})  # fmt: skip
 

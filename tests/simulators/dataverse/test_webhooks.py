@@ -358,3 +358,41 @@ async def test_nothing_is_told_of_a_write_that_was_rolled_back(
     assert (await dataverse.call("PATCH", f"accounts({key})", {"name": "kept"})).status == 204
     await settled(dataverse)
     assert [delivery.target()["name"] for delivery in endpoint.deliveries] == ["kept"]
+
+
+def targets(delivery: Delivery) -> list[dict[str, Any]]:
+    """The rows of a bulk message."""
+    [collection] = [entry["value"] for entry in delivery.body["InputParameters"] if entry["key"] == "Targets"]
+    assert collection["__type"] == f"EntityCollection:{CONTRACTS}"
+    rows: list[dict[str, Any]] = collection["Entities"]
+    return rows
+
+
+async def test_a_step_on_a_bulk_message_gets_all_rows_of_a_write_at_once(
+    dataverse: Dataverse, endpoint: Endpoint, register: Any
+) -> None:
+    await register(**CONFIRMED, message="UpdateMultiple")
+    ids = [(await dataverse.invoice(1))["invoiceId"] for _ in range(2)]
+    rows = [
+        {"@odata.type": "Microsoft.Dynamics.CRM.invoice", "invoiceid": key, "msdyn_projectinvoicestatus": 192350001}
+        for key in ids
+    ]
+    path = "invoices/Microsoft.Dynamics.CRM.UpdateMultiple"
+    assert (await dataverse.call("POST", path, {"Targets": rows})).status == 204
+    [delivery] = await endpoint.wait(1)
+    assert (delivery.body["MessageName"], delivery.headers["x-ms-dynamics-request-name"]) == ("UpdateMultiple",) * 2
+    assert delivery.body["PrimaryEntityId"] == "00000000-0000-0000-0000-000000000000"
+    assert [row["Id"] for row in targets(delivery)] == ids
+    assert all("__type" not in row for row in targets(delivery))
+
+
+async def test_a_step_on_a_bulk_message_hears_of_a_single_write_that_it_filters_for(
+    dataverse: Dataverse, endpoint: Endpoint, register: Any
+) -> None:
+    await register(**CONFIRMED, message="UpdateMultiple")
+    invoice = await dataverse.invoice(1)
+    path = f"invoices({invoice['invoiceId']})"
+    assert (await dataverse.call("PATCH", path, {"description": "quiet"})).status == 204
+    assert (await dataverse.call("PATCH", path, {"msdyn_projectinvoicestatus": 192350001})).status == 204
+    [delivery] = await endpoint.wait(1)
+    assert [row["Id"] for row in targets(delivery)] == [invoice["invoiceId"]]
