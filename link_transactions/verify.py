@@ -1,87 +1,161 @@
-"""A run is completed only when source and target agree in count and money, per currency, to the last decimal.
-
-Billed sales are compared as a set under their proposal number. New unbilled sales are compared by key: Finance holds
-the originals under the same proposal number, and the new ones may have none.
+"""A run is completed only when source and target agree in count and money, per currency, to the last decimal, and in
+the mapped columns that Finance shows: of every row of an invoice up to a bound, of a stated sample of a larger one.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Sequence
 
-from shared.billed import billed_totals
+from link_transactions.comparison import Comparison, compare_actuals
 from shared.endings import end
 from shared.engine.landed_rows import landed_rows
 from shared.errors import LeaseLost, NeedsAttention
 from shared.handover import Account, account_of, read_again
-from shared.held import BILLED_TYPE, held_actuals
-from shared.landing import BlobGone
+from shared.landing import PartLost
 from shared.messages import Verify
-from shared.odata import Guid, all_of, guid, quote_text
 from shared.ports import Ports
-from shared.rejected import UNBILLED
-from shared.repair import FIRST_REPAIR
+from shared.project_operations.columns_compared import RowDiffers, describe_differences
 from shared.run import Part, Run, State
 from shared.stages import Stage
-from shared.together import together
-from shared.totals import Tally, Totals
-from shared.transform import Row
+from shared.totals import Totals
+from shared.transform import RowRefused
 
 COMPARABLE = {State.LINKING, State.VERIFYING}
 """The states in which all actuals are in Finance."""
-_SELECT = "ActualId,ActualsImportId,Amount,TransactionCurrencyId"
+_ONLY_COUNTED = "count, money and keys of all rows compared"
+"""What a run says whose comparison was made by a version of the app that did not compare columns."""
 
 
 async def verify(ports: Ports, message: Verify) -> None:
     """Compare the actuals, which may be done while their connections are still on their way, and complete the run if
-    they are not. Raises NeedsAttention with the numbers when the two ends differ."""
+    they are not. Raises NeedsAttention with the numbers when the two ends differ, and LeaseLost while another compares
+    them."""
     run = await ports.ledger.run(message.invoiceId)
     # A late copy may come while actuals are sent again after all: compared is only what has come wholly.
     if run is None or run.state not in COMPARABLE or run.generation != message.generation:
         return
-    if run.verified != run.generation and not await _agrees(ports, run):
+    if run.verified != run.generation:
+        # Several messages ask for it: when the actuals are in, when the connections are, and copies of both.
+        async with ports.leases.hold(f"verify {run.invoice_id}"):
+            await _verify(ports, message)
+    elif run.state == State.VERIFYING:
+        await complete(ports, run)
+
+
+async def _verify(ports: Ports, message: Verify) -> None:
+    run = await ports.ledger.run(message.invoiceId)
+    if run is None or run.state not in COMPARABLE or run.generation != message.generation:
         return
     if run.verified != run.generation:
-        run = await _note_verified(ports, run)
+        compared = await _agrees(ports, run)
+        if not compared:
+            return
+        run = await _note_verified(ports, run, compared)
     if run.state == State.VERIFYING:
         await complete(ports, run)
 
 
 async def complete(ports: Ports, run: Run) -> None:
     """End a verified run all of whose connections are in Finance."""
-    await end(ports, run.invoice_id, State.COMPLETED, _describe(await account_of(ports, run, Stage.ACTUALS)))
+    account = await account_of(ports, run, Stage.ACTUALS)
+    connections = await ports.ledger.parts(run.invoice_id, Stage.CONNECTIONS, run.generation)
+    await end(ports, run.invoice_id, State.COMPLETED, _describe(run, account, connections))
     await ports.landing.clear(run.invoice_id)
 
 
-async def _agrees(ports: Ports, run: Run) -> bool:
-    """Whether both ends hold the same; False when Dataverse has changed, then it is read again."""
+async def _agrees(ports: Ports, run: Run) -> str:
+    """What was compared if both ends hold the same; nothing when Dataverse has changed, then it is read again."""
     account = await account_of(ports, run, Stage.ACTUALS)
-    source, billed, fresh = await together(
-        billed_totals(ports, run.invoice_id),
-        _held_billed(ports, run, account),
-        _held_fresh(ports, run, account.parts),
-    )
-    if not source.same_money(account.accounted):
-        reason = f"Dataverse has changed: {account.accounted.describe()} read, now {source.describe()}"
+    try:
+        found = await compare_actuals(ports, run, account)
+    except RowRefused as refusal:
+        await read_again(ports, run, f"Dataverse or the map has changed: {refusal}")
+        return ""
+    if _has_changed(account, found):
+        reason = f"Dataverse has changed: {account.accounted.describe()} read, now {found.source.describe()}"
         await read_again(ports, run, reason)
-        return False
-    _compare("billed sales", account.billed, billed)
-    _compare("new unbilled sales", account.fresh, fresh)
-    return True
+        return ""
+    _compare("billed sales", found.expected, found.held)
+    _compare("new unbilled sales", account.fresh, found.fresh)
+    if found.gone:
+        raise NeedsAttention(
+            f"mismatch: Finance holds {_count(len(found.gone), 'new unbilled sale')} that Dataverse has no more, the "
+            f"first {found.gone[0]}. Remove what does not belong there in Finance, then replay the run"
+        )
+    if found.differing:
+        await _settle_differences(ports, run, account, found)
+        return ""
+    return found.describe()
 
 
-async def _note_verified(ports: Ports, run: Run) -> Run:
+def _has_changed(account: Account, found: Comparison) -> bool:
+    """Whether Dataverse holds other billed sales than were read, as far as Finance does not hold them too."""
+    if not found.source.same_money(account.accounted):
+        return True
+    return not found.expected.same_set(found.held) and not found.expected.same_set(account.billed)
+
+
+async def _settle_differences(ports: Ports, run: Run, account: Account, found: Comparison) -> None:
+    """Read again what has changed in Dataverse, or is written otherwise by the map, since it was read. Raises
+    NeedsAttention when Finance holds rows otherwise than they were sent."""
+    as_sent = await _sent_as_now(ports, account.parts, found.differing)
+    if not as_sent:
+        rows = f"{_count(len(found.differing), 'row')} {'was' if len(found.differing) == 1 else 'were'} read"
+        named = describe_differences(found.differing)
+        await read_again(ports, run, f"Dataverse or the map has changed since {rows}: {named}")
+        return
+    compared = f"{len(found.compared):,} {'row' if len(found.compared) == 1 else 'rows'} compared"
+    verb = "differs" if len(as_sent) == 1 else "differ"
+    raise NeedsAttention(
+        f"mismatch: {len(as_sent):,} of {compared} {verb} in Finance from what was sent: "
+        f"{describe_differences(as_sent)}. If Finance was changed, reconcile the invoice with fix to send these rows "
+        "again; if Finance cuts or rounds the value, shorten it in Dataverse first"
+    )
+
+
+async def _sent_as_now(ports: Ports, parts: Sequence[Part], differing: Sequence[RowDiffers]) -> list[RowDiffers]:
+    """Those rows whose differing columns were sent just as the map writes them now, so that Finance must have changed
+    them. What cannot be known any more counts as one of them."""
+    wanted = {row.key: row for row in differing}
+    changed: set[str] = set()
+    # The last part in which a row was sent counts.
+    for part in sorted(parts, key=lambda part: part.number):
+        try:
+            landed = await landed_rows(ports, part)
+        except PartLost:
+            continue
+        columns, key = landed.table_map.columns, landed.table_map.position("ACTUALSIMPORTID")
+        for texts in landed.rows:
+            if row := wanted.get(texts[key].lower()):
+                sent = dict(zip(columns, texts, strict=True))
+                is_same = all(sent.get(each.column) == each.source for each in row.columns)
+                changed = changed - {row.key} if is_same else changed | {row.key}
+    return [row for row in differing if row.key not in changed]
+
+
+async def _note_verified(ports: Ports, run: Run, compared: str) -> Run:
     """Note that the actuals agree. That the connections have arrived meanwhile changes nothing about it."""
     try:
-        return await ports.ledger.save(run, verified=run.generation)
+        return await ports.ledger.save(run, verified=run.generation, compared=compared)
     except LeaseLost:
         standing = await ports.ledger.run(run.invoice_id)
         if standing is None or standing.state != State.VERIFYING or standing.generation != run.generation:
             raise
-        return await ports.ledger.save(standing, verified=run.generation)
+        return await ports.ledger.save(standing, verified=run.generation, compared=compared)
 
 
-def _describe(account: Account) -> str:
-    dismissed = f"; {len(account.dismissed)} rows were dismissed" if account.dismissed else ""
-    return f"Finance holds {account.billed.describe()} as billed sales, all verified{dismissed}"
+def _describe(run: Run, account: Account, connections: Sequence[Part]) -> str:
+    """Say what Finance holds, and which of it was compared."""
+    fresh = f" and {_count(account.fresh.rows, 'new unbilled sale')}" if account.fresh.rows else ""
+    linked = _count(sum(part.rows - part.rejected for part in connections if part.state == "settled"), "connection")
+    dismissed = len(account.dismissed)
+    left = f"; {_count(dismissed, 'row')} {'was' if dismissed == 1 else 'were'} dismissed" if dismissed else ""
+    return (
+        f"Finance holds {account.billed.describe()} as billed sales{fresh}; {run.compared or _ONLY_COUNTED}; "
+        f"header and {linked} as Finance reported{left}"
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _compare(what: str, sent: Totals, held: Totals) -> None:
@@ -91,73 +165,3 @@ def _compare(what: str, sent: Totals, held: Totals) -> None:
             f"mismatch: Dataverse says {sent.describe()} of {what}, Finance holds {held.describe()}{difference}. "
             "Reconcile the invoice to see which rows differ"
         )
-
-
-async def _held_billed(ports: Ports, run: Run, account: Account) -> Totals:
-    """What Finance holds, but for what was dismissed: it may have a dismissed row all the same, sent before or entered
-    by hand."""
-    tally = Tally()
-    dismissed = {row.source_id.lower() for row in account.dismissed}
-    for company in sorted({part.company for part in account.parts}):
-        condition = all_of(
-            f"dataAreaId eq {quote_text(company)}",
-            f"InvoiceProposalId eq {quote_text(run.number)}",
-            f"TransactionType eq {BILLED_TYPE}",
-        )
-        await _count(ports, condition, tally, without=dismissed)
-    return tally.totals()
-
-
-async def _held_fresh(ports: Ports, run: Run, parts: Sequence[Part]) -> Totals:
-    tally = Tally()
-    if not any(part.fresh.rows for part in parts):
-        return tally.totals()
-    settled = {row.key: row.status for row in await ports.rejections.of(parts[0].invoice_id, Stage.ACTUALS)}
-    sent_again: set[str] = set()
-    verified = Totals()
-    for part in sorted(parts, key=lambda part: part.number, reverse=True):
-        try:
-            keys = await _fresh_keys(ports, part) if part.fresh.rows else []
-        except BlobGone:
-            # Landed parts are deleted once they have been verified, when their run is completed.
-            if not run.has_completed(part):
-                raise
-            verified += part.fresh
-            continue
-        wanted = _counted(part, keys, settled, sent_again)
-        sent_again |= {key for key in keys if key in settled}
-        async for row in held_actuals(ports, part.company, wanted, select=_SELECT):
-            _add(tally, row)
-    return tally.totals() + verified
-
-
-def _counted(part: Part, keys: Sequence[Guid], settled: Mapping[str, str], sent_again: Collection[str]) -> list[Guid]:
-    """Those of a part's new unbilled sales that its totals count: not what was rejected of it, which is open or
-    dismissed now or was sent again in a later part, and in a repair not what another part counts already."""
-
-    def is_left_out(key: Guid) -> int:
-        status = settled.get(key)
-        if status is None:
-            return 3 if part.number >= FIRST_REPAIR else 0
-        return 2 if status != "replaying" else int(key in sent_again)
-
-    return sorted(keys, key=is_left_out)[: part.fresh.rows]
-
-
-async def _fresh_keys(ports: Ports, part: Part) -> list[Guid]:
-    """The new unbilled sales in a part. One that was rejected and sent again is in more than one."""
-    landed = await landed_rows(ports, part, cell=UNBILLED)
-    key, kind = landed.table_map.position("ACTUALSIMPORTID"), landed.table_map.position("TRANSACTIONTYPE")
-    return [guid(row[key]) for row in landed.rows if row[kind] == UNBILLED]
-
-
-async def _count(ports: Ports, condition: str, tally: Tally, *, without: Collection[str]) -> None:
-    entity_set = str(ports.maps[Stage.ACTUALS].target.set)
-    async for rows in ports.finance.pages(entity_set, {"$filter": condition, "$select": _SELECT}):
-        for row in rows:
-            if str(row["ActualId"]).lower() not in without:
-                _add(tally, row)
-
-
-def _add(tally: Tally, row: Row) -> None:
-    tally.add(str(row["ActualsImportId"]), str(row["TransactionCurrencyId"]), Decimal(row["Amount"]))

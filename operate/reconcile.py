@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
-from operate.compare import differences
 from operate.jobs import Jobs
 from operate.period import Scope, scope_of
 from operate.refusals import BadRequest
@@ -24,6 +23,7 @@ from shared.messages import Load, Reconcile
 from shared.odata import all_of, quote_text
 from shared.ports import Ports
 from shared.project_operations.codes import CANCELED
+from shared.project_operations.columns_compared import differing_columns, unseen_columns
 from shared.project_operations.invoices import STATE, STATUS, Standing, invoices_numbered, number_column, standing_of
 from shared.rejected import BILLED, RejectedRow, totals_of
 from shared.repair import claim, go_on, send_again
@@ -48,6 +48,7 @@ class Findings:
     linked: int = 0
     dismissed: int = 0
     doubt: str = ""
+    unseen: tuple[str, ...] = ()
     missing: list[str] = field(default_factory=list)
     surplus: list[str] = field(default_factory=list)
     different: list[dict[str, str]] = field(default_factory=list)
@@ -176,11 +177,18 @@ async def _compare_rows(ports: Ports, company: str, rows: list[list[str]], findi
             findings.sources.append(source_id)
             continue
         findings.target.add(key, str(held[key]["TransactionCurrencyId"]), Decimal(held[key]["Amount"]))
-        if found := differences(values, held[key]):
+        findings.unseen = unseen_columns(table_map, held[key])
+        if found := differing_columns(table_map, row, held[key]):
             findings.sources.append(source_id)
             findings.different += [
-                {"map": str(Stage.ACTUALS), "key": key, "field": name, "source": source, "target": target}
-                for name, (source, target) in found.items()
+                {
+                    "map": str(Stage.ACTUALS),
+                    "key": key,
+                    "field": each.column,
+                    "source": each.source,
+                    "target": each.target,
+                }
+                for each in found
             ]
 
 
@@ -246,7 +254,7 @@ async def _describe(
                 "map": "actuals",
                 "source": _totals(findings.source.totals()),
                 "target": _totals(findings.target.totals()),
-                "note": "",
+                "note": _unseen(findings.unseen),
             },
             {
                 "map": "transactionconnections",
@@ -265,6 +273,10 @@ async def _describe(
         },
         "fixed": fixed,
     }
+
+
+def _unseen(columns: tuple[str, ...]) -> str:
+    return f"Finance does not show {', '.join(columns)}: not compared" if columns else ""
 
 
 def _totals(totals: Totals) -> dict[str, Any]:

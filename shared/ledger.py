@@ -223,6 +223,7 @@ def _run_entity(run: Run) -> dict[str, Any]:
         "waitSince": stamp(run.wait_since) if run.wait_since else "",
         "expected": run.expected.to_json(),
         "verified": run.verified,
+        "compared": run.compared[:_TEXT_LIMIT],
         "progress": progress.write(run.progress),
         "history": history.write(run.history),
     }
@@ -279,6 +280,7 @@ def _run(row: Any) -> Run:
         progress=progress.read(row.get("progress")),
         history=history.read(row.get("history")),
         verified=row.get("verified", 0),
+        compared=row.get("compared", ""),
         etag=row.metadata["etag"],
     )
 

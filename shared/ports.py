@@ -12,6 +12,7 @@ from shared import clock, dataverse, finance
 from shared.audit import Audit
 from shared.dataverse import Dataverse
 from shared.dock import Dock
+from shared.engine.leases import Leases
 from shared.finance import Finance
 from shared.gates import Gates
 from shared.landing import Landing
@@ -58,6 +59,7 @@ class Ports:
     queues: Queues
     room: Room
     gates: Gates
+    leases: Leases
     pauses: Pauses
     notes: Notes
     throughput: Throughput
@@ -128,6 +130,7 @@ async def open_ports(
         queues=storage.queues,
         room=Room(_PAGES_IN_WORK),
         gates=gates,
+        leases=Leases(storage.gates, now, timedelta(seconds=settings.shipment_lease)),
         pauses=Pauses(storage.gates, now),
         notes=Notes(storage.gates),
         throughput=Throughput(storage.gates, now),

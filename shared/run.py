@@ -55,7 +55,8 @@ class Run:
     """The run of one invoice. `detail` says why it stands where it stands and what to do next; `wait` is what it waits
     for; `rejected` counts its open rejected rows; `expected` is what the first reading of the billed sales promised.
     `customer` and `project` are names for people, `progress` is by map, and the ledger keeps the `history`. `verified`
-    is the reading whose actuals were compared with what Finance holds, 0 for none; `revision` counts the saves."""
+    is the reading whose actuals were compared with what Finance holds, 0 for none, and `compared` says how far;
+    `revision` counts the saves."""
 
     invoice_id: UUID
     run_id: str
@@ -79,6 +80,7 @@ class Run:
     progress: Mapping[str, Progress] = field(default_factory=dict)
     history: tuple[Step, ...] = ()
     verified: int = 0
+    compared: str = ""
     revision: int = 0
     etag: str = ""
 

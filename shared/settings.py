@@ -117,6 +117,8 @@ class Settings(BaseModel):
 
     confirmed_statuses: Statuses = Field(CONFIRMED_AND_PAID, alias="INVOICE_CONFIRMED_STATUSES")
     webhook_max_bytes: int = Field(512 * 1024, alias="WEBHOOK_MAX_BYTES", ge=1024, le=8 * 1024 * 1024)
+    verify_all_rows: int = Field(5000, alias="VERIFY_ALL_ROWS_UP_TO", ge=0, le=100_000)
+    verify_sample_rows: int = Field(500, alias="VERIFY_SAMPLE_ROWS", ge=1, le=10_000)
     completeness_patience: Seconds = Field(3600.0, alias="COMPLETENESS_PATIENCE_SECONDS")
     look_back_days: int = Field(60, alias="SWEEP_LOOK_BACK_DAYS", ge=1, le=3650)
     sweep_start: AwareDatetime | None = Field(None, alias="SWEEP_START")

@@ -6,7 +6,7 @@ refuses a wrong one with the file, the field and the reason.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -224,10 +224,14 @@ class TableMap(MapPart):
     @cached_property
     def query(self) -> dict[str, str]:
         """The OData options `$select` and `$expand` that fetch what the outgoing pairs and the company need."""
-        paths = {tuple(pair.source.split(".")) for pair in self.outgoing} | {(self.source.key,)}
-        paths |= {(name,) for pair in self.outgoing if pair.transform for name in pair.transform.columns_beside}
-        paths |= {tuple(path.split(".")) for path in (self.company, self.customer) if path}
-        select, expand = _selection(paths)
+        return self.query_of(self.columns, *filter(None, (self.company, self.customer)))
+
+    def query_of(self, columns: Collection[str], *paths: str) -> dict[str, str]:
+        """The OData options that fetch what some of the target's columns need, the row's id, and other paths."""
+        pairs = [pair for pair in self.outgoing if pair.target in columns]
+        found = {pair.steps for pair in pairs} | {(self.source.key,)} | {tuple(path.split(".")) for path in paths}
+        found |= {(name,) for pair in pairs if pair.transform for name in pair.transform.columns_beside}
+        select, expand = _selection(found)
         return {"$select": select} | ({"$expand": expand} if expand else {})
 
     def blame(self, text: str) -> str:

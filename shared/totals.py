@@ -52,7 +52,12 @@ class Totals:
 
     def describe(self) -> str:
         """Say the totals to a person: `2500 rows, 1234.5000 USD`."""
-        return ", ".join([f"{self.rows} rows", *(f"{amount} {currency}" for currency, amount in self.money().items())])
+        return ", ".join(
+            [
+                f"{self.rows} {'row' if self.rows == 1 else 'rows'}",
+                *(f"{amount} {currency}" for currency, amount in self.money().items()),
+            ]
+        )
 
     def to_json(self) -> str:
         """Write for the ledger."""

@@ -47,4 +47,4 @@ def test_another_key_with_the_same_money_is_another_set() -> None:
     one, other = _tally([("a", "USD", Decimal(1))]), _tally([("b", "USD", Decimal(1))])
     assert one.same_money(other)
     assert not one.same_set(other)
-    assert one.describe() == "1 rows, 1 USD"
+    assert one.describe() == "1 row, 1 USD"

@@ -1,0 +1,282 @@
+"""Both ends of an invoice's actuals, read afresh: count, money and keys of all rows, and the mapped columns of all rows
+of an invoice up to a bound, of a sample of a larger one.
+
+What Dataverse says now, written by the present map, is held against what Finance holds now; what the app believes to
+have sent is not asked. Billed sales are found in Finance under their proposal number. New unbilled sales are found by
+key: Finance holds the originals under the same number, and the new ones may have none.
+"""
+
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import groupby
+from operator import attrgetter
+
+from link_transactions.sample import Candidate, Sample
+from shared.billed import billed_filter
+from shared.engine.landed_rows import landed_rows
+from shared.handover import Account
+from shared.held import BILLED_TYPE, held_actuals
+from shared.landing import BlobGone
+from shared.odata import Guid, all_of, guid, quote_text
+from shared.ports import Ports
+from shared.project_operations.columns_compared import (
+    RowDiffers,
+    compared_columns,
+    differing_columns,
+    unseen_columns,
+)
+from shared.rejected import UNBILLED
+from shared.repair import FIRST_REPAIR
+from shared.run import Part, Run
+from shared.stages import Stage
+from shared.together import both
+from shared.totals import Tally, Totals
+from shared.transform import Row
+from shared.writing import follow
+
+_LIGHT_PAGE = 5000
+_MEASURED = ("ACTUALSIMPORTID", "AMOUNT", "TRANSACTIONCURRENCYID")
+_LIGHT = "ActualId,ActualsImportId,Amount,TransactionCurrencyId"
+_CURRENCY = ("transactioncurrencyid", "isocurrencycode")
+
+
+@dataclass
+class Comparison:
+    """What was found. `source` is Dataverse's money of all billed sales; `expected` are those that Finance has to hold
+    by the present map, `held` those that it holds, and `fresh` the new unbilled sales that it holds. `gone` are keys of
+    new unbilled sales that Finance holds and Dataverse has no more."""
+
+    rows: int
+    source: Totals = field(default_factory=Totals)
+    expected: Totals = field(default_factory=Totals)
+    held: Totals = field(default_factory=Totals)
+    fresh: Totals = field(default_factory=Totals)
+    compared: set[str] = field(default_factory=set)
+    columns: int = 0
+    unseen: tuple[str, ...] = ()
+    differing: list[RowDiffers] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+
+    def describe(self) -> str:
+        """Say to an operator what was compared."""
+        is_whole = len(self.compared) >= self.rows
+        which = "every row" if is_whole else f"a sample of {len(self.compared):,} of {self.rows:,} rows"
+        columns = f"{self.columns} mapped {'column' if self.columns == 1 else 'columns'}"
+        if self.unseen:
+            left_out = f"not compared, because Finance does not show it: {', '.join(self.unseen)}"
+            return f"count, money and keys of all rows compared, and {columns} of {which}; {left_out}"
+        if is_whole:
+            return f"all verified: count, money and keys of all rows, and all {columns} of every row"
+        return f"count, money and keys of all rows compared, and all {columns} of {which}"
+
+
+async def compare_actuals(ports: Ports, run: Run, account: Account) -> Comparison:
+    """Read both ends and compare them. Raises RowRefused for a row that the present map cannot write."""
+    rows = account.billed.rows + account.fresh.rows
+    reading = _WholeReading if rows <= ports.settings.verify_all_rows else _LightReading
+    return await reading(ports, run, account, Comparison(rows)).compare()
+
+
+class _Reading:
+    """One comparison under way: `sent` are the rows whose columns are compared, as the map writes them now, by key."""
+
+    source_columns: Collection[str] = _MEASURED
+    """What is read of each billed sale in Dataverse."""
+    target_columns: str = _LIGHT
+    """What is read of each actual in Finance; empty for everything."""
+
+    def __init__(self, ports: Ports, run: Run, account: Account, found: Comparison) -> None:
+        self.ports, self.run, self.account, self.found = ports, run, account, found
+        self.map = ports.maps[Stage.ACTUALS]
+        self.companies = sorted({part.company for part in account.parts})
+        self.sent: dict[str, tuple[str, list[str]]] = {}
+        self._dismissed = {row.source_id.lower() for row in account.dismissed}
+
+    async def compare(self) -> Comparison:
+        raise NotImplementedError
+
+    def take_source(self, row: Row, key: str, currency: str, page: int) -> None:
+        """Consider a billed sale that Dataverse has."""
+
+    async def take_fresh(self, part: Part, wanted: Mapping[Guid, str]) -> None:
+        """Consider new unbilled sales, by key, with their ids in Dataverse."""
+
+    def take_held(self, row: Row) -> None:
+        """Consider an actual that Finance holds."""
+
+    async def read_source(self) -> tuple[Totals, Totals]:
+        """All billed sales in Dataverse, and those of them that Finance has to hold."""
+        table_map, zone = self.map, self.ports.settings.zone
+        key, amount, currency = (table_map.outgoing[table_map.position(column)] for column in _MEASURED)
+        every, expected, number = Tally(), Tally(), 0
+        async for rows in self._source_pages():
+            for row in rows:
+                source_id = str(row[table_map.source.key]).lower()
+                every.add(source_id, follow(row, _CURRENCY) or "?", Decimal(row["msdyn_amount"] or 0))
+                if source_id not in self._dismissed:
+                    name, code = key.write(row, zone).lower(), currency.write(row, zone)
+                    expected.add(name, code, Decimal(amount.write(row, zone) or 0))
+                    self.take_source(row, name, code, number)
+            number += 1
+        return every.totals(), expected.totals()
+
+    def _source_pages(self) -> AsyncIterator[list[Row]]:
+        source = self.map.source
+        several = (self.map.company,) if self.map.company and len(self.companies) > 1 else ()
+        options = self.map.query_of(self.source_columns, *several, "msdyn_amount", ".".join(_CURRENCY))
+        size = self.ports.settings.page_rows if self.source_columns is not _MEASURED else _LIGHT_PAGE
+        options["$filter"] = billed_filter(self.map, self.run.invoice_id)
+        return self.ports.dataverse.pages(source.set, options, size=size)
+
+    async def hold_billed(self) -> Totals:
+        """What Finance holds, but for what was dismissed: it may have a dismissed row all the same, sent before or
+        entered by hand."""
+        tally = Tally()
+        for company in self.companies:
+            condition = all_of(
+                f"dataAreaId eq {quote_text(company)}",
+                f"InvoiceProposalId eq {quote_text(self.run.number)}",
+                f"TransactionType eq {BILLED_TYPE}",
+            )
+            options = {"$filter": condition} | ({"$select": self.target_columns} if self.target_columns else {})
+            async for rows in self.ports.finance.pages(str(self.map.target.set), options):
+                for row in rows:
+                    if str(row["ActualId"]).lower() not in self._dismissed:
+                        _add(tally, row)
+                        self.take_held(row)
+        return tally.totals()
+
+    async def hold_fresh(self) -> Totals:
+        """The new unbilled sales that Finance holds."""
+        tally, parts = Tally(), self.account.parts
+        if not any(part.fresh.rows for part in parts):
+            return tally.totals()
+        settled = {row.key: row.status for row in await self.ports.rejections.of(self.run.invoice_id, Stage.ACTUALS)}
+        sent_again: set[str] = set()
+        verified = Totals()
+        for part in sorted(parts, key=lambda part: part.number, reverse=True):
+            try:
+                landed = await _landed_fresh(self.ports, part) if part.fresh.rows else {}
+            except BlobGone:
+                # Landed parts are deleted once they have been verified, when their run is completed.
+                if not self.run.has_completed(part):
+                    raise
+                verified += part.fresh
+                self.found.rows -= part.fresh.rows
+                continue
+            wanted = _counted(part, list(landed), settled, sent_again)
+            sent_again |= {key for key in landed if key in settled}
+            await self.take_fresh(part, {key: landed[key] for key in wanted})
+            async for row in held_actuals(self.ports, part.company, wanted, select=self.target_columns):
+                _add(tally, row)
+                self.take_held(row)
+        return tally.totals() + verified
+
+    async def read_sent(self, ids: Iterable[str]) -> None:
+        """Read rows that are compared from Dataverse."""
+        source = self.map.source
+        portions = self.ports.dataverse.rows_in(
+            source.set, (source.key,), map(guid, ids), self.map.query, where=source.filter
+        )
+        async for rows in portions:
+            for row in rows:
+                self.write_sent(row)
+
+    def write_sent(self, row: Row) -> None:
+        """Keep a row of Dataverse as the map writes it now."""
+        texts = self.map.write(row, self.ports.settings.zone)
+        key = texts[self.map.position("ACTUALSIMPORTID")].lower()
+        self.sent[key] = (str(row[self.map.source.key]), texts)
+
+    def compare_columns(self, row: Row) -> None:
+        """Compare a row that Finance holds with what the map writes for it now."""
+        key = str(row["ActualsImportId"]).lower()
+        if key not in self.sent:
+            return
+        source_id, texts = self.sent[key]
+        self.found.compared.add(key)
+        self.found.unseen = unseen_columns(self.map, row)
+        if columns := differing_columns(self.map, texts, row):
+            self.found.differing.append(RowDiffers(key, source_id, columns))
+
+    def result(self) -> Comparison:
+        """What was found."""
+        self.found.columns = len(compared_columns(self.map)) - len(self.found.unseen)
+        return self.found
+
+
+class _WholeReading(_Reading):
+    """All columns of all rows."""
+
+    target_columns = ""
+
+    async def compare(self) -> Comparison:
+        self.source_columns = self.map.columns
+        self.found.source, self.found.expected = await self.read_source()
+        self.found.held, self.found.fresh = await both(self.hold_billed(), self.hold_fresh())
+        return self.result()
+
+    def take_source(self, row: Row, key: str, currency: str, page: int) -> None:
+        del key, currency, page
+        self.write_sent(row)
+
+    async def take_fresh(self, part: Part, wanted: Mapping[Guid, str]) -> None:
+        del part
+        await self.read_sent(wanted.values())
+        self.found.gone += [key for key in wanted if key not in self.sent]
+
+    def take_held(self, row: Row) -> None:
+        self.compare_columns(row)
+
+
+class _LightReading(_Reading):
+    """What is counted of all rows, and all columns of a sample."""
+
+    async def compare(self) -> Comparison:
+        self._sample = Sample(self.run.run_id, self.ports.settings.verify_sample_rows)
+        (self.found.source, self.found.expected), (self.found.held, self.found.fresh) = await both(
+            self.read_source(), both(self.hold_billed(), self.hold_fresh())
+        )
+        await self._compare(sorted(self._sample, key=attrgetter("company", "key")))
+        return self.result()
+
+    def take_source(self, row: Row, key: str, currency: str, page: int) -> None:
+        company = self.map.company_of(row) if len(self.companies) > 1 else "".join(self.companies)
+        self._sample.offer(Candidate(key, str(row[self.map.source.key]), company), ("billed", page, company, currency))
+
+    async def take_fresh(self, part: Part, wanted: Mapping[Guid, str]) -> None:
+        for key, source_id in wanted.items():
+            self._sample.offer(Candidate(key, source_id, part.company), ("new unbilled", part.number, part.company))
+
+    async def _compare(self, chosen: Sequence[Candidate]) -> None:
+        await self.read_sent(row.source_id for row in chosen)
+        for company, rows in groupby(chosen, key=attrgetter("company")):
+            async for row in held_actuals(self.ports, company, [guid(each.key) for each in rows]):
+                self.compare_columns(row)
+
+
+async def _landed_fresh(ports: Ports, part: Part) -> dict[Guid, str]:
+    """The new unbilled sales in a part by key, with their ids in Dataverse. One that was rejected and sent again is in
+    more than one."""
+    landed = await landed_rows(ports, part, cell=UNBILLED)
+    key, kind = landed.table_map.position("ACTUALSIMPORTID"), landed.table_map.position("TRANSACTIONTYPE")
+    source = landed.table_map.position(landed.table_map.source_column or "ACTUALSIMPORTID")
+    return {guid(row[key]): row[source] for row in landed.rows if row[kind] == UNBILLED}
+
+
+def _counted(part: Part, keys: Sequence[Guid], settled: Mapping[str, str], sent_again: Collection[str]) -> list[Guid]:
+    """Those of a part's new unbilled sales that its totals count: not what was rejected of it, which is open or
+    dismissed now or was sent again in a later part, and in a repair not what another part counts already."""
+
+    def is_left_out(key: Guid) -> int:
+        status = settled.get(key)
+        if status is None:
+            return 3 if part.number >= FIRST_REPAIR else 0
+        return 2 if status != "replaying" else int(key in sent_again)
+
+    return sorted(keys, key=is_left_out)[: part.fresh.rows]
+
+
+def _add(tally: Tally, row: Row) -> None:
+    tally.add(str(row["ActualsImportId"]), str(row["TransactionCurrencyId"]), Decimal(row["Amount"]))

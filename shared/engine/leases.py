@@ -1,0 +1,92 @@
+"""Leases: what one worker of all processes does at a time. One that crashed is replaced when its lease has ended."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from azure.core import MatchConditions
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.data.tables import UpdateMode
+from azure.data.tables.aio import TableClient
+
+from shared.clock import parse_stamp, stamp
+from shared.errors import LeaseLost
+
+_PARTITION = "lease"
+
+
+class Leases:
+    """Leases by name, each for `span` and renewed for as long as its holder lives."""
+
+    def __init__(self, table: TableClient, clock: Callable[[], datetime], span: timedelta) -> None:
+        self._table = table
+        self._clock = clock
+        self._span = span
+
+    @asynccontextmanager
+    async def hold(self, name: str) -> AsyncIterator[None]:
+        """Hold the lease `name` while the block runs. Raises LeaseLost, before the block, while another holds it."""
+        owner = uuid4().hex
+        await self._take(name, owner)
+        renewal = asyncio.create_task(self._renew(name, owner))
+        try:
+            yield
+        finally:
+            renewal.cancel()
+            await asyncio.gather(renewal, return_exceptions=True)
+            await self._free(name, owner)
+
+    async def _take(self, name: str, owner: str) -> None:
+        try:
+            await self._table.create_entity(self._entity(name, owner))
+        except ResourceExistsError:
+            standing = await self._standing(name)
+            if standing is None or parse_stamp(standing["until"]) > self._clock():
+                raise LeaseLost(f"lease {name} is held") from None
+            await self._replace(name, owner, standing)
+
+    async def _renew(self, name: str, owner: str) -> None:
+        while True:
+            await asyncio.sleep(self._span.total_seconds() / 3)
+            # Storage that is away for a moment does not end the lease, its own end does.
+            with suppress(AzureError):
+                standing = await self._standing(name)
+                if standing is None or standing["owner"] != owner:
+                    return
+                await self._replace(name, owner, standing)
+
+    async def _free(self, name: str, owner: str) -> None:
+        with suppress(AzureError):
+            standing = await self._standing(name)
+            if standing is not None and standing["owner"] == owner:
+                await self._table.delete_entity(
+                    standing, etag=standing.metadata["etag"], match_condition=MatchConditions.IfNotModified
+                )
+
+    async def _standing(self, name: str) -> Any | None:
+        try:
+            return await self._table.get_entity(_PARTITION, name)
+        except ResourceNotFoundError:
+            return None
+
+    async def _replace(self, name: str, owner: str, standing: Any) -> None:
+        try:
+            await self._table.update_entity(
+                self._entity(name, owner),
+                mode=UpdateMode.REPLACE,
+                etag=standing.metadata["etag"],
+                match_condition=MatchConditions.IfNotModified,
+            )
+        except (ResourceModifiedError, ResourceNotFoundError) as error:
+            raise LeaseLost(f"lease {name} is held") from error
+
+    def _entity(self, name: str, owner: str) -> dict[str, Any]:
+        return {
+            "PartitionKey": _PARTITION,
+            "RowKey": name,
+            "owner": owner,
+            "until": stamp(self._clock() + self._span),
+        }

@@ -1,0 +1,126 @@
+"""What a map would send now, compared with what Finance holds, column by column. Verification and reconciliation both
+compare with this module, so that they never disagree about a row.
+
+F&O has no empty values: an empty text, zero, the first element of NoYes, 1 January 1900 and the empty GUID all mean
+nothing. It keeps a day as noon UTC, compares texts without regard to case and drops blanks at their end. Anything else
+that it changes by itself (a text that was cut, a rounded amount) is a difference.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from shared.tablemap import TableMap
+from shared.transform import Row
+
+_NOTHING = {"", "1900-01-01", "00000000-0000-0000-0000-000000000000"}
+_NO_DAY = "1900-01-01T"
+_NO = "No"
+
+
+@dataclass(frozen=True)
+class ColumnDiffers:
+    """A column in which Finance does not hold what the map sends; `source` and `target` are the two texts."""
+
+    column: str
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class RowDiffers:
+    """A row whose columns differ. `key` is its name in Finance, `source_id` its id in Dataverse."""
+
+    key: str
+    source_id: str
+    columns: Sequence[ColumnDiffers]
+
+
+def compared_columns(table_map: TableMap) -> tuple[str, ...]:
+    """The mapped columns that are compared: all that are sent. What Finance owns is not (`TableMap.owned`)."""
+    return table_map.columns
+
+
+def unseen_columns(table_map: TableMap, held: Row) -> tuple[str, ...]:
+    """The mapped columns that cannot be compared, because Finance does not show them in a row that it holds."""
+    shown = {name.upper() for name in held}
+    return tuple(column for column in compared_columns(table_map) if column not in shown)
+
+
+def differing_columns(table_map: TableMap, sent: Sequence[str], held: Row) -> list[ColumnDiffers]:
+    """The columns in which a row in Finance is not what the map sends. Column names of the package are the OData names
+    in capitals; a column that Finance does not show is left out (`unseen_columns` names it)."""
+    shown = {name.upper(): value for name, value in held.items()}
+    texts: Mapping[str, str] = dict(zip(table_map.columns, sent, strict=True))
+    return [
+        ColumnDiffers(column, texts[column], _shown(shown[column]))
+        for column in compared_columns(table_map)
+        if column in shown and not same_value(texts[column], shown[column])
+    ]
+
+
+def same_value(text: str, value: Any) -> bool:
+    """Whether a value that Finance shows is what a text of the package means."""
+    if isinstance(value, bool):
+        return text.lower() == ("yes" if value else "no") or (not text and not value)
+    if isinstance(value, int | float | Decimal):
+        return _same_number(text, Decimal(str(value)))
+    shown = str(value or "")
+    return _plain(text) == _plain(shown) or _same_nothing(text, shown) or _same_instant(text.strip(), shown)
+
+
+def describe_differences(rows: Sequence[RowDiffers], most: int = 3) -> str:
+    """Name the first rows and their columns for an operator, with both values."""
+    named = "; ".join(f"{row.key}: {_columns(row.columns)}" for row in rows[:most])
+    further = len(rows) - most
+    return named + (f"; and {further} more" if further > 0 else "")
+
+
+def _columns(columns: Iterable[ColumnDiffers]) -> str:
+    return ", ".join(
+        f"{each.column} {_quoted(each.source)} in Dataverse, {_quoted(each.target)} in Finance" for each in columns
+    )
+
+
+def _quoted(text: str, most: int = 60) -> str:
+    return f"'{text}'" if len(text) <= most else f"'{text[:most]}…' ({len(text)} characters)"
+
+
+def _shown(value: Any) -> str:
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def _same_number(text: str, value: Decimal) -> bool:
+    try:
+        return Decimal(text.strip() or 0) == value
+    except InvalidOperation:
+        return False
+
+
+def _same_nothing(text: str, shown: str) -> bool:
+    if text.strip().lower() not in _NOTHING and not text.startswith(_NO_DAY):
+        return False
+    return shown.lower() in _NOTHING or shown.startswith(_NO_DAY) or shown == _NO
+
+
+def _same_instant(text: str, shown: str) -> bool:
+    """A day of the package is any instant of that day in Finance, an instant is that instant."""
+    if shown[10:11] != "T" or not text[:4].isdecimal():
+        return False
+    if len(text) == len("2026-11-20"):
+        return text == shown[:10]
+    try:
+        return _instant(text) == _instant(shown)
+    except ValueError:
+        return False
+
+
+def _instant(text: str) -> datetime:
+    instant = datetime.fromisoformat(text)
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def _plain(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n").rstrip().lower()
