@@ -21,7 +21,7 @@ from benchmarks.reading import billed_options, reader
 from benchmarks.workload import Round
 from shared.landing import encode
 from shared.ports import Ports
-from shared.service import Answer
+from shared.services.answers import Answer, Asked, Reply
 from shared.stages import Stage
 from sync_actuals.piles import Piles
 
@@ -53,7 +53,7 @@ async def _page(job: dict[str, Any]) -> tuple[bytes, Ports]:
 
 
 def _ours(body: bytes, ports: Ports) -> int:
-    rows, _ = Answer(200, {}, body).stream("Dataverse")
+    rows, _ = Answer("Dataverse", Asked("GET", "/"), Reply(200, {}, body)).stream()
     piles = Piles(ports)
     for row in rows:
         piles.add(row, is_billed=True)

@@ -16,7 +16,8 @@ from shared.billed import billed_filter
 from shared.dataverse import Dataverse
 from shared.gates import Gates
 from shared.ports import Ports
-from shared.service import Answer, Service
+from shared.service import Service
+from shared.services.answers import Answer, Expected
 from shared.settings import read_settings
 from shared.signin import SignIn
 from shared.stages import Stage
@@ -52,9 +53,11 @@ class _Recorder(Service):
         super().__init__(**given)
         self.addresses: list[str] = []
 
-    async def get(self, url: URL, headers: Mapping[str, str] | None = None) -> Answer:
+    async def get(
+        self, url: URL, headers: Mapping[str, str] | None = None, expected: Expected = Expected.JSON
+    ) -> Answer:
         self.addresses.append(url.raw_path_qs)
-        return await super().get(url, headers)
+        return await super().get(url, headers, expected)
 
     def taken(self) -> list[str]:
         """The addresses since the last time."""
@@ -78,7 +81,7 @@ async def reader(job: Mapping[str, Any]) -> AsyncIterator[tuple[Ports, _Recorder
             clock=clock.now,
             concurrency=settings.dataverse_concurrency,
             longest_wait=timedelta(seconds=60),
-            explain=dataverse.explain,
+            forms=dataverse.FORMS,
         )
         ports = SimpleNamespace(settings=settings, maps=load_maps(), dataverse=Dataverse(service), now=clock.now)
         yield cast("Ports", ports), service

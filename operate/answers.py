@@ -11,7 +11,17 @@ from pydantic import BaseModel, ValidationError
 
 from operate.door import name_of
 from operate.refusals import BadRequest
-from shared.errors import ContractBroken, LeaseLost, NewerVersion, Refused, SignInFailed, Throttled, Unavailable
+from shared.errors import (
+    ContractBroken,
+    LeaseLost,
+    NewerVersion,
+    NotPermitted,
+    Refused,
+    SignInFailed,
+    Throttled,
+    Unavailable,
+)
+from shared.storage import refusals
 
 type Endpoint = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 
@@ -40,11 +50,12 @@ def guarded(endpoint: Endpoint) -> Endpoint:
         except BadRequest as error:
             return problem(error.status, error.code, str(error))
         except AzureError as error:
-            return problem(503, "storageUnavailable", f"Storage cannot be reached ({type(error).__name__})")
+            return problem(503, "storageUnavailable", f"{refusals.describe(error)}: {refusals.advise(error)}")
         except (Throttled, Unavailable, SignInFailed) as error:
             return problem(503, "serviceUnavailable", str(error))
-        except (Refused, ContractBroken) as error:
-            return problem(502, "serviceRefused", str(error))
+        except (NotPermitted, Refused, ContractBroken) as error:
+            code = "notPermitted" if isinstance(error, NotPermitted) else "serviceRefused"
+            return problem(502, code, str(error))
         except (LeaseLost, NewerVersion) as error:
             return problem(409, *_conflict(error))
 

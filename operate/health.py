@@ -10,13 +10,14 @@ from azure.storage.queue.aio import QueueClient
 
 from shared import VERSION
 from shared.clock import stamp
+from shared.engine import troubles
 from shared.engine.newer import told
 from shared.pauses import Pause
 from shared.ports import Ports
 from shared.register import Entry
 from shared.run import State
 from shared.stages import Stage
-from shared.status import SERVICES, describe_gate, trouble_with
+from shared.status import SERVICES, describe_gate
 from shared.throughput import SLOT, Slot
 
 _TOO_OLD_SECONDS = 1800
@@ -41,7 +42,7 @@ async def health(ports: Ports) -> dict[str, Any]:
         *_name_them(kept_back, "posted invoice", "posted invoices", " could not be written back"),
         *(f"{row['count']} poison messages were on {row['name']}" for row in poison if row["count"]),
         *(gate.describe() for gate in gates if gate.kind != "throttled"),
-        *[text for service in SERVICES if (text := await trouble_with(ports, service))],
+        *(each.describe(ports.now()) for each in await troubles.standing(ports)),
         *(_describe_hanging(lane) for lane in lanes if lane["looks"] > _MANY_LOOKS),
         *_age_problems(ports, unfinished),
         *(f"paused: {pause.stage or 'everything'} by {pause.by}: {pause.reason}" for pause in pauses),

@@ -17,13 +17,12 @@ from operate.jobs import Jobs
 from operate.searches import Search, Searches
 from operate.strays import Kind, Period, Stray, group, judge, merge, options
 from shared.billed import BILLED_SALES
-from shared.dataverse import NAME as DATAVERSE
-from shared.errors import ContractBroken, Refused
+from shared.errors import ColumnsLocked, ContractBroken, NotPermitted, Refused
 from shared.messages import Examine, Look, Reconcile
 from shared.ports import Ports
 from shared.project_operations.invoices import confirmed_before_go_live, invoices_with
 from shared.stages import Stage
-from write_back.posted import explain_lock, is_locked, posted_rows, write_rows
+from write_back.posted import posted_rows, write_rows
 
 _PAGE = 1000
 _SHOWN = 200
@@ -51,7 +50,7 @@ async def examine(ports: Ports, message: Examine) -> None:
     if message.page == search.page:
         try:
             search = await _examine_page(ports, searches, search)
-        except (Refused, ContractBroken) as error:
+        except (Refused, NotPermitted, ColumnsLocked, ContractBroken) as error:
             await searches.fail(search, str(error))
             return
     if search.state == "running":
@@ -123,7 +122,7 @@ async def _is_old(ports: Ports, invoice_id: UUID) -> bool:
 
 
 async def _write_back(ports: Ports, strays: Iterable[Stray]) -> dict[str, Any]:
-    """Write back what Finance has posted. Raises Refused where Dataverse lets nobody write these columns."""
+    """Write back what Finance has posted. Raises ColumnsLocked."""
     keys: dict[str, list[UUID]] = {}
     for stray in strays:
         if stray.key:
@@ -131,8 +130,6 @@ async def _write_back(ports: Ports, strays: Iterable[Stray]) -> dict[str, Any]:
     refused: dict[UUID, Refused] = {}
     for company, ids in keys.items():
         refused |= await write_rows(ports, await posted_rows(ports, company, ids))
-    if is_locked(refused):
-        raise Refused(DATAVERSE, next(iter(refused.values())).status, "", explain_lock(refused))
     return {
         "writtenBack": sum(map(len, keys.values())) - len(refused),
         "refusals": len(refused),

@@ -16,7 +16,7 @@ from operate.refusals import BadRequest
 from operate.requests import ReconcileRequest
 from shared.billed import billed_totals, chargeable_details
 from shared.dataverse import NAME as DATAVERSE
-from shared.errors import ContractBroken, NeedsAttention, NotYet, Refused
+from shared.errors import ContractBroken, NeedsAttention, NotPermitted, NotYet, Refused
 from shared.handover import account_of, read_again
 from shared.held import BILLED_TYPE, held_actuals
 from shared.messages import Load, Reconcile
@@ -107,7 +107,7 @@ async def reconcile(ports: Ports, message: Reconcile) -> None:
         fix = message.fix and not findings.doubt
         fixed = await _fix(ports, message.invoiceId, run, findings) if fix else 0
         result = await _describe(ports, message.invoiceId, number=number, run=run, findings=findings, fixed=fixed)
-    except (NotYet, NeedsAttention, Refused, ContractBroken, RowRefused) as error:
+    except (NotYet, NeedsAttention, NotPermitted, Refused, ContractBroken, RowRefused) as error:
         result = _unanswered(message, run, str(error))
     await Jobs(ports).put(message.job, message.invoiceId, result)
 

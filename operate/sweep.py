@@ -15,7 +15,16 @@ from uuid import UUID
 
 from shared.clock import stamp
 from shared.engine.newer import tell
-from shared.errors import LeaseLost, NewerVersion, SignInFailed, Throttled, Unavailable
+from shared.errors import (
+    ContractBroken,
+    LeaseLost,
+    NewerVersion,
+    NotPermitted,
+    Refused,
+    SignInFailed,
+    Throttled,
+    Unavailable,
+)
 from shared.log import event
 from shared.messages import Load, LookUp
 from shared.ports import Ports
@@ -87,7 +96,7 @@ async def _start_lost(ports: Ports, found: Found) -> str:
     try:
         async for invoice in changed_invoices(ports, since=since):
             await _start(ports, invoice, found)
-    except (Throttled, Unavailable, SignInFailed) as error:
+    except (Throttled, Unavailable, SignInFailed, NotPermitted, Refused, ContractBroken) as error:
         return str(error)
     return ""
 

@@ -1,6 +1,5 @@
 """Reading from Dataverse: pages that are followed verbatim, and rows by their ids."""
 
-import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +10,8 @@ from yarl import URL
 
 from shared.errors import ContractBroken, Refused
 from shared.odata import Guid, all_of, chunks, in_list, query
-from shared.service import Answer, Complaint, Service
+from shared.service import Service
+from shared.services.answers import DATAVERSE, Answer
 from shared.together import together
 from shared.transform import Row
 
@@ -21,7 +21,8 @@ IDS_IN_A_URL = 600
 """43 characters each as encoded JSON text stay below Dataverse's limit of 32,768 for a URL."""
 
 _PORTIONS_AT_ONCE = 8
-_NO_SUCH_ROW = "0x80040217"
+NO_SUCH_ROW = "0x80040217"
+FORMS = DATAVERSE
 _HEADERS = {"OData-MaxVersion": "4.0", "OData-Version": "4.0", "If-None-Match": "null"}
 
 
@@ -42,15 +43,6 @@ class Stream:
     size: int
 
 
-def explain(content: bytes) -> Complaint:
-    """Read Dataverse's error body; a gateway's HTML becomes no text."""
-    try:
-        error = json.loads(content)["error"]
-        return Complaint(str(error.get("code") or ""), str(error.get("message") or ""))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return Complaint("", "")
-
-
 class Dataverse:
     """The Dataverse Web API of one environment. Every method raises what `Service.get` raises."""
 
@@ -69,17 +61,17 @@ class Dataverse:
             if _says_no_such_row(refusal):
                 return None
             raise
-        return answer.json(NAME)
+        return answer.json()
 
     async def page(self, entity_set: str, options: Mapping[str, str], *, cursor: str, size: int) -> Page:
         """The page that `cursor` (a next link, empty for the first page) leads to, of at most `size` rows."""
-        rows, link = (await self._answer(entity_set, options, cursor, size)).page(NAME)
+        rows, link = (await self._answer(entity_set, options, cursor, size)).page()
         return Page(rows, _further(entity_set, cursor, link))
 
     async def stream(self, entity_set: str, options: Mapping[str, str], *, cursor: str, size: int) -> Stream:
-        """As `page`, with rows that are made one after the other, only once; raises ContractBroken also meanwhile."""
+        """As `page`, with rows that are made one after the other, only once; raises Unavailable also meanwhile."""
         answer = await self._answer(entity_set, options, cursor, size)
-        rows, link = answer.stream(NAME)
+        rows, link = answer.stream()
         return Stream(rows, _further(entity_set, cursor, link), len(answer.body))
 
     async def pages(self, entity_set: str, options: Mapping[str, str], *, size: int) -> AsyncIterator[list[Row]]:
@@ -134,5 +126,4 @@ def _further(entity_set: str, cursor: str, link: str | None) -> str | None:
 
 def _says_no_such_row(refusal: Refused) -> bool:
     # A mistyped set or a gateway answers 404 too, and says nothing about the row.
-    named = refusal.code.lower() == _NO_SUCH_ROW or "does not exist" in refusal.text.lower()
-    return refusal.status == 404 and named
+    return refusal.status == 404 and refusal.code.lower() == NO_SUCH_ROW

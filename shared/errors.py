@@ -18,7 +18,8 @@ class Throttled(Exception):
 
 
 class Unavailable(Exception):
-    """A service gave no usable answer (connection lost, time-out, 5xx). It may or may not have done what was asked."""
+    """A service gave no usable answer (connection lost, time-out, 5xx, a page instead of JSON). It may or may not have
+    done what was asked."""
 
     def __init__(self, service: str, reason: str) -> None:
         super().__init__(f"{service} is unavailable: {reason}")
@@ -37,6 +38,27 @@ class Refused(Exception):
         self.text = text
 
 
+class NotPermitted(Exception):
+    """A service lets us in, but not to one table, entity set or action. Only what needs it has to wait, until it is
+    mended there."""
+
+    def __init__(self, service: str, place: str, *, privilege: str, code: str, text: str) -> None:
+        super().__init__(
+            f"{service} does not permit {privilege} on {place}{f' ({code})' if code else ''}: {text.rstrip('.')}. "
+            f"Give the app's user in {service} this privilege; what waits then goes on by itself"
+        )
+        self.service = service
+        self.place = place
+        self.privilege = privilege
+        self.code = code
+        self.text = text
+
+
+class ColumnsLocked(Exception):
+    """Dataverse lets nobody but dual-write write the columns that go back: no row will ever go. The text says so, and
+    what to do about it."""
+
+
 class SignInFailed(Exception):
     """No token to be had, or the service does not accept it although it is fresh. `passing`: the sign-in service gave
     no usable answer, which says nothing against us."""
@@ -49,7 +71,7 @@ class SignInFailed(Exception):
 
 
 class ContractBroken(Exception):
-    """A service answered in a form that we do not know, or asked us to go somewhere we must not."""
+    """A service asked us to go somewhere we must not, or around in a circle."""
 
     def __init__(self, service: str, reason: str) -> None:
         super().__init__(f"{service} broke its contract: {reason}")

@@ -22,12 +22,15 @@ from azure.storage.blob.aio import BlobClient, LinearRetry
 from shared.configuration.addresses import is_loopback
 from shared.errors import ContractBroken, Refused, Unavailable
 from shared.odata import query, quote_text
-from shared.service import Complaint, Service
+from shared.service import Service
+from shared.services.answers import FINANCE, Expected
 from shared.transform import Row
 
 NAME = "Finance"
 _ACTIONS = "/data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities."
-_NOT_FOUND = "were not found for execution id"
+_NOT_FOUND = {400, 404, 500}
+"""How Finance refuses to tell of an import that it does not know, or not yet; it says so in the user's language."""
+FORMS = FINANCE
 _RETRIES = LinearRetry(backoff=1, retry_total=2, random_jitter_range=1)
 """Seconds, not the SDK's minute: the place for longer waits is the queue, and the lease of the shipment runs."""
 _HOST = re.compile(r"[a-z0-9.:-]+")
@@ -84,19 +87,6 @@ class RowError:
     text: str
 
 
-def explain(content: bytes) -> Complaint:
-    """Read F&O's error body: `code` is always empty, the useful text is in innererror; HTML becomes no text."""
-    try:
-        raw = json.loads(content)
-        if "Message" in raw:
-            return Complaint("", str(raw["Message"] or ""))
-        error = raw["error"]
-        inner = (error.get("innererror") or {}).get("message")
-        return Complaint("", str(inner or error.get("message") or ""))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return Complaint("", "")
-
-
 class Finance:
     """One Finance environment. Every method raises what `Service.get` and `Service.post` raise."""
 
@@ -116,13 +106,12 @@ class Finance:
         """Ask for a place to write a package to; it is good for about half an hour."""
         value = await self._action("GetAzureWriteUrl", {"uniqueFileName": file_name})
         try:
-            url = str(json.loads(str(value))["BlobUrl"])
+            url = str(json.loads(str(value))["BlobUrl"] or "")
+            self._check_upload_host(url)
             expires = datetime.fromisoformat(parse_qs(urlsplit(url).query)["se"][0])
-            expires = expires if expires.tzinfo else expires.replace(tzinfo=UTC)
         except (ValueError, KeyError, TypeError) as error:
-            raise ContractBroken(NAME, "GetAzureWriteUrl gave no signed URL") from error
-        self._check_upload_host(url)
-        return Upload(url, expires)
+            raise Unavailable(NAME, "Finance answered GetAzureWriteUrl with no signed URL") from error
+        return Upload(url, expires if expires.tzinfo else expires.replace(tzinfo=UTC))
 
     async def upload(self, upload: Upload, package: IO[bytes]) -> None:
         """Write a package; large ones go in blocks, so memory does not grow with them."""
@@ -157,24 +146,24 @@ class Finance:
         try:
             value = await self._action("GetExecutionSummaryStatus", {"executionId": execution_id})
         except Refused as refusal:
-            if _NOT_FOUND in refusal.text:
+            if refusal.status in _NOT_FOUND:
                 return None
             raise
         try:
             return ImportStatus(str(value))
         except ValueError as error:
-            raise ContractBroken(NAME, f"unknown import status {value!r}") from error
+            raise Unavailable(NAME, f"Finance answered with an unknown import status: {str(value)[:40]!r}") from error
 
     async def counts(self, execution_id: str) -> Counts | None:
         """How many rows an import created and updated; None where Finance has no trace of it."""
         options = {"$filter": f"JobId eq {quote_text(execution_id)}", "cross-company": "true"}
         answer = await self._service.get(self._service.url(f"/data/DataManagementExecutionJobDetails?{query(options)}"))
-        rows, _ = answer.page(NAME)
+        rows, _ = answer.page()
         try:
             created = sum(int(row.get("TargetRecordsCreatedCount") or 0) for row in rows)
             updated = sum(int(row.get("TargetRecordsUpdatedCount") or 0) for row in rows)
         except (AttributeError, TypeError, ValueError) as error:
-            raise ContractBroken(NAME, "execution details without counts") from error
+            raise answer.unusable("execution details without counts") from error
         return Counts(created, updated) if rows else None
 
     async def errors(self, execution_id: str) -> list[RowError]:
@@ -188,7 +177,7 @@ class Finance:
         try:
             value = await self._action("GetExecutionSummaryPageUrl", {"executionId": execution_id})
         except Refused as refusal:
-            if _NOT_FOUND in refusal.text:
+            if refusal.status in _NOT_FOUND and await self.counts(execution_id) is None:
                 return None
             raise
         return str(self._service.own_url(str(value), path="/"))
@@ -196,18 +185,15 @@ class Finance:
     async def count(self, entity_set: str, condition: str) -> int:
         """How many rows of an entity set fulfil a filter, across companies; a byte order mark comes first."""
         options = {"$filter": condition, "cross-company": "true"}
-        answer = await self._service.get(self._service.url(f"/data/{entity_set}/$count?{query(options)}"))
-        try:
-            return int(answer.body.decode("utf-8-sig"))
-        except ValueError as error:
-            raise ContractBroken(NAME, f"a count is no number: {answer.body[:40]!r}") from error
+        url = self._service.url(f"/data/{entity_set}/$count?{query(options)}")
+        return (await self._service.get(url, expected=Expected.NUMBER)).number()
 
     async def pages(self, entity_set: str, options: Mapping[str, str]) -> AsyncIterator[list[Row]]:
         """All rows of an entity set across companies, page after page."""
         url = self._service.url(f"/data/{entity_set}?{query({**options, 'cross-company': 'true'})}")
         seen = {str(url)}
         while True:
-            rows, link = (await self._service.get(url)).page(NAME)
+            rows, link = (await self._service.get(url)).page()
             yield rows
             if link is None:
                 return
@@ -218,10 +204,14 @@ class Finance:
 
     async def _action(self, name: str, body: Mapping[str, object]) -> object:
         answer = await self._service.post(self._service.url(_ACTIONS + name), body)
-        return answer.json(NAME).get("value") if answer.body else None
+        value: object = answer.value()
+        return value
 
     def _check_upload_host(self, url: str) -> None:
+        """Raises ContractBroken for a place outside the allowed hosts, ValueError for what is no address at all."""
         parts = urlsplit(url)
+        if not parts.scheme and not parts.netloc:
+            raise ValueError("no address")
         host = parts.hostname or ""
         safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
         # A backslash or a percent sign in the name may be the end of it for whoever connects.

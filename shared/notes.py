@@ -11,7 +11,7 @@ _TEXT_LIMIT = 30_000
 
 
 def trouble(service: str) -> str:
-    """The name of the note that a service gave no usable answer, and when it is asked again."""
+    """The name of the note that something stands in the way: a service, or a place in one that we may not enter."""
     return f"trouble {service}"
 
 

@@ -106,13 +106,13 @@ async def open_ports(
         name=dataverse.NAME,
         origin=settings.dataverse_url,
         concurrency=settings.dataverse_concurrency,
-        explain=dataverse.explain,
+        forms=dataverse.FORMS,
     )
     target = service(
         name=finance.NAME,
         origin=settings.finance_url,
         concurrency=settings.finance_concurrency,
-        explain=finance.explain,
+        forms=finance.FORMS,
     )
     register = Register(storage.register)
     return Ports(

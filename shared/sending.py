@@ -7,13 +7,20 @@ blind: see `shared/settling.py`.
 from collections.abc import Sequence
 from datetime import timedelta
 
-from shared.clock import stamp
+from shared.engine import troubles
 from shared.engine.landed_rows import landed_bytes
-from shared.errors import ContractBroken, NewerVersion, Refused, SignInFailed, Throttled, Unavailable
+from shared.errors import (
+    ContractBroken,
+    NewerVersion,
+    NotPermitted,
+    Refused,
+    SignInFailed,
+    Throttled,
+    Unavailable,
+)
 from shared.finance import NAME
 from shared.landing import PartLost
 from shared.messages import Settle
-from shared.notes import trouble
 from shared.package import build
 from shared.ports import Ports
 from shared.shipment import Cargo, Shipment, Step
@@ -37,7 +44,7 @@ async def send(ports: Ports, shipment: Shipment) -> None:
     the lease is given back, so that the next look can try again at once."""
     try:
         await _send(ports, shipment)
-    except (Throttled, Unavailable, SignInFailed, ContractBroken, PartLost, NewerVersion):
+    except (Throttled, Unavailable, SignInFailed, NotPermitted, ContractBroken, PartLost, NewerVersion):
         standing = await ports.dock.shipment(shipment.stage, shipment.ticket)
         if standing and standing.step == Step.CLAIMED:
             await ports.dock.save(standing, lease_until=ports.now())
@@ -61,7 +68,8 @@ async def _send(ports: Ports, shipment: Shipment) -> None:
         await ports.finance.start_import(
             project=project, execution_id=shipment.execution_id, company=shipment.company, package_url=upload.url
         )
-    except Throttled:
+    except (Throttled, NotPermitted, SignInFailed):
+        # It was not let so far as to start anything.
         await ports.dock.save(sending, step=Step.CLAIMED)
         raise
     except Refused as refusal:
@@ -71,7 +79,7 @@ async def _send(ports: Ports, shipment: Shipment) -> None:
         await ports.dock.save(sending, step=Step.CLAIMED)
         raise Unavailable(NAME, "the address of the package expired before its import began") from refusal
     except Unavailable as error:
-        await ports.notes.write(trouble(error.service), {"until": stamp(ports.now() + _SOON), "reason": error.reason})
+        await troubles.note(ports, error, _SOON)
         await look_again(ports, sending, _SOON)
         return
     await look_in_time(ports, await ports.dock.save(sending, step=Step.RUNNING))

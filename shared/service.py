@@ -1,88 +1,47 @@
 """One authenticated HTTP call to Dataverse or Finance, and what its answer means.
 
 Every request passes the service's throttle gate, carries a token, and follows no redirect. A 401 drops the token and
-tries once more. Everything else that is not an answer becomes one of the errors in `shared/errors.py`.
+tries once more. What an answer means is decided in `shared/services/answers.py`; what is not a good answer becomes one
+of the errors in `shared/errors.py` here.
 """
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from functools import partial
 from typing import Any
 
 import aiohttp
 from yarl import URL
 
 from shared.clock import jitter
-from shared.errors import ContractBroken, Refused, SignInFailed, Throttled, Unavailable
+from shared.errors import ContractBroken, NotPermitted, Refused, SignInFailed, Throttled, Unavailable
 from shared.gates import GATE_SPREAD, Gates, retry_instant
-from shared.rows import cut
+from shared.services.answers import (
+    Answer,
+    Asked,
+    Expected,
+    Forbidden,
+    Forms,
+    Meaning,
+    Refusal,
+    Reply,
+    Shut,
+    Throttling,
+    Unusable,
+    judge,
+)
 from shared.signin import SignIn
 from shared.slots import Slots
 
-_PASSING = {408, 500, 502, 503, 504}
-_PASSING_CODES = {"0x80044150", "0x80044151"}
-"""Dataverse's SQL deadlock and SQL time-out, which may come with any status."""
-_LONGEST_TEXT = 2000
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
-
-
-_EXACT = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A 2xx answer."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def json(self, service: str) -> dict[str, Any]:
-        """The body as an object, decimals exact. Raises ContractBroken."""
-        value = self._parse(service, self.body)
-        if not isinstance(value, dict):
-            raise ContractBroken(service, "the answer is not a JSON object")
-        return value
-
-    def page(self, service: str) -> tuple[list[dict[str, Any]], str | None]:
-        """The rows of an OData collection, and the link to the next ones. Raises ContractBroken."""
-        rows, link = self.stream(service)
-        return list(rows), link
-
-    def stream(self, service: str) -> tuple[Iterator[dict[str, Any]], str | None]:
-        """As `page`, but each row is made only when it is asked for. Raises ContractBroken, also while iterating."""
-        found = cut(self.body, partial(self._parse, service))
-        rows, body = found or (None, self.json(service))
-        link, value = body.get("@odata.nextLink"), body.get("value")
-        if not isinstance(value, list) or not (link is None or isinstance(link, str)):
-            raise ContractBroken(service, "a page without a list of rows, or with a next link that is no text")
-        return rows or iter(value), link or None
-
-    def _parse(self, service: str, content: bytes) -> Any:
-        try:
-            return _EXACT.decode(content.decode("utf-8-sig"))
-        except (ValueError, RecursionError) as error:
-            raise ContractBroken(service, f"the answer is not JSON: {content[:80]!r}") from error
-
-
-@dataclass(frozen=True)
-class Complaint:
-    """What a service says is wrong: its code (may be empty) and its text."""
-
-    code: str
-    text: str
+_PRIVILEGE = re.compile(r"\bprv[A-Za-z_0-9]+")
+"""Dataverse's name of a privilege, which is the same in every language."""
 
 
 class Service:
-    """The HTTP side of one service. `explain` reads its error body."""
+    """The HTTP side of one service; `forms` are those in which it says no."""
 
     def __init__(
         self,
@@ -95,7 +54,7 @@ class Service:
         clock: Callable[[], datetime],
         concurrency: int,
         longest_wait: timedelta,
-        explain: Callable[[bytes], Complaint],
+        forms: Forms,
     ) -> None:
         self.name = name
         self.origin = URL(origin).origin()
@@ -105,7 +64,7 @@ class Service:
         self._clock = clock
         self._slots = Slots(concurrency)
         self._longest_wait = longest_wait
-        self._explain = explain
+        self._forms = forms
         self._patient_until = datetime.min.replace(tzinfo=UTC)
 
     def patient(self, until: datetime) -> "Service":
@@ -136,11 +95,13 @@ class Service:
             raise ContractBroken(self.name, f"a link leads away from {self.origin}{path}: {link[:120]!r}")
         return url
 
-    async def get(self, url: URL, headers: Mapping[str, str] | None = None) -> Answer:
-        """GET. Raises Throttled, Unavailable, Refused, SignInFailed or ContractBroken."""
+    async def get(
+        self, url: URL, headers: Mapping[str, str] | None = None, expected: Expected = Expected.JSON
+    ) -> Answer:
+        """GET. Raises Throttled, Unavailable, Refused, NotPermitted or SignInFailed."""
         while True:
             try:
-                return await self._call("GET", url, headers or {}, None)
+                return await self._call(Asked("GET", url.path, expected), url, headers or {}, None)
             except Throttled as throttled:
                 again = throttled.until + jitter(GATE_SPREAD)
                 if again > self._patient_until:
@@ -149,21 +110,19 @@ class Service:
 
     async def post(self, url: URL, body: Mapping[str, Any]) -> Answer:
         """POST a JSON object. Raises as get does; after Unavailable the service may have done the work."""
-        return await self._call("POST", url, {"Content-Type": "application/json"}, json.dumps(body).encode())
+        return await self.send(url, {"Content-Type": "application/json"}, json.dumps(body).encode(), Expected.JSON)
 
-    async def send(self, url: URL, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def send(self, url: URL, headers: Mapping[str, str], body: bytes, expected: Expected) -> Answer:
         """POST a body of another kind. Raises as post does."""
-        return await self._call("POST", url, headers, body)
+        return await self._call(Asked("POST", url.path, expected), url, headers, body)
 
-    async def _call(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Answer:
+    async def _call(self, asked: Asked, url: URL, headers: Mapping[str, str], body: bytes | None) -> Answer:
         token = await self._token()
-        status, answer_headers, content = await self._send(method, url, headers, body, token)
-        if status == 401:
+        reply = await self._send(asked.verb, url, headers, body, token)
+        if reply.status == 401:
             token = await self._token(refused=token)
-            status, answer_headers, content = await self._send(method, url, headers, body, token)
-        if 200 <= status < 300:
-            return Answer(status, answer_headers, content)
-        raise await self.meaning(status, answer_headers, content)
+            reply = await self._send(asked.verb, url, headers, body, token)
+        return await self.judged(asked, reply)
 
     async def _token(self, refused: str | None = None) -> str:
         try:
@@ -172,9 +131,7 @@ class Service:
             # Told of the service that the token was for: that is whose gate closes.
             raise SignInFailed(self.name, error.reason, passing=error.passing) from error
 
-    async def _send(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, token: str
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    async def _send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, token: str) -> Reply:
         async with self._slots:
             await self._gates.pass_through(self.name)
             try:
@@ -190,28 +147,38 @@ class Service:
                     content = await response.read()
                     if response.ok:
                         self._slots.grow()
-                    return response.status, response.headers, content
+                    return Reply(response.status, response.headers, content)
             except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
                 raise Unavailable(self.name, f"{type(error).__name__} on {method} {url.path}") from error
 
-    async def meaning(self, status: int, headers: Mapping[str, str], content: bytes) -> Exception:
-        """The error that an answer without success stands for. One that asks to wait closes the gate."""
-        complaint = self._explain(content)
-        text = complaint.text[:_LONGEST_TEXT]
-        if status == 429 or (status == 503 and "Retry-After" in headers):
-            until = retry_instant(headers.get("Retry-After"), self._clock(), self._longest_wait)
+    async def judged(self, asked: Asked, reply: Reply) -> Answer:
+        """A good answer, or the error that the answer stands for. One that asks to wait closes the gate."""
+        meaning = judge(self.name, self._forms, asked, reply)
+        if isinstance(meaning, Answer):
+            return meaning
+        if isinstance(meaning, Throttling):
+            until = retry_instant(meaning.retry_after, self._clock(), self._longest_wait)
             self._slots.shrink()
-            await self._gates.close(self.name, until, text or f"HTTP {status}")
-            return Throttled(self.name, until, text or f"HTTP {status}")
-        if status in {401, 403}:
-            return SignInFailed(
-                self.name, f"HTTP {status}: {text or headers.get('WWW-Authenticate', 'no reason given')}"
-            )
-        if status in _PASSING or complaint.code in _PASSING_CODES:
-            return self._passing(status, complaint)
-        if 300 <= status < 400:
-            return ContractBroken(self.name, f"HTTP {status} redirects to {headers.get('Location', 'nowhere')[:120]}")
-        return Refused(self.name, status, complaint.code, text)
+            await self._gates.close(self.name, until, meaning.text)
+            raise Throttled(self.name, until, meaning.text)
+        if isinstance(meaning, Shut) and meaning.doubtful and await self._is_let_in():
+            meaning = Forbidden("", meaning.text)
+        raise self._error(asked, reply.status, meaning)
 
-    def _passing(self, status: int, complaint: Complaint) -> Exception:
-        return Unavailable(self.name, f"HTTP {status} {complaint.code} {complaint.text[:200]}".strip())
+    def _error(self, asked: Asked, status: int, meaning: Meaning) -> Exception:
+        if isinstance(meaning, Forbidden):
+            found = _PRIVILEGE.search(meaning.text)
+            privilege = found[0] if found else "reading" if asked.verb == "GET" else "writing"
+            return NotPermitted(self.name, asked.place, privilege=privilege, code=meaning.code, text=meaning.text)
+        if isinstance(meaning, Shut):
+            return SignInFailed(self.name, meaning.text)
+        if isinstance(meaning, Refusal):
+            return Refused(self.name, status, meaning.code, meaning.text)
+        return Unavailable(self.name, meaning.text if isinstance(meaning, Unusable) else f"HTTP {status}")
+
+    async def _is_let_in(self) -> bool:
+        """Whether a 403 in no known form is about one request: another one, which everybody may make whom the service
+        lets in, gets an answer. A firewall before the service, or a missing registration, refuses both."""
+        url = self.url(self._forms.whoami)
+        reply = await self._send("GET", url, {}, None, await self._token())
+        return reply.status not in {401, 403}

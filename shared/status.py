@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 
 from shared import dataverse, finance
-from shared.clock import parse_stamp, stamp
+from shared.clock import stamp
+from shared.engine import troubles
 from shared.engine.newer import told
+from shared.engine.troubles import Trouble
 from shared.errors import NewerVersion
 from shared.gates import Gate
 from shared.handover import is_over, pages_of
-from shared.notes import trouble
 from shared.pauses import Pause
 from shared.ports import Ports
 from shared.progress import progress_of
@@ -22,8 +23,6 @@ from shared.run import Page, Part, Run
 from shared.stages import Stage
 from shared.totals import Totals
 
-_WHILE_TRYING = timedelta(seconds=30)
-"""A note outlives its instant by this: the next try has to be made, and to end."""
 SERVICES = (dataverse.NAME, finance.NAME)
 
 
@@ -63,10 +62,12 @@ async def describe(ports: Ports, run: Run) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Standing:
-    """What holds up every run there is: pauses, closed gates, services without a usable answer."""
+    """What holds up runs at `at`: pauses, closed gates, and what stands in the way of their work."""
 
     pauses: Sequence[Pause]
-    services: Sequence[dict[str, Any]]
+    gates: Sequence[dict[str, Any]]
+    troubles: Sequence[Trouble]
+    at: datetime
     newer: Mapping[str, str] = field(default_factory=dict)
     """What a later version of the app has left on a queue, by its name."""
 
@@ -78,20 +79,17 @@ class Standing:
             for pause in self.pauses
             if pause.stage in {None, stage_of(run)}
         ]
+        troubles = [describe_trouble(each, self.at) for each in self.troubles if each.holds_up(stage_of(run))]
         left = self.newer.get(stage_of(run), "")
         newer = [{"reason": left, "kind": "newer version"}] if left and left != run.wait else []
-        return [*own, *paused[:1], *self.services, *newer]
+        return [*own, *paused[:1], *self.gates, *troubles, *newer]
 
 
 async def standing(ports: Ports) -> Standing:
     """Read what holds up all runs: a handful of point reads, however many runs there are."""
-    services: list[dict[str, Any]] = []
-    for service in SERVICES:
-        if gate := await ports.gates.look(service):
-            services.append(describe_gate(gate))
-        if reason := await trouble_with(ports, service):
-            services.append({"reason": reason, "service": service, "kind": "no usable answer"})
-    return Standing(await ports.pauses.standing(), services, await told(ports))
+    gates = [describe_gate(gate) for service in SERVICES if (gate := await ports.gates.look(service))]
+    paused, stand = await ports.pauses.standing(), await troubles.standing(ports)
+    return Standing(paused, gates, stand, ports.now(), await told(ports))
 
 
 def describe_gate(gate: Gate) -> dict[str, Any]:
@@ -106,12 +104,15 @@ def describe_gate(gate: Gate) -> dict[str, Any]:
     }
 
 
-async def trouble_with(ports: Ports, service: str) -> str:
-    """That a service gave no usable answer, and when it is asked again; nothing while all is well."""
-    note = await ports.notes.read(trouble(service))
-    if note is None or parse_stamp(note["until"]) + _WHILE_TRYING < ports.now():
-        return ""
-    return f"{service} gave no usable answer, next try at {note['until'][11:19]} UTC: {note['reason']}"
+def describe_trouble(trouble: Trouble, now: datetime) -> dict[str, Any]:
+    """What stands in the way, as JSON."""
+    return {
+        "reason": trouble.describe(now),
+        "service": trouble.service,
+        "kind": trouble.kind,
+        "since": stamp(trouble.since),
+        "until": stamp(trouble.until),
+    }
 
 
 @dataclass(frozen=True)

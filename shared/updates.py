@@ -12,23 +12,22 @@ import email.policy
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from email.message import Message as MimePart
 from uuid import UUID, uuid4
 
-from shared.dataverse import API, NAME, explain
-from shared.errors import ContractBroken, Refused, Unavailable
+from shared.dataverse import API, NAME, NO_SUCH_ROW
+from shared.errors import NotPermitted, Refused, Unavailable
 from shared.service import Service
+from shared.services.answers import Answer, Asked, Expected, Reply
 from shared.totals import plain
 
 MOST_ROWS = 1000
 _FIRST_ROWS = 200
 _FEWEST_ROWS = 10
 _TRIES = 4
-_OF_THE_SERVICE = {408, 429, 502, 503, 504}
 _NOT_SUPPORTED = {404, 405, 501}
-_NO_SUCH_ROW = "0x80040217"
+_FORBIDDEN = 403
 _EXACT = re.compile(r'"\\u0000(-?[0-9.]+)\\u0000"')
 
 type Values = Mapping[str, str | Decimal | None]
@@ -76,6 +75,9 @@ class Updates:
                 await self._update_multiple(entity_set, table, key, rows)
             except Refused as refusal:
                 self._in_bulk[table] = not _is_unsupported(refusal)
+            except NotPermitted:
+                # It may be about the table, or about one row of another owner: asked row by row, that shows.
+                pass
             else:
                 return {}
         return await self._batch(entity_set, rows)
@@ -84,7 +86,8 @@ class Updates:
         kind = f"Microsoft.Dynamics.CRM.{table}"
         targets = [{"@odata.type": kind, key: str(row_id), **values} for row_id, values in rows.items()]
         url = self._service.url(f"{API}/{entity_set}/Microsoft.Dynamics.CRM.UpdateMultiple")
-        await self._service.send(url, {"Content-Type": "application/json", **_QUIET}, exact_json({"Targets": targets}))
+        headers = {"Content-Type": "application/json", **_QUIET}
+        await self._service.send(url, headers, exact_json({"Targets": targets}), Expected.NOTHING)
 
     async def _batch(self, entity_set: str, rows: Mapping[UUID, Values]) -> dict[UUID, Refused]:
         boundary = f"batch_{uuid4()}"
@@ -95,22 +98,33 @@ class Updates:
             "Prefer": "odata.continue-on-error",
             **_QUIET,
         }
-        answer = await self._service.send(self._service.url(f"{API}/$batch"), headers, body)
-        answers = _answers(answer.headers.get("Content-Type", ""), answer.body)
+        answer = await self._service.send(self._service.url(f"{API}/$batch"), headers, body, Expected.PARTS)
+        answers = _answers(answer)
         if len(answers) != len(rows):
-            raise ContractBroken(NAME, f"a batch of {len(rows)} requests has {len(answers)} answers")
-        meanings = [await self._meaning(part) for part in answers]
-        return {row_id: refused for row_id, refused in zip(rows, meanings, strict=True) if refused}
+            raise answer.unusable(f"{len(answers)} answers of {len(rows)}")
+        asked = Asked("PATCH", f"{API}/{entity_set}", Expected.NOTHING)
+        meanings = {row_id: await self._meaning(asked, part) for row_id, part in zip(rows, answers, strict=True)}
+        return _only_rows({row_id: error for row_id, error in meanings.items() if error}, len(rows))
 
-    async def _meaning(self, part: "_Part") -> Refused | None:
+    async def _meaning(self, asked: Asked, part: Reply) -> Refused | NotPermitted | None:
         """What is wrong with one row. Raises what a whole answer would, where the part says nothing of its row: a wait
         is told in a part as well."""
-        if 200 <= part.status < 300:
-            return None
-        if part.status in _OF_THE_SERVICE:
-            raise await self._service.meaning(part.status, part.headers, part.content)
-        complaint = explain(part.content)
-        return Refused(NAME, part.status, complaint.code, complaint.text)
+        try:
+            await self._service.judged(asked, part)
+        except (Refused, NotPermitted) as error:
+            return error
+        return None
+
+
+def _only_rows(errors: Mapping[UUID, Refused | NotPermitted], tried: int) -> dict[UUID, Refused]:
+    """What was refused row by row. Raises NotPermitted where no row at all may be written: that is about the table."""
+    forbidden = [error for error in errors.values() if isinstance(error, NotPermitted)]
+    if forbidden and len(forbidden) == tried:
+        raise forbidden[0]
+    return {
+        row_id: error if isinstance(error, Refused) else Refused(NAME, _FORBIDDEN, error.code, error.text)
+        for row_id, error in errors.items()
+    }
 
 
 _BYPASS = ("MSCRM.BypassBusinessLogicExecution", "CustomAsync")
@@ -120,7 +134,7 @@ _QUIET = {"OData-MaxVersion": "4.0", "OData-Version": "4.0", _BYPASS[0]: _BYPASS
 
 def _is_unsupported(refusal: Refused) -> bool:
     # One row that is not there answers 404 too, and says nothing about the table.
-    return refusal.status in _NOT_SUPPORTED and refusal.code.lower() != _NO_SUCH_ROW
+    return refusal.status in _NOT_SUPPORTED and refusal.code.lower() != NO_SUCH_ROW
 
 
 def exact_json(value: object) -> bytes:
@@ -139,30 +153,22 @@ def _part(boundary: str, path: str, values: Values) -> bytes:
     return head.encode() + body + b"\r\n"
 
 
-@dataclass(frozen=True)
-class _Part:
-    """The answer to one request of a batch."""
-
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
-
-
-def _answers(content_type: str, body: bytes) -> Sequence[_Part]:
+def _answers(answer: Answer) -> Sequence[Reply]:
+    content_type = answer.reply.headers.get("Content-Type", "")
     document = email.message_from_bytes(
-        f"Content-Type: {content_type}\r\n\r\n".encode() + body, policy=email.policy.HTTP
+        f"Content-Type: {content_type}\r\n\r\n".encode() + answer.body, policy=email.policy.HTTP
     )
     if not document.is_multipart():
-        raise ContractBroken(NAME, "the answer to a batch is not multipart")
-    return [_answer(part) for part in document.iter_parts()]
+        raise answer.unusable("a body that is not multipart")
+    return [_answer(answer, part) for part in document.iter_parts()]
 
 
-def _answer(part: MimePart) -> _Part:
+def _answer(answer: Answer, part: MimePart) -> Reply:
     content = part.get_payload(decode=True)
     head, _, body = bytes(content if isinstance(content, bytes) else b"").partition(b"\r\n\r\n")
     try:
         status = int(head.split(None, 2)[1])
-    except (IndexError, ValueError) as error:
-        raise ContractBroken(NAME, "a part of a batch has no status") from error
+    except (IndexError, ValueError):
+        raise answer.unusable("a part without a status") from None
     lines = (line.partition(":") for line in head.decode("latin-1").splitlines()[1:])
-    return _Part(status, {name.strip().title(): value.strip() for name, _, value in lines}, body.strip())
+    return Reply(status, {name.strip().title(): value.strip() for name, _, value in lines}, body.strip())

@@ -2,8 +2,10 @@
 
 the service asks to wait   the gate is closed; a reader waits for a minute in all, for it would read everything again,
                            then the message waits on the queue until the gate opens
-storage away or busy       the message is put off, longer each time
+storage away, busy or      the message is put off, longer each time, and a note tells the operator; where not even
+closed to us               that can be stored, the work is held for minutes before the host counts a failure
 no usable answer           the message is put off, longer each time, and a note tells the operator
+not permitted              the same, for what needs that table, entity set or action; everything else goes on
 not let in                 the gate is closed for a minute, for everybody: nothing is gained by knocking;
                            for seconds where the sign-in service just gave no answer
 of a later version         put off, longer each time, and the operators are told: it waits for that version
@@ -15,16 +17,19 @@ an import refused          the message is put off, longer each time, and a note 
 anything else              raised: the host tries again, and after the last try the run is failed and says why
 """
 
+import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
+from azure.core.exceptions import AzureError
 
-from shared.clock import jitter, stamp
+from shared.clock import jitter
 from shared.endings import end, end_posting
-from shared.engine import newer
+from shared.engine import newer, troubles
 from shared.engine.lost_parts import read_anew
 from shared.errors import (
     ContractBroken,
@@ -33,6 +38,7 @@ from shared.errors import (
     NeedsAttention,
     NewerVersion,
     NotOurMessage,
+    NotPermitted,
     NotYet,
     Refused,
     SignInFailed,
@@ -43,10 +49,10 @@ from shared.gates import GATE_SPREAD
 from shared.landing import PartLost
 from shared.log import event, where
 from shared.messages import Load, Message, Settle, Ship, Verify, WriteBack, parse
-from shared.notes import trouble
 from shared.ports import Ports
 from shared.run import State
 from shared.stages import Stage
+from shared.storage import refusals
 
 MAX_DEQUEUE_COUNT = 5
 """As in host.json: after so many failed runs the host moves a message to the poison queue."""
@@ -55,6 +61,10 @@ _SHUT_OUT = timedelta(seconds=60)
 _NO_TOKEN = timedelta(seconds=3)
 _WHILE_PAUSED = timedelta(seconds=10)
 _LONGEST_DELAY = 300.0
+_HELD = 240.0
+"""Seconds for which a message is held that storage does not take back: well within the host's time-out, and with its
+five tries longer than people take to mend a role."""
+_LONGEST_PAUSE = 30.0
 
 
 class WorkFailed(Exception):
@@ -75,16 +85,29 @@ async def work(ports: Ports, queue: str, body: bytes, dequeue_count: int, handle
         event("message refused", severity=logging.ERROR, queue=queue, invoiceId=error.invoice_id)
         # What becomes of the run that it may name is decided where it is kept, in operate/poison.py.
         raise WorkFailed("NotOurMessage") from None
-    if message.kind != "settle" and await ports.pauses.of(queue):
-        await _put_off(ports, message, _WHILE_PAUSED, attempt=message.attempt)
-        return
     try:
-        await _attempt(ports, message, handlers[message.kind])
+        await _attempt_in_storage(ports, message, handlers[message.kind])
     except Exception as error:  # noqa: BLE001 - whatever it is: booked, told by its kind, and raised for the host
         _tell(message, error, severity=logging.ERROR, where=where(error))
-        if dequeue_count >= MAX_DEQUEUE_COUNT:
+        if dequeue_count >= MAX_DEQUEUE_COUNT and not _is_storage(error):
             await _give_up(ports, message, _given_up(f"{type(error).__name__}: {error}"))
         raise WorkFailed(type(error).__name__) from None
+
+
+async def _attempt_in_storage(ports: Ports, message: Message, handler: Handler) -> None:
+    """Attempt it, and bear with storage that refuses anything of it, the booking of another error included."""
+    try:
+        if message.kind != "settle" and await ports.pauses.of(message.queue):
+            await _put_off(ports, message, _WHILE_PAUSED, attempt=message.attempt)
+        else:
+            await _attempt(ports, message, handler)
+    except AzureError as error:
+        if not refusals.passes(error):
+            raise
+        _tell(message, error, severity=logging.WARNING, status=getattr(error, "status_code", None))
+        delay = backoff(message.attempt)
+        await troubles.note(ports, error, delay, queue=message.queue)
+        await _put_off(ports, message, delay)
 
 
 async def _attempt(ports: Ports, message: Message, handler: Handler) -> None:
@@ -98,12 +121,9 @@ async def _attempt(ports: Ports, message: Message, handler: Handler) -> None:
     except LeaseLost as error:
         _tell(message, error, severity=logging.INFO)
         await _put_off(ports, message, backoff(message.attempt))
-    except Unavailable as error:
+    except (Unavailable, NotPermitted) as error:
         _tell(message, error, severity=logging.WARNING)
-        delay = backoff(message.attempt)
-        # A note, no closed gate: what one request cannot get must not hold up what others can.
-        await ports.notes.write(trouble(error.service), {"until": stamp(ports.now() + delay), "reason": error.reason})
-        await _put_off(ports, message, delay)
+        await _await_mending(ports, message, error)
     except SignInFailed as error:
         _tell(message, error, severity=logging.ERROR)
         wait = _NO_TOKEN if error.passing else _SHUT_OUT
@@ -114,11 +134,6 @@ async def _attempt(ports: Ports, message: Message, handler: Handler) -> None:
         await _put_off(ports, message, backoff(message.attempt))
     except NotYet as error:
         await _wait(ports, message, error)
-    except AzureError as error:
-        if not _passes(error):
-            raise
-        _tell(message, error, severity=logging.WARNING)
-        await _put_off(ports, message, backoff(message.attempt))
     except (InvoiceRejected, NeedsAttention, ContractBroken, Refused) as error:
         await _end(ports, message, error)
 
@@ -132,11 +147,9 @@ async def _handle(ports: Ports, message: Message, handler: Handler) -> None:
         raise LeaseLost(f"{lost}: it is read again") from lost
 
 
-def _passes(error: AzureError) -> bool:
-    """Whether storage was only away or busy for a moment; five quick tries of the host would be over too soon."""
-    if isinstance(error, HttpResponseError):
-        return error.status_code in {408, 429, 500, 502, 503, 504}
-    return isinstance(error, ServiceRequestError | ServiceResponseError)
+def _is_storage(error: Exception) -> bool:
+    """Whether storage refuses us, which says nothing against the run; it could not be told of it either."""
+    return isinstance(error, AzureError) and refusals.passes(error)
 
 
 def _tell(message: Message, error: Exception, *, severity: int, **facts: object) -> None:
@@ -161,6 +174,7 @@ def _tell(message: Message, error: Exception, *, severity: int, **facts: object)
 
 async def _end(ports: Ports, message: Message, error: Exception) -> None:
     if isinstance(message, Ship | Settle) and isinstance(error, ContractBroken | Refused):
+        _tell(message, error, severity=logging.ERROR)
         await _await_mending(ports, message, error)
         return
     if isinstance(message, WriteBack):
@@ -173,13 +187,14 @@ async def _end(ports: Ports, message: Message, error: Exception) -> None:
     await end(ports, message.invoiceId, state, f"{error}{_blame(ports, error)}")
 
 
-async def _await_mending(ports: Ports, message: Message, error: ContractBroken | Refused) -> None:
-    """An import belongs to no single run that could be failed, and a wrong setting may be behind it: a note tells the
-    runs that wait, and they go on by themselves when it is mended."""
-    _tell(message, error, severity=logging.ERROR)
+async def _await_mending(
+    ports: Ports, message: Message, error: Unavailable | NotPermitted | ContractBroken | Refused
+) -> None:
+    """Put it off, and note why for the runs that wait: they go on by themselves when it is mended. The gate stays open:
+    what one request cannot get must not hold up what others can. Of an import there is no single run that could be
+    failed, and a wrong setting may be behind a refusal."""
     delay = backoff(message.attempt)
-    reason = error.reason if isinstance(error, ContractBroken) else error.text
-    await ports.notes.write(trouble(error.service), {"until": stamp(ports.now() + delay), "reason": reason})
+    await troubles.note(ports, error, delay, queue=message.queue)
     await _put_off(ports, message, delay)
 
 
@@ -207,9 +222,27 @@ async def _wait(ports: Ports, message: Message, error: NotYet) -> None:
 
 async def _put_off(ports: Ports, message: Message, delay: timedelta, *, attempt: int | None = None) -> None:
     again = message.model_copy(update={"attempt": message.attempt + 1 if attempt is None else attempt})
-    await ports.queues.send(again, delay=delay)
+    await _send(ports, again, delay)
     if isinstance(message, Load) and message.stage == Stage.INVOICES:
-        await _enlist(ports, message)
+        # What is on its queue again must not fail any more, or there would be two of it.
+        with suppress(AzureError):
+            await _enlist(ports, message)
+
+
+async def _send(ports: Ports, message: Message, delay: timedelta) -> None:
+    """Put a message on its queue. While storage refuses it, hold on: a few quick failures, and the host would give the
+    message up."""
+    held_until, pause = time.monotonic() + _HELD, 1.0
+    while True:
+        try:
+            await ports.queues.send(message, delay=delay)
+        except AzureError as error:
+            if not refusals.passes(error) or time.monotonic() > held_until:
+                raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        else:
+            return
 
 
 async def _enlist(ports: Ports, message: Load) -> None:

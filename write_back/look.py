@@ -3,12 +3,11 @@
 from datetime import timedelta
 from uuid import UUID
 
-from shared.clock import stamp
+from shared.engine import troubles
 from shared.engine.newer import tell
-from shared.errors import ContractBroken, NewerVersion, Refused
+from shared.errors import ContractBroken, NewerVersion, NotPermitted, Refused
 from shared.handover import account_of
 from shared.messages import WRITE_BACK, Look, WriteBack
-from shared.notes import trouble
 from shared.ports import Ports
 from shared.run import Run
 from shared.stages import Stage
@@ -20,7 +19,6 @@ _A_WHILE = timedelta(minutes=15)
 
 async def look(ports: Ports, message: Look) -> None:
     """Start the write-back of every completed run whose billed sales are all posted by now."""
-    del message
     for entry in await ports.register.awaiting_posting():
         try:
             run = await ports.ledger.run(entry.invoice_id)
@@ -28,11 +26,9 @@ async def look(ports: Ports, message: Look) -> None:
                 await start(ports, run.invoice_id)
         except NewerVersion as error:
             await tell(ports, WRITE_BACK, error)
-        except (Refused, ContractBroken) as error:
+        except (Refused, ContractBroken, NotPermitted) as error:
             # One invoice that cannot be asked for must not hide the others; the next look asks again.
-            await ports.notes.write(
-                trouble(error.service), {"until": stamp(ports.now() + _A_WHILE), "reason": str(error)}
-            )
+            await troubles.note(ports, error, _A_WHILE, queue=message.queue)
 
 
 async def start(ports: Ports, invoice_id: UUID) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.dataverse import NAME as DATAVERSE
-from shared.errors import Refused
+from shared.errors import ColumnsLocked, Refused
 from shared.handover import account_of
 from shared.held import BILLED_TYPE, held_actuals
 from shared.log import event
@@ -25,7 +25,6 @@ from shared.transform import Row
 from sync_actuals.links import trace
 
 PAGE = 2000
-_ONLY_DUAL_WRITE = "dual-write"
 _NOT_THERE = 404
 
 
@@ -36,10 +35,12 @@ async def write_back(ports: Ports, message: WriteBack) -> None:
         return
     rows = await _posted_page(ports, run, message.skip)
     fresh = await _fresh_behind(ports, run, rows)
-    refused = await _write(ports, run, [*rows, *fresh])
-    if is_locked(refused):
-        posted_at = run.posted_at or ports.now()
-        await ports.ledger.save(run, posting="refused", posting_detail=explain_lock(refused), posted_at=posted_at)
+    try:
+        refused = await _write(ports, run, [*rows, *fresh])
+    except ColumnsLocked as lock:
+        await ports.ledger.save(
+            run, posting="refused", posting_detail=str(lock), posted_at=run.posted_at or ports.now()
+        )
         return
     count = len(rows) + len(fresh)
     event("page written back", runId=run.run_id, invoiceId=run.invoice_id, rows=count, count=len(refused))
@@ -91,13 +92,13 @@ async def posted_rows(ports: Ports, company: str, ids: Iterable[UUID]) -> list[R
 
 async def _write(ports: Ports, run: Run, posted: Sequence[Row]) -> dict[UUID, Refused]:
     refused = await write_rows(ports, posted)
-    if not is_locked(refused):
-        await _record(ports, run, {UUID(row["ActualId"]) for row in posted}, refused)
+    await _record(ports, run, {UUID(row["ActualId"]) for row in posted}, refused)
     return refused
 
 
 async def write_rows(ports: Ports, posted: Sequence[Row]) -> dict[UUID, Refused]:
-    """Write what Finance says of these posted rows to their actuals, where it differs; return what was refused."""
+    """Write what Finance says of these posted rows to their actuals, where it differs; return what was refused. Raises
+    ColumnsLocked."""
     table_map = ports.maps[Stage.ACTUALS]
     columns = table_map.written_back
     if not columns or table_map.writeBack is None:
@@ -111,6 +112,8 @@ async def write_rows(ports: Ports, posted: Sequence[Row]) -> dict[UUID, Refused]
     }
     changes = {actual: values for actual, values in changes.items() if values}
     refused = await ports.updates.write(table_map.source.set, table_map.writeBack.table, table_map.source.key, changes)
+    if is_locked(refused, tried=len(changes), standing=len(standing)):
+        raise ColumnsLocked(explain_lock(refused))
     return refused | {actual: _gone(actual) for actual in wanted.keys() - standing.keys()}
 
 
@@ -150,18 +153,19 @@ async def _record(ports: Ports, run: Run, wanted: Collection[UUID], refused: Map
     await ports.rejections.keep(run.invoice_id, rows)
 
 
-def is_locked(refused: Mapping[UUID, Refused]) -> bool:
-    """Dataverse lets nobody but dual-write write these columns: no row will ever go."""
-    words = [error.text.lower() for error in refused.values() if error.status != _NOT_THERE]
-    return bool(words) and all(_ONLY_DUAL_WRITE in text for text in words)
+def is_locked(refused: Mapping[UUID, Refused], *, tried: int, standing: int) -> bool:
+    """Whether it is the columns that are refused, not rows: every row of several, with one code, and none of those
+    looked at has ever got its values. One refused row says only of itself."""
+    return len(refused) == tried == standing > 1 and len({error.code for error in refused.values()}) == 1
 
 
 def explain_lock(refused: Mapping[UUID, Refused]) -> str:
     """What Dataverse says about locked columns, and what to do about it."""
-    error = next(error for error in refused.values() if error.status != _NOT_THERE)
+    error = next(iter(refused.values()))
     return (
-        f"{error.text} Set writeBack.strategy in shared/maps/actuals.json to customColumns and name columns of your "
-        "own, or to off and let Finance's own half of the map run; then write the invoice back again"
+        f"Dataverse refused all {len(refused)} rows alike: {error.text.rstrip('.')}. Where it lets only dual-write "
+        "write these columns, set writeBack.strategy in shared/maps/actuals.json to customColumns and name columns of "
+        "your own, or to off and let Finance's own half of the map run; then write the invoice back again"
     )
 
 

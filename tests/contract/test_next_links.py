@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from azure.data.tables.aio import TableClient
 
-from shared.errors import ContractBroken
+from shared.errors import ContractBroken, Unavailable
 from shared.signin import SignIn
 from shared.transform import Row
 from tests.contract.server import Reply, Server, html, said
@@ -121,20 +121,16 @@ async def test_a_next_link_that_leads_away_is_refused_unasked(
 
 
 @pytest.mark.parametrize("link", [7, {"href": "x"}, ["x"], True])
-async def test_a_next_link_that_is_no_text_breaks_the_contract(
-    server: Server, collection: Collection, link: Any
-) -> None:
+async def test_a_next_link_that_is_no_text_is_no_answer(server: Server, collection: Collection, link: Any) -> None:
     server.script(page(1, link))
-    with pytest.raises(ContractBroken):
+    with pytest.raises(Unavailable):
         await collection.read()
 
 
 @pytest.mark.parametrize("body", [{}, {"value": None}, {"value": "rows"}, {"value": {"n": 1}}])
-async def test_a_page_without_a_list_of_rows_breaks_the_contract(
-    server: Server, collection: Collection, body: object
-) -> None:
+async def test_a_page_without_a_list_of_rows_is_no_answer(server: Server, collection: Collection, body: object) -> None:
     server.script(said(body))
-    with pytest.raises(ContractBroken):
+    with pytest.raises(Unavailable):
         await collection.read()
 
 
@@ -164,13 +160,13 @@ async def test_a_redirect_is_not_followed(
     server: Server, elsewhere: Server, collection: Collection, status: int
 ) -> None:
     server.script(html(status, Location=f"{elsewhere.url}/api/data/v9.2/msdyn_actuals"))
-    with pytest.raises(ContractBroken, match="redirects"):
+    with pytest.raises(Unavailable, match="a redirect"):
         await collection.read()
     assert len(server.received) == 1
 
 
 async def test_a_redirect_within_the_service_is_not_followed_either(server: Server, collection: Collection) -> None:
     server.script(html(302, Location=f"{server.url}/login"))
-    with pytest.raises(ContractBroken, match="redirects"):
+    with pytest.raises(Unavailable, match="a redirect"):
         await collection.read()
     assert len(server.received) == 1

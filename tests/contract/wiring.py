@@ -1,10 +1,9 @@
 """The app's own objects, wired as `shared.ports` wires them, against servers and a clock of the test's choice."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 import aiohttp
@@ -16,6 +15,7 @@ from shared.finance import Finance
 from shared.gates import Gates
 from shared.ports import timeout_of
 from shared.service import Service
+from shared.services.answers import Forms
 from shared.settings import Settings, read_settings
 from shared.signin import SignIn
 
@@ -66,7 +66,7 @@ async def wired(
     gates = Gates(table, moving.now)
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout) as session:
 
-        def service(name: str, explain: Callable[[bytes], Any]) -> Service:
+        def service(name: str, forms: Forms) -> Service:
             return Service(
                 name=name,
                 origin=url,
@@ -76,10 +76,10 @@ async def wired(
                 clock=moving.now,
                 concurrency=concurrency,
                 longest_wait=timedelta(hours=1),
-                explain=explain,
+                forms=forms,
             )
 
-        source, target = service(dataverse.NAME, dataverse.explain), service(finance.NAME, finance.explain)
+        source, target = service(dataverse.NAME, dataverse.FORMS), service(finance.NAME, finance.FORMS)
         hosts = "127.0.0.1,*.blob.core.windows.net"
         yield App(Dataverse(source), Finance(target, hosts), source, target, gates, moving)
 

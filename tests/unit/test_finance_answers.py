@@ -1,10 +1,10 @@
-"""Finance's error list is text that only sometimes is JSON; its error bodies come in three shapes."""
+"""Finance's error list is text that only sometimes is JSON."""
 
 import json
 
 import pytest
 
-from shared.finance import RowError, explain, parse_errors
+from shared.finance import RowError, parse_errors
 
 MESSAGES = ["plain", 'with "quotes" and, commas', "two\r\nlines", 'ends with "', "}, {not an entry", "Мост ]", ""]
 
@@ -24,18 +24,3 @@ def test_a_well_formed_error_list_is_read_too(message: str) -> None:
 @pytest.mark.parametrize("text", ["", "[]"])
 def test_no_errors_are_no_errors(text: str) -> None:
     assert parse_errors(text) == []
-
-
-@pytest.mark.parametrize(
-    ("body", "text"),
-    [
-        ({"error": {"code": "", "message": "An error.", "innererror": {"message": "Write failed"}}}, "Write failed"),
-        ({"error": {"code": "", "message": "An error."}}, "An error."),
-        ({"Message": "Authorization denied"}, "Authorization denied"),
-        ("<html>Bad Gateway</html>", ""),
-        ([], ""),
-    ],
-)
-def test_an_error_body_is_explained(body: object, text: str) -> None:
-    content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    assert explain(content).text == text

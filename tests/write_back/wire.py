@@ -138,6 +138,6 @@ async def environment(
             clock=clock.now,
             concurrency=concurrency,
             longest_wait=timedelta(hours=1),
-            explain=dataverse.explain,
+            forms=dataverse.FORMS,
         )
         yield Environment(Updates(service), Dataverse(service), wire)

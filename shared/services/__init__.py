@@ -1,0 +1,1 @@
+"""Talking to Dataverse and Finance."""

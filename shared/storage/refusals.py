@@ -1,0 +1,63 @@
+"""What the app's own storage means when it says no: what passes, and how it is told."""
+
+from urllib.parse import urlsplit
+
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+
+from shared.storage.clients import CONTAINER, QUEUES, TABLES
+
+NAME = "storage"
+_PASSING = {401, 403, 408, 429, 500, 502, 503, 504}
+"""Roles, a rotated key or the account's firewall are mended by people; what waits then goes on."""
+_KINDS = {
+    **dict.fromkeys(TABLES, "table"),
+    **dict.fromkeys((*QUEUES, *(f"{name}-poison" for name in QUEUES)), "queue"),
+    CONTAINER: "container",
+}
+
+
+def passes(error: AzureError) -> bool:
+    """Whether storage was only away, busy or closed to us; five quick tries of the host would be over too soon."""
+    if isinstance(error, ClientAuthenticationError):
+        return True
+    if isinstance(error, HttpResponseError):
+        return error.status_code in _PASSING
+    return isinstance(error, ServiceRequestError | ServiceResponseError)
+
+
+def describe(error: AzureError) -> str:
+    """What storage was asked for and how it answered: `Storage answered 403 AuthorizationFailure to GET table runs`."""
+    response = getattr(error, "response", None)
+    request = getattr(response, "request", None)
+    place = f" to {request.method} {_place(str(request.url))}" if request is not None else ""
+    if isinstance(error, HttpResponseError) and error.status_code:
+        return f"Storage answered {error.status_code} {_code(error)}".rstrip() + place
+    return f"Storage cannot be reached ({type(error).__name__})"
+
+
+def advise(error: AzureError) -> str:
+    """What a person can do about it."""
+    if isinstance(error, HttpResponseError) and error.status_code in {401, 403}:
+        return "see the app's roles on the storage account, its keys and its firewall"
+    return "see whether the storage account is up"
+
+
+def _code(error: HttpResponseError) -> str:
+    headers = getattr(error.response, "headers", None) or {}
+    code = getattr(error, "error_code", None) or headers.get("x-ms-error-code") or ""
+    return str(getattr(code, "value", code))
+
+
+def _place(url: str) -> str:
+    path = urlsplit(url).path
+    for segment in path.split("/"):
+        name = segment.partition("(")[0]
+        if kind := _KINDS.get(name):
+            return f"{kind} {name}"
+    return path
