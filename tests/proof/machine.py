@@ -33,6 +33,7 @@ TROUBLES = st.sampled_from(
         "dataverse tokenRejectNext",
     ]
 )
+_A_QUIET_TIME = 40
 FATES = st.builds(Fate, st.sampled_from(["crash", "cut"]), AT, st.booleans())
 
 
@@ -45,10 +46,11 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.began = False
 
-    @initialize(lines=st.integers(1, 5), edited=st.sampled_from([0.0, 0.5]))
-    def begin(self, lines: int, edited: float) -> None:
-        """Start afresh, with one confirmed invoice."""
+    @initialize(lines=st.integers(1, 5), edited=st.sampled_from([0.0, 0.5]), close=st.booleans())
+    def begin(self, lines: int, edited: float, close: bool) -> None:
+        """Start afresh, with one confirmed invoice; with a month end in the end, or without."""
         self.scene.begin()
+        self.scene.close = close
         self.began = True
         self._confirm(self.scene.world.draft(lines, edited))
         self._webhook(self.scene.world.invoices[0], 0)
@@ -66,6 +68,37 @@ class Machine(RuleBasedStateMachine):
     def confirm(self, which: int) -> None:
         """Confirm a draft; nobody hears of it."""
         self._confirm(_one([each for each in self.scene.world.invoices if not each.confirmed], which))
+
+    @precondition(lambda self: len(self.scene.world.invoices) <= MOST_INVOICES)
+    @rule(which=WHICH)
+    def correct(self, which: int) -> None:
+        """Make a corrective draft of an invoice that has arrived and is neither paid nor corrected yet."""
+        if arrived := [each for each in self._arrived() if not each.paid and not each.corrected]:
+            self.scene.world.correct(_one(arrived, which))
+
+    @rule(which=WHICH)
+    def pay(self, which: int) -> None:
+        """The customer pays, whatever has arrived by then."""
+        if confirmed := [each for each in self.scene.world.invoices if each.confirmed]:
+            self.scene.world.pay(_one(confirmed, which))
+
+    @rule(which=WHICH, tells=st.booleans())
+    def post(self, which: int, tells: bool) -> None:
+        """Finance posts an invoice that has arrived, and may tell the app so."""
+        if arrived := self._arrived():
+            invoice = _one(arrived, which)
+            self.scene.tell(f"    post {invoice.invoice_id[:8]}: {self.scene.world.post(invoice)}")
+        if tells:
+            self.look_for_postings()
+
+    @rule()
+    def look_for_postings(self) -> None:
+        """The timer that looks for postings."""
+        self._told("look", self.scene.look_for_postings())
+
+    def _arrived(self) -> list[Invoice]:
+        world = self.scene.world
+        return [each for each in world.invoices if each.confirmed and each.keys <= world.created]
 
     @rule(which=WHICH, host=HOSTS, fate=st.none() | FATES)
     def webhook(self, which: int, host: int, fate: Fate | None) -> None:
@@ -114,6 +147,11 @@ class Machine(RuleBasedStateMachine):
     def deliver_the_latest(self, count: int, host: int) -> None:
         """A host handles some messages, the newest first."""
         self._deliver_in_turn(count, host, which=-1)
+
+    @rule(host=HOSTS)
+    def deliver_all(self, host: int) -> None:
+        """A host has a quiet time and handles what there is."""
+        self._deliver_in_turn(_A_QUIET_TIME, host)
 
     @rule(which=WHICH, host=HOSTS)
     def deliver_a_copy(self, which: int, host: int) -> None:
@@ -196,7 +234,8 @@ class Machine(RuleBasedStateMachine):
         for _ in range(count):
             if app.letters and not app.due_letters():
                 self.scene.advance(min(letter.due for letter in app.letters) - app.clock.now())
-            self._deliver(which, host)
+            if app.letters:
+                self._deliver(which, host)
 
     def _ask(self, function: str, host: int, fate: Fate | None, **asked: Any) -> None:
         self._told(function, self.scene.ask(function, host, fate, **asked))

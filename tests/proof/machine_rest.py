@@ -40,8 +40,25 @@ class Rest:
             self.drain()
         for invoice in world.invoices:
             self._check_equal(invoice)
+        self._post_the_rest()
         self.scene.run(self._check_empty())
         self.scene.end()
+
+    def _post_the_rest(self) -> None:
+        """What was posted in part is posted whole, at a month end all is, and comes back; what posting made of a row
+        stays as it was."""
+        world = self.scene.world
+        posted = [each for each in world.invoices if each.posted or (self.scene.close and each.confirmed)]
+        for invoice in posted:
+            world.post(invoice)
+        self.scene.step(self.scene.look_for_postings())
+        self.drain()
+        for invoice in posted:
+            run, detail = self.run_of(invoice), world.detail(invoice)
+            changed = {key: (was, detail.get(key)) for key, was in invoice.posted.items() if detail.get(key) != was}
+            assert not changed, changed
+            assert run
+            assert run.posting == "written back", (run.posting, run.posting_detail)
 
     def drain(self) -> None:
         """Handle every message, and sweep, until all runs are over."""

@@ -16,6 +16,7 @@ from azure.data.tables.aio import TableClient
 
 from shared import dataverse, finance
 from shared.clock import parse_stamp
+from shared.messages import WRITE_BACK, Look
 from shared.ports import configuration
 from shared.settings import read_settings
 from shared.stages import Stage
@@ -41,22 +42,25 @@ _QUICK = {"importFixedSeconds": 0.0, "importSecondsPerRow": 0.0, "takeUpSeconds"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an example ended: its confirmed invoices, the ids of what was dismissed, and whether rows came late."""
+    """How an example ended: its confirmed invoices, the ids of what was dismissed, whether rows came late, and what
+    was posted."""
 
     invoices: list[str]
     missing: list[str]
     late: bool
+    posted: list[str] = field(default_factory=list)
 
 
 @dataclass
 class Scene:
-    """The app and the world around it."""
+    """The app and the world around it. `close`: at the end of an example the accountant posts all that has arrived."""
 
     app: App
     world: World
     organization: str
     loop: asyncio.Runner
     late: bool = False
+    close: bool = False
     throttling: set[str] = field(default_factory=set)
     steps: int = 0
     imports_at_start: int = 0
@@ -126,7 +130,8 @@ class Scene:
             for invoice in confirmed
             for kind, key in invoice.keys - self.world.held_of(invoice)
         ]
-        self.outcomes.append(Outcome([each.invoice_id for each in confirmed], missing, self.late))
+        posted = [each.invoice_id for each in confirmed if each.posted]
+        self.outcomes.append(Outcome([each.invoice_id for each in confirmed], missing, self.late, posted))
 
     def throttle(self, service: str, seconds: int) -> None:
         """Have a service ask the next caller to wait."""
@@ -153,6 +158,10 @@ class Scene:
         status, answer = await self.app.call(f"operate.functions.{name}", host, fate, body={"by": "olga", **given})
         assert status in {0, 200, 202, 400, 404, 409, 502, 503}, (status, answer)
         return status, answer
+
+    async def look_for_postings(self) -> None:
+        """What the timer does: a message that has the app look."""
+        await self.app.post(WRITE_BACK, Look().model_dump_json())
 
     async def sweep(self, host: int, fate: Fate | None = None) -> Any:
         """Sweep, as an operator asks for it."""
@@ -191,6 +200,7 @@ def scene(run_dir: Path, **settings: str) -> Iterator[Scene]:
     with stack, _environment(stack), watched(), asyncio.Runner() as loop:
         tenant = Tenant(stack)
         tenant.switch("finance", **_QUICK)
+        tenant.let_app_write_back()
         exits = AsyncExitStack()
         entered = exits.enter_async_context(running(read_settings(stack.settings), slow=_slow(stack)))
         app = loop.run(_wait(entered))

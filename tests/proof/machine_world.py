@@ -7,7 +7,6 @@ from uuid import UUID, uuid5
 
 import requests
 
-from shared.project_operations.codes import PAID
 from simulators.finance.entities import ACTUALS, CONNECTIONS, HEADERS
 from simulators.stack import Stack
 from simulators.tenant import Tenant
@@ -19,6 +18,8 @@ _CALM: dict[str, dict[str, Any]] = {
     "dataverse": {"throttleNext": 0, "throttleShare": 0.0, "errorNext": 0, "sqlTimeoutNext": 0, "extraRowsNext": 0,
                   "tokenRejectNext": 0},
 }  # fmt: skip
+_DRAFT, _PAID = 192350000, 192350003
+_OWNED = ("VoucherNumber", "SalesTaxAmount", "AccountingAmount", "ExchangeRate", "IsJournalized")
 _IMPORT_IDS = UUID("6f7c1a52-9f3e-5d0b-8a44-2f2b6d1c7e90")
 """The map's namespace for actuals without an import id."""
 _KINDS = {HEADERS.label: "header", ACTUALS.label: "actual", CONNECTIONS.label: "connection"}
@@ -26,11 +27,15 @@ _KINDS = {HEADERS.label: "header", ACTUALS.label: "actual", CONNECTIONS.label: "
 
 @dataclass
 class Invoice:
-    """An invoice of the tenant and what its confirmation produced: by kind, key in Finance to id in Dataverse."""
+    """An invoice of the tenant and what its confirmation produced: by kind, key in Finance to id in Dataverse. `posted`
+    is what posting made of its rows in Finance, by key."""
 
     invoice_id: str
     number: str
     confirmed: bool = False
+    paid: bool = False
+    corrected: bool = False
+    posted: dict[str, tuple[str, ...]] = field(default_factory=dict)
     produced: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
@@ -52,16 +57,21 @@ class World:
     seeds: int = 0
 
     def begin(self) -> None:
-        """Forget the example before this one; its invoices are paid, so no sweep finds them."""
+        """Forget the example before this one; its invoices are drafts again, so no sweep finds them."""
         for invoice in self.invoices:
-            self._pay(invoice)
+            self._set_status(invoice, _DRAFT)
         self.invoices.clear()
         self.created.clear()
         self.mend()
         self.calm()
         self.seen = max((int(entry["seq"]) for entry in self._journal()), default=self.seen)
 
-    def _pay(self, invoice: Invoice) -> None:
+    def pay(self, invoice: Invoice) -> None:
+        """The customer has paid a confirmed invoice."""
+        self._set_status(invoice, _PAID)
+        invoice.paid = True
+
+    def _set_status(self, invoice: Invoice, status: int) -> None:
         stack, url = self.stack, self.stack.url("dataverse")
         token = issue(
             secret=stack.token_secret,
@@ -73,7 +83,7 @@ class World:
         )
         answer = requests.patch(
             f"{url}/api/data/v9.2/invoices({invoice.invoice_id})",
-            json={"msdyn_projectinvoicestatus": PAID},
+            json={"msdyn_projectinvoicestatus": status},
             headers={"Authorization": f"Bearer {token}"},
             timeout=60,
         )
@@ -87,7 +97,14 @@ class World:
     def draft(self, lines: int, edited: float) -> Invoice:
         """Make a draft."""
         self.seeds += 1
-        invoice_id = self.tenant.draft(lines, seed=self.seeds, edited=edited)
+        return self._add(self.tenant.draft(lines, seed=self.seeds, edited=edited))
+
+    def correct(self, invoice: Invoice) -> Invoice:
+        """Make a corrective draft of a confirmed invoice; a billed sale can be corrected once."""
+        invoice.corrected = True
+        return self._add(self.tenant.correct(invoice.invoice_id))
+
+    def _add(self, invoice_id: str) -> Invoice:
         invoice = Invoice(invoice_id, str(self.tenant.invoice(invoice_id)["number"]))
         self.invoices.append(invoice)
         return invoice
@@ -97,6 +114,26 @@ class World:
         self.tenant.confirm(invoice.invoice_id)
         invoice.confirmed = True
         self.look(invoice)
+
+    def post(self, invoice: Invoice) -> bool:
+        """The accountant imports from staging and posts the proposal; False where Finance has nothing to post."""
+        company = str(self.tenant.invoice(invoice.invoice_id)["company"])
+        self.tenant.book(company)
+        try:
+            self.tenant.post_proposal(company, invoice.number)
+        except RuntimeError:
+            return False
+        invoice.posted |= self.detail(invoice)
+        return True
+
+    def detail(self, invoice: Invoice) -> dict[str, tuple[str, ...]]:
+        """What posting made of the billed sales of an invoice, by key: Finance's own, and nobody else's to change."""
+        rows = self.tenant.lines("finance", f"actuals?proposal={invoice.number}&type=BilledSales")
+        return {
+            str(row["ActualsImportId"]).lower(): tuple(str(row[name]) for name in _OWNED)
+            for row in rows
+            if row["VoucherNumber"]
+        }
 
     def look(self, invoice: Invoice) -> bool:
         """Read what the confirmation has produced so far; True when that is more than before."""

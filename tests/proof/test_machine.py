@@ -44,6 +44,7 @@ def test_whatever_happens_for_a_long_time_every_row_arrives_once_and_every_run_e
         findings=[findings],
         seed=SEED,
         examples=LONG.max_examples,
+        invoicesWrittenBack=sum(len(outcome.posted) for outcome in staged.outcomes),
     )
 
 
@@ -61,6 +62,8 @@ def _drive(staged: Scene, profile: settings, number: int = 0) -> Findings:
         invoices,
         missing=[key for outcome in staged.outcomes for key in outcome.missing],
         late=[invoice_id for outcome in staged.outcomes if outcome.late for invoice_id in outcome.invoices],
+        posted=[invoice_id for outcome in staged.outcomes for invoice_id in outcome.posted],
     )
     assert findings.clean, findings.problems()
+    assert any(outcome.posted for outcome in staged.outcomes), "nothing was posted, so nothing was seen of the way back"
     return findings
