@@ -6,18 +6,27 @@ from uuid import UUID
 from shared.errors import InvoiceRejected, NeedsAttention
 from shared.handover import Account
 from shared.loading import Announce, Batch, Reading, put_on_dock
+from shared.maps.proposal_number import COLUMNS, PROPOSAL, SETTING
 from shared.messages import Load
 from shared.ports import Ports
 from shared.project_operations.chosen_days import check_days_of_actuals
 from shared.project_operations.codes import PROJECT_INVOICE
-from shared.project_operations.invoices import ORDER_TYPE, STATE, STATUS, Standing, standing_of, was_confirmed
+from shared.project_operations.invoices import (
+    ORDER_TYPE,
+    STATE,
+    STATUS,
+    Standing,
+    number_column,
+    standing_of,
+    was_confirmed,
+)
 from shared.run import BEFORE_ACTUALS, Page, Run, State
 from shared.stages import Stage
 from shared.transform import Row, RowRefused
 
 _LONGEST_NAME = 200
 _BY_THEN_READ = timedelta(minutes=2)
-_CHECKED = (ORDER_TYPE, STATUS, STATE, "invoicenumber", "msdyn_invoicenumber")
+_CHECKED = (ORDER_TYPE, STATUS, STATE, *COLUMNS)
 
 
 async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) -> Reading:
@@ -38,7 +47,7 @@ async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) ->
     odd_days = table_map.days_in_doubt(invoice, ports.settings.zone)
     if odd_days:
         await check_days_of_actuals(ports, run.invoice_id)
-    number = str(invoice["msdyn_invoicenumber"])
+    number = row[table_map.position(PROPOSAL)]
     await ports.ledger.save(
         run,
         state=State.SYNCING_HEADER,
@@ -61,15 +70,19 @@ async def _check(ports: Ports, invoice_id: UUID, invoice: Row) -> None:
     if not await was_confirmed(ports, invoice_id, standing):
         why = ", and it has no billed sales" if standing is Standing.UNCLEAR else ""
         raise InvoiceRejected(f"{STATUS} is {invoice.get(STATUS)}{why}: not confirmed")
-    _check_number(invoice)
+    _check_number(ports, invoice)
 
 
-def _check_number(invoice: Row) -> None:
-    number = invoice.get("msdyn_invoicenumber")
-    if not number or number != invoice.get("invoicenumber"):
+def _check_number(ports: Ports, invoice: Row) -> None:
+    column = number_column(ports)
+    if not invoice.get(column):
+        raise NeedsAttention(f"{column} is empty: the proposal in Finance has no number. Fill it, then replay")
+    numbers = {name: invoice.get(name) for name in COLUMNS}
+    if ports.settings.number_column is None and column in COLUMNS and len(set(numbers.values())) > 1:
+        told = " and ".join(f"{name} is {number!r}" for name, number in numbers.items())
         raise NeedsAttention(
-            f"invoicenumber {invoice.get('invoicenumber')!r} and msdyn_invoicenumber {number!r} must be the same text: "
-            "the actuals name their proposal by the latter"
+            f"{told}: they must be the same text, unless the setting {SETTING} says which of them names the proposals "
+            "in Finance. Set it to one of the two and restart, or mend the invoice, then replay"
         )
 
 

@@ -24,7 +24,15 @@ from shared.odata import all_of, quote_text
 from shared.ports import Ports
 from shared.project_operations.codes import CANCELED
 from shared.project_operations.columns_compared import differing_columns, unseen_columns
-from shared.project_operations.invoices import STATE, STATUS, Standing, invoices_numbered, number_column, standing_of
+from shared.project_operations.invoices import (
+    STATE,
+    STATUS,
+    Standing,
+    invoices_numbered,
+    number_column,
+    number_of,
+    standing_of,
+)
 from shared.rejected import BILLED, RejectedRow, totals_of
 from shared.repair import claim, go_on, send_again
 from shared.run import Run, State
@@ -133,7 +141,7 @@ async def compare(ports: Ports, invoice_id: UUID) -> tuple[str, Findings]:
     invoice = await ports.dataverse.one(table_map.source.set, invoice_id, options)
     if invoice is None:
         raise Refused(DATAVERSE, 404, "", f"there is no invoice {invoice_id}")
-    number, findings = str(invoice[column] or ""), Findings()
+    number, findings = number_of(ports, invoice), Findings()
     companies: set[str] = set()
     async for page in read_actual_pages(ports, invoice_id):
         findings.connections += page.connections

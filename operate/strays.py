@@ -15,9 +15,11 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.held import held_actuals
+from shared.maps.proposal_number import number_pair
 from shared.odata import all_of
 from shared.ports import Ports
 from shared.stages import Stage
+from shared.tablemap import TableMap
 from shared.transform import Row, RowRefused
 from shared.writing import follow
 from sync_actuals.reading import NEEDED
@@ -41,22 +43,19 @@ class Period(BaseModel):
 
 @dataclass(frozen=True)
 class Stray:
-    """One actual that is out of sync. `key` is its name in Finance, None where the map cannot write the row."""
+    """One actual that is out of sync. `key` is its name in Finance, None where the map cannot write the row;
+    `number` is that of its invoice's proposal."""
 
     kind: Kind
     row: Row
     company: str = ""
     key: UUID | None = None
+    number: str = ""
 
     @property
     def invoice_id(self) -> str | None:
         """The invoice that it belongs to, if any."""
         return self.row.get("_msdyn_invoice_value")
-
-    @property
-    def number(self) -> str:
-        """The number of that invoice."""
-        return str(follow(self.row, ("msdyn_Invoice", "msdyn_invoicenumber")) or "")
 
     @property
     def project(self) -> str:
@@ -121,11 +120,17 @@ async def judge(ports: Ports, rows: Iterable[Row]) -> list[Stray]:
             key = UUID(table_map.write(row, ports.settings.zone)[position])
             companies.setdefault(table_map.company_of(row), {})[key] = row
         except RowRefused:
-            strays.append(Stray("missing", row))
+            strays.append(Stray("missing", row, number=_number(table_map, row)))
     for company, keyed in companies.items():
         held = await _vouchers(ports, company, keyed)
-        strays += [Stray(_kind(held.get(key)), row, company, key) for key, row in keyed.items()]
+        strays += [
+            Stray(_kind(held.get(key)), row, company, key, _number(table_map, row)) for key, row in keyed.items()
+        ]
     return strays
+
+
+def _number(table_map: TableMap, row: Row) -> str:
+    return str(follow(row, number_pair(table_map).steps) or "")
 
 
 def _kind(voucher: str | None) -> Kind:

@@ -18,6 +18,7 @@ from shared.gates import Gates
 from shared.landing import Landing
 from shared.ledger import Ledger
 from shared.maps.known_maps import KnownMaps
+from shared.maps.proposal_number import name_proposals
 from shared.notes import Notes
 from shared.pauses import Pauses
 from shared.register import Register
@@ -142,7 +143,8 @@ async def open_ports(
 @cache
 def configuration() -> tuple[Settings, Mapping[Stage, TableMap]]:
     """The settings and the maps. Raises SettingsRefused or MapRefused; function_app asks at start."""
-    return read_settings_at_start(), load_maps()
+    settings = read_settings_at_start()
+    return settings, name_proposals(load_maps(), settings.number_column)
 
 
 class _Process:

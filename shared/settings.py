@@ -116,6 +116,7 @@ class Settings(BaseModel):
     certificate: SecretStr | None = Field(None, alias="SIGN_IN_CERTIFICATE")
 
     confirmed_statuses: Statuses = Field(CONFIRMED_AND_PAID, alias="INVOICE_CONFIRMED_STATUSES")
+    number_column: Literal["msdyn_invoicenumber", "invoicenumber"] | None = Field(None, alias="INVOICE_NUMBER_COLUMN")
     webhook_max_bytes: int = Field(512 * 1024, alias="WEBHOOK_MAX_BYTES", ge=1024, le=8 * 1024 * 1024)
     verify_all_rows: int = Field(5000, alias="VERIFY_ALL_ROWS_UP_TO", ge=0, le=100_000)
     verify_sample_rows: int = Field(500, alias="VERIFY_SAMPLE_ROWS", ge=1, le=10_000)

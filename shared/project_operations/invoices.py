@@ -18,6 +18,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from shared.billed import BILLED_SALES
+from shared.maps.proposal_number import COLUMNS, number_pair
 from shared.odata import all_of, quote_text
 from shared.ports import Ports
 from shared.project_operations.codes import CANCELED, DRAFT, IN_REVIEW, PROJECT_INVOICE
@@ -101,8 +102,13 @@ async def changed_invoices(ports: Ports, *, since: datetime, until: datetime | N
 
 
 async def invoices_numbered(ports: Ports, number: str) -> list[Invoice]:
-    """The project invoices with this number, confirmed or not."""
-    return [invoice async for invoice in _invoices(ports, f"{number_column(ports)} eq {quote_text(number)}")]
+    """The project invoices with this number, confirmed or not; where there is none, those with it as their other
+    number, by which people may know them."""
+    own = number_column(ports)
+    for column in (own, *(other for other in COLUMNS if other != own)):
+        if found := [invoice async for invoice in _invoices(ports, f"{column} eq {quote_text(number)}")]:
+            return found
+    return []
 
 
 async def invoices_with(ports: Ports, ids: Iterable[UUID]) -> list[Invoice]:
@@ -115,8 +121,14 @@ async def invoices_with(ports: Ports, ids: Iterable[UUID]) -> list[Invoice]:
 
 
 def number_column(ports: Ports) -> str:
-    """The column of `invoice` whose text is the number of its proposal in Finance."""
-    return "msdyn_invoicenumber"
+    """The column of `invoice` that names its proposal in Finance, as the maps have it."""
+    return number_pair(ports.maps[Stage.INVOICES]).source
+
+
+def number_of(ports: Ports, invoice: Row) -> str:
+    """The number of an invoice's proposal in Finance, empty where the invoice has none yet. Raises RowRefused."""
+    pair = number_pair(ports.maps[Stage.INVOICES])
+    return pair.text(invoice.get(pair.source), invoice, ports.settings.zone)
 
 
 _PROJECT_INVOICES = f"{ORDER_TYPE} eq {PROJECT_INVOICE}"
@@ -136,7 +148,7 @@ def _select(ports: Ports) -> dict[str, str]:
 def _invoice(ports: Ports, row: Row) -> Invoice:
     return Invoice(
         invoice_id=UUID(row["invoiceid"]),
-        number=str(row[number_column(ports)] or ""),
+        number=number_of(ports, row),
         status=row[STATUS],
         standing=standing_of(row, ports.settings.confirmed_statuses),
         created_at=_instant(row["createdon"]),

@@ -1,46 +1,21 @@
 """The ports as the app itself opens them: against the same servers, with what it is deployed with."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
-from shared.ports import Ports, open_ports
-from shared.tablemap import load_maps
+from shared.ports import Ports
 from simulators.azurite import Azurite
-from tests.contract.conftest import APPLICATION, Tenant
+from tests.contract.conftest import Tenant
+from tests.contract.opening import opened
 from tests.contract.server import Server, said
-from tests.contract.wiring import settings
 
 
 @pytest.fixture
 async def ports(tenant: Tenant, azurite: Azurite, server: Server) -> AsyncIterator[Ports]:
-    """The app's ports, closed again, which the app itself never does."""
-    # A cookie of a bare address would not be kept by any jar.
-    url = server.url.replace("127.0.0.1", "localhost")
-    given = settings(
-        AzureWebJobsStorage=azurite.connection_string(),
-        DATAVERSE_URL=url,
-        FINANCE_URL=f"{url}/",
-        SIGN_IN_AUTHORITY=str(tenant.process.facts["authority"]),
-        SIGN_IN_CLIENT_ID=APPLICATION,
-        SIGN_IN_CLIENT_SECRET=tenant.secret,
-    )
-    opened = await open_ports(given, load_maps())
-    yield opened
-    await opened.dataverse._service._session.close()
-    tables = [opened.gates._table, opened.ledger._table, opened.dock._table]
-    pipelines: list[Any] = [table._client._client._pipeline for table in tables]
-    pipelines += [opened.landing._container._pipeline, *(queue._pipeline for queue in opened.queues.clients.values())]
-    for pipeline in pipelines:
-        await _real(pipeline._transport).close()
-
-
-def _real(transport: Any) -> Any:
-    """The transport behind those of clients that others made, whose close does nothing."""
-    while hasattr(transport, "_transport"):
-        transport = transport._transport
-    return transport
+    """The app's ports."""
+    async with opened(tenant, azurite, server) as ports:
+        yield ports
 
 
 async def test_the_app_keeps_no_cookie(ports: Ports, server: Server) -> None:
