@@ -12,9 +12,10 @@ from azure.core.exceptions import AzureError
 
 from confirm_invoice.header import after_header, read_header
 from confirm_invoice.webhook import BadConfirmation, Confirmation, Doubtful, Ignored, Several, read_event
+from shared.errors import NotOurStorage
 from shared.loading import load
 from shared.messages import Load, LookUp
-from shared.ports import Ports, configuration, ports
+from shared.ports import Ports, configuration, ports, ports_or_put_back
 from shared.run import State
 from shared.settling import settle
 from shared.shipping import ship
@@ -52,6 +53,8 @@ async def confirm_invoice(req: func.HttpRequest) -> func.HttpResponse:
         return _json(200, {"ignored": event.reason})
     try:
         return await _take(event, req.url)
+    except NotOurStorage as refusal:
+        return _problem(503, "otherStorage", str(refusal))
     except AzureError as error:
         return _problem(503, "storageUnavailable", f"The confirmation could not be stored ({type(error).__name__})")
 
@@ -102,7 +105,8 @@ async def _look_up(works: Ports, doubtful: Sequence[UUID], unnamed: str) -> None
 @blueprint.queue_trigger("msg", Stage.INVOICES, "AzureWebJobsStorage")
 async def sync_header(msg: func.QueueMessage) -> None:
     """Handle one message of the first map's queue."""
-    await work(await ports(), Stage.INVOICES, msg.get_body(), msg.dequeue_count or 1, HANDLERS)
+    if works := await ports_or_put_back(Stage.INVOICES, msg.get_body()):
+        await work(works, Stage.INVOICES, msg.get_body(), msg.dequeue_count or 1, HANDLERS)
 
 
 def _json(status: int, body: object) -> func.HttpResponse:

@@ -9,7 +9,7 @@ from link_transactions.release import after_connections, release
 from link_transactions.verify import verify
 from shared.loading import load
 from shared.messages import Load
-from shared.ports import Ports, ports
+from shared.ports import Ports, ports_or_put_back
 from shared.repair import FIRST_REPAIR
 from shared.settling import settle
 from shared.shipping import ship
@@ -39,4 +39,5 @@ HANDLERS: dict[str, Handler] = {
 @blueprint.queue_trigger("msg", Stage.CONNECTIONS, "AzureWebJobsStorage")
 async def link_transactions(msg: func.QueueMessage) -> None:
     """Handle one message of the third map's queue."""
-    await work(await ports(), Stage.CONNECTIONS, msg.get_body(), msg.dequeue_count or 1, HANDLERS)
+    if works := await ports_or_put_back(Stage.CONNECTIONS, msg.get_body()):
+        await work(works, Stage.CONNECTIONS, msg.get_body(), msg.dequeue_count or 1, HANDLERS)

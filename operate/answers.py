@@ -15,6 +15,7 @@ from shared.errors import (
     ContractBroken,
     LeaseLost,
     NewerVersion,
+    NotOurStorage,
     NotPermitted,
     Refused,
     SignInFailed,
@@ -49,8 +50,8 @@ def guarded(endpoint: Endpoint) -> Endpoint:
             return await endpoint(req)
         except BadRequest as error:
             return problem(error.status, error.code, str(error))
-        except AzureError as error:
-            return problem(503, "storageUnavailable", f"{refusals.describe(error)}: {refusals.advise(error)}")
+        except (NotOurStorage, AzureError) as error:
+            return _without_storage(error)
         except (Throttled, Unavailable, SignInFailed) as error:
             return problem(503, "serviceUnavailable", str(error))
         except (NotPermitted, Refused, ContractBroken) as error:
@@ -66,6 +67,12 @@ def _conflict(error: LeaseLost | NewerVersion) -> tuple[str, str]:
     if isinstance(error, NewerVersion):
         return "newerVersion", f"{error}. Nothing was done: it waits for that version, or a later one"
     return "changedMeanwhile", "The run changed while this was done; look again and repeat"
+
+
+def _without_storage(error: Exception) -> func.HttpResponse:
+    if isinstance(error, AzureError):
+        return problem(503, "storageUnavailable", f"{refusals.describe(error)}: {refusals.advise(error)}")
+    return problem(503, "otherStorage", str(error))
 
 
 def read_body[T: BaseModel](req: func.HttpRequest, model: type[T]) -> T:

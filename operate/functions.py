@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from operate.answers import answer, guarded, read_body
 from operate.door import auth_level
 from operate.errors import describe_row, groups
-from operate.health import describe_pause, health
+from operate.health import describe_pause, health, health_of_refused
 from operate.jobs import Jobs
 from operate.listing import list_runs, states_of
 from operate.out_of_sync import describe_search, examine, look_for_strays
@@ -31,11 +31,13 @@ from operate.requests import (
 from operate.selection import select
 from operate.sweep import look_up, sweep
 from operate.timeline import timeline
+from shared.errors import NotOurStorage
 from shared.messages import OPERATIONS, WRITE_BACK
-from shared.ports import Ports, ports
+from shared.ports import Ports, configuration, ports, ports_or_none, ports_or_put_back
 from shared.run import State
 from shared.stages import Stage
 from shared.status import describe
+from shared.storage.clients import poison_of
 from shared.work import Handler, work
 from write_back.look import start as start_write_back
 
@@ -262,7 +264,10 @@ async def show_reconciliation(req: func.HttpRequest) -> func.HttpResponse:
 async def show_health(req: func.HttpRequest) -> func.HttpResponse:
     """Tell how the whole app is."""
     del req
-    return answer(200, await health(await ports()))
+    try:
+        return answer(200, await health(await ports()))
+    except NotOurStorage as refusal:
+        return answer(200, health_of_refused(configuration()[1], str(refusal)))
 
 
 @blueprint.function_name("sweep")
@@ -270,49 +275,56 @@ async def show_health(req: func.HttpRequest) -> func.HttpResponse:
 async def sweep_by_the_clock(timer: func.TimerRequest) -> None:
     """Sweep every ten minutes."""
     del timer
-    await sweep(await ports())
+    if works := await ports_or_none():
+        await sweep(works)
 
 
 @blueprint.function_name("operate")
 @blueprint.queue_trigger("msg", OPERATIONS, "AzureWebJobsStorage")
 async def operate(msg: func.QueueMessage) -> None:
     """Handle what an operator asked for and takes its time."""
-    await work(await ports(), OPERATIONS, msg.get_body(), msg.dequeue_count or 1, HANDLERS)
+    if works := await ports_or_put_back(OPERATIONS, msg.get_body()):
+        await work(works, OPERATIONS, msg.get_body(), msg.dequeue_count or 1, HANDLERS)
 
 
 @blueprint.function_name("book_poison_invoices")
 @blueprint.queue_trigger("msg", "invoices-poison", "AzureWebJobsStorage")
 async def book_poison_invoices(msg: func.QueueMessage) -> None:
     """Book what the host gave up on the first map's queue."""
-    await book(await ports(), Stage.INVOICES, msg.get_body())
+    await _book(Stage.INVOICES, msg)
 
 
 @blueprint.function_name("book_poison_actuals")
 @blueprint.queue_trigger("msg", "actuals-poison", "AzureWebJobsStorage")
 async def book_poison_actuals(msg: func.QueueMessage) -> None:
     """Book what the host gave up on the second map's queue."""
-    await book(await ports(), Stage.ACTUALS, msg.get_body())
+    await _book(Stage.ACTUALS, msg)
 
 
 @blueprint.function_name("book_poison_transactionconnections")
 @blueprint.queue_trigger("msg", "transactionconnections-poison", "AzureWebJobsStorage")
 async def book_poison_transactionconnections(msg: func.QueueMessage) -> None:
     """Book what the host gave up on the third map's queue."""
-    await book(await ports(), Stage.CONNECTIONS, msg.get_body())
+    await _book(Stage.CONNECTIONS, msg)
 
 
 @blueprint.function_name("book_poison_write_back")
 @blueprint.queue_trigger("msg", "write-back-poison", "AzureWebJobsStorage")
 async def book_poison_write_back(msg: func.QueueMessage) -> None:
     """Book what the host gave up on the write-back's queue."""
-    await book(await ports(), WRITE_BACK, msg.get_body())
+    await _book(WRITE_BACK, msg)
 
 
 @blueprint.function_name("book_poison_operations")
 @blueprint.queue_trigger("msg", "operations-poison", "AzureWebJobsStorage")
 async def book_poison_operations(msg: func.QueueMessage) -> None:
     """Book what the host gave up on the operators' queue."""
-    await book(await ports(), OPERATIONS, msg.get_body())
+    await _book(OPERATIONS, msg)
+
+
+async def _book(queue: str, msg: func.QueueMessage) -> None:
+    if works := await ports_or_put_back(poison_of(queue), msg.get_body()):
+        await book(works, queue, msg.get_body())
 
 
 async def _pauses(works: Ports) -> func.HttpResponse:

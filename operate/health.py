@@ -8,6 +8,7 @@ from uuid import UUID
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue.aio import QueueClient
 
+from operate.rejected_runs import rejected_lately
 from shared import VERSION
 from shared.clock import stamp
 from shared.engine import troubles
@@ -18,6 +19,7 @@ from shared.register import Entry
 from shared.run import State
 from shared.stages import Stage
 from shared.status import SERVICES, describe_gate
+from shared.tablemap import TableMap
 from shared.throughput import SLOT, Slot
 
 _TOO_OLD_SECONDS = 1800
@@ -48,6 +50,8 @@ async def health(ports: Ports) -> dict[str, Any]:
         *(f"paused: {pause.stage or 'everything'} by {pause.by}: {pause.reason}" for pause in pauses),
         *_sweep_problems(ports, sweep),
         *(f"{text}. It waits for that version" for text in dict.fromkeys((await told(ports)).values())),
+        *await rejected_lately(ports),
+        *await _refused_apps(ports),
     ]
     return {
         "app": VERSION,
@@ -68,6 +72,25 @@ async def health(ports: Ports) -> dict[str, Any]:
             "revived": _count(sweep["revived"]),
             "leftAlone": _count(sweep.get("leftAlone", [])),
         },
+    }
+
+
+def health_of_refused(maps: Mapping[Stage, TableMap], refusal: str) -> dict[str, Any]:
+    """The health of an app that works on nothing, because the storage account is another's: that one sentence. What is
+    in the account is no business of this app."""
+    return {
+        "app": VERSION,
+        "maps": {str(stage): table_map.version for stage, table_map in maps.items()},
+        "healthy": False,
+        "problems": [refusal],
+        "paused": [],
+        "queues": [],
+        "poison": [],
+        "oldestUnfinishedRun": None,
+        "gates": [],
+        "lanes": [],
+        "throughput": [],
+        "lastSweep": None,
     }
 
 
@@ -152,6 +175,11 @@ def _name_them(entries: Sequence[Entry], one: str, many: str, rest: str = "") ->
     names = ", ".join(entry.number or str(entry.invoice_id) for entry in entries[:5])
     what = one if len(entries) == 1 else many
     return [f"{len(entries)} {what}{rest}: {names}{', ...' if len(entries) > 5 else ''}"]
+
+
+async def _refused_apps(ports: Ports) -> list[str]:
+    refused = await ports.ownership.refused_app()
+    return [refused] if refused else []
 
 
 def _age_problems(ports: Ports, unfinished: Sequence[Entry]) -> list[str]:

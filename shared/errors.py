@@ -113,3 +113,8 @@ class NewerVersion(Exception):
         super().__init__(f"{what} was written by {by} of this app; this is {VERSION}")
         self.what = what
         self.writer = writer
+
+
+class NotOurStorage(Exception):
+    """The storage account is stamped with another organization or another pair of services: nothing in it may be worked
+    on. The text says what is different and what to do."""

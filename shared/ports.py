@@ -13,6 +13,7 @@ from shared.audit import Audit
 from shared.dataverse import Dataverse
 from shared.dock import Dock
 from shared.engine.leases import Leases
+from shared.errors import NotOurStorage
 from shared.finance import Finance
 from shared.gates import Gates
 from shared.landing import Landing
@@ -29,10 +30,12 @@ from shared.settings import Settings, read_settings_at_start
 from shared.signin import SignIn
 from shared.stages import Stage
 from shared.storage.clients import Queues, open_storage
+from shared.storage.owner import Owner, Ownership
 from shared.tablemap import TableMap, load_maps
 from shared.throughput import Throughput
 from shared.updates import Updates
 
+_APART = 3.0
 _LONGEST_ANSWER = 300.0
 """Seconds for one request as a whole, however steadily its answer comes."""
 
@@ -65,6 +68,7 @@ class Ports:
     notes: Notes
     throughput: Throughput
     audit: Audit
+    ownership: Ownership
     now: Callable[[], datetime]
 
     def patient(self) -> "Ports":
@@ -116,6 +120,7 @@ async def open_ports(
         forms=finance.FORMS,
     )
     register = Register(storage.register)
+    audit, notes = Audit(storage.audit, now), Notes(storage.gates)
     return Ports(
         settings=settings,
         maps=maps,
@@ -133,9 +138,17 @@ async def open_ports(
         gates=gates,
         leases=Leases(storage.gates, now, timedelta(seconds=settings.shipment_lease)),
         pauses=Pauses(storage.gates, now),
-        notes=Notes(storage.gates),
+        notes=notes,
         throughput=Throughput(storage.gates, now),
-        audit=Audit(storage.audit, now),
+        audit=audit,
+        ownership=Ownership(
+            storage.gates,
+            Owner.named(settings.organization_id, settings.dataverse_url, settings.finance_url),
+            taken_over_from=settings.taken_over_from.split(","),
+            audit=audit,
+            notes=notes,
+            clock=now,
+        ),
         now=now,
     )
 
@@ -148,7 +161,7 @@ def configuration() -> tuple[Settings, Mapping[Stage, TableMap]]:
 
 
 class _Process:
-    """The ports of this worker process, opened once by whoever comes first."""
+    """The ports of this worker process, opened by the first caller."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
@@ -156,14 +169,45 @@ class _Process:
 
     async def ports(self) -> Ports:
         async with self._lock:
-            if self._ports is None:
-                self._ports = await open_ports(*configuration())
-            return self._ports
+            works = await self._open()
+            await works.ownership.check()
+            return works
+
+    async def put_back(self, queue: str, body: bytes) -> None:
+        """Put a message back that is another's."""
+        async with self._lock:
+            works = await self._open()
+        await works.queues.send_again(queue, body, delay=works.ownership.patience() + clock.jitter(_APART))
+
+    async def _open(self) -> Ports:
+        if self._ports is None:
+            self._ports = await open_ports(*configuration())
+        return self._ports
 
 
 _process = _Process()
 
 
 async def ports() -> Ports:
-    """The ports of this worker process. A failed opening is tried again by the next caller."""
+    """The ports of this worker process. A failed opening is tried again by the next caller. Raises NotOurStorage while
+    the storage account is stamped with another organization or other services."""
     return await _process.ports()
+
+
+async def ports_or_put_back(queue: str, body: bytes) -> Ports | None:
+    """The ports to work on a message with; nothing when the storage account is another's: then the message is on its
+    queue again, as it was, and the host may delete the one that it holds. It is never failed, or it would end up
+    among the poison messages."""
+    try:
+        return await _process.ports()
+    except NotOurStorage:
+        await _process.put_back(queue, body)
+        return None
+
+
+async def ports_or_none() -> Ports | None:
+    """The ports for a timer, which does nothing while the storage account is another's."""
+    try:
+        return await _process.ports()
+    except NotOurStorage:
+        return None

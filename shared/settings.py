@@ -22,7 +22,14 @@ from pydantic import (
 
 from shared import clock
 from shared.configuration.addresses import authority as read_authority
-from shared.configuration.addresses import dataverse_origin, finance_origin, is_loopback, real_id, upload_hosts
+from shared.configuration.addresses import (
+    dataverse_origin,
+    finance_origin,
+    former_owners,
+    is_loopback,
+    real_id,
+    upload_hosts,
+)
 from shared.configuration.certificate import read_certificate
 from shared.configuration.statuses import CONFIRMED_AND_PAID, confirmed_statuses, statuses
 from shared.configuration.storage_account import (
@@ -88,6 +95,7 @@ class Settings(BaseModel):
         None, alias="AzureWebJobsStorage__credential"
     )
     storage_client_id: Id | None = Field(None, alias="AzureWebJobsStorage__clientId")
+    taken_over_from: Annotated[str, AfterValidator(former_owners)] = Field("", alias="STORAGE_TAKEN_OVER_FROM")
 
     dataverse_url: Annotated[str, AfterValidator(dataverse_origin)] = Field(alias="DATAVERSE_URL")
     organization_id: Id = Field(alias="DATAVERSE_ORGANIZATION_ID")

@@ -5,7 +5,7 @@ from functools import partial
 import azure.functions as func
 
 from shared.loading import load
-from shared.ports import ports
+from shared.ports import ports_or_put_back
 from shared.settling import settle
 from shared.shipping import ship
 from shared.stages import Stage
@@ -25,4 +25,5 @@ HANDLERS: dict[str, Handler] = {
 @blueprint.queue_trigger("msg", Stage.ACTUALS, "AzureWebJobsStorage")
 async def sync_actuals(msg: func.QueueMessage) -> None:
     """Handle one message of the second map's queue."""
-    await work(await ports(), Stage.ACTUALS, msg.get_body(), msg.dequeue_count or 1, HANDLERS)
+    if works := await ports_or_put_back(Stage.ACTUALS, msg.get_body()):
+        await work(works, Stage.ACTUALS, msg.get_body(), msg.dequeue_count or 1, HANDLERS)

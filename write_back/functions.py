@@ -5,8 +5,9 @@ import json
 import azure.functions as func
 from azure.core.exceptions import AzureError
 
+from shared.errors import NotOurStorage
 from shared.messages import WRITE_BACK, Look
-from shared.ports import ports
+from shared.ports import ports, ports_or_none, ports_or_put_back
 from shared.work import Handler, work
 from write_back.look import look
 from write_back.posted import write_back
@@ -23,10 +24,10 @@ async def accept_posting(req: func.HttpRequest) -> func.HttpResponse:
     del req
     try:
         await (await ports()).queues.send(Look())
+    except NotOurStorage as refusal:
+        return _problem("otherStorage", str(refusal))
     except AzureError as error:
-        text = f"The event could not be stored ({type(error).__name__})"
-        body = {"error": {"code": "storageUnavailable", "message": text}}
-        return func.HttpResponse(json.dumps(body), status_code=503, mimetype="application/json")
+        return _problem("storageUnavailable", f"The event could not be stored ({type(error).__name__})")
     return func.HttpResponse(json.dumps({"accepted": True}), status_code=202, mimetype="application/json")
 
 
@@ -34,7 +35,8 @@ async def accept_posting(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.queue_trigger("msg", WRITE_BACK, "AzureWebJobsStorage")
 async def handle_write_back(msg: func.QueueMessage) -> None:
     """Handle one message of the write-back's queue."""
-    await work(await ports(), WRITE_BACK, msg.get_body(), msg.dequeue_count or 1, HANDLERS)
+    if works := await ports_or_put_back(WRITE_BACK, msg.get_body()):
+        await work(works, WRITE_BACK, msg.get_body(), msg.dequeue_count or 1, HANDLERS)
 
 
 @blueprint.function_name("look_for_postings")
@@ -42,4 +44,10 @@ async def handle_write_back(msg: func.QueueMessage) -> None:
 async def look_for_postings(timer: func.TimerRequest) -> None:
     """Look every quarter of an hour what was posted."""
     del timer
-    await (await ports()).queues.send(Look())
+    if works := await ports_or_none():
+        await works.queues.send(Look())
+
+
+def _problem(code: str, text: str) -> func.HttpResponse:
+    body = {"error": {"code": code, "message": text}}
+    return func.HttpResponse(json.dumps(body), status_code=503, mimetype="application/json")

@@ -97,6 +97,20 @@ def real_id(value: UUID) -> UUID:
     return value
 
 
+def former_owners(value: str) -> str:
+    """Organization ids and addresses of services that were this app's before, by commas. Raises ValueError."""
+    return ",".join(_former_owner(each.strip()) for each in value.split(",") if each.strip())
+
+
+def _former_owner(text: str) -> str:
+    if _is_guid(text):
+        return str(UUID(text))
+    try:
+        return origin(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is neither an organization's id nor the address of a service") from error
+
+
 def upload_hosts(value: str) -> str:
     """Host names and patterns such as *.blob.core.windows.net, by commas. Raises ValueError."""
     for host in (each.strip().lower() for each in value.split(",")):

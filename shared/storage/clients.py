@@ -1,5 +1,6 @@
 """The app's own storage: tables, queues and a private container, in the account of AzureWebJobsStorage."""
 
+import base64
 import math
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
@@ -48,22 +49,29 @@ class Storage:
 class Queues:
     """Sends messages; the Functions host receives them."""
 
-    def __init__(self, clients: Mapping[str, QueueClient], poison: Mapping[str, QueueClient] | None = None) -> None:
-        """`poison` are the queues to which the host moves what it gives up."""
+    def __init__(self, clients: Mapping[str, QueueClient], untouched: Mapping[str, QueueClient] | None = None) -> None:
+        """`untouched` are the same queues, and those to which the host moves what it gives up, for bodies that are sent
+        byte by byte as they are."""
         self.clients = clients
-        self._poison = poison or {}
+        self._untouched = untouched or {}
 
     async def send(self, message: Message, *, delay: timedelta = timedelta()) -> None:
         """Put a message on the queue of its stage, to be seen after `delay`. It stays until somebody handles it."""
-        seconds = max(0, math.ceil(delay.total_seconds()))
         queue = self.clients[message.queue]
-        await queue.send_message(message.model_dump_json(), visibility_timeout=seconds, time_to_live=-1)
+        await queue.send_message(message.model_dump_json(), visibility_timeout=_seconds(delay), time_to_live=-1)
 
     async def send_again(self, queue: str, body: bytes, *, delay: timedelta) -> None:
-        """Put a message that this version cannot read on the queue that it was on, or its poison queue, as it is."""
-        client = self._poison[queue] if queue in self._poison else self.clients[queue]
-        seconds = math.ceil(delay.total_seconds())
-        await client.send_message(body.decode(), visibility_timeout=seconds, time_to_live=-1)
+        """Put a message that this app cannot read, or must not, on the queue that it was on, or its poison queue, as it
+        is."""
+        if queue in self._untouched:
+            client, content = self._untouched[queue], base64.b64encode(body).decode()
+        else:
+            client, content = self.clients[queue], body.decode()
+        await client.send_message(content, visibility_timeout=_seconds(delay), time_to_live=-1)
+
+
+def _seconds(delay: timedelta) -> int:
+    return max(0, math.ceil(delay.total_seconds()))
 
 
 class _AppCredential:
@@ -90,10 +98,8 @@ async def open_storage(settings: Settings) -> Storage:
     """Open the clients and create what is missing."""
     tables, blobs, queues = _services(settings)
     landed, maps = blobs.get_container_client(CONTAINER), blobs.get_container_client(MAPS)
-    clients, poison = (
-        {name: queues.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy()) for name in names}
-        for names in (QUEUES, [poison_of(name) for name in QUEUES])
-    )
+    clients = {name: queues.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy()) for name in QUEUES}
+    untouched = {name: queues.get_queue_client(name) for name in (*QUEUES, *map(poison_of, QUEUES))}
     found = {name: tables.get_table_client(name) for name in TABLES}
     for table in found.values():
         await _unless_there(table.create_table())
@@ -101,7 +107,7 @@ async def open_storage(settings: Settings) -> Storage:
         await _unless_there(queue.create_queue())
     await _unless_there(landed.create_container())
     await _unless_there(maps.create_container())
-    return Storage(**found, landed=landed, maps=maps, queues=Queues(clients, poison))
+    return Storage(**found, landed=landed, maps=maps, queues=Queues(clients, untouched))
 
 
 def _services(settings: Settings) -> tuple[TableServiceClient, BlobServiceClient, QueueServiceClient]:

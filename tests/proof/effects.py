@@ -77,6 +77,8 @@ def name_of(method: str, url: URL, body: Any, frame: FrameType | None) -> str:
         return _of_host(method, url, frame)
     if ("clients", "open_storage") in steps:
         return f"start: storage.open_storage > create {_target(url)}"
+    if ("owner", "check") in steps:
+        return f"start: owner.check > {_target(url)}"
     action = ".".join(_action(steps))
     asker = next((f"{module}.{name} > " for module, name in steps if module not in _DOORS), "")
     return f"{_work(frames)}{asker}{action}{_detail(method, url, body, action)}"

@@ -1,0 +1,248 @@
+"""Whose the storage account is: an organization and a pair of services, stamped into it by the first app that opens it.
+
+Two apps on one account (two environments with one setting in common, a slot, a sandbox copied from production) would
+take each other's messages: invoices of one would be carried into the Finance of the other. So an app whose settings
+say otherwise than the stamp works on nothing until one of the two is corrected. The stamp is looked at again and
+again, for it may change while a process runs.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from azure.core import MatchConditions
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.data.tables import UpdateMode
+from azure.data.tables.aio import TableClient
+
+from shared.audit import Audit
+from shared.clock import stamp
+from shared.configuration.addresses import origin
+from shared.errors import NotOurStorage
+from shared.log import event
+from shared.notes import Notes
+
+SETTING = "STORAGE_TAKEN_OVER_FROM"
+_KEY = {"PartitionKey": "owner", "RowKey": "storage"}
+_REFUSED_APP = "refused app"
+_LOOK_AGAIN_SECONDS = 10.0
+_STILL_THERE = timedelta(minutes=2)
+_SHORTEST_SECONDS, _LONGEST_SECONDS = 5.0, 60.0
+
+
+@dataclass(frozen=True)
+class Owner:
+    """An organization (a GUID) and the origins of its services, each in one form, so that equal ones are equal."""
+
+    organization: str
+    dataverse: str
+    finance: str
+
+    @classmethod
+    def named(cls, organization: object, dataverse: object, finance: object) -> "Owner":
+        """An owner from texts in whatever spelling."""
+        return cls(_normal(organization), _normal(dataverse), _normal(finance))
+
+    def differing(self, other: "Owner") -> dict[str, tuple[str, str]]:
+        """By the setting's name what is different: here and there."""
+        pairs = {
+            "DATAVERSE_ORGANIZATION_ID": (self.organization, other.organization),
+            "DATAVERSE_URL": (self.dataverse, other.dataverse),
+            "FINANCE_URL": (self.finance, other.finance),
+        }
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+    def describe(self) -> str:
+        """What an operator reads."""
+        return f"organization {self.organization}, Dataverse {self.dataverse}, Finance {self.finance}"
+
+
+def _normal(value: object) -> str:
+    text = str(value or "").strip()
+    try:
+        return str(UUID(text))
+    except ValueError:
+        pass
+    try:
+        # The address of the Web API is another name for the same environment.
+        return origin(text).replace(".api.crm", ".crm")
+    except ValueError:
+        return text.lower().rstrip("/")
+
+
+class Ownership:
+    """The stamp of the account, as one process with these settings looks at it."""
+
+    def __init__(
+        self,
+        table: TableClient,
+        owner: Owner,
+        *,
+        taken_over_from: Collection[str] = (),
+        audit: Audit,
+        notes: Notes,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._table = table
+        self._owner = owner
+        self._former = {_normal(each) for each in taken_over_from}
+        self._audit = audit
+        self._notes = notes
+        self._clock = clock
+        self._refusal: str | None = None
+        self._is_known = False
+        self._look_at = 0.0
+        self._refused_since = 0.0
+
+    async def check(self) -> None:
+        """Return if the account is ours, stamping it when nobody has. Raises NotOurStorage; what the storage SDK raises
+        while storage cannot be reached and it is not known whose it is."""
+        if time.monotonic() >= self._look_at:
+            await self._look()
+        if self._refusal is not None:
+            raise NotOurStorage(self._refusal)
+
+    def patience(self) -> timedelta:
+        """How long what is refused waits: seconds at first, since the owner may be at work beside us, then a minute."""
+        refused = time.monotonic() - self._refused_since
+        return timedelta(seconds=min(max(refused / 10, _SHORTEST_SECONDS), _LONGEST_SECONDS))
+
+    async def refused_app(self) -> str | None:
+        """What to tell the owner about another app that has been refused here a moment ago."""
+        note = await self._notes.read(_REFUSED_APP)
+        if not note or self._clock() - datetime.fromisoformat(note["at"]) > _STILL_THERE:
+            return None
+        return (
+            f"another app uses this storage account and is refused ({note['app']}): it takes messages and puts them "
+            "back, which slows everything down; give it a storage account of its own"
+        )
+
+    async def _look(self) -> None:
+        try:
+            refusal = await self._claim()
+            await self._tell(refusal)
+        except AzureError:
+            if not self._is_known:
+                raise
+            refusal = self._refusal
+        if refusal is not None and self._refusal is None:
+            self._refused_since = time.monotonic()
+        self._refusal, self._is_known = refusal, True
+        self._look_at = time.monotonic() + _LOOK_AGAIN_SECONDS
+
+    async def _tell(self, refusal: str | None) -> None:
+        """Leave word for the owner while we are refused; the owner's own processes take it away when they start."""
+        if refusal is not None:
+            event("storage refused", severity=logging.ERROR)
+            await self._notes.write(_REFUSED_APP, {"app": self._owner.describe(), "at": stamp(self._clock())})
+        elif not self._is_known and await self._notes.read(_REFUSED_APP):
+            await self._notes.write(_REFUSED_APP, {})
+
+    async def _claim(self) -> str | None:
+        """Why the account is not ours, or nothing where it is."""
+        while True:
+            row = await self._read()
+            if row is None:
+                await self._stamp()
+                continue
+            standing = Owner.named(row.get("organization"), row.get("dataverse"), row.get("finance"))
+            if not standing.differing(self._owner):
+                await self._note_take_over(row)
+                return None
+            if refusal := self._not_taken_over(standing, _history(row)):
+                return refusal
+            await self._take_over(row, standing)
+
+    async def _read(self) -> Mapping[str, Any] | None:
+        try:
+            return await self._table.get_entity(_KEY["PartitionKey"], _KEY["RowKey"])
+        except ResourceNotFoundError:
+            return None
+
+    async def _stamp(self) -> None:
+        """Be the first; another process that was faster is read next."""
+        try:
+            await self._table.create_entity({**_KEY, **asdict(self._owner), "at": stamp(self._clock())})
+        except ResourceExistsError:
+            return
+
+    def _not_taken_over(self, standing: Owner, history: list[dict[str, Any]]) -> str | None:
+        differing = standing.differing(self._owner)
+        if not self._names(differing):
+            return _explain(differing)
+        before = [each for each in history if each["from"] == asdict(standing) and each["to"] == asdict(self._owner)]
+        return _explain_again(differing, before[-1]["at"]) if before else None
+
+    def _names(self, differing: Mapping[str, tuple[str, str]]) -> bool:
+        """Whether the setting names what has changed: the organization or its address, and Finance by its own."""
+        changed = {name for name, (there, _) in differing.items() if there not in self._former}
+        of_dataverse = {"DATAVERSE_ORGANIZATION_ID", "DATAVERSE_URL"} & differing.keys()
+        return "FINANCE_URL" not in changed and (not of_dataverse or bool(of_dataverse - changed))
+
+    async def _take_over(self, row: Mapping[str, Any], standing: Owner) -> None:
+        """Replace the stamp, unless somebody else just has; what was done stays in it until the audit holds it too."""
+        at = stamp(self._clock())
+        done = {"from": asdict(standing), "to": asdict(self._owner), "at": at}
+        entity = {
+            **_KEY,
+            **asdict(self._owner),
+            "at": at,
+            "history": json.dumps([*_history(row), done]),
+            "unaudited": json.dumps(done),
+        }
+        await self._replace(row, entity)
+
+    async def _note_take_over(self, row: Mapping[str, Any]) -> None:
+        if row.get("unaudited"):
+            await self._audit.note("take storage over", SETTING, json.loads(row["unaudited"]))
+            await self._replace(row, {**row, "unaudited": ""})
+
+    async def _replace(self, row: Mapping[str, Any], entity: Mapping[str, Any]) -> None:
+        etag = row.metadata["etag"]  # type: ignore[attr-defined]
+        try:
+            await self._table.update_entity(
+                dict(entity), mode=UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
+            )
+        except ResourceModifiedError:
+            return
+
+
+def _history(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return list(json.loads(row.get("history") or "[]"))
+
+
+def _explain(differing: Mapping[str, tuple[str, str]]) -> str:
+    return (
+        f"{_compare(differing)}. Nothing is worked on, and nothing is lost: messages wait on their queues. Correct "
+        f"{_listed(differing)}, or give this app a storage account of its own, and restart it. Only if the environment "
+        f"itself has moved and no other app uses the account, set {SETTING}={_wanted(differing)}"
+    )
+
+
+def _explain_again(differing: Mapping[str, tuple[str, str]], at: str) -> str:
+    return (
+        f"{_compare(differing)}. {SETTING} was followed at {at}, and the other app has taken the account back since: "
+        "two apps want it. Nothing is worked on. Give one of them a storage account of its own. To take this one over "
+        "once more, stop the other app and delete the row storage of partition owner in table gates"
+    )
+
+
+def _compare(differing: Mapping[str, tuple[str, str]]) -> str:
+    parts = [f"{name} is {here} here and {there} there" for name, (there, here) in differing.items()]
+    return f"The storage account belongs to an app with other settings: {'; '.join(parts)}"
+
+
+def _listed(differing: Mapping[str, object]) -> str:
+    *most, last = differing
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _wanted(differing: Mapping[str, tuple[str, str]]) -> str:
+    """What the setting would have to say: Dataverse is named once, by its organization if that has changed."""
+    names = [name for name in differing if name != "DATAVERSE_URL" or "DATAVERSE_ORGANIZATION_ID" not in differing]
+    return ",".join(differing[name][0] for name in names)
