@@ -84,7 +84,7 @@ async def look_up(ports: Ports, message: LookUp) -> None:
     if message.since:
         async for invoice in changed_invoices(ports, since=message.since):
             await _start(ports, invoice, found)
-    event("looked up", started=len(found.started), leftAlone=len(found.left_alone))
+    event("looked up", started=len(found.started))
 
 
 async def _start_lost(ports: Ports, found: Found) -> str:

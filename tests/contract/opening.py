@@ -32,7 +32,13 @@ async def opened(
     }
     given = settings(**{**standard, **changes})
     ports = await open_ports(given, name_proposals(load_maps(), given.number_column), now)
-    yield ports
+    try:
+        yield ports
+    finally:
+        await _close(ports)
+
+
+async def _close(ports: Ports) -> None:
     await ports.dataverse._service._session.close()
     tables = [ports.gates._table, ports.ledger._table, ports.dock._table]
     pipelines: list[Any] = [table._client._client._pipeline for table in tables]
