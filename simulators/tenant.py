@@ -69,6 +69,10 @@ class Tenant:
         """Make a corrective draft of a confirmed invoice and return its id."""
         return str(self._post("dataverse", f"invoices/{invoice_id}/correct", options)["invoiceId"])
 
+    def approve(self, invoice_id: str, entries: int = 1) -> list[str]:
+        """Approve more work on the contract of an invoice, not in Finance yet; return its unbilled sales."""
+        return list(self._post("dataverse", f"invoices/{invoice_id}/approvals", {"entries": entries})["unbilled"])
+
     def _seed(self, invoice_id: str) -> None:
         originals = self._session.get(
             f"{self._stack.url('dataverse')}/sim/invoices/{invoice_id}/originals", stream=True, timeout=TIMEOUT

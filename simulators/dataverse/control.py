@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -11,9 +11,10 @@ import orjson
 from aiohttp import web
 
 from simulators.dataverse.organization import COMPANIES, align_message_filters
-from simulators.dataverse.scenario.confirmation import Confirmation, ConfirmRefused, Part
+from simulators.dataverse.scenario.approval import approve
+from simulators.dataverse.scenario.confirmation import Confirmation, ConfirmRefused, Manner, Part
 from simulators.dataverse.scenario.correction import Correction, Credit
-from simulators.dataverse.scenario.creation import Creation, Order
+from simulators.dataverse.scenario.creation import Creation, Order, UnknownContract
 from simulators.dataverse.scenario.figures import (
     UnknownInvoice,
     all_invoices,
@@ -21,6 +22,7 @@ from simulators.dataverse.scenario.figures import (
     originals_chunk,
     produced_chunk,
 )
+from simulators.dataverse.scenario.late import Late, write_late
 from simulators.dataverse.service import Service
 from simulators.dataverse.store import Store, Writer
 from simulators.dataverse.switches import Switches, SwitchRefused
@@ -40,6 +42,7 @@ class Control:
     service: Service
     switches: Switches
     sender: Sender
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -54,6 +57,7 @@ class Control:
             web.get("/sim/invoices/{id}", _guarded(self.invoice)),
             web.post("/sim/invoices/{id}/confirm", _guarded(self.confirm)),
             web.post("/sim/invoices/{id}/correct", _guarded(self.correct)),
+            web.post("/sim/invoices/{id}/approvals", _guarded(self.approve)),
             web.get("/sim/invoices/{id}/produced", _guarded(self.produced)),
             web.get("/sim/invoices/{id}/originals", _guarded(self.originals)),
         ]
@@ -110,12 +114,41 @@ class Control:
         for number, part in enumerate(self._parts(int(str(info["lines"])))):
             if number:
                 await asyncio.sleep(self.switches.confirmGapSeconds)
-            await self.store.write(self._confirmation(invoice_id, part))
+            if late := await self.store.write(self._confirmation(invoice_id, part)):
+                self._write_later(late)
         return await self._info(invoice_id, seconds=round(monotonic() - started, 3))
 
-    def _confirmation(self, invoice_id: str, part: Part) -> Callable[[Writer], None]:
-        stamped = self.switches.newUnbilledStamped
-        return lambda writer: Confirmation(writer, invoice_id, stamped=stamped).run(part)
+    def _confirmation(self, invoice_id: str, part: Part) -> Callable[[Writer], list[Late]]:
+        manner = Manner(
+            stamped=self.switches.newUnbilledStamped,
+            replacements_linked=self.switches.replacementsLinked,
+            non_chargeable_billed=self.switches.nonChargeableBilled,
+            added_point_to_unbilled=self.switches.addedLinesPointToUnbilled,
+            late_share=self.switches.lateShare,
+        )
+
+        def confirm(writer: Writer) -> list[Late]:
+            confirmation = Confirmation(writer, invoice_id, manner)
+            confirmation.run(part)
+            return confirmation.late
+
+        return confirm
+
+    def _write_later(self, late: list[Late]) -> None:
+        async def write() -> None:
+            await asyncio.sleep(self.switches.lateSeconds)
+            await self.store.write(lambda writer: write_late(writer, late))
+
+        task = asyncio.create_task(write())
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def approve(self, request: web.Request) -> web.Response:
+        """Approve more work on the contract of an invoice; answer the ids of its unbilled sales."""
+        body, invoice_id = await _body(request), request.match_info["id"]
+        entries = _whole(body, "entries", 1)
+        made = await self.store.write(lambda writer: approve(writer, invoice_id, entries))
+        return _json({"unbilled": made}, 201)
 
     def _parts(self, lines: int) -> list[Part]:
         if self.switches.confirmWithoutActuals:
@@ -162,7 +195,7 @@ def _guarded(handler: Handler) -> Handler:
             return await handler(request)
         except (SwitchRefused, BadOrder, RegistrationRefused) as refused:
             return _json({"error": str(refused)}, 400)
-        except UnknownInvoice as refused:
+        except (UnknownInvoice, UnknownContract) as refused:
             return _json({"error": str(refused)}, 404)
         except ConfirmRefused as refused:
             return _json({"error": str(refused)}, 409)
@@ -198,7 +231,7 @@ async def _body(request: web.Request) -> dict[str, Any]:
 
 
 def _order(body: dict[str, Any]) -> Order:
-    unknown = set(body) - {field.name for field in fields(Order)}
+    unknown = set(body) - {member.name for member in fields(Order)}
     if unknown:
         raise BadOrder(f"unknown member '{min(unknown)}'")
     order = Order(
@@ -206,6 +239,8 @@ def _order(body: dict[str, Any]) -> Order:
         seed=_whole(body, "seed", 1),
         company=body.get("company", "usmf"),
         edited=_share(body, "edited", 0.1),
+        **{name: _count(body, name) for name in ("retainersUsed", "addedFixedPrice", "addedTimeMaterial")},
+        sharesContractWith=str(body.get("sharesContractWith", "")),
     )
     if not isinstance(order.company, str) or order.company not in COMPANIES:
         raise BadOrder(f"unknown company '{order.company}'")
@@ -218,6 +253,12 @@ def _whole(body: dict[str, Any], name: str, default: int) -> int:
     value = body.get(name, default)
     if type(value) is not int:
         raise BadOrder(f"'{name}' must be a whole number")
+    return value
+
+
+def _count(body: dict[str, Any], name: str) -> int:
+    if (value := _whole(body, name, 0)) < 0:
+        raise BadOrder(f"'{name}' must not be negative")
     return value
 
 

@@ -33,6 +33,13 @@ class Switches:
     confirmGapSeconds: float = 2.0  # noqa: N815
     confirmWithoutActuals: bool = False  # noqa: N815
     newUnbilledStamped: bool = False  # noqa: N815
+    # What no billed sale bills - the rest of a retainer, a line made non-chargeable - is linked to what it replaces
+    replacementsLinked: bool = True  # noqa: N815
+    nonChargeableBilled: bool = True  # noqa: N815
+    addedLinesPointToUnbilled: bool = False  # noqa: N815
+    # This share of the actuals, the last ones, is written so much later, with their connections
+    lateShare: float = 0.0  # noqa: N815
+    lateSeconds: float = 60.0  # noqa: N815
     # Service protection limits
     limitsOn: bool = False  # noqa: N815
     limitWindowSeconds: float = 300.0  # noqa: N815

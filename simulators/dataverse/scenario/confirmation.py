@@ -17,12 +17,14 @@ from simulators.dataverse.codes import (
     MILESTONE_READY,
     NON_CHARGEABLE,
     RETAINER,
+    TIME_AND_MATERIAL,
     UNADJUSTABLE,
     UNBILLED_CREATED,
     UNBILLED_SALES,
 )
 from simulators.dataverse.events import SqlValue
 from simulators.dataverse.scenario.creation import connect
+from simulators.dataverse.scenario.late import Late, LateRows
 from simulators.dataverse.scenario.ledger import Ledger
 from simulators.dataverse.scenario.lines import amount_of
 from simulators.dataverse.scenario.rows import CHUNK, Rows, Values, ids_of, local_midnight
@@ -46,15 +48,26 @@ class Part:
     makes_actuals: bool = True
 
 
+@dataclass(frozen=True)
+class Manner:
+    """How the organization confirms, where the documents leave it open: see the switches of these names."""
+
+    stamped: bool = False
+    replacements_linked: bool = True
+    non_chargeable_billed: bool = True
+    added_point_to_unbilled: bool = False
+    late_share: float = 0.0
+
+
 class Confirmation:
     """Confirms one part of an invoice's lines in the running transaction."""
 
-    def __init__(self, writer: Writer, invoice_id: str, *, stamped: bool) -> None:
+    def __init__(self, writer: Writer, invoice_id: str, manner: Manner) -> None:
         invoice = writer.row("invoice", invoice_id)
         if invoice is None:
             raise ConfirmRefused(f"no invoice {invoice_id}")
-        self.writer, self.invoice, self.invoice_id, self.stamped = writer, invoice, invoice_id, stamped
-        self.rows = Rows(writer, now_text())
+        self.writer, self.invoice, self.invoice_id, self.manner = writer, invoice, invoice_id, manner
+        self.rows = LateRows(writer, now_text(), manner.late_share) if manner.late_share else Rows(writer, now_text())
         self.ledger = Ledger(writer, invoice_id)
         self.today = local_midnight(datetime.now(TIME_ZONE).date())
         self.numbers = Random()  # noqa: S311 - seeded per part
@@ -77,6 +90,11 @@ class Confirmation:
         self.ledger.close()
         if part.writes_status:
             self._write_status()
+
+    @property
+    def late(self) -> list[Late]:
+        """What is still to be written after `run`."""
+        return self.rows.late if isinstance(self.rows, LateRows) else []
 
     def _lines(self, part: Part) -> Iterator[tuple[Values, Values]]:
         """Yield each line with the actual that its draft connection points to (empty for contract lines)."""
@@ -101,7 +119,9 @@ class Confirmation:
         if line["msdyn_correction"]:
             self._correct(line, original)
         elif original["msdyn_actualid"] is None:
-            self._bill_contract_line(line)
+            self._bill_new_line(line)
+        elif line["msdyn_transactionclassification"] == RETAINER:
+            self._use_retainer(line, original)
         elif (line["msdyn_quantity"], line["msdyn_billingtype"]) == (
             original["msdyn_quantity"],
             original["msdyn_billingtype"],
@@ -117,6 +137,10 @@ class Confirmation:
         self._reverse(original, original["msdyn_actualid"])
         self._set_status(original, "msdyn_adjustmentstatus", ADJUSTED)
         worked, billed = int(original["msdyn_quantity"] or 0), int(line["msdyn_quantity"] or 0)
+        if line["msdyn_billingtype"] == NON_CHARGEABLE and not self.manner.non_chargeable_billed:
+            _, new = self._unbilled(original, worked, NON_CHARGEABLE, UNBILLED_CREATED)
+            self._replace(new, original)
+            return
         self._replace_and_bill(line, original, billed, line["msdyn_billingtype"], remember=True)
         if billed < worked and line["msdyn_billingtype"] == CHARGEABLE:
             self._replace_and_bill(line, original, worked - billed, NON_CHARGEABLE, remember=False)
@@ -130,10 +154,29 @@ class Confirmation:
         if remember:
             self.ledger.remember_billed(line, billed)
 
-    def _bill_contract_line(self, line: Values) -> None:
-        """A milestone is billed as it is; a retainer leaves a negative unbilled row to be settled later."""
+    def _use_retainer(self, line: Values, original: Values) -> None:
+        """A part of a retainer: its negative unbilled row is reversed, and a new one stands for the rest."""
+        self._reverse(original, original["msdyn_actualid"])
+        self._set_status(original, "msdyn_billingstatus", INVOICE_POSTED)
+        used = int(line["msdyn_quantity"] or 0)
+        amount = amount_of(used, int(original["msdyn_price"] or 0))
+        source = original | {"msdyn_quantity": used, "msdyn_amount": amount}
+        self.ledger.remember_billed(line, self._bill(source, original["msdyn_actualid"]))
+        rest = int(original["msdyn_quantity"] or 0) - used
+        _, new = self._unbilled(original, rest, original["msdyn_billingtype"], UNBILLED_CREATED)
+        self._replace(new, original)
+
+    def _replace(self, new: str, original: Values) -> None:
+        if self.manner.replacements_linked:
+            self._connect(new, "Replacing", original["msdyn_actualid"], "Original", goes=True)
+
+    def _bill_new_line(self, line: Values) -> None:
+        """A milestone, or a line added on a fixed price, is billed as it is; a retainer leaves a negative unbilled row
+        to be settled later; a line added for time and material makes an unbilled row of its own."""
+        detail = self.writer.row("invoicedetail", str(line["msdyn_invoicelineid"])) or {}
         base: Values = {name: line[name] for name in _SHARED} | {
             "msdyn_salescontract": self.invoice["salesorderid"],
+            "msdyn_salescontractlineid": detail.get("msdyn_contractline"),
             "msdyn_accountcustomer": self.invoice["customerid"],
             "msdyn_customertype": 192350001,
             "msdyn_startdatetime": line["msdyn_startdatetime"],
@@ -142,6 +185,9 @@ class Confirmation:
             "msdyn_amountmethod": 192350001,
         }
         unbilled = None
+        if line["msdyn_milestone"] is None and detail.get("msdyn_billingmethod") == TIME_AND_MATERIAL:
+            self._bill_added_line(line, base)
+            return
         if line["msdyn_transactionclassification"] == RETAINER:
             quantity = -int(line["msdyn_quantity"] or 0)
             _, unbilled = self._unbilled(base, quantity, line["msdyn_billingtype"], UNBILLED_CREATED)
@@ -149,6 +195,15 @@ class Confirmation:
         self.ledger.remember_billed(line, billed)
         if line["msdyn_milestone"]:
             self._set_milestone(line, MILESTONE_POSTED)
+
+    def _bill_added_line(self, line: Values, base: Values) -> None:
+        new, key = self._unbilled(base, int(line["msdyn_quantity"] or 0), line["msdyn_billingtype"], INVOICE_POSTED)
+        self._reverse(new, key)
+        self.ledger.remember_billed(line, self._bill(new, key))
+        if self.manner.added_point_to_unbilled:
+            detail = str(line["msdyn_invoicelinetransactionid"])
+            ends = (detail, "Billed Sales", "msdyn_invoicelinetransaction"), (key, "Unbilled Sales", ACTUAL)
+            connect(self.rows, self.new_id(), *ends)
 
     def _correct(self, line: Values, billed: Values) -> None:
         """A credit: the billed row is reversed and, but for milestones, its work becomes unbilled again."""
@@ -197,7 +252,7 @@ class Confirmation:
             "msdyn_billingtype": billing,
             "msdyn_billingstatus": status,
             "msdyn_adjustmentstatus": None,
-            "msdyn_invoice": self.invoice_id if self.stamped else None,
+            "msdyn_invoice": self.invoice_id if self.manner.stamped else None,
         }
         return row, self._add(row, new=True)
 

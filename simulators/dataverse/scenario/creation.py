@@ -10,16 +10,18 @@ from simulators.dataverse.codes import (
     COST,
     DRAFT,
     FEE,
+    FIXED_PRICE,
     INVOICE_CREATED,
     MATERIAL,
     MILESTONE,
     MILESTONE_CREATED,
     TIME,
+    TIME_AND_MATERIAL,
     UNBILLED_SALES,
     WORK_BASED,
 )
 from simulators.dataverse.organization import COMPANIES, Base, base_rows
-from simulators.dataverse.scenario.lines import Line, amount_of, plan_lines
+from simulators.dataverse.scenario.lines import Line, amount_of, plan_lines, special_lines
 from simulators.dataverse.scenario.rows import Rows, Values, ids_of, local_midnight, workday
 from simulators.dataverse.scenario.texts import CUSTOMERS, DESCRIPTIONS, PROJECTS, TASKS
 from simulators.dataverse.store import Writer
@@ -30,12 +32,26 @@ EXCHANGE_RATES = {"USD": 10_000_000_000, "EUR": 9_200_000_000}
 
 @dataclass(frozen=True)
 class Order:
-    """What to create: `edited` is the share of lines whose quantity or billing type was changed on the draft."""
+    """What to create: `edited` is the share of lines whose quantity or billing type was changed on the draft. Behind
+    the `lines` come retainers used in part and lines added by hand; the contract may be that of another invoice."""
 
     lines: int
     seed: int = 1
     company: str = "usmf"
     edited: float = 0.1
+    retainersUsed: int = 0  # noqa: N815 - the names on the wire
+    addedFixedPrice: int = 0  # noqa: N815
+    addedTimeMaterial: int = 0  # noqa: N815
+    sharesContractWith: str = ""  # noqa: N815
+
+    @property
+    def all_lines(self) -> int:
+        """The lines of the plan and the special ones behind them."""
+        return self.lines + self.retainersUsed + self.addedFixedPrice + self.addedTimeMaterial
+
+
+class UnknownContract(Exception):
+    """The invoice whose contract is to be shared is not there."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +85,21 @@ class Creation:
         self.new_id = ids_of(self.numbers)
         self.rows = Rows(writer, now_text())
         self.total = 0
+        self._contract_number = f"CON-{self.number:06d}"
 
     def write(self) -> str:
-        """Return the id of the new invoice."""
-        contract = self._contract()
-        for line in plan_lines(self.order.lines, self.order.edited, self.numbers):
+        """Return the id of the new invoice. Raises UnknownContract."""
+        order = self.order
+        contract = self._shared_contract(order.sharesContractWith) if order.sharesContractWith else self._contract()
+        for line in plan_lines(order.lines, order.edited, self.numbers):
+            self._line(contract, line)
+        for line in special_lines(
+            order.lines,
+            self.numbers,
+            retainers=order.retainersUsed,
+            fixed_price=order.addedFixedPrice,
+            time_and_material=order.addedTimeMaterial,
+        ):
             self._line(contract, line)
         self._invoice(contract)
         self.rows.flush()
@@ -81,13 +107,43 @@ class Creation:
             "INSERT INTO sim_invoice (invoice_id, number, company, currency, contract, lines, seed, proforma_total) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (contract.invoice, f"PRO-{self.number:06d}", self.order.company, self.currency, self._contract_number,
-             self.order.lines, self.seed, self.total),
+             order.all_lines, self.seed, self.total),
         )  # fmt: skip
         return contract.invoice
 
-    @property
-    def _contract_number(self) -> str:
-        return f"CON-{self.number:06d}"
+    def _shared_contract(self, invoice_id: str) -> _Contract:
+        """The contract, customer and projects of another invoice."""
+        one = self.writer.connection.execute
+        invoice = self.writer.row("invoice", invoice_id)
+        if invoice is None:
+            raise UnknownContract(f"no invoice {invoice_id}")
+        contract = str(invoice["salesorderid"])
+        work, fixed = (
+            str(key)
+            for (key,) in one(
+                "SELECT salesorderdetailid FROM salesorderdetail WHERE salesorderid = ? ORDER BY lineitemnumber",
+                (contract,),
+            )
+        )
+        found = one(
+            "SELECT DISTINCT l.msdyn_project, t.msdyn_projecttaskid FROM msdyn_invoicelinetransaction l "
+            "JOIN msdyn_projecttask t ON t.msdyn_project = l.msdyn_project WHERE l.msdyn_invoice = ? ORDER BY 1, 2",
+            (invoice_id,),
+        ).fetchall()
+        projects = {str(project): [str(task) for owner, task in found if owner == project] for project, _ in found}
+        number = one("SELECT contract FROM sim_invoice WHERE invoice_id = ?", (invoice_id,)).fetchone()
+        self._contract_number = str(number[0])
+        return _Contract(
+            account=str(invoice["customerid"]),
+            contract=contract,
+            work_line=work,
+            fixed_line=fixed,
+            rule=str(invoice["msdyn_projectcontractsplitbillingrule"]),
+            invoice=self.new_id(),
+            work_detail=self.new_id(),
+            fixed_detail=self.new_id(),
+            projects=list(projects.items()),
+        )
 
     def _contract(self) -> _Contract:
         ids = _Contract(
@@ -111,6 +167,7 @@ class Creation:
         for place, key in enumerate((ids.work_line, ids.fixed_line), 1):
             self.rows.add("salesorderdetail", key, {"salesorderid": ids.contract, "lineitemnumber": place,
                 "productdescription": "Fixed price" if place == 2 else "Time & material",
+                "msdyn_billingmethod": FIXED_PRICE if place == 2 else TIME_AND_MATERIAL,
                 "msdyn_contractlinenumber": f"{self._contract_number}-{place}"})  # fmt: skip
         self.rows.add("msdyn_projectcontractsplitbillingrule", ids.rule, {
             "msdyn_name": customer[:100], "msdyn_projectcontractid": ids.contract,
@@ -150,12 +207,13 @@ class Creation:
 
     def _billed_line(self, contract: _Contract, line: Line, common: Values, day: date) -> str:
         key = self.new_id()
+        on_work_line = (line.has_actuals or line.added) and not line.is_fixed_price
         amount = amount_of(line.billed, line.price)
         if line.billed_as == CHARGEABLE:
             self.total += amount
         values: Values = common | {
             "msdyn_invoice": contract.invoice,
-            "msdyn_invoicelineid": contract.work_detail if line.has_actuals else contract.fixed_detail,
+            "msdyn_invoicelineid": contract.work_detail if on_work_line else contract.fixed_detail,
             "msdyn_billingtype": line.billed_as,
             "msdyn_transactiontypecode": BILLED_SALES,
             "msdyn_quantity": line.billed,
@@ -244,6 +302,7 @@ class Creation:
                 "invoiceid": contract.invoice, "lineitemnumber": place, "quantity": 100_000,
                 "productdescription": "Fixed price" if place == 2 else "Time & material",
                 "transactioncurrencyid": currency,
+                "msdyn_billingmethod": FIXED_PRICE if place == 2 else TIME_AND_MATERIAL,
                 "msdyn_contractline": contract.fixed_line if place == 2 else contract.work_line})  # fmt: skip
         self.rows.add("invoice", contract.invoice, {
             "name": f"{number} – work until today", "invoicenumber": number, "msdyn_invoicenumber": number,

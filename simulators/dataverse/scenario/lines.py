@@ -49,11 +49,17 @@ class Line:
     price: int
     worked_as: int
     billed_as: int
+    added: bool = False
+    """Typed into the draft by hand: no work precedes it."""
+    is_fixed_price: bool = False
 
     @property
     def has_actuals(self) -> bool:
-        """Milestones and retainers are billed from the contract: no unbilled sales precede them."""
-        return self.classification not in {MILESTONE, RETAINER}
+        """Milestones and retainers are billed from the contract: no unbilled sales precede them. A retainer that is
+        used has left a negative one when it was billed."""
+        if self.classification == RETAINER:
+            return self.quantity < 0
+        return self.classification != MILESTONE and not self.added
 
     @property
     def has_cost(self) -> bool:
@@ -61,8 +67,23 @@ class Line:
 
 
 def amount_of(quantity: int, price: int) -> int:
-    """Return quantity times price, rounded half up to four decimals."""
-    return (quantity * price + 50) // 100
+    """Return quantity times price, rounded half away from zero to four decimals."""
+    amount = (abs(quantity) * price + 50) // 100
+    return amount if quantity >= 0 else -amount
+
+
+def special_lines(
+    first: int, numbers: Random, *, retainers: int, fixed_price: int, time_and_material: int
+) -> Iterator[Line]:
+    """Yield lines that only some invoices have: retainers used in part, and lines added by hand."""
+    classes = [RETAINER] * retainers + [TIME] * fixed_price + [TIME] * time_and_material
+    for place, classification in enumerate(classes):
+        price = numbers.randint(*_PRICES[TIME])
+        quantity = -100 if classification == RETAINER else 100
+        billed = -numbers.randint(1, 99) if classification == RETAINER else 100
+        is_added = classification != RETAINER
+        line = Line(first + place, classification, quantity, billed, price, CHARGEABLE, CHARGEABLE, added=is_added)
+        yield replace(line, is_fixed_price=is_added and place < retainers + fixed_price)
 
 
 def plan_lines(count: int, edited: float, numbers: Random) -> Iterator[Line]:
