@@ -3,9 +3,11 @@
 from link_transactions.verify import COMPARABLE, complete
 from shared.engine.landed_rows import landed_rows
 from shared.handover import Account, hand_over
+from shared.held import held_by_actual
 from shared.landing import encode
 from shared.loading import put_on_dock
 from shared.messages import Load, Verify
+from shared.odata import guid
 from shared.ports import Ports
 from shared.run import Part, Run, State
 from shared.stages import Stage
@@ -27,9 +29,11 @@ async def release(ports: Ports, message: Load) -> None:
 
 
 async def _free(ports: Ports, part: Part) -> None:
-    """Let a part go, without the connections of dismissed actuals: Finance takes none whose ends it does not hold."""
+    """Let a part go, without the connections of dismissed actuals that Finance does not hold: it takes none whose ends
+    it does not hold. A dismissed row may be there all the same, entered by hand or refused in error."""
     actuals = await ports.rejections.of(part.invoice_id, Stage.ACTUALS)
-    dismissed = {row.source_id.lower() for row in actuals if row.status == "dismissed"}
+    dismissed = {guid(row.source_id) for row in actuals if row.status == "dismissed"}
+    dismissed -= await held_by_actual(ports, dismissed)
     if not dismissed:
         await ports.ledger.save_part(part, state="landed")
         return

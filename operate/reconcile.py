@@ -4,7 +4,7 @@ It needs no run, and memory stays with one page: rows are compared page by page 
 of headers and connections; for those the counts that Finance reported for the imports are shown.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -14,16 +14,17 @@ from operate.jobs import Jobs
 from operate.period import Scope, scope_of
 from operate.refusals import BadRequest
 from operate.requests import ReconcileRequest
-from shared.billed import billed_totals, chargeable_details
+from shared.billed import billed_totals
 from shared.dataverse import NAME as DATAVERSE
 from shared.errors import ContractBroken, NeedsAttention, NotPermitted, NotYet, Refused
 from shared.handover import account_of, read_again
-from shared.held import BILLED_TYPE, held_actuals
+from shared.held import BILLED_TYPE, held_actuals, held_by_actual
 from shared.messages import Load, Reconcile
-from shared.odata import all_of, quote_text
+from shared.odata import all_of, guid, quote_text
 from shared.ports import Ports
 from shared.project_operations.codes import CANCELED
 from shared.project_operations.columns_compared import differing_columns, unseen_columns
+from shared.project_operations.completeness import Completeness, completeness
 from shared.project_operations.invoices import (
     STATE,
     STATUS,
@@ -33,7 +34,7 @@ from shared.project_operations.invoices import (
     number_of,
     standing_of,
 )
-from shared.rejected import BILLED, RejectedRow, totals_of
+from shared.rejected import RejectedRow, totals_of
 from shared.repair import claim, go_on, send_again
 from shared.run import Run, State
 from shared.stages import Stage
@@ -50,13 +51,14 @@ class Findings:
 
     source: Tally = field(default_factory=Tally)
     target: Tally = field(default_factory=Tally)
-    billed: int = 0
-    details: int = 0
+    completeness: Completeness | None = None
     connections: int = 0
     linked: int = 0
     dismissed: int = 0
     doubt: str = ""
     unseen: tuple[str, ...] = ()
+    set_aside_links: list[str] = field(default_factory=list)
+    unexplained: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     surplus: list[str] = field(default_factory=list)
     different: list[dict[str, str]] = field(default_factory=list)
@@ -64,17 +66,29 @@ class Findings:
 
     @property
     def equal(self) -> bool:
-        """Nothing is missing, surplus or different; the confirmation is complete, and its connections were sent."""
-        rows = not (self.missing or self.surplus or self.different or self.doubt)
-        whole = self.billed >= self.details and self.billed > 0
-        return rows and whole and (self.linked >= self.connections or self.dismissed > 0)
+        """Every count agrees: nothing is missing, surplus, different or unexplained; the confirmation is complete, and
+        as many connections were taken as belong to it."""
+        rows = not (self.missing or self.surplus or self.different or self.unexplained or self.doubt)
+        return rows and self.is_whole and self.linked == self.connections
 
-    def set_aside(self, dismissed: Iterable[RejectedRow]) -> None:
-        """Count what was dismissed as dealt with."""
-        rows = {row.key: row.source_id for row in dismissed}
-        self.dismissed = len(rows)
-        self.missing = [key for key in self.missing if key not in rows]
-        self.sources = [source for source in self.sources if source not in rows.values()]
+    @property
+    def has_billed(self) -> bool:
+        """Dataverse holds billed sales of the invoice."""
+        return self.completeness is not None and self.completeness.billed.totals.rows > 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Dataverse holds what the invoice's details promise."""
+        return self.has_billed and self.completeness is not None and not self.completeness.missing
+
+    def set_aside(self, rows: Iterable[RejectedRow]) -> None:
+        """Count what was dismissed, and Finance does not hold, as dealt with."""
+        dismissed = {row.key: row.source_id.lower() for row in rows}
+        self.dismissed = len(dismissed)
+        self.missing = [key for key in self.missing if key not in dismissed]
+        gone = set(dismissed.values())
+        self.sources = [source for source in self.sources if source.lower() not in gone]
+        self.unexplained = [source for source in self.unexplained if source.lower() not in gone]
 
 
 async def start(ports: Ports, asked: ReconcileRequest) -> str:
@@ -108,9 +122,10 @@ async def reconcile(ports: Ports, message: Reconcile) -> None:
     """Compare one invoice for a job and keep the result; with `fix`, send again what is missing or different."""
     run = await ports.ledger.run(message.invoiceId)
     try:
-        number, findings = await compare(ports, message.invoiceId)
+        aside = await _set_aside(ports, run)
+        number, findings = await compare(ports, message.invoiceId, aside)
         if run is not None:
-            findings.set_aside((await account_of(ports, run, Stage.ACTUALS)).dismissed)
+            findings.set_aside(aside.actuals)
             findings.linked = await _linked(ports, run)
         fix = message.fix and not findings.doubt
         fixed = await _fix(ports, message.invoiceId, run, findings) if fix else 0
@@ -130,11 +145,39 @@ def _unanswered(message: Reconcile, run: Run | None, reason: str) -> dict[str, A
     return {
         "invoiceId": str(message.invoiceId), "invoiceNumber": run.number if run else "", "problem": reason,
         "runState": str(run.state) if run else None, "equal": False, "maps": [], "missing": [], "surplus": [],
-        "different": [], "fixed": 0,
+        "unexplained": [], "different": [], "fixed": 0,
     }  # fmt: skip
 
 
-async def compare(ports: Ports, invoice_id: UUID) -> tuple[str, Findings]:
+@dataclass(frozen=True)
+class Aside:
+    """The rows that were dismissed and that Finance does not hold: `actuals`, whose connections cannot go either, and
+    `connections`."""
+
+    actuals: Sequence[RejectedRow] = ()
+    connections: Sequence[RejectedRow] = ()
+
+    def leaves_out(self, link: Row, key: str) -> bool:
+        """Whether a connection stays behind."""
+        if any(row.source_id.lower() == link[key].lower() for row in self.connections):
+            return True
+        ends = {str(link[end]).lower() for end in ("msdyn_transaction1", "msdyn_transaction2")}
+        return bool(ends & {row.source_id.lower() for row in self.actuals})
+
+
+async def _set_aside(ports: Ports, run: Run | None) -> Aside:
+    if run is None:
+        return Aside()
+    dismissed = [row for row in await ports.rejections.of(run.invoice_id) if row.status == "dismissed"]
+    actuals = [row for row in dismissed if row.stage == Stage.ACTUALS]
+    held = await held_by_actual(ports, {guid(row.source_id) for row in actuals})
+    return Aside(
+        [row for row in actuals if guid(row.source_id) not in held],
+        [row for row in dismissed if row.stage == Stage.CONNECTIONS],
+    )
+
+
+async def compare(ports: Ports, invoice_id: UUID, aside: Aside) -> tuple[str, Findings]:
     """The invoice's number and what the comparison found. Raises what reading raises."""
     table_map, column = ports.maps[Stage.INVOICES], number_column(ports)
     options = {"$select": f"{column},{STATUS},{STATE}"}
@@ -144,15 +187,24 @@ async def compare(ports: Ports, invoice_id: UUID) -> tuple[str, Findings]:
     number, findings = number_of(ports, invoice), Findings()
     companies: set[str] = set()
     async for page in read_actual_pages(ports, invoice_id):
-        findings.connections += page.connections
+        _count_connections(ports, page.connections, aside, findings)
+        findings.unexplained += [row["msdyn_actualid"] for row in page.unexplained]
+        findings.sources += [row["msdyn_actualid"] for row in page.unexplained]
         for company, rows in page.rows.items():
             companies.add(company)
             await _compare_rows(ports, company, rows, findings)
     for company in companies:
         await _find_surplus(ports, invoice_id, company, number, findings)
-    findings.details = await chargeable_details(ports, invoice_id)
+    findings.completeness = await completeness(ports, invoice_id)
     findings.doubt = _doubt(ports, invoice, findings)
     return number, findings
+
+
+def _count_connections(ports: Ports, links: Sequence[Row], aside: Aside, findings: Findings) -> None:
+    key = ports.maps[Stage.CONNECTIONS].source.key
+    left = [link[key] for link in links if aside.leaves_out(link, key)]
+    findings.connections += len(links) - len(left)
+    findings.set_aside_links += left
 
 
 def _doubt(ports: Ports, invoice: Row, findings: Findings) -> str:
@@ -160,7 +212,7 @@ def _doubt(ports: Ports, invoice: Row, findings: Findings) -> str:
     standing, status = standing_of(invoice, ports.settings.confirmed_statuses), invoice[STATUS]
     if invoice[STATE] == CANCELED:
         return f"Dataverse shows the invoice as cancelled (statecode {CANCELED})"
-    if standing is Standing.NOT_CONFIRMED or (standing is Standing.UNCLEAR and not findings.billed):
+    if standing is Standing.NOT_CONFIRMED or (standing is Standing.UNCLEAR and not findings.has_billed):
         return f"Dataverse does not show the invoice as confirmed ({STATUS} is {status})"
     return ""
 
@@ -178,7 +230,6 @@ async def _compare_rows(ports: Ports, company: str, rows: list[list[str]], findi
     for key, row in sent.items():
         values = dict(zip(table_map.columns, row, strict=True))
         findings.source.add(key, values["TRANSACTIONCURRENCYID"], Decimal(values["AMOUNT"] or 0))
-        findings.billed += values["TRANSACTIONTYPE"] == BILLED
         source_id = values.get(table_map.source_column or "", "")
         if key not in held:
             findings.missing.append(key)
@@ -240,6 +291,11 @@ async def _fix(ports: Ports, invoice_id: UUID, run: Run | None, findings: Findin
     if not (await billed_totals(ports, invoice_id)).same_money(account.accounted + totals_of(opened, billed=True)):
         await read_again(ports, run, "reconciled: Dataverse holds other billed sales than were read", asked=True)
         return len(findings.sources)
+    if run.state == State.COMPLETED and findings.linked != findings.connections:
+        # Finance cannot be asked which of them it has; it takes the same ones again.
+        told = f"reconciled: Finance has taken {findings.linked} connections of {findings.connections}"
+        await read_again(ports, run, told, asked=True)
+        return len(findings.sources) + abs(findings.connections - findings.linked)
     if findings.sources:
         claimed = await claim(ports, run, Stage.ACTUALS)
         await send_again(ports, claimed, {Stage.ACTUALS: findings.sources}, opened)
@@ -268,13 +324,15 @@ async def _describe(
                 "map": "transactionconnections",
                 "source": {"rows": findings.connections, "amounts": {}},
                 "target": {"rows": findings.linked, "amounts": {}},
-                "note": "Finance offers no reading of connections; the target is what it reported for the imports",
+                "note": _about_connections(findings),
             },
         ],
         "missing": [{"map": "actuals", "key": key} for key in findings.missing],
         "surplus": [{"map": "actuals", "key": key} for key in findings.surplus],
         "different": findings.different,
+        "unexplained": [{"map": "actuals", "key": key} for key in findings.unexplained],
         "counts": {
+            "unexplained": len(findings.unexplained),
             "missing": len(findings.missing),
             "surplus": len(findings.surplus),
             "different": len(findings.different),
@@ -285,6 +343,18 @@ async def _describe(
 
 def _unseen(columns: tuple[str, ...]) -> str:
     return f"Finance does not show {', '.join(columns)}: not compared" if columns else ""
+
+
+_SHOWN = 20
+
+
+def _about_connections(findings: Findings) -> str:
+    text = "Finance offers no reading of connections; the target is what it reported for the imports"
+    left = findings.set_aside_links
+    if not left:
+        return text
+    more = "" if len(left) <= _SHOWN else f" and {len(left) - _SHOWN} more"
+    return f"{text}. Set aside with what was dismissed: {len(left)} ({', '.join(left[:_SHOWN])}{more})"
 
 
 def _totals(totals: Totals) -> dict[str, Any]:

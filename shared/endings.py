@@ -1,6 +1,7 @@
 """How a run ends. The words in `detail` are what the operator reads: what is wrong, and what to do next."""
 
 from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from shared.errors import LeaseLost
@@ -29,6 +30,12 @@ async def end_posting(ports: Ports, invoice_id: UUID, detail: str) -> None:
     raise LeaseLost(f"run of {invoice_id} changes all the time")
 
 
+def _first_look(ports: Ports) -> dict[str, Any]:
+    """A run that is completed is looked at again later: Dataverse may write rows after its status."""
+    first = next(iter(ports.settings.looks_after), None)
+    return {"looks": 0, "look_at": ports.now() + first if first else None}
+
+
 async def end(
     ports: Ports,
     invoice_id: UUID,
@@ -43,7 +50,7 @@ async def end(
         run = await ports.ledger.run(invoice_id)
         if run is None or run.state.is_final:
             return
-        changes = _POSTED_ANEW if state == State.COMPLETED else {}
+        changes = {**_POSTED_ANEW, **_first_look(ports)} if state == State.COMPLETED else {}
         try:
             await ports.ledger.save(
                 run,

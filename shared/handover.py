@@ -40,6 +40,11 @@ class Account:
         return sum((part.fresh for part in self.parts), Totals())
 
     @property
+    def unlinked(self) -> int:
+        """The billed sales whose link to an unbilled one was waited for in vain."""
+        return sum(part.unlinked for part in self.parts)
+
+    @property
     def accounted(self) -> Totals:
         """The billed sales that Finance has or that were dismissed: what Dataverse must say."""
         return self.billed + totals_of(self.dismissed, billed=True)
@@ -62,6 +67,7 @@ async def hand_over(ports: Ports, invoice_id: UUID, stage: Stage, generation: in
         _refuse_open(stage, opened)
         await after(ports, run, Account(parts, [row for row in rows if row.status == "dismissed"]))
     except NeedsAttention as attention:
+        opened = [row for row in await ports.rejections.of(invoice_id, stage) if row.status == "open"]
         await end(ports, invoice_id, State.NEEDS_ATTENTION, str(attention), rejected=len(opened), progress=run.progress)
 
 

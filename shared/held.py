@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from itertools import batched
 from uuid import UUID
 
-from shared.odata import Guid, all_of, chunks, quote_text
+from shared.odata import Guid, all_of, chunks, guid, quote_text
 from shared.ports import Ports
 from shared.stages import Stage
 from shared.together import together
@@ -26,6 +26,21 @@ async def held_actuals[Id: (UUID, Guid)](
         for rows in await together(*found):
             for row in rows:
                 yield row
+
+
+async def held_by_actual(ports: Ports, ids: Iterable[Guid]) -> set[Guid]:
+    """Those of these actuals, named by their ids in Dataverse, that Finance holds in whatever company: one that came by
+    another way may have another key there."""
+    found: set[Guid] = set()
+    for some in batched(chunks(ids, _KEYS_IN_A_FILTER), _FILTERS_AT_ONCE, strict=False):
+        asked = (_held(ports, {"$filter": _any_actual(portion), "$select": "ActualId"}) for portion in some)
+        for rows in await together(*asked):
+            found |= {guid(str(row["ActualId"])) for row in rows}
+    return found
+
+
+def _any_actual(ids: Iterable[Guid]) -> str:
+    return " or ".join(f"ActualId eq {key}" for key in ids)
 
 
 async def _held(ports: Ports, options: Mapping[str, str]) -> list[Row]:

@@ -224,6 +224,9 @@ def _run_entity(run: Run) -> dict[str, Any]:
         "expected": run.expected.to_json(),
         "verified": run.verified,
         "compared": run.compared[:_TEXT_LIMIT],
+        "beside": run.beside,
+        "looks": run.looks,
+        "lookAt": stamp(run.look_at) if run.look_at else "",
         "progress": progress.write(run.progress),
         "history": history.write(run.history),
     }
@@ -281,6 +284,9 @@ def _run(row: Any) -> Run:
         history=history.read(row.get("history")),
         verified=row.get("verified", 0),
         compared=row.get("compared", ""),
+        beside=row.get("beside", 0),
+        looks=row.get("looks", 0),
+        look_at=parse_stamp(row["lookAt"]) if row.get("lookAt") else None,
         etag=row.metadata["etag"],
     )
 
@@ -327,6 +333,7 @@ def _part_entity(part: Part) -> dict[str, Any]:
         "settledAt": stamp(part.settled_at) if part.settled_at else "",
         "executionId": part.execution_id,
         "oddDays": part.odd_days,
+        "unlinked": part.unlinked,
     }
 
 
@@ -349,5 +356,6 @@ def _part(row: Any) -> Part:
         settled_at=parse_stamp(row["settledAt"]) if row.get("settledAt") else None,
         execution_id=row.get("executionId", ""),
         odd_days=row.get("oddDays", 0),
+        unlinked=row.get("unlinked", 0),
         etag=row.metadata["etag"],
     )

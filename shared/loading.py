@@ -29,7 +29,8 @@ type Announce = Callable[[str | None], Awaitable[None]]
 class Batch:
     """Mapped rows that go to Finance together: one map, one company. `held` ones wait for their stage.
 
-    `odd_days` counts the rows with a day that was no midnight where people are known.
+    `odd_days` counts the rows with a day that was no midnight where people are known, `unlinked` the billed sales
+    whose link to an unbilled one was waited for in vain.
     """
 
     stage: Stage
@@ -39,6 +40,7 @@ class Batch:
     billed: Totals = field(default_factory=Totals)
     fresh: Totals = field(default_factory=Totals)
     odd_days: int = 0
+    unlinked: int = 0
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,7 @@ async def land(ports: Ports, page: Page, batch: Batch) -> Part:
         billed=batch.billed,
         fresh=batch.fresh,
         odd_days=batch.odd_days,
+        unlinked=batch.unlinked,
         landed_at=ports.now(),
     )
 

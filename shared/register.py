@@ -130,6 +130,11 @@ class Register:
         where = f"state eq '{State.COMPLETED}' and (posting eq 'not posted' or posting eq 'posted')"
         return [entry async for entry in self.entries(where=where)]
 
+    async def due(self, now: datetime) -> list[Entry]:
+        """The completed runs that are to be looked at again by now, newest first."""
+        where = f"state eq '{State.COMPLETED}' and lookAt gt '' and lookAt le '{stamp(now)}'"
+        return [entry async for entry in self.entries(where=where)]
+
     async def kept_back(self) -> list[Entry]:
         """The completed runs whose write-back was refused or failed, newest first."""
         where = f"state eq '{State.COMPLETED}' and (posting eq 'refused' or posting eq 'failed')"
@@ -170,6 +175,7 @@ def _row(run: Run) -> dict[str, Any]:
         "expected": run.expected.to_json(),
         "progress": progress.write(run.progress),
         "wait": run.wait[:1000],
+        "lookAt": stamp(run.look_at) if run.look_at else "",
         "acceptedAt": stamp(run.accepted_at),
         "updatedAt": stamp(run.updated_at),
     }

@@ -5,7 +5,7 @@ all of them, and only those rows are read.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import batched
@@ -14,6 +14,7 @@ from uuid import UUID
 from shared.errors import LeaseLost
 from shared.handover import is_over, pages_of
 from shared.messages import Load, Ship, Verify
+from shared.odata import Guid
 from shared.ports import Ports
 from shared.register import Entry
 from shared.rejected import RejectedRow
@@ -37,6 +38,29 @@ def rejected_before(page: Page) -> set[UUID]:
     return {UUID(text) for text in json.loads(page.cursor)["rejected"]}
 
 
+def found_beside(page: Page) -> list[UUID]:
+    """The connections that belong to the rows of a page which were found beside the links."""
+    return [UUID(text) for text in json.loads(page.cursor).get("links", ())] if page.number >= FIRST_REPAIR else []
+
+
+async def open_found(ports: Ports, run: Run, taken: Iterable[Page], found: Mapping[Guid, Collection[Guid]]) -> None:
+    """Have actuals read that belong to a run under way and were not read yet, with the connections of each. Raises
+    LeaseLost when another worker has opened pages since `taken` was read."""
+    number = _following(taken)
+    for portion in batched(sorted(found), _IDS_IN_A_PAGE, strict=False):
+        links = sorted({link for each in portion for link in found[each]})
+        cursor = json.dumps({"ids": portion, "rejected": portion, "links": links})
+        await ports.ledger.open_repair(Page(run.invoice_id, Stage.ACTUALS, run.generation, number, cursor=cursor), [])
+        await ports.queues.send(
+            Load(stage=Stage.ACTUALS, invoiceId=run.invoice_id, generation=run.generation, page=number)
+        )
+        number += 1
+
+
+def _following(taken: Iterable[Page]) -> int:
+    return max([FIRST_REPAIR - 1, *(page.number for page in taken)]) + 1
+
+
 async def claim(ports: Ports, run: Run, stage: Stage) -> Run:
     """Take a run that has stopped, as it was read, in order to send rows of `stage` and later ones again. Raises
     LeaseLost, before anything is done, for whoever comes second or too early."""
@@ -52,7 +76,7 @@ async def send_again(
     are replaying from the moment their page is there: what nobody is about to send must hold the run up."""
     for stage, ids in rows.items():
         taken = await ports.ledger.pages(run.invoice_id, stage, run.generation)
-        number = max([FIRST_REPAIR - 1, *(page.number for page in taken)]) + 1
+        number = _following(taken)
         by_source: dict[str, list[RejectedRow]] = {}
         for row in rejected:
             if row.stage == stage:

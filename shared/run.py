@@ -56,7 +56,8 @@ class Run:
     for; `rejected` counts its open rejected rows; `expected` is what the first reading of the billed sales promised.
     `customer` and `project` are names for people, `progress` is by map, and the ledger keeps the `history`. `verified`
     is the reading whose actuals were compared with what Finance holds, 0 for none, and `compared` says how far;
-    `revision` counts the saves."""
+    `revision` counts the saves. `beside` counts the unbilled sales of that time among which some might have been the
+    confirmation's, `looks` the looks at it since it was completed, of which the next is due at `look_at`."""
 
     invoice_id: UUID
     run_id: str
@@ -81,6 +82,9 @@ class Run:
     history: tuple[Step, ...] = ()
     verified: int = 0
     compared: str = ""
+    beside: int = 0
+    looks: int = 0
+    look_at: datetime | None = None
     revision: int = 0
     etag: str = ""
 
@@ -109,7 +113,8 @@ class Part:
     """The rows of one page for one company. `held` parts wait for their stage; `landed` ones may be shipped.
 
     `billed` and `fresh` (new unbilled sales) are the totals of the actuals in it, `odd_days` counts its rows with a day
-    that was no midnight where people are known. `execution_id` names the import by which it was settled.
+    that was no midnight where people are known, `unlinked` its billed sales whose link was waited for in vain.
+    `execution_id` names the import by which it was settled.
     """
 
     invoice_id: UUID
@@ -127,6 +132,7 @@ class Part:
     settled_at: datetime | None = None
     execution_id: str = ""
     odd_days: int = 0
+    unlinked: int = 0
     etag: str = ""
 
     @property

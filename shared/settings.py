@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -68,11 +69,22 @@ def _secret(value: SecretStr) -> SecretStr:
     return SecretStr(secret(value.get_secret_value()))
 
 
+def _later_looks(value: str) -> str:
+    try:
+        seconds = [float(text) for text in value.split(",")]
+    except ValueError as error:
+        raise ValueError("must be seconds after completion, such as 3600,86400, or 0 for no later look") from error
+    if any(not 0 <= each <= _LONGEST_LOOK for each in seconds) or seconds != sorted(seconds):
+        raise ValueError("must be seconds from 0 to 31536000 in rising order, such as 3600,86400")
+    return value
+
+
 Lanes = Annotated[int, Field(ge=1, le=16)]
 Id = Annotated[UUID, AfterValidator(real_id)]
 Seconds = Annotated[float, Field(gt=0, le=31 * 24 * 3600, allow_inf_nan=False)]
 """A longest wait is a queue message's delay or less, and none is meant to be longer than a month."""
 Statuses = Annotated[frozenset[int], BeforeValidator(statuses), AfterValidator(confirmed_statuses)]
+_LONGEST_LOOK = 365 * 86400
 
 
 class Settings(BaseModel):
@@ -129,6 +141,8 @@ class Settings(BaseModel):
     verify_all_rows: int = Field(5000, alias="VERIFY_ALL_ROWS_UP_TO", ge=0, le=100_000)
     verify_sample_rows: int = Field(500, alias="VERIFY_SAMPLE_ROWS", ge=1, le=10_000)
     completeness_patience: Seconds = Field(3600.0, alias="COMPLETENESS_PATIENCE_SECONDS")
+    late_patience: Seconds = Field(30.0, alias="LATE_ROWS_PATIENCE_SECONDS")
+    later_looks: Annotated[str, AfterValidator(_later_looks)] = Field("3600,86400", alias="LATER_LOOKS_SECONDS")
     look_back_days: int = Field(60, alias="SWEEP_LOOK_BACK_DAYS", ge=1, le=3650)
     sweep_start: AwareDatetime | None = Field(None, alias="SWEEP_START")
     stalled_after: Seconds = Field(900.0, alias="SWEEP_STALLED_AFTER_SECONDS")
@@ -145,6 +159,11 @@ class Settings(BaseModel):
     def zone(self) -> Zones:
         """The time zone in which Dataverse means its local midnights, and those of other people who choose days."""
         return Zones(ZoneInfo(self.time_zone), tuple(map(ZoneInfo, filter(None, self.people_zones.split(",")))))
+
+    @cached_property
+    def looks_after(self) -> tuple[timedelta, ...]:
+        """How long after its completion a run is looked at again."""
+        return tuple(timedelta(seconds=float(text)) for text in self.later_looks.split(",") if float(text))
 
     def lanes(self, stage: Stage) -> int:
         """How many imports of one map may run at once: one data project each."""

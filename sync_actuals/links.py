@@ -14,27 +14,38 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from shared.billed import UNBILLED_SALES
 from shared.errors import NotYet
 from shared.odata import Guid, guid
 from shared.ports import Ports
+from shared.project_operations.billing_methods import billing_methods
+from shared.project_operations.codes import (
+    EXPENSE,
+    FEE,
+    FIXED_PRICE,
+    MATERIAL,
+    TIME,
+    TIME_AND_MATERIAL,
+    UNBILLED_SALES,
+)
 from shared.stages import Stage
 from shared.transform import Row
 
 TRACED = ("msdyn_actualid", "msdyn_transactionclassification")
 """The columns of a billed sale that following its links needs."""
 _ENDS = ("msdyn_transaction1", "msdyn_transaction2")
-_LINKED_CLASSES = {192350000, 192350001, 192350002, 192350004}
-"""Time, expense, material and fee: Project Operations requires an unbilled sale behind each such billed one."""
+_LINKED_CLASSES = {TIME, EXPENSE, MATERIAL, FEE}
+"""Where the contract line is billed by time and material, an unbilled sale stands behind each such billed one."""
 _TO_A_DETAIL = " or ".join(f"{end}type eq 'msdyn_invoicelinetransaction'" for end in _ENDS)
 
 
 @dataclass(frozen=True)
 class Produced:
-    """What some billed sales bring along: new unbilled sales, and the connections that go to Finance."""
+    """What some billed sales bring along: new unbilled sales, and the connections that go to Finance. `unlinked` counts
+    the billed sales for which a link was waited for in vain."""
 
     unbilled: list[Row]
     connections: list[Row]
+    unlinked: int = 0
 
 
 class Side(NamedTuple):
@@ -52,11 +63,12 @@ class Side(NamedTuple):
         return {self.near, self.far}
 
 
-async def trace(ports: Ports, billed: Sequence[Row]) -> Produced:
-    """Follow the links from some billed sales. Raises NotYet while a billed sale lacks a link that it must have."""
+async def trace(ports: Ports, billed: Sequence[Row], *, waited: bool = True) -> Produced:
+    """Follow the links from some billed sales. Raises NotYet while a billed sale lacks a link that it must have, and
+    one that it may have until that was `waited` for."""
     ids = {guid(row["msdyn_actualid"]) for row in billed}
     created = [side for side in await _sides(ports, ids) if side.role in {"billed sales", "reversing"}]
-    _check_linked(billed, created)
+    unlinked = await _check_linked(ports, billed, created, waited=waited)
     replacing = await _replacing(ports, {side.far for side in created if side.role == "reversing"})
     links = {side.link["msdyn_transactionconnectionid"]: side for side in [*created, *replacing]}
     types = await _types(ports, {end for side in links.values() for end in side.ends} - ids)
@@ -66,18 +78,27 @@ async def trace(ports: Ports, billed: Sequence[Row]) -> Produced:
     return Produced(
         unbilled=await _rows(ports, fresh),
         connections=[side.link for side in links.values() if side.ends <= sendable],
+        unlinked=unlinked,
     )
 
 
-def _check_linked(billed: Sequence[Row], created: Iterable[Side]) -> None:
+async def _check_linked(ports: Ports, billed: Sequence[Row], created: Iterable[Side], *, waited: bool) -> int:
+    """Whether a billed sale must have an unbilled one behind it is decided by the billing method of its contract line;
+    where that is not known, a link is waited for and then done without. Returns how many were done without."""
     linked = {end for side in created for end in side.ends}
-    bare = [
-        row["msdyn_actualid"]
-        for row in billed
-        if row["msdyn_transactionclassification"] in _LINKED_CLASSES and guid(row["msdyn_actualid"]) not in linked
-    ]
-    if bare:
-        raise NotYet(f"{len(bare)} of {len(billed)} billed sales have no transaction connection yet, e.g. {bare[0]}")
+    bare = {guid(row["msdyn_actualid"]): row["msdyn_transactionclassification"] for row in billed}
+    bare = {key: kind for key, kind in bare.items() if key not in linked and kind is not None}
+    methods = await billing_methods(ports, bare) if bare else {}
+    worked = [key for key, kind in bare.items() if kind in _LINKED_CLASSES and methods.get(key) != FIXED_PRICE]
+    others = [key for key, kind in bare.items() if kind not in _LINKED_CLASSES]
+    must = [key for key in worked if methods.get(key) == TIME_AND_MATERIAL]
+    may = [*worked, *(key for key in others if methods.get(key) == TIME_AND_MATERIAL)]
+    if must or (may and not waited):
+        lacking = must or may
+        raise NotYet(
+            f"{len(lacking)} of {len(billed)} billed sales have no transaction connection yet, e.g. {lacking[0]}"
+        )
+    return len(may)
 
 
 async def _sides(ports: Ports, ids: Collection[Guid]) -> list[Side]:

@@ -1,23 +1,27 @@
 """Reading one page of billed sales with all that belongs to it, and judging whether the reading is complete."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-from shared.billed import BILLED_SALES, billed_filter, billed_totals, chargeable_details
+from shared.billed import BILLED_SALES, billed_filter
 from shared.connections import write_connections
 from shared.errors import NotYet
 from shared.handover import Account, read_again
 from shared.loading import Announce, Batch, Reading
 from shared.messages import Load, Verify
+from shared.odata import Guid, guid
 from shared.ports import Ports
-from shared.repair import rejected_before, repaired_ids
+from shared.project_operations.completeness import completeness
+from shared.project_operations.confirmation import find_beside
+from shared.repair import found_beside, rejected_before, repaired_ids
 from shared.run import BEFORE_ACTUALS, Page, Run, State
 from shared.stages import Stage
 from shared.together import both
 from shared.totals import Totals
 from shared.transform import Row
+from sync_actuals.beside import has_waited, settle_beside
 from sync_actuals.links import TRACED, trace
 from sync_actuals.piles import Piles, write_actuals
 
@@ -30,7 +34,8 @@ async def read_actuals(ports: Ports, run: Run, page: Page, announce: Announce) -
     stage. Raises NotYet while the confirmation is not complete."""
     if ids := repaired_ids(page):
         await announce(None)
-        return await _read_single(ports, ids, rejected_before(page))
+        reading = await _read_single(ports, ids, rejected_before(page))
+        return await _with_links(ports, run, page, reading)
     if page.number > 0:
         return (await _read_page(ports, run, page, announce))[0]
     # Beside the page, not before it: of a large invoice this reading takes as long as all pages. What is read
@@ -57,12 +62,15 @@ async def _read_page(ports: Ports, run: Run, page: Page, announce: Announce) -> 
             billed.append({name: row[name] for name in TRACED})
         if page.number == 0:
             piles.days.check(ports.settings.zone)
-        produced = await trace(ports, billed)
+        produced = await trace(ports, billed, waited=has_waited(ports, run))
         for row in produced.unbilled:
             if row["msdyn_actualid"].lower() not in dismissed:
                 piles.add(row, is_billed=False)
         connections = write_connections(ports, run.company, produced.connections, held=True)
-    reading = Reading([*piles.batches(), *connections.batches], [*piles.rejected, *connections.rejected])
+    batches = [*piles.batches(), *connections.batches]
+    if produced.unlinked and batches:
+        batches[0] = replace(batches[0], unlinked=produced.unlinked)
+    reading = Reading(batches, [*piles.rejected, *connections.rejected])
     return reading, piles.projects()
 
 
@@ -88,7 +96,7 @@ async def _read_single(ports: Ports, ids: list[UUID], rejected: set[UUID]) -> Re
     return Reading(_merge([*batches, *uncounted]), [*refused, *refused_again])
 
 
-def _by_id(ports: Ports, ids: list[UUID], options: dict[str, str]) -> AsyncIterator[list[Row]]:
+def _by_id(ports: Ports, ids: Iterable[UUID], options: dict[str, str]) -> AsyncIterator[list[Row]]:
     source = ports.maps[Stage.ACTUALS].source
     return ports.dataverse.rows_in(source.set, (source.key,), ids, options, where=source.filter)
 
@@ -117,25 +125,69 @@ def _merge(batches: list[Batch]) -> list[Batch]:
     return list(merged.values())
 
 
+async def _with_links(ports: Ports, run: Run, page: Page, reading: Reading) -> Reading:
+    """The reading of what was found beside the links, with its connections to what it replaces."""
+    links = found_beside(page)
+    if not links:
+        return reading
+    connections = write_connections(ports, run.company, await _connections(ports, links), held=True)
+    return Reading([*reading.batches, *connections.batches], [*reading.rejected, *connections.rejected])
+
+
+async def _connections(ports: Ports, ids: Iterable[Guid | UUID]) -> list[Row]:
+    table_map = ports.maps[Stage.CONNECTIONS]
+    source = table_map.source
+    portions = ports.dataverse.rows_in(
+        source.set, (source.key,), {guid(str(each)) for each in ids}, table_map.query, where=source.filter
+    )
+    return [row async for rows in portions for row in rows]
+
+
 @dataclass(frozen=True)
 class ActualPage:
-    """What one page of a reading would send: the rows of each company, and how many connections."""
+    """What one page of a reading would send: the rows of each company, and the connections. `unexplained` are unbilled
+    sales of which nobody can tell whether they belong to the confirmation."""
 
     rows: dict[str, list[list[str]]]
-    connections: int
+    connections: Sequence[Row]
+    unexplained: Sequence[Row] = ()
 
 
 async def read_actual_pages(ports: Ports, invoice_id: UUID) -> AsyncIterator[ActualPage]:
     """Read an invoice for comparison, as it would be sent now. Raises RowRefused for a row that cannot be mapped."""
+    known: set[Guid] = set()
+    async for page in _read_linked_pages(ports, invoice_id, known):
+        yield page
+    beside = await find_beside(ports, invoice_id, known)
+    if beside.belonging or beside.unexplained:
+        options = ports.maps[Stage.ACTUALS].query
+        found = [row async for rows in _by_id(ports, map(UUID, beside.belonging), options) for row in rows]
+        unexplained = await _whole(ports, beside.unexplained)
+        yield ActualPage(_mapped(ports, found), await _connections(ports, beside.links), unexplained)
+
+
+async def _whole(ports: Ports, rows: Sequence[Row]) -> list[Row]:
+    ids = [UUID(row["msdyn_actualid"]) for row in rows]
+    return [row async for found in _by_id(ports, ids, ports.maps[Stage.ACTUALS].query) for row in found]
+
+
+def _mapped(ports: Ports, found: Iterable[Row]) -> dict[str, list[list[str]]]:
+    table_map = ports.maps[Stage.ACTUALS]
+    rows: dict[str, list[list[str]]] = {}
+    for row in found:
+        rows.setdefault(table_map.company_of(row), []).append(table_map.write(row, ports.settings.zone))
+    return rows
+
+
+async def _read_linked_pages(ports: Ports, invoice_id: UUID, known: set[Guid]) -> AsyncIterator[ActualPage]:
+    """What the links from the billed sales lead to; the new unbilled sales among it are added to `known`."""
     table_map = ports.maps[Stage.ACTUALS]
     select = ",".join(sorted({*table_map.query["$select"].split(","), *NEEDED}))
     options = {**table_map.query, "$select": select, "$filter": billed_filter(table_map, invoice_id)}
     async for billed in ports.dataverse.pages(table_map.source.set, options, size=ports.settings.page_rows):
         produced = await trace(ports, billed)
-        rows: dict[str, list[list[str]]] = {}
-        for row in [*billed, *produced.unbilled]:
-            rows.setdefault(table_map.company_of(row), []).append(table_map.write(row, ports.settings.zone))
-        yield ActualPage(rows, len(produced.connections))
+        known |= {guid(row["msdyn_actualid"]) for row in produced.unbilled}
+        yield ActualPage(_mapped(ports, [*billed, *produced.unbilled]), produced.connections)
 
 
 async def may_be_sent(ports: Ports, page: Page) -> bool:
@@ -151,12 +203,15 @@ async def may_be_sent(ports: Ports, page: Page) -> bool:
 
 async def _promised(ports: Ports, run: Run) -> Totals:
     """What Dataverse holds now. Raises NotYet while that cannot be all."""
-    details, billed = await both(chargeable_details(ports, run.invoice_id), billed_totals(ports, run.invoice_id))
-    if not billed.rows or billed.rows < details:
-        raise NotYet(
-            f"incomplete: Dataverse holds {billed.rows} billed sales for {details} chargeable invoice line details"
-        )
-    return billed
+    found = await completeness(ports, run.invoice_id)
+    if not found.billed.totals.rows or found.missing:
+        raise NotYet(f"incomplete: {found.describe()}")
+    if found.doubtful and not has_waited(ports, run):
+        # A line made non-chargeable may get no billed sale but an unbilled one: where these are there, all is there.
+        beside = await find_beside(ports, run.invoice_id, ())
+        if beside.unbilled < found.doubtful:
+            raise NotYet(f"{found.doubtful} more billed sales may come, of lines that are not chargeable or corrected")
+    return found.billed.totals
 
 
 async def _note_first(ports: Ports, run: Run, promised: Totals, projects: str) -> None:
@@ -172,7 +227,10 @@ async def after_actuals(ports: Ports, run: Run, account: Account) -> None:
         await read_again(ports, run, f"two readings differ: {run.expected.describe()}, then {read.describe()}")
         return
     if run.state == State.SYNCING_ACTUALS:
-        await ports.ledger.save(run, state=State.LINKING, wait="", wait_since=None, verified=0)
+        beside = await settle_beside(ports, run, account)
+        if beside is None:
+            return
+        await ports.ledger.save(run, state=State.LINKING, wait="", wait_since=None, verified=0, beside=beside.seen)
     await ports.queues.send(Load(stage=Stage.CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation))
     # The actuals are compared while Finance imports the connections; if this gets lost, it is done after them.
     comparison = Verify(stage=Stage.CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pydantic import Field
+
 from ops.answers import Answer, Money
 
 
@@ -41,6 +43,7 @@ class DifferenceCounts(Answer):
     missing: int
     surplus: int
     different: int
+    unexplained: int = 0
 
 
 class Reconciled(Answer):
@@ -55,6 +58,7 @@ class Reconciled(Answer):
     missing: list[RowKey]
     surplus: list[RowKey]
     different: list[Difference]
+    unexplained: list[RowKey] = Field(default_factory=list)
     counts: DifferenceCounts | None = None
     problem: str | None = None
     doubt: str | None = None

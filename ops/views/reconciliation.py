@@ -48,7 +48,7 @@ def _counts(one: MapCounts) -> list[object]:
 
 
 def _rows(each: Reconciled) -> list[RenderableType]:
-    if not (each.missing or each.surplus or each.different):
+    if not (each.missing or each.surplus or each.different or each.unexplained):
         return []
     view = table("Row", "Map", "Key", "Field", "Source", "Target")
     for row in each.missing:
@@ -57,7 +57,9 @@ def _rows(each: Reconciled) -> list[RenderableType]:
         add(view, safe("surplus", "yellow"), row.map, row.key, "", "", "")
     for row in each.different:
         add(view, safe("different", "yellow"), row.map, row.key, row.field, row.source, row.target)
-    listed = len(each.missing) + len(each.surplus) + len(each.different)
+    for row in each.unexplained:
+        add(view, safe("unexplained", "yellow"), row.map, row.key, "", "", "")
+    listed = len(each.missing) + len(each.surplus) + len(each.different) + len(each.unexplained)
     total = sum(each.counts.model_dump().values()) if each.counts else listed
     more = [safe(f"The first {listed:,} of {total:,} are listed.")] if total > listed else []
     return [Text(), view, *more]

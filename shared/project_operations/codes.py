@@ -11,3 +11,20 @@ PAID = 192350003
 
 CANCELED = 3
 """`invoice.statecode`. Project Operations itself uses Active (0) and Paid (2) only."""
+
+UNBILLED_SALES = 192350005
+BILLED_SALES = 192350006
+
+NON_CHARGEABLE = 192350000
+CHARGEABLE = 192350001
+
+TIME = 192350000
+EXPENSE = 192350001
+MATERIAL = 192350002
+FEE = 192350004
+
+TIME_AND_MATERIAL = 192350000
+FIXED_PRICE = 192350001
+
+INVOICE_LINE_DETAIL = "msdyn_invoicelinetransaction"
+"""The table of invoice line details, as the ends of a connection name it."""

@@ -1,0 +1,309 @@
+"""What belongs to a confirmation besides what its billed sales are linked to: one definition, for reading, verifying,
+reconciling and looking for what is out of sync.
+
+A confirmation also makes unbilled sales that no billed sale bills: the rest of a retainer, a line made non-chargeable,
+a line added by hand. They are found by evidence that does not share the links' assumption: unbilled sales of the
+invoice or of its contract, not skip-sync, created while its billed sales were. Whose each of them is, links say:
+
+    cost behind it                        an approval's
+    detail or billed sale points to it    that invoice's
+    it replaces a billed or unbilled one  that of the invoice that reversed the billed one, or billed the unbilled one
+    no link, stamped                      the stamped invoice's
+    no link, no stamp                     nobody can tell: unexplained, unless another invoice's billed sales are nearer
+
+That a detail points to a row does not prove that it is old: those are asked for in Finance. Never choose by sign.
+"""
+
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from shared.billed import billed_filter
+from shared.clock import parse_stamp
+from shared.held import held_by_actual
+from shared.odata import Guid, all_of, guid
+from shared.ports import Ports
+from shared.project_operations.codes import BILLED_SALES, INVOICE_LINE_DETAIL, UNBILLED_SALES
+from shared.stages import Stage
+from shared.transform import Row
+
+_PAGE = 5000
+_AROUND = timedelta(minutes=15)
+"""A confirmation writes its rows within minutes; in the background it may take several transactions."""
+_ENDS = ("msdyn_transaction1", "msdyn_transaction2")
+_LINK = ",".join(["msdyn_transactionconnectionid", *(f"{end}{part}" for end in _ENDS for part in ("", "role", "type"))])
+_LIGHT = (
+    "msdyn_actualid,msdyn_amount,msdyn_billingtype,msdyn_transactionclassification,createdon,_msdyn_invoice_value,"
+    "_msdyn_salescontract_value"
+)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The unbilled sales beside what was read: those that belong to the confirmation, each with its connections to what
+    it replaces, and those of which nobody can tell whose they are. `unbilled` counts those among both that no billed
+    sale bills, `seen` all that were looked at."""
+
+    belonging: Mapping[Guid, frozenset[Guid]] = field(default_factory=dict)
+    unexplained: Sequence[Row] = ()
+    unbilled: int = 0
+    seen: int = 0
+
+    @property
+    def links(self) -> set[Guid]:
+        """The connections of all."""
+        return {link for links in self.belonging.values() for link in links}
+
+
+@dataclass(frozen=True)
+class Whose:
+    """What the links of an unbilled sale say: it is an approval's, or of these invoices. `replaces` are its links to
+    rows that it replaces, `pointed` says that a detail or a billed sale leads to it."""
+
+    is_approved: bool = False
+    invoices: frozenset[Guid] = frozenset()
+    replaces: frozenset[Guid] = frozenset()
+    pointed: bool = False
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where the rows of a confirmation are looked for: `first` and `last` are when its billed sales were created."""
+
+    invoice_id: UUID
+    contract: UUID | None
+    first: datetime
+    last: datetime
+
+    @property
+    def condition(self) -> str:
+        """The unbilled sales that the confirmation may have created. A row with another invoice's stamp is not its."""
+        own = f"_msdyn_invoice_value eq {self.invoice_id}"
+        shared = f"(_msdyn_salescontract_value eq {self.contract} and _msdyn_invoice_value eq null)"
+        return all_of(
+            f"msdyn_transactiontypecode eq {UNBILLED_SALES}",
+            f"{own} or {shared}" if self.contract else own,
+            f"createdon ge {_instant(self.first - _AROUND)}",
+            f"createdon le {_instant(self.last + _AROUND)}",
+        )
+
+
+async def scope_of(ports: Ports, invoice_id: UUID) -> Scope | None:
+    """Where to look; None where the invoice has no billed sales."""
+    first = await _billed_at(ports, invoice_id, "asc")
+    last = await _billed_at(ports, invoice_id, "desc")
+    if first is None or last is None:
+        return None
+    options = {"$select": "_salesorderid_value"}
+    invoice = await ports.dataverse.one(ports.maps[Stage.INVOICES].source.set, invoice_id, options)
+    contract = (invoice or {}).get("_salesorderid_value")
+    return Scope(invoice_id, UUID(contract) if contract else None, first, last)
+
+
+async def count_beside(ports: Ports, invoice_id: UUID) -> int:
+    """How many unbilled sales there are among which a confirmation's may be."""
+    return sum([len(rows) async for rows in _candidates(ports, await scope_of(ports, invoice_id))])
+
+
+async def find_beside(ports: Ports, invoice_id: UUID, known: Collection[Guid]) -> Beside:
+    """What belongs to a confirmation beside the unbilled sales `known` to be read, and what cannot be explained."""
+    scope = await scope_of(ports, invoice_id)
+    search = _Search(ports, scope, known)
+    async for rows in _candidates(ports, scope):
+        await search.look_at(rows)
+    return search.result()
+
+
+async def whose(ports: Ports, ids: Collection[Guid]) -> dict[Guid, Whose]:
+    """What the links of some unbilled sales say."""
+    approved = await _approved(ports, ids)
+    found = {key: Whose(is_approved=True) for key in approved}
+    return found | await _claimed(ports, set(ids) - approved)
+
+
+async def _approved(ports: Ports, ids: Collection[Guid]) -> set[Guid]:
+    """Those with a cost behind them. Of an invoice whose work was approved just before these are nearly all."""
+    where = " or ".join(f"{end}role eq 'Cost'" for end in _ENDS)
+    sides = await _sides(ports, ids, where=where)
+    return {side.near for side in sides if "cost" in {side.near_role, side.far_role}}
+
+
+async def _claimed(ports: Ports, ids: Collection[Guid]) -> dict[Guid, Whose]:
+    sides = await _sides(ports, ids)
+    replaced = {side.far for side in sides if side.is_replacing}
+    behind = await _sides(ports, replaced)
+    details = {side.far for side in [*sides, *behind] if side.is_of_detail}
+    invoices = await _invoices(ports, "msdyn_invoicelinetransactions", details)
+    actuals = {side.far for side in [*sides, *behind] if side.far_role in {"billed sales", "reversing"}}
+    invoices |= await _invoices(ports, ports.maps[Stage.ACTUALS].source.set, actuals)
+    leads, direct = _leading(behind, invoices), _leading(sides, invoices)
+    links: dict[Guid, list[_Side]] = {key: [] for key in ids}
+    for side in sides:
+        links[side.near].append(side)
+    return {
+        key: Whose(
+            invoices=direct.get(key, frozenset()).union(
+                *(leads.get(side.far, ()) for side in own if side.is_replacing)
+            ),
+            replaces=frozenset(side.link for side in own if side.is_replacing),
+            pointed=any(side.is_of_detail or side.far_role == "billed sales" for side in own),
+        )
+        for key, own in links.items()
+    }
+
+
+@dataclass
+class _Search:
+    """Candidates looked at page by page."""
+
+    ports: Ports
+    scope: Scope | None
+    known: Collection[Guid]
+    belonging: dict[Guid, frozenset[Guid]] = field(default_factory=dict)
+    unexplained: list[Row] = field(default_factory=list)
+    unbilled: int = 0
+    seen: int = 0
+
+    async def look_at(self, rows: Sequence[Row]) -> None:
+        """Look at one page."""
+        self.seen += len(rows)
+        rest = {guid(row["msdyn_actualid"]): row for row in rows}
+        rest = {key: row for key, row in rest.items() if key not in self.known}
+        claims = await whose(self.ports, rest)
+        asked = [key for key, claim in claims.items() if self._must_be_asked_for(claim, rest[key])]
+        held = await held_by_actual(self.ports, asked)
+        for key, claim in claims.items():
+            if self._is_ours(claim, rest[key]):
+                if key not in held or (claim.replaces and not claim.pointed):
+                    self.belonging[key] = claim.replaces
+                    self.unbilled += not claim.pointed
+            elif key in asked and key not in held and await self._is_nearest(rest[key]):
+                self.unexplained.append(rest[key])
+                self.unbilled += 1
+
+    def _must_be_asked_for(self, claim: Whose, row: Row) -> bool:
+        return self._is_ours(claim, row) or not (claim.is_approved or claim.invoices)
+
+    def _is_ours(self, claim: Whose, row: Row) -> bool:
+        own = guid(str(self.scope.invoice_id)) if self.scope else None
+        stamp = row.get("_msdyn_invoice_value")
+        if claim.is_approved:
+            return False
+        return own in claim.invoices or (not claim.invoices and stamp is not None and guid(stamp) == own)
+
+    async def _is_nearest(self, row: Row) -> bool:
+        """Whether no other invoice of the contract was confirmed nearer to the row's creation."""
+        if self.scope is None:
+            return False
+        created = parse_stamp(row["createdon"])
+        gap = max(self.scope.first - created, created - self.scope.last, timedelta())
+        return gap <= await _gap_to_others(self.ports, self.scope, created)
+
+    def result(self) -> Beside:
+        """What was found."""
+        return Beside(self.belonging, self.unexplained, self.unbilled, self.seen)
+
+
+class _Side(NamedTuple):
+    """A connection seen from one end."""
+
+    link: Guid
+    near: Guid
+    near_role: str
+    far: Guid
+    far_role: str
+    far_type: str
+
+    @property
+    def is_replacing(self) -> bool:
+        """The near end replaces the far one."""
+        return self.near_role == "replacing" and not self.is_of_detail
+
+    @property
+    def is_of_detail(self) -> bool:
+        """The far end is an invoice line detail."""
+        return self.far_type == INVOICE_LINE_DETAIL
+
+
+async def _sides(ports: Ports, ids: Collection[Guid], *, where: str = "") -> list[_Side]:
+    entity_set = ports.maps[Stage.CONNECTIONS].source.set
+    portions = ports.dataverse.rows_in(entity_set, _ENDS, ids, {"$select": _LINK}, where=where)
+    return [side async for rows in portions for row in rows for side in _seen_from(row, ids)]
+
+
+def _seen_from(row: Row, ids: Collection[Guid]) -> Iterable[_Side]:
+    one, other = ((guid(row[end]), _word(row[f"{end}role"]), _word(row[f"{end}type"])) for end in _ENDS)
+    link = guid(row["msdyn_transactionconnectionid"])
+    for near, far in ((one, other), (other, one)):
+        if near[0] in ids:
+            yield _Side(link, near[0], near[1], *far)
+
+
+def _word(text: object) -> str:
+    return str(text or "").strip().lower()
+
+
+def _leading(sides: Iterable[_Side], invoices: Mapping[Guid, Guid]) -> dict[Guid, frozenset[Guid]]:
+    """The invoices whose details, billed sales or reversals are linked to each near end."""
+    found: dict[Guid, set[Guid]] = {}
+    for side in sides:
+        if side.far in invoices:
+            found.setdefault(side.near, set()).add(invoices[side.far])
+    return {key: frozenset(owners) for key, owners in found.items()}
+
+
+async def _invoices(ports: Ports, entity_set: str, ids: Collection[Guid]) -> dict[Guid, Guid]:
+    """The invoice of each of these rows that has one."""
+    key = "msdyn_actualid" if entity_set == ports.maps[Stage.ACTUALS].source.set else f"{INVOICE_LINE_DETAIL}id"
+    found: dict[Guid, Guid] = {}
+    async for rows in ports.dataverse.rows_in(entity_set, (key,), ids, {"$select": f"{key},_msdyn_invoice_value"}):
+        found |= {guid(row[key]): guid(row["_msdyn_invoice_value"]) for row in rows if row["_msdyn_invoice_value"]}
+    return found
+
+
+async def _candidates(ports: Ports, scope: Scope | None) -> AsyncIterator[list[Row]]:
+    if scope is None:
+        return
+    table_map = ports.maps[Stage.ACTUALS]
+    options = {
+        "$select": _LIGHT,
+        "$expand": "transactioncurrencyid($select=isocurrencycode)",
+        "$filter": all_of(scope.condition, table_map.source.filter),
+    }
+    async for rows in ports.dataverse.pages(table_map.source.set, options, size=_PAGE):
+        yield rows
+
+
+async def _billed_at(ports: Ports, invoice_id: UUID, order: str) -> datetime | None:
+    """When the first (asc) or the last (desc) billed sale of an invoice was created."""
+    table_map = ports.maps[Stage.ACTUALS]
+    return await _created(ports, billed_filter(table_map, invoice_id), order)
+
+
+async def _gap_to_others(ports: Ports, scope: Scope, created: datetime) -> timedelta:
+    """How far in time the nearest billed sale of another invoice of the contract is."""
+    others = all_of(
+        f"msdyn_transactiontypecode eq {BILLED_SALES}",
+        f"_msdyn_salescontract_value eq {scope.contract}",
+        f"_msdyn_invoice_value ne {scope.invoice_id} and _msdyn_invoice_value ne null",
+    )
+    before = await _created(ports, all_of(others, f"createdon le {_instant(created)}"), "desc")
+    after = await _created(ports, all_of(others, f"createdon ge {_instant(created)}"), "asc")
+    return min((abs(created - each) for each in (before, after) if each), default=timedelta.max)
+
+
+async def _created(ports: Ports, condition: str, order: str) -> datetime | None:
+    options = {
+        "$select": "msdyn_actualid,createdon",
+        "$filter": condition,
+        "$orderby": f"createdon {order}",
+        "$top": "1",
+    }
+    page = await ports.dataverse.page(ports.maps[Stage.ACTUALS].source.set, options, cursor="", size=2)
+    return parse_stamp(page.rows[0]["createdon"]) if page.rows else None
+
+
+def _instant(instant: datetime) -> str:
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,93 @@
+"""What belongs to a confirmation beside what its billed sales are linked to: read as well, or put before a person."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from decimal import Decimal
+
+from shared.errors import NeedsAttention
+from shared.handover import Account
+from shared.landing import BlobGone
+from shared.messages import Load
+from shared.odata import Guid, guid
+from shared.ports import Ports
+from shared.project_operations.confirmation import Beside, find_beside
+from shared.rejected import UNBILLED, RejectedRow, totals_of
+from shared.repair import open_found
+from shared.run import Part, Run
+from shared.stages import Stage
+from shared.transform import Row
+from shared.writing import follow
+
+_UNTIL_ASKED_AGAIN = timedelta(seconds=5)
+
+
+def has_waited(ports: Ports, run: Run) -> bool:
+    """Whether what a confirmation may do without was waited for long enough."""
+    if run.wait_since is None:
+        return False
+    return (ports.now() - run.wait_since).total_seconds() >= ports.settings.late_patience
+
+
+async def settle_beside(ports: Ports, run: Run, account: Account) -> Beside | None:
+    """What there is beside the rows that were read, once all of it is accounted for; None while some is being read or
+    waited for. Raises NeedsAttention for rows of which nobody can tell whose they are."""
+    taken = await ports.ledger.pages(run.invoice_id, Stage.ACTUALS, run.generation)
+    known = await _sent_unbilled(ports, account.parts) | {guid(row.source_id) for row in account.dismissed}
+    beside = await find_beside(ports, run.invoice_id, known)
+    if beside.belonging:
+        await open_found(ports, run, taken, beside.belonging)
+        return None
+    if beside.unexplained:
+        await _put_before_a_person(ports, run, beside.unexplained)
+        return None
+    return beside
+
+
+async def _sent_unbilled(ports: Ports, parts: Iterable[Part]) -> set[Guid]:
+    """The new unbilled sales that were read, by their ids in Dataverse."""
+    table_map = ports.maps[Stage.ACTUALS]
+    if table_map.source_column is None:
+        return set()
+    own, found = table_map.position(table_map.source_column), set[Guid]()
+    for part in parts:
+        if part.fresh.rows:
+            try:
+                rows = await ports.landing.rows(part.blob, cell=UNBILLED)
+            except BlobGone:
+                # Landed parts are deleted when a run is completed; Finance is asked for these rows instead.
+                continue
+            found |= {guid(row[own]) for row in rows}
+    return found
+
+
+async def _put_before_a_person(ports: Ports, run: Run, rows: Sequence[Row]) -> None:
+    """The live map may be bringing them: wait a little. Then they are rejected rows, to be sent or dismissed."""
+    rejected = [_rejected(row) for row in rows]
+    money, first = totals_of(rejected, billed=False).describe(), rejected[0].key
+    count = "1 unbilled sale" if len(rows) == 1 else f"{len(rows)} unbilled sales"
+    text = (
+        f"{count} ({money}) on the contract of this invoice, created while it was confirmed, cannot be told to belong "
+        f"to it and Finance holds none of them, e.g. {first}"
+    )
+    if not has_waited(ports, run):
+        if not run.wait:
+            await ports.ledger.save(run, wait=text, wait_since=run.wait_since or ports.now())
+        again = Load(stage=Stage.ACTUALS, invoiceId=run.invoice_id, generation=run.generation)
+        await ports.queues.send(again, delay=_UNTIL_ASKED_AGAIN)
+        return
+    await ports.rejections.keep(run.invoice_id, rejected)
+    raise NeedsAttention(f"{text}. Replay the run to send them with it, or dismiss the rows that are not its")
+
+
+def _rejected(row: Row) -> RejectedRow:
+    return RejectedRow(
+        stage=Stage.ACTUALS,
+        key=row["msdyn_actualid"],
+        kind="contract",
+        text="unexplained: nothing links this unbilled sale to an invoice, it was created on the contract while the "
+        "invoice was confirmed, and Finance does not hold it. Replay sends it; dismiss it if it is not the invoice's",
+        source_id=row["msdyn_actualid"],
+        transaction_type=UNBILLED,
+        currency=follow(row, ("transactioncurrencyid", "isocurrencycode")) or "",
+        amount=Decimal(row["msdyn_amount"] or 0),
+    )

@@ -1,0 +1,136 @@
+"""Completed means that all is there: what belongs to a confirmation is found by evidence that does not share the
+assumption that it proves."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.endtoend.relay import Relay, relay
+from tests.operations.operator import Operator, produced_actuals
+
+SETTINGS = {
+    "DATAVERSE_PAGE_ROWS": "8",
+    "LATE_ROWS_PATIENCE_SECONDS": "2",
+    "AzureWebJobs.sweep.Disabled": "true",
+}
+AS_THEY_WERE: dict[str, Any] = {
+    "replacementsLinked": True,
+    "nonChargeableBilled": True,
+    "addedLinesPointToUnbilled": False,
+    "newUnbilledStamped": False,
+    "lateShare": 0.0,
+}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
+    with relay(tmp_path_factory.mktemp("belongs"), settings=SETTINGS) as system:
+        yield system
+
+
+@pytest.fixture
+def system(running: Relay) -> Iterator[Relay]:
+    yield running
+    running.tenant.switch("dataverse", **AS_THEY_WERE)
+
+
+@pytest.fixture
+def operator(system: Relay) -> Operator:
+    return Operator(system)
+
+
+def lacking(system: Relay, invoice_id: str) -> set[str]:
+    """What the confirmation produced and Finance does not hold."""
+    produced = system.tenant.produced(invoice_id)
+    connections = {row["connectionId"].lower() for row in produced if row["kind"] == "connection"}
+    linked = {str(row["ConnectionId"]).lower() for row in system.tenant.held("connections")}
+    return lacking_actuals(system, invoice_id) | (connections - linked)
+
+
+def lacking_actuals(system: Relay, invoice_id: str) -> set[str]:
+    """The actuals among it."""
+    held = {str(row["ActualId"]).lower() for row in system.tenant.held("actuals")}
+    return produced_actuals(system, invoice_id) - held
+
+
+@pytest.mark.parametrize("stamped", [False, True])
+def test_the_rest_of_a_retainer_that_replaces_the_first_goes_too(
+    system: Relay, operator: Operator, stamped: bool
+) -> None:
+    system.tenant.switch("dataverse", newUnbilledStamped=stamped)
+    invoice_id = system.carry(6, seed=700 + stamped, retainersUsed=2)
+    assert operator.run(invoice_id)["state"] == "completed", operator.run(invoice_id)
+    assert lacking(system, invoice_id) == set()
+    assert operator.compare(invoice_id)["equal"], operator.compare(invoice_id)
+
+
+def test_the_rest_of_a_retainer_that_nothing_links_is_never_verified_away(system: Relay, operator: Operator) -> None:
+    system.tenant.switch("dataverse", replacementsLinked=False)
+    invoice_id = system.carry(6, seed=710, retainersUsed=1)
+    run = operator.run(invoice_id)
+    (rest,) = lacking_actuals(system, invoice_id)
+    assert run["state"] == "needs attention"
+    assert rest in run["detail"]
+    found = operator.compare(invoice_id)
+    assert not found["equal"]
+    assert [row["key"] for row in found["unexplained"]] == [rest]
+    operator.replay(invoiceId=invoice_id)
+    operator.await_state(invoice_id, "completed")
+    assert lacking(system, invoice_id) == set()
+    assert operator.compare(invoice_id)["equal"], operator.compare(invoice_id)
+
+
+def test_a_line_added_by_hand_on_a_fixed_price_has_no_unbilled_sale(system: Relay, operator: Operator) -> None:
+    invoice_id = system.carry(5, seed=720, addedFixedPrice=1)
+    assert operator.run(invoice_id)["state"] == "completed", operator.run(invoice_id)
+    assert lacking(system, invoice_id) == set()
+
+
+@pytest.mark.parametrize("pointed", [False, True])
+def test_a_line_added_by_hand_for_time_and_material_brings_its_unbilled_sale(
+    system: Relay, operator: Operator, pointed: bool
+) -> None:
+    system.tenant.switch("dataverse", addedLinesPointToUnbilled=pointed)
+    invoice_id = system.carry(5, seed=730 + pointed, addedTimeMaterial=2)
+    assert operator.run(invoice_id)["state"] == "completed", operator.run(invoice_id)
+    assert lacking(system, invoice_id) == set()
+    assert operator.compare(invoice_id)["equal"], operator.compare(invoice_id)
+
+
+@pytest.mark.parametrize("stamped", [False, True])
+def test_a_line_made_non_chargeable_goes_without_a_billed_sale(
+    system: Relay, operator: Operator, stamped: bool
+) -> None:
+    system.tenant.switch("dataverse", nonChargeableBilled=False, newUnbilledStamped=stamped)
+    invoice_id = system.carry(30, seed=740 + stamped, edited=0.5)
+    assert operator.run(invoice_id)["state"] == "completed", operator.run(invoice_id)
+    assert lacking(system, invoice_id) == set()
+    assert operator.compare(invoice_id)["equal"], operator.compare(invoice_id)
+
+
+def test_late_rows_are_waited_for(system: Relay, operator: Operator) -> None:
+    system.tenant.switch("dataverse", lateShare=0.02, lateSeconds=15.0)
+    invoices = [system.tenant.draft(200, seed=750 + number, edited=0.1) for number in range(3)]
+    for invoice_id in invoices:
+        system.tenant.confirm(invoice_id)
+    assert {run["state"] for run in system.finish(invoices)} == {"completed"}
+    for invoice_id in invoices:
+        assert lacking(system, invoice_id) == set()
+        assert operator.compare(invoice_id)["equal"], operator.compare(invoice_id)
+
+
+def test_another_invoice_of_the_contract_and_approvals_are_left_alone(system: Relay, operator: Operator) -> None:
+    system.tenant.switch("dataverse", replacementsLinked=True)
+    first = system.tenant.draft(4, seed=760, retainersUsed=1)
+    second = system.tenant.draft(4, seed=761, retainersUsed=1, sharesContractWith=first)
+    approved = system.tenant.approve(first, 3)
+    for invoice_id in (first, second):
+        system.tenant.confirm(invoice_id)
+    assert {run["state"] for run in system.finish([first, second])} == {"completed"}
+    held = [str(row["ActualId"]).lower() for row in system.tenant.held("actuals")]
+    assert len(held) == len(set(held))
+    assert not set(approved) & set(held)
+    for invoice_id in (first, second):
+        assert lacking(system, invoice_id) == set()
+        assert operator.compare(invoice_id)["equal"], operator.compare(invoice_id)
