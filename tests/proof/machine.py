@@ -177,6 +177,12 @@ class Machine(RuleBasedStateMachine):
         """Time goes by: messages become due, leases and upload addresses expire."""
         self.scene.advance(timedelta(seconds=seconds))
 
+    @rule(host=HOSTS, turned=st.booleans())
+    def deploy(self, host: int, turned: bool) -> None:
+        """A host is deployed with maps whose columns stand in another order, or as they were; the other one keeps its
+        own for now."""
+        self._told(f"deploy to {host}, turned: {turned}", self.scene.deploy(host, turned=turned))
+
     @rule(host=HOSTS, fate=st.none() | FATES)
     def sweep(self, host: int, fate: Fate | None) -> None:
         """The sweep's timer."""

@@ -8,7 +8,7 @@ import asyncio
 import base64
 import json
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -23,12 +23,13 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
 from shared import ports as wiring
+from shared.maps.known_maps import KnownMaps
 from shared.messages import OPERATIONS, WRITE_BACK
 from shared.ports import Ports, open_ports
 from shared.settings import Settings
 from shared.stages import Stage
 from shared.storage.clients import Queues
-from shared.tablemap import load_maps
+from shared.tablemap import TableMap, load_maps
 from shared.work import MAX_DEQUEUE_COUNT, WorkFailed
 from tests.contract.wiring import Clock
 from tests.proof.machine_wire import Crashed, Fate, Journey, travelling
@@ -150,6 +151,13 @@ class App:
         self.due.clear()
         for queue in self.queues.values():
             await queue.clear_messages()
+
+    async def deploy(self, host: int, maps: Mapping[Stage, TableMap]) -> None:
+        """Start a host anew with other maps, as a deployment does."""
+        known = KnownMaps(self.hosts[host].known_maps._container, maps)
+        await known.keep()
+        self.hosts[host] = replace(self.hosts[host], maps=maps, known_maps=known)
+        self._forget(host)
 
     def due_letters(self) -> list[Letter]:
         """What the host would fetch now."""

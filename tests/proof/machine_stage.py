@@ -20,6 +20,7 @@ from shared.messages import WRITE_BACK, Look
 from shared.ports import configuration
 from shared.settings import read_settings
 from shared.stages import Stage
+from shared.tablemap import TableMap, load_maps
 from simulators.azurite import FINANCE_ACCOUNT
 from simulators.stack import Stack
 from simulators.tenant import Tenant, app_settings
@@ -36,6 +37,11 @@ _SETTINGS = {
     "FINANCE_LANES_ACTUALS": "2",
     # Its clock stands still while a function runs.
     "THROTTLE_WAIT_IN_PLACE_SECONDS": "0",
+}
+_SHIPPED = load_maps()
+_TURNED = {
+    stage: TableMap.model_validate({**table_map.model_dump(), "fields": table_map.model_dump()["fields"][::-1]})
+    for stage, table_map in _SHIPPED.items()
 }
 _QUICK = {"importFixedSeconds": 0.0, "importSecondsPerRow": 0.0, "takeUpSeconds": 0.0, "notFoundPolls": 1}
 
@@ -86,6 +92,8 @@ class Scene:
 
     async def _clear(self) -> None:
         await self.app.drop_all()
+        for number in range(len(self.app.hosts)):
+            await self.app.deploy(number, _SHIPPED)
         host = self.app.hosts[0]
         for table in (host.ledger._table, host.register._table, host.dock._table, host.gates._table):
             await _empty(table)
@@ -162,6 +170,10 @@ class Scene:
     async def look_for_postings(self) -> None:
         """What the timer does: a message that has the app look."""
         await self.app.post(WRITE_BACK, Look().model_dump_json())
+
+    async def deploy(self, host: int, *, turned: bool) -> None:
+        """Start a host with the shipped maps, or with maps whose columns stand in the opposite order."""
+        await self.app.deploy(host, _TURNED if turned else _SHIPPED)
 
     async def sweep(self, host: int, fate: Fate | None = None) -> Any:
         """Sweep, as an operator asks for it."""
