@@ -1,11 +1,11 @@
 """Health: what waits, what is closed, what is stuck, and whether somebody has to look."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.queue.aio import QueueClient
 
 from operate.rejected_runs import rejected_lately
@@ -19,6 +19,8 @@ from shared.register import Entry
 from shared.run import State
 from shared.stages import Stage
 from shared.status import SERVICES, describe_gate
+from shared.storage import refusals
+from shared.storage.clients import poison_of
 from shared.tablemap import TableMap
 from shared.throughput import SLOT, Slot
 
@@ -28,30 +30,63 @@ _MANY_LOOKS = 40
 _SWEEP_TOO_OLD_SECONDS = 3600
 
 
+class Asking:
+    """Asks storage for one thing after the other, and keeps in `met` how it refused."""
+
+    def __init__(self) -> None:
+        self.met: list[str] = []
+
+    async def __call__[T](self, question: Awaitable[T], otherwise: T) -> T:
+        """The answer, or `otherwise`."""
+        try:
+            return await question
+        except AzureError as error:
+            text = f"{refusals.describe(error)}: {refusals.advise(error)}"
+            self.met += [text] if text not in self.met else []
+            return otherwise
+
+
+def _unknown(queue: str) -> dict[str, Any]:
+    return {"name": queue, "depth": None, "oldestSeconds": None}
+
+
 async def health(ports: Ports) -> dict[str, Any]:
-    """The state of the whole app as JSON; `problems` are the sentences that an operator should read first."""
-    queues = [await _queue(ports, name, client) for name, client in ports.queues.clients.items()]
-    poison = [await _poison(ports, name) for name in ports.queues.clients]
-    unfinished = await ports.register.unfinished()
-    stopped = await ports.register.stopped()
-    kept_back = await ports.register.kept_back()
-    pauses = await ports.pauses.standing()
-    sweep = await ports.notes.read("sweep")
-    gates = [gate for service in SERVICES if (gate := await ports.gates.look(service))]
-    lanes = [lane for stage in Stage for lane in await _lanes(ports, stage)]
+    """The state of the whole app as JSON; `problems` are the sentences that an operator should read first. Where
+    storage refuses to tell something, that is one of them, and the rest is told."""
+    asking = Asking()
+    queues = [
+        await asking(_queue(ports, name, client), _unknown(name)) for name, client in ports.queues.clients.items()
+    ]
+    poison = [
+        await asking(_poison(ports, name), {"name": poison_of(name), "count": 0}) for name in ports.queues.clients
+    ]
+    unfinished = await asking(ports.register.unfinished(), [])
+    stopped = await asking(ports.register.stopped(), [])
+    kept_back = await asking(ports.register.kept_back(), [])
+    pauses = await asking(ports.pauses.standing(), [])
+    sweep = await asking(ports.notes.read("sweep"), None)
+    gates = [gate for service in SERVICES if (gate := await asking(ports.gates.look(service), None))]
+    lanes = [lane for stage in Stage for lane in await asking(_lanes(ports, stage), [])]
+    stand = await asking(troubles.standing(ports), [])
+    newer = await asking(told(ports), {})
+    throughput = await asking(ports.throughput.last_day(), [])
+    await asking(ports.landing.ask(), None)
+    # May we write, too? What waits cannot note that we may not.
+    await asking(ports.notes.write("asked for health", {"at": stamp(ports.now())}), None)
     problems = [
+        *asking.met,
         *_name_them(stopped, "run needs attention or failed", "runs need attention or failed"),
         *_name_them(kept_back, "posted invoice", "posted invoices", " could not be written back"),
         *(f"{row['count']} poison messages were on {row['name']}" for row in poison if row["count"]),
         *(gate.describe() for gate in gates if gate.kind != "throttled"),
-        *(each.describe(ports.now()) for each in await troubles.standing(ports)),
+        *(each.describe(ports.now()) for each in stand),
         *(_describe_hanging(lane) for lane in lanes if lane["looks"] > _MANY_LOOKS),
         *_age_problems(ports, unfinished),
         *(f"paused: {pause.stage or 'everything'} by {pause.by}: {pause.reason}" for pause in pauses),
         *_sweep_problems(ports, sweep),
-        *(f"{text}. It waits for that version" for text in dict.fromkeys((await told(ports)).values())),
-        *await rejected_lately(ports),
-        *await _refused_apps(ports),
+        *(f"{text}. It waits for that version" for text in dict.fromkeys(newer.values())),
+        *await asking(rejected_lately(ports), []),
+        *await asking(_refused_apps(ports), []),
     ]
     return {
         "app": VERSION,
@@ -64,7 +99,7 @@ async def health(ports: Ports) -> dict[str, Any]:
         "oldestUnfinishedRun": _oldest(ports, unfinished),
         "gates": [describe_gate(gate) for gate in gates],
         "lanes": lanes,
-        "throughput": [_describe_slot(slot) for slot in await ports.throughput.last_day()],
+        "throughput": [_describe_slot(slot) for slot in throughput],
         "lastSweep": sweep
         and {
             **sweep,

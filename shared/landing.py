@@ -131,6 +131,10 @@ class Landing:
         await self._container.upload_blob(str(name), content)
         return str(name)
 
+    async def ask(self) -> None:
+        """Ask for the container itself: whether we may get at it at all. Raises what storage raises."""
+        await self._container.get_container_properties()
+
     async def chunks(self, name: str) -> AsyncIterator[bytes]:
         """The bytes of a part, piece by piece; only after the last one it is certain that they are those that were
         written. Raises BlobGone, and BlobChanged at the end."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import cache, partial
 
 import aiohttp
+from azure.core.exceptions import AzureError
 
 from shared import clock, dataverse, finance
 from shared.audit import Audit
@@ -29,7 +30,8 @@ from shared.service import Service
 from shared.settings import Settings, read_settings_at_start
 from shared.signin import SignIn
 from shared.stages import Stage
-from shared.storage.clients import Queues, open_storage
+from shared.storage import refusals
+from shared.storage.clients import Queues, open_storage, queues_alone
 from shared.storage.owner import Owner, Ownership
 from shared.tablemap import TableMap, load_maps
 from shared.throughput import Throughput
@@ -153,6 +155,10 @@ async def open_ports(
     )
 
 
+_UNOPENED = timedelta(seconds=30)
+"""Until a message is looked at again that came while storage refused to be opened."""
+
+
 @cache
 def configuration() -> tuple[Settings, Mapping[Stage, TableMap]]:
     """The settings and the maps. Raises SettingsRefused or MapRefused; function_app asks at start."""
@@ -179,6 +185,11 @@ class _Process:
             works = await self._open()
         await works.queues.send_again(queue, body, delay=works.ownership.patience() + clock.jitter(_APART))
 
+    async def put_back_unopened(self, queue: str, body: bytes) -> None:
+        """Put a message back although nothing but its queue may be at hand."""
+        queues = self._ports.queues if self._ports else queues_alone(configuration()[0])
+        await queues.send_again(queue, body, delay=_UNOPENED + clock.jitter(_APART))
+
     async def _open(self) -> Ports:
         if self._ports is None:
             self._ports = await open_ports(*configuration())
@@ -197,11 +208,17 @@ async def ports() -> Ports:
 async def ports_or_put_back(queue: str, body: bytes) -> Ports | None:
     """The ports to work on a message with; nothing when the storage account is another's: then the message is on its
     queue again, as it was, and the host may delete the one that it holds. It is never failed, or it would end up
-    among the poison messages."""
+    among the poison messages. The same while storage refuses to be opened; while it does not even take the message
+    back, that is held on to for minutes."""
     try:
         return await _process.ports()
     except NotOurStorage:
         await _process.put_back(queue, body)
+        return None
+    except AzureError as error:
+        if not refusals.passes(error):
+            raise
+        await refusals.held(partial(_process.put_back_unopened, queue, body))
         return None
 
 

@@ -17,9 +17,7 @@ an import refused          the message is put off, longer each time, and a note 
 anything else              raised: the host tries again, and after the last try the run is failed and says why
 """
 
-import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -61,10 +59,6 @@ _SHUT_OUT = timedelta(seconds=60)
 _NO_TOKEN = timedelta(seconds=3)
 _WHILE_PAUSED = timedelta(seconds=10)
 _LONGEST_DELAY = 300.0
-_HELD = 240.0
-"""Seconds for which a message is held that storage does not take back: well within the host's time-out, and with its
-five tries longer than people take to mend a role."""
-_LONGEST_PAUSE = 30.0
 
 
 class WorkFailed(Exception):
@@ -222,27 +216,12 @@ async def _wait(ports: Ports, message: Message, error: NotYet) -> None:
 
 async def _put_off(ports: Ports, message: Message, delay: timedelta, *, attempt: int | None = None) -> None:
     again = message.model_copy(update={"attempt": message.attempt + 1 if attempt is None else attempt})
-    await _send(ports, again, delay)
+    # A few quick failures, and the host would give the message up.
+    await refusals.held(lambda: ports.queues.send(again, delay=delay))
     if isinstance(message, Load) and message.stage == Stage.INVOICES:
         # What is on its queue again must not fail any more, or there would be two of it.
         with suppress(AzureError):
             await _enlist(ports, message)
-
-
-async def _send(ports: Ports, message: Message, delay: timedelta) -> None:
-    """Put a message on its queue. While storage refuses it, hold on: a few quick failures, and the host would give the
-    message up."""
-    held_until, pause = time.monotonic() + _HELD, 1.0
-    while True:
-        try:
-            await ports.queues.send(message, delay=delay)
-        except AzureError as error:
-            if not refusals.passes(error) or time.monotonic() > held_until:
-                raise
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
-        else:
-            return
 
 
 async def _enlist(ports: Ports, message: Load) -> None:

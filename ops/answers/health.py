@@ -7,10 +7,10 @@ from ops.answers.changes import Pause
 
 
 class Queue(Answer):
-    """A queue and what waits on it."""
+    """A queue and what waits on it; `depth` is unknown where storage does not tell."""
 
     name: str
-    depth: int
+    depth: int | None
     oldest_seconds: float | None
 
 

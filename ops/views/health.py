@@ -50,7 +50,7 @@ def _facts(health: Health) -> RenderableType:
 def _queues(health: Health) -> RenderableType:
     view = table("Queue", ">Messages", ">Oldest")
     for queue in health.queues:
-        add(view, queue.name, f"{queue.depth:,}", show_span(queue.oldest_seconds))
+        add(view, queue.name, "?" if queue.depth is None else f"{queue.depth:,}", show_span(queue.oldest_seconds))
     for poison in health.poison:
         style = "bold red" if poison.count else ""
         add(view, safe(poison.name, style), safe(f"{poison.count:,}", style), "-")

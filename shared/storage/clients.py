@@ -98,16 +98,26 @@ async def open_storage(settings: Settings) -> Storage:
     """Open the clients and create what is missing."""
     tables, blobs, queues = _services(settings)
     landed, maps = blobs.get_container_client(CONTAINER), blobs.get_container_client(MAPS)
-    clients = {name: queues.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy()) for name in QUEUES}
-    untouched = {name: queues.get_queue_client(name) for name in (*QUEUES, *map(poison_of, QUEUES))}
     found = {name: tables.get_table_client(name) for name in TABLES}
     for table in found.values():
         await _unless_there(table.create_table())
-    for queue in clients.values():
+    opened = _queues(queues)
+    for queue in opened.clients.values():
         await _unless_there(queue.create_queue())
     await _unless_there(landed.create_container())
     await _unless_there(maps.create_container())
-    return Storage(**found, landed=landed, maps=maps, queues=Queues(clients, untouched))
+    return Storage(**found, landed=landed, maps=maps, queues=opened)
+
+
+def queues_alone(settings: Settings) -> Queues:
+    """The queues, when nothing else of storage can be opened; nothing is asked of them yet."""
+    return _queues(_services(settings)[2])
+
+
+def _queues(service: QueueServiceClient) -> Queues:
+    clients = {name: service.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy()) for name in QUEUES}
+    untouched = {name: service.get_queue_client(name) for name in (*QUEUES, *map(poison_of, QUEUES))}
+    return Queues(clients, untouched)
 
 
 def _services(settings: Settings) -> tuple[TableServiceClient, BlobServiceClient, QueueServiceClient]:

@@ -1,5 +1,8 @@
 """What the app's own storage means when it says no: what passes, and how it is told."""
 
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import (
@@ -10,8 +13,12 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
-from shared.storage.clients import CONTAINER, QUEUES, TABLES
+from shared.storage.clients import CONTAINER, MAPS, QUEUES, TABLES
 
+HELD = 240.0
+"""Seconds for which work is held that storage refuses: well within the host's time-out, and with its five tries longer
+than people take to mend a role."""
+_LONGEST_PAUSE = 30.0
 NAME = "storage"
 _PASSING = {401, 403, 408, 429, 500, 502, 503, 504}
 """Roles, a rotated key or the account's firewall are mended by people; what waits then goes on."""
@@ -19,6 +26,7 @@ _KINDS = {
     **dict.fromkeys(TABLES, "table"),
     **dict.fromkeys((*QUEUES, *(f"{name}-poison" for name in QUEUES)), "queue"),
     CONTAINER: "container",
+    MAPS: "container",
 }
 
 
@@ -61,3 +69,16 @@ def _place(url: str) -> str:
         if kind := _KINDS.get(name):
             return f"{kind} {name}"
     return path
+
+
+async def held[T](effort: Callable[[], Awaitable[T]]) -> T:
+    """Make an effort again and again while storage refuses it in a way that passes, for minutes. Raises its error."""
+    until, pause = time.monotonic() + HELD, 1.0
+    while True:
+        try:
+            return await effort()
+        except AzureError as error:
+            if not passes(error) or time.monotonic() > until:
+                raise
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)

@@ -46,7 +46,7 @@ function queues(health) {
       "tr",
       {},
       h("th", { scope: "row" }, queue.name),
-      h("td", { class: "count" }, number(queue.depth)),
+      h("td", { class: "count" }, queue.depth == null ? "?" : number(queue.depth)),
       h("td", { class: "count" }, queue.oldestSeconds == null ? "–" : span(queue.oldestSeconds)),
       h("td", { class: "count" }, poison.get(queue.name) ? h("span", { class: "standing attention" }, shape("attention"), number(poison.get(queue.name))) : "0"),
     ),
