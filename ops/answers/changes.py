@@ -94,5 +94,6 @@ class Sweep(Answer):
     at: datetime
     started: list[Started]
     revived: list[Revived]
+    left_alone: tuple[Started, ...] = ()
     blobs_deleted: int
     seconds: float

@@ -83,9 +83,13 @@ class Operator:
 
     def reconcile(self, **what: Any) -> list[dict[str, Any]]:
         """Compare and wait for what came of it."""
+        return list(self.job(**what)["invoices"])
+
+    def job(self, **what: Any) -> dict[str, Any]:
+        """Compare and wait for all that is told of it."""
         result = self._work("reconciliations", **what)
         assert result["done"] == result["of"]
-        return list(result["invoices"])
+        return result
 
     def search(self, **what: Any) -> dict[str, Any]:
         """Look for actuals that are out of sync, do what `sync` asks about them, and wait for what came of it."""

@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
+from shared.project_operations.codes import DRAFT, PAID
 from simulators.summary import is_complete, summarize
 from tests.endtoend.relay import Relay
+from tests.endtoend.test_bulk import change
 from tests.operations.operator import ACTUALS, COMPANY, Accountant, Operator, held, journal_end, sent_keys
 
 
@@ -116,6 +118,22 @@ def test_a_period_holds_invoices_without_a_run_too_and_fixing_starts_them(system
     assert operator.compare(lost, fix=True)["fixed"] == len(produced)
     operator.await_state(lost, "completed")
     assert operator.compare(lost)["equal"]
+
+
+def test_a_paid_invoice_is_compared_and_one_set_back_to_draft_is_told(system: Relay, operator: Operator) -> None:
+    began = datetime.now(UTC) - timedelta(seconds=1)
+    paid, draft = system.carry(2, seed=405), system.carry(2, seed=406)
+    change(system, paid, msdyn_projectinvoicestatus=PAID)
+    change(system, draft, msdyn_projectinvoicestatus=DRAFT)
+    job = operator.job(since=began.isoformat())
+    assert (job["compared"], job["of"]) == (2, 2)
+    assert job["expected"] == {"confirmed": 1, "runs": 2, "beforeGoLive": 0}
+    assert job["summary"].startswith("Compared 2 of 2 invoices. Dataverse lists 1 as confirmed; 2 runs of this period")
+    found = {each["invoiceId"]: each for each in job["invoices"]}
+    assert (found[paid]["equal"], found[draft]["equal"]) == (True, False)
+    assert "msdyn_projectinvoicestatus is 192350000" in found[draft]["doubt"]
+    assert operator.compare(draft, fix=True)["fixed"] == 0
+    assert operator.sweep()["started"] == []
 
 
 def _copy(row: dict[str, object]) -> dict[str, str]:

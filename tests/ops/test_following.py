@@ -119,6 +119,31 @@ def test_a_fix_on_a_terminal_compares_asks_and_fixes(app: FakeApp, env: dict[str
     assert "1 row sent again" in ended.stdout
 
 
+def test_comparing_nothing_is_no_all_clear(app: FakeApp, env: dict[str, str]) -> None:
+    nothing = {
+        **documents.reconciliation("running"),
+        "state": "done",
+        "of": 0,
+        "summary": "Nothing was compared: no run",
+    }
+    app.answers |= {JOBS: ACCEPTED, JOB: nothing}
+    ended = relay("reconcile", "--since", "3d", *FAST, env=env)
+    assert ended.code == ExitCode.NOTHING
+    assert "Nothing was compared: no run." in ended.stdout
+    assert "No difference" not in ended.stdout
+
+
+def test_how_many_were_compared_and_what_is_doubtful_is_shown(app: FakeApp, env: dict[str, str]) -> None:
+    done = {**documents.reconciliation(equal=False), "summary": "Compared 1 of 1 invoice. Dataverse lists 0"}
+    done["invoices"][0]["doubt"] = "Dataverse does not show the invoice as confirmed"
+    app.answers |= {JOBS: ACCEPTED, JOB: done}
+    ended = relay("reconcile", INVOICE_ID, *FAST, env=env)
+    assert ended.code == ExitCode.FAILED
+    shown = " ".join(ended.stdout.split())
+    assert "Compared 1 of 1 invoice. Dataverse lists 0." in shown
+    assert "Dataverse does not show the invoice as confirmed." in shown
+
+
 def test_a_reconciliation_that_failed_is_2_with_its_reason(app: FakeApp, env: dict[str, str]) -> None:
     failed = {**documents.reconciliation(), "state": "failed", "detail": "Dataverse said 403", "invoices": []}
     app.answers |= {JOBS: ACCEPTED, JOB: failed}
