@@ -21,10 +21,18 @@ class ServiceRefused(Exception):
         self.kind = kind
 
 
-def action_failed(action: str, message: str) -> ServiceRefused:
-    """Return the refusal of a data management action; Finance answers every one of them with 400."""
+class GatewayFailed(Exception):
+    """A page from the gateway instead of an answer."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status = status
+
+
+def action_failed(action: str, message: str, status: int = 400) -> ServiceRefused:
+    """Return the refusal of a data management action; Finance answers nearly every one of them with 400."""
     where = f"Exception occurred while executing action {action} on Entity DataManagementDefinitionGroup: "
-    return ServiceRefused(400, where + message)
+    return ServiceRefused(status, where + message)
 
 
 def json_answer(body: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from simulators.finance.answers import ServiceRefused, error_answer, json_answer
+from simulators.finance.answers import GatewayFailed, ServiceRefused, error_answer, json_answer
 from simulators.finance.blobs import CONTAINER
 from simulators.finance.fields import new_guid
 from simulators.finance.switches import Switches
@@ -190,6 +190,8 @@ async def _handle(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except ServiceRefused as refused:
         return error_answer(refused)
+    except GatewayFailed as failed:
+        return _html(failed.status, "The service is unavailable.")
     except web.HTTPException as error:
         text = f"No HTTP resource was found that matches the request URI '{request.url}'."
         return json_answer({"Message": text}, error.status)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from simulators.finance.answers import ServiceRefused, action_failed
+from simulators.finance.answers import GatewayFailed, ServiceRefused, action_failed
 from simulators.finance.blobs import BlobRefused, Blobs
 from simulators.finance.entities import COMPANIES, Entity
 from simulators.finance.executions import Executions, ImportRequest, add_errors, whole
 from simulators.finance.fields import Stored, new_guid
 from simulators.finance.manifest import EntityPart, Manifest
-from simulators.finance.package import FileRefused, PackageRefused, find_entity, open_package
+from simulators.finance.package import FileRefused, PackageRefused, find_entity, holds, open_package
 from simulators.finance.rules import Rules
 from simulators.finance.staging import Staged, discard, stage, staged_chunks
 from simulators.finance.store import Store
@@ -26,7 +26,11 @@ LOG = logging.getLogger(__name__)
 
 
 class ImportFailed(Exception):
-    """An execution that ends as a whole."""
+    """An execution that ends as a whole, with a status."""
+
+    def __init__(self, text: str, status: str = "Failed") -> None:
+        super().__init__(text)
+        self.status = status
 
 
 @dataclass
@@ -67,13 +71,32 @@ class Imports:
         manifest = None
         if self._switches.async_checks_package or not answer_at_once:
             manifest = await self._open(request, path)
+        refusal = await asyncio.to_thread(self._start_refusal, request, path, manifest)
+        if refusal and not self._switches.refuse_starts_late:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+            raise refusal
         if not await asyncio.to_thread(self._register, request, path):
             return request.execution_id
         unpacked = asyncio.Event()
         self._spawn(self._run(request, path, manifest, unpacked))
+        if refusal:
+            raise refusal
         if not answer_at_once:
             await unpacked.wait()
         return request.execution_id
+
+    def _start_refusal(self, request: ImportRequest, path: Path, manifest: Manifest | None) -> Exception | None:
+        """Why the start is refused, if it is."""
+        switches = self._switches
+        labels = [part.entity_name for part in manifest.entities] if manifest else [switches.fault_entity]
+        odd = switches.refuse_starts_containing
+        if odd and manifest and holds(path, manifest, odd):
+            return action_failed(request.action, switches.refuse_starts_with, switches.refuse_starts_status)
+        if (switches.fault_entity and switches.fault_entity not in labels) or not switches.spend("refuse_starts"):
+            return None
+        if switches.refuse_starts_form == "page":
+            return GatewayFailed(switches.refuse_starts_status)
+        return action_failed(request.action, switches.refuse_starts_with, switches.refuse_starts_status)
 
     async def stop(self) -> None:
         """Cancel what still runs; the store must be closed already, or threads go on to their end."""
@@ -109,7 +132,9 @@ class Imports:
         try:
             status = await self._work(request, path, manifest, unpacked)
             await asyncio.to_thread(self._executions.set_status, request.execution_id, status)
-        except (ImportFailed, ServiceRefused) as refused:
+        except ImportFailed as failed:
+            await asyncio.to_thread(self._fail, request, str(failed), failed.status)
+        except ServiceRefused as refused:
             await asyncio.to_thread(self._fail, request, str(refused))
         except Exception as error:
             LOG.exception("execution %s failed", request.execution_id)
@@ -133,13 +158,22 @@ class Imports:
             unpacked.set()
             return await self._stand_still()
         if self._strikes("import_fails_whole", parts):
-            raise ImportFailed("DMF042 The data management service is not reachable. Try again later.")
+            raise ImportFailed(self._switches.import_fails_with, self._switches.import_fails_as)
         if not self._strikes("succeeds_with_zero_rows", parts):
             await self._unpack(request, path, parts)
             unpacked.set()
             await self._write_all(request, parts)
         await asyncio.sleep(self._rest(parts, began))
+        await asyncio.to_thread(self._misreport, request, parts)
         return _outcome(parts)
+
+    def _misreport(self, request: ImportRequest, parts: list[Part]) -> None:
+        """Report the count that `said_count` says, of each entity that `fault_entity` means."""
+        said, entity = self._switches.said_count, self._switches.fault_entity
+        for part in parts if said >= 0 else ():
+            if not entity or part.label == entity:
+                counts = {"targetrecordscreatedcount": said, "targetrecordsupdatedcount": 0}
+                self._executions.set_job(request.execution_id, part.label, **counts)
 
     def _rest(self, parts: list[Part], began: float) -> float:
         """The second half of the fixed seconds, or what is missing of the seconds that an import takes in all."""
@@ -164,9 +198,9 @@ class Imports:
             await asyncio.sleep(STILL_SECONDS)
         return self._switches.stuck_imports_end
 
-    def _fail(self, request: ImportRequest, text: str) -> None:
-        self._executions.add_errors(request.execution_id, "", "staging", [whole(text)])
-        self._executions.set_status(request.execution_id, "Failed")
+    def _fail(self, request: ImportRequest, text: str, status: str = "Failed") -> None:
+        self._executions.add_errors(request.execution_id, "", "staging", [whole(text)] if text else [])
+        self._executions.set_status(request.execution_id, status)
 
     async def _unpack(self, request: ImportRequest, path: Path, parts: list[Part]) -> None:
         if request.action == "ImportFromPackage":
@@ -181,7 +215,9 @@ class Imports:
             self._executions.set_job(*identity, stagingstatus="Finished")
             return
         try:
-            staged = stage(self._store, path, part.plan, part.entity, request.execution_id)
+            staged = stage(
+                self._store, path, part.plan, part.entity, request.execution_id, longest=self._switches.longest_values
+            )
         except FileRefused as refused:
             part.failed = True
             self._executions.add_errors(*identity, "staging", [whole(str(refused))])

@@ -47,6 +47,13 @@ def find_entity(label: str) -> Entity:
     return entity
 
 
+def holds(path: Path, manifest: Manifest, text: str) -> bool:
+    """Whether a file of the package holds this text."""
+    with zipfile.ZipFile(path) as archive:
+        files = {part.file: ENCODINGS.get(part.source_format, "utf-8") for part in manifest.entities}
+        return any(text in archive.read(name).decode(form, "replace") for name, form in files.items())
+
+
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     try:
         return archive.read(name)

@@ -1,7 +1,7 @@
 """The first step of an import: from the file into the staging table, all rows of an entity or none."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,16 +46,20 @@ class Column:
     kind: Kind
 
 
-def stage(store: Store, path: Path, part: EntityPart, entity: Entity, execution_id: str) -> Staged:
+def stage(
+    store: Store, path: Path, part: EntityPart, entity: Entity, execution_id: str, *, longest: Mapping[str, int]
+) -> Staged:
     """Read the entity's file into the staging table.
 
-    Raises FileRefused when the whole entity fails: wrong encoding or columns, or a key that occurs twice in the file.
+    Raises FileRefused when the whole entity fails: wrong encoding or columns, a key that occurs twice in the file, or a
+    value that is longer than its column in `longest`.
     """
     staged = Staged()
     with open_rows(path, part, entity) as (header, rows):
         columns = _columns(part, entity, header)
         staged.columns = [column.field for column in columns]
-        parsed = _parsed_rows(rows, len(header), columns, entity, staged)
+        fitting = _fitting(rows, {header.index(name): most for name, most in longest.items() if name in header})
+        parsed = _parsed_rows(fitting, len(header), columns, entity, staged)
         try:
             for chunk in _chunks(_unique(parsed, staged.columns, entity)):
                 _hold(store, execution_id, entity, staged, chunk)
@@ -96,6 +100,13 @@ def _columns(part: EntityPart, entity: Entity, header: list[str]) -> list[Column
         raise FileRefused("DMF2050 The header row of the source file names a column twice.")
     names = [staging[part.mapping[name]] for name in header]
     return [Column(name, entity.fields[name]) for name in names]
+
+
+def _fitting(rows: Iterable[list[str]], longest: Mapping[int, int]) -> Iterator[list[str]]:
+    for row in rows:
+        if any(at < len(row) and len(row[at]) > most for at, most in longest.items()):
+            raise FileRefused("DMF1968 String or binary data would be truncated. The statement has been terminated.")
+        yield row
 
 
 def _parsed_rows(

@@ -15,6 +15,11 @@ class UnknownSwitch(Exception):
 class Switches:
     """Present values. Counts (`…_next`, `import_never_ends`, …) go down by one each time they bite; seconds are floats.
 
+    A whole import fails `import_fails_as` a status and with a text, empty for none. A start is refused in Finance's own
+    error form or with a gateway's page; `late` is after the import has begun. `refuse_starts_containing` refuses every
+    file that holds this text. `said_count` is the count of rows that every import reports, whatever it did, and a value
+    longer than its column in `longest_values` fails the entity as a whole, without naming the row.
+
     On the wire the names are in camel case. `import_seconds_in_all` and the `odata_seconds…` say what the work takes
     in all, the simulator's own included; without the former an import takes its seconds on top of its work.
     """
@@ -48,6 +53,19 @@ class Switches:
     import_never_ends: int = 0
     stuck_imports_end: str = ""
     import_fails_whole: int = 0
+    import_fails_as: str = "Failed"
+    import_fails_with: str = "DMF042 The data management service is not reachable. Try again later."
+    refuse_starts: int = 0
+    refuse_starts_status: int = 400
+    refuse_starts_with: str = (
+        "Cannot edit a record in Data project (DMFDefinitionGroup). A deadlock occurred, where one or more users have "
+        "simultaneously locked the whole table or part of it."
+    )
+    refuse_starts_form: str = "own"
+    refuse_starts_late: bool = False
+    refuse_starts_containing: str = ""
+    said_count: int = -1
+    longest_values: dict[str, int] = field(default_factory=dict)
     succeeds_with_zero_rows: int = 0
     reject_rows: list[dict[str, Any]] = field(default_factory=list)
     staging_cleaned: bool = False
@@ -119,6 +137,8 @@ class Switches:
 
 
 CHOICES = {
+    "import_fails_as": {"Failed", "Canceled"},
+    "refuse_starts_form": {"own", "page"},
     "record_id_form": {"key", "row", "recid"},
     "busy_project": {"refuse", "fail"},
     "errors_form": {"pasted", "wrapped", "cut", "nothing", "prose", "page"},

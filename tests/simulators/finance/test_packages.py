@@ -1,6 +1,7 @@
 """Every way in which a package or a call for its import goes wrong."""
 
 import asyncio
+import json
 import zipfile
 from io import BytesIO
 from typing import Any
@@ -258,6 +259,55 @@ async def test_imports_can_be_made_to_fail_whole_or_do_nothing(finance: Finance,
     assert status == {"importFailsWhole": "Failed", "succeedsWithZeroRows": "Succeeded"}[name]
     assert (await finance.job(execution))["TargetRecordsCreatedCount"] == 0
     assert (await finance.run(actuals()))[0] == "Succeeded"
+
+
+async def test_a_whole_failure_has_the_status_and_the_text_that_were_asked_for(finance: Finance) -> None:
+    await finance.switch(importFailsWhole=2, importFailsAs="Canceled", importFailsWith="DMF2036 The index was rebuilt.")
+    status, execution = await finance.run(actuals())
+    assert status == "Canceled"
+    assert "DMF2036 The index was rebuilt." in await finance.value("GetExecutionErrors", executionId=execution)
+    await finance.switch(importFailsAs="Failed", importFailsWith="")
+    status, execution = await finance.run(actuals())
+    assert (status, await finance.value("GetExecutionErrors", executionId=execution)) == ("Failed", "[]")
+
+
+@pytest.mark.parametrize(("form", "status"), [("own", 400), ("own", 500), ("page", 500), ("page", 503)])
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_start_can_be_refused_before_or_after_it_has_happened(
+    finance: Finance, *, form: str, status: int, late: bool
+) -> None:
+    await finance.switch(refuseStarts=1, refuseStartsForm=form, refuseStartsStatus=status, refuseStartsLate=late)
+    execution = f"relay-{new_id()}"
+    reply = await finance.start(actuals(), executionId=execution)
+    assert reply.status == status
+    assert ("deadlock occurred" in reply.text) is (form == "own")
+    again = await finance.start(actuals(), executionId=execution)
+    assert again.status == (400 if late else 200)
+
+
+async def test_a_file_can_be_refused_for_what_it_holds(finance: Finance) -> None:
+    work = unbilled()
+    await finance.switch(refuseStartsContaining=work["ACTUALID"], refuseStartsWith="record has never been selected")
+    assert "never been selected" in (await finance.start(package_of(ACTUALS, [work]))).message
+    assert (await finance.start(actuals())).status == 200
+
+
+async def test_the_counts_of_an_import_can_be_wrong(finance: Finance) -> None:
+    await finance.switch(saidCount=7)
+    _, execution = await finance.run(actuals())
+    job = await finance.job(execution)
+    assert (job["TargetRecordsCreatedCount"], job["TargetRecordsUpdatedCount"]) == (7, 0)
+
+
+async def test_a_value_too_long_fails_the_entity_and_names_no_row(finance: Finance) -> None:
+    short, long = ({**unbilled(), "DESCRIPTION": "x" * length} for length in (40, 41))
+    await finance.switch(longestValues={"DESCRIPTION": 40})
+    assert (await finance.run(package_of(ACTUALS, [short])))[0] == "Succeeded"
+    status, execution = await finance.run(package_of(ACTUALS, [short, long]))
+    assert (status, (await finance.job(execution))["TargetRecordsCreatedCount"]) == ("Failed", 0)
+    [error] = json.loads(await finance.value("GetExecutionErrors", executionId=execution))
+    assert error["RecordId"] == ""
+    assert long["ACTUALID"] not in error["ErrorMessage"]
 
 
 async def test_an_import_can_be_made_to_run_for_ever(finance: Finance) -> None:
