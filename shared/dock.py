@@ -22,7 +22,9 @@ from shared.run import Part
 from shared.shipment import Cargo, Lane, Shipment, Step, View, new_execution_id
 from shared.stages import Stage
 from shared.storage.schema import SIGNATURE, check, newer
-from shared.transaction import guarded, transact
+from shared.transaction import deleted, guarded, transact
+
+_TEXT_LIMIT = 4000
 
 
 class Dock:
@@ -34,8 +36,11 @@ class Dock:
         self._lease = lease
 
     async def land(self, part: Part) -> None:
-        """Put a landed part on the dock; doing it twice is the same as once."""
-        cargo = Cargo(part.stage, part.invoice_id, part.row_key, part.company, part.rows, part.blob, self._clock())
+        """Put a landed part on the dock; doing it twice is the same as once. A piece of a divided part goes alone."""
+        now = self._clock()
+        cargo = Cargo(part.stage, part.invoice_id, part.row_key, part.company, part.rows, part.blob, now)
+        if part.path:
+            cargo = replace(cargo, group=cargo.row_key, formed_at=now)
         try:
             await self._table.create_entity(_cargo_entity(cargo))
         except ResourceExistsError:
@@ -111,20 +116,39 @@ class Dock:
         keys = [f"shipment|{shipment.ticket}", *(item.row_key for item in cargo)]
         await transact(self._table, [("delete", {"PartitionKey": str(shipment.stage), "RowKey": key}) for key in keys])
 
-    async def put_back(
-        self, shipment: Shipment, cargo: Iterable[Cargo], *, level: int, drop: Iterable[Cargo] = ()
-    ) -> None:
-        """Take a failed shipment apart: its parts wait for a lane again, to travel at `level`, except those to `drop`,
+    async def put_back(self, shipment: Shipment, cargo: Iterable[Cargo], *, drop: Iterable[Cargo] = ()) -> None:
+        """Take a shipment apart: its parts, changed as `cargo` has them, wait for a lane again, except those to `drop`,
         which leave the dock. Raises LeaseLost."""
-        operations: list[Any] = [
-            ("delete", {"PartitionKey": str(shipment.stage), "RowKey": f"shipment|{shipment.ticket}"})
-        ]
-        operations += [
-            guarded(_cargo_entity(replace(item, shipment="", level=level, tries=item.tries + 1)), item.etag)
-            for item in cargo
-        ]
-        operations += [("delete", {"PartitionKey": str(item.stage), "RowKey": item.row_key}) for item in drop]
+        operations: list[Any] = [_deletion(shipment.stage, f"shipment|{shipment.ticket}")]
+        operations += [guarded(_cargo_entity(replace(item, shipment="")), item.etag) for item in cargo]
+        operations += [_deletion(item.stage, item.row_key) for item in drop]
         await transact(self._table, operations)
+
+    async def change(self, cargo: Iterable[Cargo]) -> None:
+        """Change parts that wait, as they were read. Raises LeaseLost when one has changed or gone since."""
+        await transact(self._table, [guarded(_cargo_entity(item), item.etag) for item in cargo])
+
+    async def take_off(self, cargo: Cargo) -> None:
+        """Take a waiting part off the dock as it was read. Raises LeaseLost when it has changed or gone since."""
+        await transact(self._table, [deleted(_cargo_entity(cargo), cargo.etag)])
+
+    async def of_invoice(self, stage: Stage, invoice_id: UUID) -> list[Cargo]:
+        """What of an invoice is on the dock of one map."""
+        condition = "PartitionKey eq @stage and RowKey ge @lower and RowKey lt @upper"
+        names = {"stage": str(stage), "lower": f"part|{invoice_id}|", "upper": f"part|{invoice_id}}}"}
+        return [_cargo(row) async for row in self._table.query_entities(condition, parameters=names)]
+
+
+def _deletion(stage: Stage, row_key: str) -> tuple[str, dict[str, str]]:
+    return ("delete", {"PartitionKey": str(stage), "RowKey": row_key})
+
+
+def _stamped(instant: datetime | None) -> str:
+    return stamp(instant) if instant else ""
+
+
+def _instant(text: str | None) -> datetime | None:
+    return parse_stamp(text) if text else None
 
 
 def _lane_entity(stage: Stage, number: int, ticket: str) -> dict[str, Any]:
@@ -143,6 +167,12 @@ def _cargo_entity(cargo: Cargo) -> dict[str, Any]:
         "level": cargo.level,
         "tries": cargo.tries,
         "shipment": cargo.shipment,
+        "group": cargo.group,
+        "refusals": cargo.refusals,
+        "notBefore": _stamped(cargo.not_before),
+        "formedAt": _stamped(cargo.formed_at),
+        "failedAt": _stamped(cargo.failed_at),
+        "why": cargo.why[:_TEXT_LIMIT],
     }
 
 
@@ -164,6 +194,12 @@ def _cargo(row: Any) -> Cargo:
         level=row["level"],
         tries=row["tries"],
         shipment=row["shipment"],
+        group=row.get("group", ""),
+        refusals=row.get("refusals", 0),
+        not_before=_instant(row.get("notBefore")),
+        formed_at=_instant(row.get("formedAt")),
+        failed_at=_instant(row.get("failedAt")),
+        why=row.get("why", ""),
         etag=row.metadata["etag"],
     )
 
@@ -180,9 +216,11 @@ def _shipment_entity(shipment: Shipment) -> dict[str, Any]:
         "level": shipment.level,
         "step": str(shipment.step),
         "leaseUntil": stamp(shipment.lease_until),
-        "uploadExpires": stamp(shipment.upload_expires) if shipment.upload_expires else "",
+        "uploadExpires": _stamped(shipment.upload_expires),
         "polls": shipment.polls,
         "attempts": shipment.attempts,
+        "looksBefore": shipment.looks_before,
+        "sentAt": _stamped(shipment.sent_at),
     }
 
 
@@ -198,8 +236,10 @@ def _shipment(row: Any) -> Shipment:
         level=row["level"],
         step=Step(row["step"]),
         lease_until=parse_stamp(row["leaseUntil"]),
-        upload_expires=parse_stamp(row["uploadExpires"]) if row["uploadExpires"] else None,
+        upload_expires=_instant(row["uploadExpires"]),
         polls=row["polls"],
         attempts=row["attempts"],
+        looks_before=row.get("looksBefore", 0),
+        sent_at=_instant(row.get("sentAt")),
         etag=row.metadata["etag"],
     )

@@ -33,6 +33,7 @@ _NOT_FOUND = {400, 404, 500}
 FORMS = FINANCE
 _RETRIES = LinearRetry(backoff=1, retry_total=2, random_jitter_range=1)
 """Seconds, not the SDK's minute: the place for longer waits is the queue, and the lease of the shipment runs."""
+_PASSING_UPLOADS = {408, 429}
 _HOST = re.compile(r"[a-z0-9.:-]+")
 _ERROR_ENTRY = re.compile(
     r'"RecordId"\s*:\s*"?(?P<record>.*?)"?\s*,\s*"Field"\s*:\s*"(?P<field>.*?)"\s*,\s*"ErrorMessage"\s*:\s*"(?P<text>.*)"\s*',
@@ -122,6 +123,9 @@ class Finance:
             try:
                 await blob.upload_blob(package, overwrite=True)
             except HttpResponseError as error:
+                if error.status_code and 400 <= error.status_code < 500 and error.status_code not in _PASSING_UPLOADS:
+                    text = f"the upload of the package was refused: HTTP {error.status_code} {error.reason}"
+                    raise Refused(NAME, error.status_code, str(getattr(error, "error_code", "") or ""), text) from error
                 raise Unavailable(NAME, f"upload refused with HTTP {error.status_code} {error.reason}") from error
             except AzureError as error:
                 raise Unavailable(NAME, f"upload failed: {type(error).__name__}") from error

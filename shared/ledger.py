@@ -3,6 +3,7 @@
     run                                          where the invoice stands
     page|<stage>|<generation>|<page>             one page of the reading: its cursor, whether it was read, and the last
     part|<stage>|<generation>|<page>|<company>   the rows of that page that go to Finance together: landed, then settled
+    part|...|<company>|<path>                    a piece of such a part that was divided, in its place
     row|<stage>|<key>                            one rejected row, with Finance's own words
 
 A page and the parts that came of it are written in one transaction, and so are a repair page and the rejected rows
@@ -37,6 +38,8 @@ from shared.transaction import deleted, guarded, transact
 
 RUN = "run"
 _TEXT_LIMIT = 8000
+_BARS_WITH_PATH = 5
+"""In the name of a piece of a part."""
 
 
 class Ledger:
@@ -164,6 +167,16 @@ class Ledger:
             return _part(await self._table.get_entity(str(invoice_id), row_key))
         except ResourceNotFoundError:
             return None
+
+    async def divide(self, part: Part, pieces: Sequence[Part]) -> None:
+        """Put the pieces of a part in its place, wholly or not at all. Raises LeaseLost when it has changed since."""
+        gone = deleted(_part_entity(part), part.etag)
+        await transact(self._table, [gone, *(("create", _part_entity(each)) for each in pieces)])
+
+    async def pieces(self, invoice_id: UUID, row_key: str) -> list[Part]:
+        """The pieces of the part that had this name before it was divided."""
+        prefix = row_key if row_key.count("|") == _BARS_WITH_PATH else f"{row_key}|"
+        return [_part(row) for row in await self._range(invoice_id, prefix)]
 
     async def pages(self, invoice_id: UUID, stage: Stage, generation: int) -> list[Page]:
         """The pages of one stage in one reading."""
@@ -339,7 +352,7 @@ def _part_entity(part: Part) -> dict[str, Any]:
 
 def _part(row: Any) -> Part:
     check(row, _name_of(row))
-    _, stage, generation, number, _ = row["RowKey"].split("|")
+    _, stage, generation, number, _, *path = row["RowKey"].split("|")
     return Part(
         invoice_id=UUID(row["PartitionKey"]),
         stage=Stage(stage),
@@ -357,5 +370,6 @@ def _part(row: Any) -> Part:
         execution_id=row.get("executionId", ""),
         odd_days=row.get("oddDays", 0),
         unlinked=row.get("unlinked", 0),
+        path="".join(path),
         etag=row.metadata["etag"],
     )

@@ -114,7 +114,8 @@ class Part:
 
     `billed` and `fresh` (new unbilled sales) are the totals of the actuals in it, `odd_days` counts its rows with a day
     that was no midnight where people are known, `unlinked` its billed sales whose link was waited for in vain.
-    `execution_id` names the import by which it was settled.
+    `execution_id` names the import by which it was settled. `path` is where it comes from when a larger part was
+    divided: 0 for its first half, 1 for its second, at each division.
     """
 
     invoice_id: UUID
@@ -133,9 +134,11 @@ class Part:
     execution_id: str = ""
     odd_days: int = 0
     unlinked: int = 0
+    path: str = ""
     etag: str = ""
 
     @property
     def row_key(self) -> str:
         """The part's name within its invoice."""
-        return f"part|{self.stage}|{self.generation:04}|{self.number:06}|{quote(self.company)}"
+        name = f"part|{self.stage}|{self.generation:04}|{self.number:06}|{quote(self.company)}"
+        return f"{name}|{self.path}" if self.path else name

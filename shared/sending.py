@@ -13,14 +13,12 @@ from shared.errors import (
     ContractBroken,
     NewerVersion,
     NotPermitted,
-    Refused,
     SignInFailed,
     Throttled,
     Unavailable,
 )
-from shared.finance import NAME
 from shared.landing import PartLost
-from shared.messages import Settle
+from shared.messages import Settle, Ship
 from shared.package import build
 from shared.ports import Ports
 from shared.shipment import Cargo, Shipment, Step
@@ -63,7 +61,7 @@ async def _send(ports: Ports, shipment: Shipment) -> None:
     parts = [landed_bytes(ports, item) for item in cargo]
     with await build(table_map, project, parts, without=ports.maps[shipment.stage].owned) as package:
         await ports.finance.upload(upload, package)
-    sending = await ports.dock.save(shipment, step=Step.SENDING, upload_expires=upload.expires)
+    sending = await ports.dock.save(shipment, step=Step.SENDING, upload_expires=upload.expires, sent_at=ports.now())
     try:
         await ports.finance.start_import(
             project=project, execution_id=shipment.execution_id, company=shipment.company, package_url=upload.url
@@ -72,15 +70,8 @@ async def _send(ports: Ports, shipment: Shipment) -> None:
         # It was not let so far as to start anything.
         await ports.dock.save(sending, step=Step.CLAIMED)
         raise
-    except Refused as refusal:
-        if upload.expires > ports.now():
-            raise
-        # Finance could not fetch the package any more; that says nothing about its rows.
-        await ports.dock.save(sending, step=Step.CLAIMED)
-        raise Unavailable(NAME, "the address of the package expired before its import began") from refusal
     except Unavailable as error:
-        await troubles.note(ports, error, _SOON)
-        await look_again(ports, sending, _SOON)
+        await _leave_in_doubt(ports, sending, error)
         return
     await look_in_time(ports, await ports.dock.save(sending, step=Step.RUNNING))
 
@@ -93,6 +84,13 @@ async def _map_of(ports: Ports, cargo: Sequence[Cargo]) -> TableMap:
     return next(iter(maps.values()))
 
 
+async def _leave_in_doubt(ports: Ports, shipment: Shipment, error: Unavailable) -> None:
+    """Nobody knows whether the import has begun: that is found out by asking, and what waits goes by another lane."""
+    await troubles.note(ports, error, _SOON)
+    await look_again(ports, shipment, _SOON)
+    await ports.queues.send(Ship(stage=shipment.stage))
+
+
 async def look_again(ports: Ports, shipment: Shipment, delay: timedelta = timedelta()) -> None:
     """Have the shipment looked at after `delay`; that look is number `polls`."""
     await ports.queues.send(Settle(stage=shipment.stage, ticket=shipment.ticket, look=shipment.polls), delay=delay)
@@ -100,7 +98,8 @@ async def look_again(ports: Ports, shipment: Shipment, delay: timedelta = timede
 
 async def look_in_time(ports: Ports, shipment: Shipment) -> None:
     """Have the shipment looked at when its import may be over."""
-    await look_again(ports, shipment, pace(shipment.polls, timedelta(seconds=ports.settings.poll_longest)))
+    looks = shipment.polls - shipment.looks_before
+    await look_again(ports, shipment, pace(looks, timedelta(seconds=ports.settings.poll_longest)))
 
 
 def pace(look: int, longest: timedelta) -> timedelta:

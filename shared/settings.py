@@ -127,6 +127,8 @@ class Settings(BaseModel):
     lanes_actuals: Lanes = Field(4, alias="FINANCE_LANES_ACTUALS")
     lanes_transactionconnections: Lanes = Field(2, alias="FINANCE_LANES_TRANSACTIONCONNECTIONS")
     shipment_lease: Seconds = Field(300.0, alias="FINANCE_SHIPMENT_LEASE_SECONDS")
+    doubtful_start: Seconds = Field(180.0, alias="FINANCE_DOUBTFUL_START_SECONDS")
+    slow_import: Seconds = Field(60.0, alias="FINANCE_SLOW_IMPORT_SECONDS")
     poll_longest: Seconds = Field(30.0, alias="FINANCE_POLL_LONGEST_SECONDS")
 
     sign_in: Literal["clientSecret", "certificate", "managedIdentity"] = Field("clientSecret", alias="SIGN_IN_METHOD")

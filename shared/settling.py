@@ -1,30 +1,33 @@
 """settle: look at one import, book what came of it, free its lane, and hand the invoices on.
 
 Polling is a message with a delay, never a sleeping function. An import that Finance does not find is either too young
-or never arrived; only when its upload URL has expired without a trace is it sent again, under a new execution id.
+or never arrived. After a lost call it is looked for for a few minutes, after a good answer for as long as Finance may
+still fetch the package; then it is sent again, under a new execution id. What Finance does not start, or fails as a
+whole, goes back to the dock: see `shared/engine/next_try.py`.
 """
 
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from shared.engine.division import put_pieces_on_dock
+from shared.engine.next_try import failed, is_the_fault, turned_away
+from shared.engine.targets.import_result import Outcome, outcome_of, refuse_all
 from shared.errors import LeaseLost, Refused
 from shared.finance import ImportStatus
 from shared.handover import After, hand_over
 from shared.landing import PartLost
 from shared.log import event
 from shared.messages import Settle, Ship
-from shared.outcome import NO_TRACE, Outcome, outcome_of, refuse_all
 from shared.ports import Ports
 from shared.rejected import RejectedRow, totals_of
 from shared.sending import MixedMaps, look_again, look_in_time, send
 from shared.shipment import Cargo, Shipment, Step, new_execution_id
 
-_MOST_TRIES = 6
-_PASSING = ("DMF042", "DMF1968", "DMF1995", "DMF1996", "DMF1997", "DMF2003", "DMF2008", "DMF2025", "DMF2028", "DMF2048")
-"""Data Management's codes for what passes by itself: service unreachable, deadlock, busy project, SQL time-out."""
+_NOTHING_LEFT_IN = timedelta(seconds=2)
+"""How long after a shipment was taken apart the dock is looked at again."""
 
 
 async def settle(ports: Ports, message: Settle, *, after: After) -> None:
@@ -50,12 +53,28 @@ async def start(ports: Ports, shipment: Shipment, after: After) -> None:
             raise
     except MixedMaps:
         await ports.queues.send(Ship(stage=shipment.stage), delay=timedelta(seconds=2))
-        await ports.dock.put_back(shipment, await ports.dock.cargo(shipment), level=shipment.level)
+        await ports.dock.put_back(shipment, await ports.dock.cargo(shipment))
     except Refused as refusal:
-        standing = await ports.dock.shipment(shipment.stage, shipment.ticket)
-        if standing is None:
-            raise LeaseLost(f"shipment {shipment.ticket}") from refusal
-        await _fail_whole(ports, await ports.dock.finish(standing), refusal.text, after)
+        await _turn_away(ports, shipment, refusal.text or f"HTTP {refusal.status} without a word")
+
+
+async def _turn_away(ports: Ports, shipment: Shipment, text: str) -> None:
+    """Finance said no to the start: that says nothing of any row, and frees the lane for what else is there."""
+    standing = await ports.dock.shipment(shipment.stage, shipment.ticket)
+    if standing is None:
+        raise LeaseLost(f"shipment {shipment.ticket}")
+    event("import refused", severity=logging.WARNING, **_facts(standing))
+    cargo = await ports.dock.cargo(standing)
+    back = turned_away(cargo, standing.ticket, f"Finance did not start the import: {text}", ports.now())
+    await _put_back(ports, standing, back)
+
+
+async def _put_back(ports: Ports, shipment: Shipment, back: Sequence[Cargo], drop: Sequence[Cargo] = ()) -> None:
+    """Let the parts wait for their next try. The message for it goes first, and once more now for what else waits."""
+    due = max((item.not_before or ports.now() for item in back), default=ports.now())
+    await ports.queues.send(Ship(stage=shipment.stage), delay=due - ports.now())
+    await ports.dock.put_back(shipment, back, drop=drop)
+    await ports.queues.send(Ship(stage=shipment.stage))
 
 
 async def _drop_booked(ports: Ports, shipment: Shipment) -> bool:
@@ -65,9 +84,9 @@ async def _drop_booked(ports: Ports, shipment: Shipment) -> bool:
     cargo = await ports.dock.cargo(shipment)
     booked = await _booked(ports, cargo)
     if booked:
-        await ports.queues.send(Ship(stage=shipment.stage), delay=timedelta(seconds=2))
+        await ports.queues.send(Ship(stage=shipment.stage), delay=_NOTHING_LEFT_IN)
         left, gone = _divided(cargo, booked)
-        await ports.dock.put_back(shipment, left, level=shipment.level, drop=gone)
+        await ports.dock.put_back(shipment, left, drop=gone)
     return bool(booked)
 
 
@@ -86,7 +105,9 @@ async def _poll(ports: Ports, shipment: Shipment, look: int, after: After) -> No
         # The next look's message goes first: while the present look is not noted as taken, its own message counts.
         polled = replace(shipment, polls=look + 1)
         await look_in_time(ports, polled)
-        await ports.dock.save(shipment, polls=polled.polls)
+        known = await ports.dock.save(shipment, polls=polled.polls, step=_step(shipment, status))
+        if known.holds_up(ports.now(), timedelta(seconds=ports.settings.slow_import)):
+            await ports.queues.send(Ship(stage=shipment.stage))
     else:
         finished = await ports.dock.finish(shipment)
         event("import over", status=status, **_facts(shipment))
@@ -94,26 +115,38 @@ async def _poll(ports: Ports, shipment: Shipment, look: int, after: After) -> No
         await _book(ports, finished, status, after)
 
 
+def _step(shipment: Shipment, status: ImportStatus | None) -> Step:
+    """An import that Finance shows has been started, whatever became of the answer to its start."""
+    return shipment.step if status is None else Step.RUNNING
+
+
 async def _send_anew(ports: Ports, shipment: Shipment, after: After) -> None:
+    """Under a new execution id; should the lost one be alive after all, the same rows are written twice, by key."""
     event("import never arrived", severity=logging.WARNING, **_facts(shipment))
-    if shipment.attempts >= _MOST_TRIES:
-        text = f"Finance never took the import up, {shipment.attempts} times; its last answers are in the app's log"
-        await _fail_whole(ports, await ports.dock.finish(shipment), text, after)
-        return
     renewed = await ports.dock.save(
         shipment,
         step=Step.CLAIMED,
         execution_id=new_execution_id(shipment.stage),
         upload_expires=None,
         attempts=shipment.attempts + 1,
+        looks_before=shipment.polls,
     )
     await start(ports, renewed, after)
 
 
 async def _never_arrived(ports: Ports, shipment: Shipment) -> bool:
-    if shipment.upload_expires is None or shipment.upload_expires > ports.now():
+    until = given_up_at(shipment, timedelta(seconds=ports.settings.doubtful_start))
+    if until is None or until > ports.now():
         return False
     return await ports.finance.counts(shipment.execution_id) is None
+
+
+def given_up_at(shipment: Shipment, patience: timedelta) -> datetime | None:
+    """When an import that Finance does not find is sent again: `patience` after a lost call, or when the package cannot
+    be fetched any more."""
+    if shipment.step == Step.SENDING and shipment.sent_at:
+        return shipment.sent_at + patience
+    return shipment.upload_expires
 
 
 async def _book(ports: Ports, shipment: Shipment, status: ImportStatus, after: After) -> None:
@@ -121,10 +154,38 @@ async def _book(ports: Ports, shipment: Shipment, status: ImportStatus, after: A
     booked = await _booked(ports, cargo)
     is_booked = len(booked) == len(cargo)
     outcome = Outcome() if is_booked else await outcome_of(ports, shipment, status, cargo, booked)
-    if outcome.whole:
-        await _fail_whole(ports, shipment, outcome.whole, after)
-        return
-    await _settle_parts(ports, shipment, cargo, outcome, after)
+    outcome = await _condemned(ports, shipment, cargo, outcome)
+    again = [item for item in cargo if item.row_key in outcome.again]
+    decided = [item for item in cargo if item.row_key not in outcome.again]
+    await _settle_parts(ports, shipment, decided, outcome, after)
+    if again:
+        event("import failed", severity=logging.WARNING, **_facts(shipment))
+        back = failed(again, shipment.ticket, outcome.why, ports.now(), partly=outcome.partly)
+        await _put_back(ports, shipment, back, decided)
+    else:
+        await ports.dock.remove(shipment, cargo)
+    await _count(ports, shipment, decided, outcome)
+
+
+async def _condemned(ports: Ports, shipment: Shipment, cargo: Sequence[Cargo], outcome: Outcome) -> Outcome:
+    """The same outcome, but that a row is refused which stood alone in its file and is shown to be the fault."""
+    if shipment.rows > 1 or not outcome.again:
+        return outcome
+    [item] = cargo
+    stage, since = str(shipment.stage), item.failed_at
+    works = since is not None and await ports.throughput.took_since(stage, since)
+    worked_before = item.formed_at is not None and await ports.throughput.took_since(stage, item.formed_at)
+    if not is_the_fault(item, ports.now(), works=works, worked_before=worked_before):
+        return outcome
+    alone = f"{outcome.why} (sent alone {item.tries + 1} times)"
+    return Outcome({item.row_key: await refuse_all(ports, item, alone)})
+
+
+async def _count(ports: Ports, shipment: Shipment, decided: Sequence[Cargo], outcome: Outcome) -> None:
+    refused = sum(map(len, outcome.rejected.values()))
+    taken = sum(item.rows for item in decided) - refused
+    if decided:
+        await ports.throughput.count(shipment.stage, rows=taken, rejected=refused)
 
 
 async def _booked(ports: Ports, cargo: Sequence[Cargo]) -> dict[str, int]:
@@ -134,6 +195,8 @@ async def _booked(ports: Ports, cargo: Sequence[Cargo]) -> dict[str, int]:
     booked = {}
     for item in cargo:
         part, run = await ports.ledger.part(item.invoice_id, item.part_key), runs[item.invoice_id]
+        if part is None:
+            await put_pieces_on_dock(ports, item)
         if part is None or part.state == "settled":
             booked[item.row_key] = part.rejected if part else 0
         elif run is not None and item.generation < run.generation:
@@ -153,9 +216,6 @@ async def _settle_parts(
         await _settle_part(ports, shipment, item, outcome.rejected.get(item.row_key, []))
     for invoice_id, generation in {(item.invoice_id, item.generation) for item in cargo}:
         await hand_over(ports, invoice_id, shipment.stage, generation, after)
-    await ports.dock.remove(shipment, cargo)
-    refused = sum(map(len, outcome.rejected.values()))
-    await ports.throughput.count(shipment.stage, rows=shipment.rows - refused, rejected=refused)
 
 
 async def _settle_part(ports: Ports, shipment: Shipment, cargo: Cargo, rejected: Sequence[RejectedRow]) -> None:
@@ -175,22 +235,6 @@ async def _settle_part(ports: Ports, shipment: Shipment, cargo: Cargo, rejected:
         )
 
 
-async def _fail_whole(ports: Ports, shipment: Shipment, text: str, after: After) -> None:
-    """A file failed as a whole: try what passes by itself again, then smaller files, then give the rows up."""
-    cargo = await ports.dock.cargo(shipment)
-    level = _next_level(shipment, cargo)
-    passing = any(words in text for words in (*_PASSING, NO_TRACE)) and max(item.tries for item in cargo) < _MOST_TRIES
-    if passing or level is not None:
-        event("import failed as a whole", severity=logging.WARNING, parts=len(cargo), **_facts(shipment))
-        again = 1 if passing else len(cargo)
-        for _ in range(again):
-            await ports.queues.send(Ship(stage=shipment.stage), delay=timedelta(seconds=15 if passing else 2))
-        await ports.dock.put_back(shipment, cargo, level=shipment.level if passing or level is None else level)
-        return
-    left, _ = _divided(cargo, await _booked(ports, cargo))
-    await _settle_parts(ports, shipment, cargo, await refuse_all(ports, left, text), after)
-
-
 def _facts(shipment: Shipment) -> dict[str, Any]:
     return {
         "stage": shipment.stage,
@@ -199,9 +243,3 @@ def _facts(shipment: Shipment) -> dict[str, Any]:
         "rows": shipment.rows,
         "level": shipment.level,
     }
-
-
-def _next_level(shipment: Shipment, cargo: Sequence[Cargo]) -> int | None:
-    if len({item.invoice_id for item in cargo}) > 1:
-        return 1
-    return 2 if len(cargo) > 1 else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID, uuid4
 
@@ -12,6 +12,15 @@ from shared.stages import Stage
 
 PARTS_IN_A_SHIPMENT = 97
 """A table transaction takes 100 operations: the parts, the shipment, and the lane."""
+
+
+_TIME_A_ROW = timedelta(milliseconds=20)
+"""Microsoft's example of a load: 200,000 records an hour."""
+_CALL_LOST_AFTER = timedelta(seconds=5)
+"""An ordinary call to start an import is answered sooner."""
+_MOST_LANES = 16
+_SAME_INSTANT = timedelta(seconds=1)
+"""Storage, whose clock brings the message, and this process may disagree by so much."""
 
 
 class Step(StrEnum):
@@ -25,8 +34,13 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class Cargo:
-    """A part on the dock. `level`: 0 travels with others, 1 only with its own invoice, 2 alone.
-    `tries` counts the imports that failed with it as a whole."""
+    """A part on the dock. `level`: 0 travels with others, 1 only with its own invoice, 2 alone; the first release wrote
+    the latter two.
+
+    A part that was in a file that failed as a whole, or whose import Finance did not start, waits until `not_before`
+    and then travels only with those of its `group`. `tries` counts such failures and `refusals` the starts refused
+    since the group was formed (`formed_at`, for one that came of dividing a larger one); `failed_at` is the first of
+    them, and `why` the last in words."""
 
     stage: Stage
     invoice_id: UUID
@@ -38,6 +52,12 @@ class Cargo:
     level: int = 0
     tries: int = 0
     shipment: str = ""
+    group: str = ""
+    refusals: int = 0
+    not_before: datetime | None = None
+    formed_at: datetime | None = None
+    failed_at: datetime | None = None
+    why: str = ""
     etag: str = ""
 
     @property
@@ -58,8 +78,9 @@ class Cargo:
 
 @dataclass(frozen=True)
 class Shipment:
-    """One import. `lease_until` is when somebody else may take it over, `polls` sets the pace of looking at it, and
-    `attempts` counts the imports of it that never arrived."""
+    """One import. `lease_until` is when somebody else may take it over, `polls` counts the looks at it, `looks_before`
+    those at imports of it that never arrived, whose number is `attempts`. `sent_at` is when Finance was last asked to
+    start it."""
 
     stage: Stage
     ticket: str
@@ -73,7 +94,17 @@ class Shipment:
     upload_expires: datetime | None = None
     polls: int = 0
     attempts: int = 0
+    looks_before: int = 0
+    sent_at: datetime | None = None
     etag: str = ""
+
+    def holds_up(self, now: datetime, slow: timedelta) -> bool:
+        """Whether it keeps its lane for longer than an import usually does: nobody knows whether Finance has started
+        it, or it has not ended after `slow` and as long again as so many rows may take."""
+        if self.step == Step.SENDING:
+            return self.sent_at is None or now - self.sent_at > _CALL_LOST_AFTER
+        usual = slow + self.rows * _TIME_A_ROW
+        return self.step == Step.RUNNING and self.sent_at is not None and now - self.sent_at > usual
 
 
 @dataclass(frozen=True)
@@ -100,6 +131,19 @@ class View:
     def ready(self) -> list[Cargo]:
         """What waits for a lane, the longest waiting first."""
         return sorted((cargo for cargo in self.cargo if not cargo.shipment), key=lambda cargo: cargo.landed_at)
+
+    def due(self, now: datetime) -> list[Cargo]:
+        """What waits for a lane and for nothing else."""
+        return [cargo for cargo in self.ready if (cargo.not_before or now) <= now + _SAME_INSTANT]
+
+    @property
+    def failing(self) -> int:
+        """How many files have failed as a whole and have not gone through since."""
+        return len({item.group for item in self.cargo if item.tries and item.group})
+
+    def lanes_for(self, lanes: int, held_up: int) -> int:
+        """How many lanes there are when as many as `held_up` are kept by imports that hold others up."""
+        return max(lanes, min(lanes + held_up, _MOST_LANES))
 
     def stalled(self, now: datetime) -> list[Shipment]:
         """The shipments that nobody has looked after for as long as a lease lasts."""
@@ -141,8 +185,12 @@ def choose(ready: Sequence[Cargo], row_limit: int) -> list[Cargo]:
     return chosen
 
 
+def _fellows(cargo: Cargo) -> tuple[object, ...]:
+    return (cargo.company, cargo.written_by, cargo.level, cargo.group)
+
+
 def _may_travel_together(first: Cargo, other: Cargo) -> bool:
-    if (first.company, first.level, first.written_by) != (other.company, other.level, other.written_by):
+    if _fellows(first) != _fellows(other):
         return False
     return first.level == 0 or first.invoice_id == other.invoice_id
 

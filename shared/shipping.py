@@ -4,14 +4,19 @@ An import costs seconds however small it is, and a data project takes one at a t
 is free goes in one package. A shipment is named by the ticket of its ship message: a second delivery finds it.
 """
 
+from collections.abc import Sequence
+from datetime import timedelta
+
 from shared.engine import newer
+from shared.engine.division import divide
+from shared.engine.next_try import evidence_since, halves, is_to_divide
 from shared.errors import LeaseLost
 from shared.handover import After
-from shared.messages import Ship
+from shared.messages import Ship, new_ticket
 from shared.ports import Ports
 from shared.sending import look_again
 from shared.settling import start
-from shared.shipment import Shipment, View, choose
+from shared.shipment import Cargo, Shipment, View, choose
 from shared.stages import Stage
 
 _CLAIM_TRIES = 5
@@ -29,12 +34,18 @@ async def ship(ports: Ports, message: Ship, *, after: After) -> None:
         await start(ports, shipment, after)
 
 
-def _share(ports: Ports, stage: Stage, view: View) -> int:
+def _lanes(ports: Ports, stage: Stage, view: View) -> int:
+    """How many lanes there are at present: an import that holds others up has one to itself."""
+    slow = timedelta(seconds=ports.settings.slow_import)
+    held_up = sum(shipment.holds_up(ports.now(), slow) for shipment in view.shipments.values())
+    return view.lanes_for(ports.settings.lanes(stage), held_up)
+
+
+def _share(ports: Ports, view: View, ready: Sequence[Cargo], lanes: int) -> int:
     """How many rows one import takes: what is ready, spread evenly over the lanes that are free, for they work at the
     same time. A few thousand are not worth a second import."""
-    free = ports.settings.lanes(stage) - view.taken_lanes
-    rows = sum(cargo.rows for cargo in view.ready)
-    return min(max(-(-rows // max(1, free)), _NOT_WORTH_DIVIDING), ports.settings.shipment_rows)
+    rows = sum(cargo.rows for cargo in ready)
+    return min(max(-(-rows // max(1, lanes - view.taken_lanes)), _NOT_WORTH_DIVIDING), ports.settings.shipment_rows)
 
 
 async def _claim(ports: Ports, message: Ship) -> Shipment | None:
@@ -44,11 +55,14 @@ async def _claim(ports: Ports, message: Ship) -> Shipment | None:
             await newer.tell(ports, message.stage, view.newer[0])
         for stalled in view.stalled(ports.now()):
             await look_again(ports, stalled)
-        ready = view.ready
+        ready = view.due(ports.now())
         if not ready:
             return None
-        chosen = choose(ready, _share(ports, message.stage, view))
-        lane = view.free_lane(ports.settings.lanes(message.stage), max(cargo.tries for cargo in chosen))
+        lanes = _lanes(ports, message.stage, view)
+        chosen = choose(ready, _share(ports, view, ready, lanes))
+        if await _is_divided(ports, view, chosen, message):
+            continue
+        lane = view.free_lane(lanes, max(cargo.tries + cargo.refusals for cargo in chosen))
         if lane is None:
             return None
         try:
@@ -59,3 +73,16 @@ async def _claim(ports: Ports, message: Ship) -> Shipment | None:
             await ports.queues.send(Ship(stage=message.stage))
         return shipment
     raise LeaseLost(f"the dock of {message.stage} is crowded")
+
+
+async def _is_divided(ports: Ports, view: View, chosen: Sequence[Cargo], message: Ship) -> bool:
+    """Divide what failed and would fail again, so that the next look finds its halves."""
+    since = evidence_since(chosen)
+    works = since is not None and await ports.throughput.took_since(message.stage, since)
+    if not is_to_divide(chosen, works=works, failing=view.failing):
+        return False
+    if len(chosen) > 1:
+        await ports.dock.change(halves(chosen, new_ticket(), ports.now()))
+    else:
+        await divide(ports, chosen[0])
+    return True

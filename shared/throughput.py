@@ -1,7 +1,7 @@
 """How many imports and rows were settled lately: one small counter for each map and quarter of an hour of the day.
 
 The counters go round: tomorrow's overwrite today's, so that a day is one bounded read for ever. An import is counted
-after it was booked; a process that dies in between counts it not at all, and nothing depends on these figures.
+after it was booked; a process that dies in between counts it not at all, and no figure depends on it.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,13 +24,15 @@ _TRIES = 5
 
 @dataclass(frozen=True)
 class Slot:
-    """What was settled of one map in the quarter of an hour from `began` on: imports, rows taken, rows refused."""
+    """What was settled of one map in the quarter of an hour from `began` on: imports, rows taken, rows refused, and
+    when rows were taken the last time."""
 
     began: datetime
     stage: str
     imports: int
     rows: int
     rejected: int
+    taken_at: datetime | None = None
 
 
 class Throughput:
@@ -42,11 +44,13 @@ class Throughput:
 
     async def count(self, stage: str, *, rows: int, rejected: int) -> None:
         """Count one import. Under a crowd of other counters it gives up: a chart is worth no more."""
-        began = _slot_of(self._clock())
+        now = self._clock()
+        began = _slot_of(now)
+        taken_at = now if rows else None
         for _ in range(_TRIES):
             standing = await self._standing(began, stage)
             try:
-                await self._write(began, stage, standing, rows=rows, rejected=rejected)
+                await self._write(began, stage, standing, Slot(began, stage, 1, rows, rejected, taken_at))
             except (ResourceExistsError, ResourceModifiedError):
                 continue
             return
@@ -58,21 +62,29 @@ class Throughput:
         slots = [_slot(row) async for row in query]
         return sorted((slot for slot in slots if slot.began >= oldest), key=lambda slot: (slot.began, slot.stage))
 
+    async def took_since(self, stage: str, instant: datetime) -> bool:
+        """Whether an import of this map has taken rows since `instant`, which is not longer ago than a day. What was
+        not counted is no evidence, so that this may say no where yes were right, and not the other way."""
+        slots = await self.last_day()
+        return any(slot.stage == stage and slot.taken_at and slot.taken_at >= instant for slot in slots)
+
     async def _standing(self, began: datetime, stage: str) -> Any | None:
         try:
             return await self._table.get_entity(_PARTITION, _key(began, stage))
         except ResourceNotFoundError:
             return None
 
-    async def _write(self, began: datetime, stage: str, standing: Any | None, *, rows: int, rejected: int) -> None:
+    async def _write(self, began: datetime, stage: str, standing: Any | None, settled: Slot) -> None:
         known = _slot(standing) if standing and parse_stamp(standing["began"]) == began else Slot(began, stage, 0, 0, 0)
+        taken_at = settled.taken_at or known.taken_at
         entity = {
             "PartitionKey": _PARTITION,
             "RowKey": _key(began, stage),
             "began": stamp(began),
-            "imports": known.imports + 1,
-            "rows": known.rows + rows,
-            "rejected": known.rejected + rejected,
+            "imports": known.imports + settled.imports,
+            "rows": known.rows + settled.rows,
+            "rejected": known.rejected + settled.rejected,
+            "takenAt": stamp(taken_at) if taken_at else "",
         }
         if standing is None:
             await self._table.create_entity(entity)
@@ -95,4 +107,5 @@ def _key(began: datetime, stage: str) -> str:
 
 def _slot(row: Mapping[str, Any]) -> Slot:
     _, _, stage = str(row["RowKey"]).partition("|")
-    return Slot(parse_stamp(row["began"]), stage, row["imports"], row["rows"], row["rejected"])
+    taken_at = parse_stamp(row["takenAt"]) if row.get("takenAt") else None
+    return Slot(parse_stamp(row["began"]), stage, row["imports"], row["rows"], row["rejected"], taken_at)

@@ -16,11 +16,11 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from link_transactions.release import release
 from shared.clock import now
+from shared.engine.targets.import_result import outcome_of
 from shared.finance import ImportStatus
 from shared.landing import FIRST_RELEASE, LandedName, encode
 from shared.maps.known_maps import KnownMaps
 from shared.messages import Load, Settle
-from shared.outcome import outcome_of
 from shared.ports import Ports
 from shared.rejected import RejectedRow
 from shared.run import Page, Part, Run, State
@@ -344,7 +344,9 @@ async def test_a_row_that_finance_names_is_found_by_the_key_of_its_own_map(ports
     shipment = await _claimed(ports, part)
     error = json.dumps([{"RecordId": key, "Field": "", "ErrorMessage": "Project P-1 is closed"}])
     counts = [{"TargetRecordsCreatedCount": 1, "TargetRecordsUpdatedCount": 0}]
-    server.rule = lambda request: said({"value": error if "GetExecutionErrors" in request.target else counts})
+    held = [{"ActualsImportId": actual}]
+    answers = {"GetExecutionErrors": error, "ExecutionJobDetails": counts, "ProjActualsImports": held}
+    server.rule = lambda request: said({"value": next(answers[name] for name in answers if name in request.target)})
     cargo = await ports.dock.cargo(shipment)
     later = _deployed(ports, actuals=_swap("ACTUALSIMPORTID", "ACTUALID"))
     outcome = await outcome_of(later, shipment, ImportStatus.PARTIALLY_SUCCEEDED, cargo, {})

@@ -9,11 +9,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from shared.clock import now
+from shared.engine.targets.import_result import outcome_of
 from shared.finance import ImportStatus
 from shared.handover import Account
 from shared.landing import encode
 from shared.messages import Settle
-from shared.outcome import outcome_of
 from shared.ports import Ports
 from shared.run import Page, Part, Run
 from shared.settling import settle
@@ -29,12 +29,9 @@ TWICE = (
 )
 
 
-@pytest.mark.parametrize(("parts", "apart"), [(2, True), (1, False)])
-async def test_a_file_refused_for_one_key_is_taken_apart_before_its_rows_are_given_up(
-    ports: Ports, server: Server, *, parts: int, apart: bool
-) -> None:
-    """One row of two invoices' file is in it twice. Finance takes in nothing and names no row: that is no reason to
-    reject the others, and each part goes again by itself."""
+@pytest.mark.parametrize("parts", [2, 1])
+async def test_a_file_refused_for_one_key_says_nothing_of_its_rows(ports: Ports, server: Server, parts: int) -> None:
+    """One row of two invoices' file is in it twice. Finance takes in nothing and names no row."""
     cargo = [await _land(ports, uuid4()) for _ in range(parts)]
     error = '[{"RecordId":"","Field":"","ErrorMessage":"' + TWICE + '"}]'
     server.script(
@@ -42,8 +39,8 @@ async def test_a_file_refused_for_one_key_is_taken_apart_before_its_rows_are_giv
     )
     server.rule = lambda _: said({"value": []})
     outcome = await outcome_of(ports, _shipment(cargo), ImportStatus.FAILED, cargo, {})
-    assert bool(outcome.whole) is apart
-    assert sum(map(len, outcome.rejected.values())) == (0 if apart else 1)
+    assert (outcome.rejected, len(outcome.again)) == ({}, parts)
+    assert "DMF1959" in outcome.why
 
 
 async def test_the_one_row_that_two_parts_share_is_not_rejected_for_being_shared(ports: Ports, server: Server) -> None:
@@ -55,8 +52,9 @@ async def test_the_one_row_that_two_parts_share_is_not_rejected_for_being_shared
     error = json.dumps([{"RecordId": "", "Field": "", "ErrorMessage": f"DMF1959 The duplicate key value is ({key})."}])
     counts = [{"TargetRecordsCreatedCount": 0, "TargetRecordsUpdatedCount": 0}]
     server.script(said({"value": counts}), said({"value": error}))
+    server.rule = lambda _: said({"value": []})
     outcome = await outcome_of(ports, _shipment(cargo), ImportStatus.FAILED, cargo, {})
-    assert outcome.whole
+    assert outcome.again == {item.row_key for item in cargo}
 
 
 async def test_an_import_that_ended_before_it_was_taken_up_is_made_again(ports: Ports, server: Server) -> None:

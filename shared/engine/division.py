@@ -1,0 +1,45 @@
+"""Dividing what failed as a whole: parts that went together go apart, and a part alone becomes two halves of its rows.
+
+A part is divided in the ledger first, in one transaction; its halves come onto the dock, and then it leaves. A
+worker that finds a part on the dock that the ledger does not know any more finishes a division that was broken off.
+"""
+
+from dataclasses import replace
+
+from shared.engine.landed_rows import landed_rows
+from shared.landing import encode
+from shared.log import event
+from shared.ports import Ports
+from shared.rejected import rejected_row, totals_of
+from shared.run import Part
+from shared.shipment import Cargo
+
+
+async def divide(ports: Ports, item: Cargo) -> None:
+    """Halve a part that waits. Raises LeaseLost when another worker has moved it."""
+    part = await ports.ledger.part(item.invoice_id, item.part_key)
+    if part is not None and part.state != "settled":
+        pieces = await _halves(ports, part)
+        await ports.ledger.divide(part, pieces)
+        event("part halved", invoiceId=item.invoice_id, stage=item.stage, rows=part.rows)
+    await put_pieces_on_dock(ports, item)
+    await ports.dock.take_off(item)
+
+
+async def put_pieces_on_dock(ports: Ports, cargo: Cargo) -> None:
+    """Make the halves of a part ready that is not in the ledger any more; doing it twice is the same as once."""
+    for piece in await ports.ledger.pieces(cargo.invoice_id, cargo.part_key):
+        if piece.state == "landed":
+            await ports.dock.land(piece)
+
+
+async def _halves(ports: Ports, part: Part) -> list[Part]:
+    landed = await landed_rows(ports, part)
+    rows, middle = landed.rows, len(landed.rows) // 2
+    named = [rejected_row(landed.table_map, part.stage, row, "application", "") for row in rows[:middle]]
+    billed, fresh = totals_of(named, billed=True), totals_of(named, billed=False)
+    first = replace(part, path=f"{part.path}0", rows=middle, billed=billed, fresh=fresh)
+    second = replace(part, path=f"{part.path}1", rows=len(rows) - middle, odd_days=0, unlinked=0)
+    second = replace(second, billed=part.billed - billed, fresh=part.fresh - fresh)
+    halves = zip((first, second), (rows[:middle], rows[middle:]), strict=True)
+    return [replace(half, blob=await ports.landing.write_beside(part.blob, encode(some))) for half, some in halves]
