@@ -27,6 +27,10 @@ class Unavailable(Exception):
         self.reason = reason
 
 
+class UploadRefused(Unavailable):
+    """The place that Finance gave for a package does not take it. Another one may, a little later."""
+
+
 class Refused(Exception):
     """A service understood the request and said no. Sending it again would get the same answer."""
 

@@ -20,7 +20,7 @@ from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.blob.aio import BlobClient, LinearRetry
 
 from shared.configuration.addresses import is_loopback
-from shared.errors import ContractBroken, Refused, Unavailable
+from shared.errors import ContractBroken, Refused, Unavailable, UploadRefused
 from shared.odata import query, quote_text
 from shared.service import Service
 from shared.services.answers import FINANCE, Expected
@@ -123,10 +123,9 @@ class Finance:
             try:
                 await blob.upload_blob(package, overwrite=True)
             except HttpResponseError as error:
-                if error.status_code and 400 <= error.status_code < 500 and error.status_code not in _PASSING_UPLOADS:
-                    text = f"the upload of the package was refused: HTTP {error.status_code} {error.reason}"
-                    raise Refused(NAME, error.status_code, str(getattr(error, "error_code", "") or ""), text) from error
-                raise Unavailable(NAME, f"upload refused with HTTP {error.status_code} {error.reason}") from error
+                reason = f"upload refused with HTTP {error.status_code} {error.reason}"
+                is_no = error.status_code in range(400, 500) and error.status_code not in _PASSING_UPLOADS
+                raise (UploadRefused if is_no else Unavailable)(NAME, reason) from error
             except AzureError as error:
                 raise Unavailable(NAME, f"upload failed: {type(error).__name__}") from error
 

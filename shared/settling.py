@@ -15,7 +15,7 @@ from typing import Any
 from shared.engine.division import put_pieces_on_dock
 from shared.engine.next_try import failed, is_the_fault, turned_away
 from shared.engine.targets.import_result import Outcome, outcome_of, refuse_all
-from shared.errors import LeaseLost, Refused
+from shared.errors import LeaseLost, Refused, UploadRefused
 from shared.finance import ImportStatus
 from shared.handover import After, hand_over
 from shared.landing import PartLost
@@ -56,6 +56,8 @@ async def start(ports: Ports, shipment: Shipment, after: After) -> None:
         await ports.dock.put_back(shipment, await ports.dock.cargo(shipment))
     except Refused as refusal:
         await _turn_away(ports, shipment, refusal.text or f"HTTP {refusal.status} without a word")
+    except UploadRefused as refusal:
+        await _turn_away(ports, shipment, refusal.reason)
 
 
 async def _turn_away(ports: Ports, shipment: Shipment, text: str) -> None:
