@@ -11,18 +11,23 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from azure.core.exceptions import ServiceRequestError
+from azure.core.exceptions import ResourceExistsError, ServiceRequestError
 from azure.data.tables.aio import TableClient
 from azure.storage.queue.aio import QueueServiceClient
 
+from shared import ports as wiring
 from shared.audit import Audit
 from shared.errors import NotOurStorage
 from shared.notes import Notes
+from shared.ports import Ports, ports_or_none, ports_or_put_back
 from shared.storage import owner
 from shared.storage.clients import Queues
 from shared.storage.owner import Owner, Ownership
 from simulators.azurite import Azurite
+from tests.contract.test_wiring import ports
 from tests.contract.wiring import Clock
+
+__all__ = ["ports"]
 
 PRODUCTION = Owner(str(uuid4()), "https://contoso.crm4.dynamics.com", "https://contoso.operations.dynamics.com")
 SANDBOX = Owner(
@@ -256,6 +261,25 @@ async def test_a_message_is_put_back_as_it_is(azurite: Azurite, body: bytes) -> 
         await Queues({}, {name: queue}).send_again(name, body, delay=timedelta(seconds=5))
         assert len(await queue.peek_messages(32)) == 1
         await queue.delete_queue()
+
+
+@pytest.mark.parametrize("queue", ["actuals", "actuals-poison"])
+async def test_a_refused_process_puts_back_what_its_triggers_are_given(
+    account: Account, ports: Ports, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await account.app(PRODUCTION).check()
+    process = wiring._Process()
+    process._ports = replace(ports, ownership=account.app(SANDBOX))
+    monkeypatch.setattr(wiring, "_process", process)
+    with suppress(ResourceExistsError):
+        await ports.queues._untouched[queue].create_queue()
+    before = (await ports.queues._untouched[queue].get_queue_properties()).approximate_message_count or 0
+    assert await ports_or_put_back(queue, b"whatever it says") is None
+    assert await ports_or_none() is None
+    assert (await ports.queues._untouched[queue].get_queue_properties()).approximate_message_count == before + 1
+    process._ports = replace(ports, ownership=account.app(PRODUCTION))
+    assert await ports_or_put_back(queue, b"") is process._ports
+    assert await ports_or_none() is process._ports
 
 
 async def test_what_is_put_back_waits_longer_the_longer_it_is_refused(

@@ -1,0 +1,60 @@
+"""Runs that were rejected lately are told, and that all of them were."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from azure.data.tables.aio import TableClient
+
+from operate.rejected_runs import rejected_lately
+from shared.ledger import Ledger
+from shared.ports import Ports
+from shared.register import Register
+from shared.run import State
+from simulators.azurite import Azurite
+from tests.contract.test_wiring import ports
+
+__all__ = ["ports"]
+
+
+@pytest.fixture
+async def own(ports: Ports, azurite: Azurite) -> AsyncIterator[Ports]:
+    """The app's ports with a ledger of their own."""
+    async with TableClient.from_connection_string(azurite.connection_string(), f"runs{uuid4().hex[:12]}") as table:
+        await table.create_table()
+        register = Register(table)
+        yield replace(ports, register=register, ledger=Ledger(table, register, ports.now))
+        await table.delete_table()
+
+
+async def ended(ports: Ports, state: State, detail: str = "") -> str:
+    """A run that ended so; its invoice."""
+    invoice_id = uuid4()
+    await ports.ledger.accept(invoice_id)
+    run = await ports.ledger.run(invoice_id)
+    assert run
+    await ports.ledger.save(run, state=state, detail=detail)
+    return str(run.invoice_id)
+
+
+async def test_a_rejected_run_among_others_is_told_with_its_reason(own: Ports) -> None:
+    assert await rejected_lately(own) == []
+    await ended(own, State.COMPLETED)
+    assert await rejected_lately(own) == []
+    invoice_id = await ended(own, State.REJECTED, "Dataverse has no such invoice")
+    assert await rejected_lately(own) == [
+        f"1 run was rejected in the last day: {invoice_id} (Dataverse has no such invoice)"
+    ]
+
+
+async def test_rejected_runs_alone_look_like_another_organization_s(own: Ports) -> None:
+    for _ in range(7):
+        await ended(own, State.REJECTED, "Dataverse has no such invoice")
+    [text] = await rejected_lately(own)
+    assert text.startswith("7 runs were rejected in the last day: ")
+    assert ", ... (Dataverse has no such invoice); " in text
+    assert "looks like another organization's invoices: compare DATAVERSE_URL" in text
+    later = own.now() + timedelta(days=1, minutes=1)
+    assert await rejected_lately(replace(own, now=lambda: later)) == []
