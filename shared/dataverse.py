@@ -1,15 +1,23 @@
-"""Reading from Dataverse: pages that are followed verbatim, and rows by their ids."""
+"""Reading from Dataverse: pages that are followed verbatim, and rows by their ids.
+
+That a list has ended does not rest on a missing next link alone. A page without a link is the last one if it is empty,
+or if it is shorter than asked for and Dataverse, which is asked for both, counts no more rows and says that none are
+left. After any other page the rows behind its last key are asked for, until a page proves the end. Lists are ordered by
+their key for that.
+"""
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import batched
+from typing import Self
 from uuid import UUID
 
 from yarl import URL
 
-from shared.errors import ContractBroken, Refused
-from shared.odata import Guid, all_of, chunks, in_list, query
+from shared.errors import ContractBroken, Refused, Unavailable
+from shared.odata import Guid, all_of, chunks, guid, in_list, query
+from shared.rows import measure
 from shared.service import Service
 from shared.services.answers import DATAVERSE, Answer
 from shared.together import together
@@ -23,6 +31,9 @@ IDS_IN_A_URL = 600
 _PORTIONS_AT_ONCE = 8
 NO_SUCH_ROW = "0x80040217"
 FORMS = DATAVERSE
+_MOST_COUNTED = 5000
+"""Where Dataverse stops to count."""
+_MORE = "Microsoft.Dynamics.CRM.morerecords"
 _HEADERS = {"OData-MaxVersion": "4.0", "OData-Version": "4.0", "If-None-Match": "null"}
 
 
@@ -43,15 +54,43 @@ class Stream:
     size: int
 
 
+@dataclass(frozen=True)
+class _Ending:
+    """How a page ends: its last row, and without a next link whether the end is unproven, or at least in doubt."""
+
+    last: Row | None
+    is_unproven: bool
+    is_in_doubt: bool
+
+    @classmethod
+    def of(cls, body: bytes, size: int, *, full: int, is_counted: bool) -> Self:
+        """The end of a page of which `size` rows were asked for, while pages before it held no more than `full`. If it
+        `is_counted`, the count in it is that of the rows from its first one on."""
+        found = measure(body)
+        more, counted = found.frame.get(f"@{_MORE}"), found.frame.get("@odata.count")
+        exact = counted if is_counted and isinstance(counted, int) and counted < _MOST_COUNTED else None
+        is_unproven = found.count >= size or more is True or (exact or 0) > found.count
+        return cls(found.last, is_unproven, exact is None and (more is None or found.count >= full))
+
+    def key(self, name: str) -> Guid | None:
+        """The id of the last row."""
+        try:
+            return guid(str((self.last or {})[name]))
+        except (KeyError, ValueError):
+            return None
+
+
 class Dataverse:
     """The Dataverse Web API of one environment. Every method raises what `Service.get` raises."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, keys: Mapping[str, str] | None = None) -> None:
+        """`keys` names the key columns of entity sets where they are not the set's name in the singular with `id`."""
         self._service = service
+        self._keys = keys or {}
 
     def patient(self, until: datetime) -> "Dataverse":
         """The same for a reader, as `Service.patient`."""
-        return Dataverse(self._service.patient(until))
+        return Dataverse(self._service.patient(until), self._keys)
 
     async def one(self, entity_set: str, key: UUID, options: Mapping[str, str]) -> Row | None:
         """The row with this id, or None where Dataverse says that there is none."""
@@ -64,26 +103,33 @@ class Dataverse:
         return answer.json()
 
     async def page(self, entity_set: str, options: Mapping[str, str], *, cursor: str, size: int) -> Page:
-        """The page that `cursor` (a next link, empty for the first page) leads to, of at most `size` rows."""
-        rows, link = (await self._answer(entity_set, options, cursor, size)).page()
-        return Page(rows, _further(entity_set, cursor, link))
+        """The page that `cursor` (a next link, empty for the first page) leads to, of at most `size` rows. A page
+        without a next link is proven to be the last one."""
+        answer = await self._answer(entity_set, options, cursor, size)
+        rows, link = answer.page()
+        return Page(rows, self._following(entity_set, options, cursor, link, _ending(answer, cursor, size, size)))
 
     async def stream(self, entity_set: str, options: Mapping[str, str], *, cursor: str, size: int) -> Stream:
         """As `page`, with rows that are made one after the other, only once; raises Unavailable also meanwhile."""
         answer = await self._answer(entity_set, options, cursor, size)
         rows, link = answer.stream()
-        return Stream(rows, _further(entity_set, cursor, link), len(answer.body))
+        following = self._following(entity_set, options, cursor, link, _ending(answer, cursor, size, size))
+        return Stream(rows, following, len(answer.body))
 
     async def pages(self, entity_set: str, options: Mapping[str, str], *, size: int) -> AsyncIterator[list[Row]]:
         """All rows, page after page."""
         seen: set[int] = set()
-        cursor = ""
+        cursor, full = "", size
         while True:
-            page = await self.page(entity_set, options, cursor=cursor, size=size)
-            yield page.rows
-            if not page.next_link:
+            answer = await self._answer(entity_set, options, cursor, size)
+            rows, link = answer.page()
+            yield rows
+            following = self._following(entity_set, options, cursor, link, _ending(answer, cursor, size, full))
+            if not following:
                 return
-            cursor = page.next_link
+            # A service that gives fewer rows than it is asked for does so on each page.
+            full = min(full, max(1, len(rows)))
+            cursor = following
             if hash(cursor) in seen:
                 raise ContractBroken(NAME, f"the next links of {entity_set} go in a circle")
             seen.add(hash(cursor))
@@ -110,12 +156,45 @@ class Dataverse:
     async def _all(self, entity_set: str, options: Mapping[str, str]) -> list[Row]:
         return [row async for rows in self.pages(entity_set, options, size=5000) for row in rows]
 
+    def key_of(self, entity_set: str) -> str:
+        """The key column of an entity set."""
+        return self._keys.get(entity_set) or f"{entity_set.removesuffix('s')}id"
+
+    def _following(
+        self, entity_set: str, options: Mapping[str, str], cursor: str, link: str | None, ending: "_Ending"
+    ) -> str | None:
+        """The link to the next page: Dataverse's own, or where none came and more rows may follow, one of our own."""
+        if link or not (ending.is_unproven or ending.is_in_doubt):
+            return _further(entity_set, cursor, link)
+        key = self.key_of(entity_set)
+        last = ending.key(key) if options.get("$orderby", key) == key else None
+        if last is None and ending.is_unproven:
+            reason = f"a page of {entity_set} has no next link, and nothing proves that it is the last one"
+            raise Unavailable(NAME, reason)
+        if last is None:
+            return None
+        behind = all_of(options.get("$filter", ""), f"{key} gt {last}")
+        return _further(entity_set, cursor, str(self._url(entity_set, self._ordered(entity_set, options, behind))))
+
+    def _ordered(self, entity_set: str, options: Mapping[str, str], condition: str) -> dict[str, str]:
+        """The options of a counted list in the order of its key, without which nothing could be asked for behind a
+        key. The key itself comes with every row, selected or not."""
+        ordered = {**options, "$orderby": options.get("$orderby", self.key_of(entity_set)), "$count": "true"}
+        return ordered | ({"$filter": condition} if condition else {})
+
     async def _answer(self, entity_set: str, options: Mapping[str, str], cursor: str, size: int) -> Answer:
-        url = self._service.own_url(cursor, path=f"{API}/{entity_set}") if cursor else self._url(entity_set, options)
-        return await self._service.get(url, {**_HEADERS, "Prefer": f"odata.maxpagesize={size}"})
+        first = self._ordered(entity_set, options, options.get("$filter", ""))
+        url = self._service.own_url(cursor, path=f"{API}/{entity_set}") if cursor else self._url(entity_set, first)
+        prefer = f'odata.maxpagesize={size},odata.include-annotations="{_MORE}"'
+        return await self._service.get(url, {**_HEADERS, "Prefer": prefer})
 
     def _url(self, path: str, options: Mapping[str, str]) -> URL:
         return self._service.url(f"{API}/{path}?{query(options)}")
+
+
+def _ending(answer: Answer, cursor: str, size: int, full: int) -> _Ending:
+    # Behind a next link the count is still that of the whole list.
+    return _Ending.of(answer.body, size, full=full, is_counted="$skiptoken" not in cursor)
 
 
 def _further(entity_set: str, cursor: str, link: str | None) -> str | None:

@@ -127,7 +127,7 @@ async def open_ports(
         settings=settings,
         maps=maps,
         known_maps=known_maps,
-        dataverse=Dataverse(source),
+        dataverse=Dataverse(source, {table_map.source.set: table_map.source.key for table_map in maps.values()}),
         updates=Updates(source),
         finance=Finance(target, settings.finance_upload_hosts, settings.answer_patience),
         ledger=Ledger(storage.runs, register, now),

@@ -16,6 +16,7 @@ FORMATTED_VALUE = "OData.Community.Display.V1.FormattedValue"
 LOOKUP_NAME = "Microsoft.Dynamics.CRM.lookuplogicalname"
 NAVIGATION = "Microsoft.Dynamics.CRM.associatednavigationproperty"
 TOTAL_COUNT = "Microsoft.Dynamics.CRM.totalrecordcount"
+MORE_RECORDS = "Microsoft.Dynamics.CRM.morerecords"
 TOTAL_EXCEEDED = "Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded"
 _PREFERENCE = re.compile(r"\s*([\w.\-]+)\s*(?:=\s*(\"[^\"]*\"|[^,;]*))?")
 

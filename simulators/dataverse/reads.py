@@ -4,7 +4,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from simulators.dataverse.aggregation import aggregate
-from simulators.dataverse.calls import TOTAL_COUNT, TOTAL_EXCEEDED, Call, Reply, json_reply
+from simulators.dataverse.calls import MORE_RECORDS, TOTAL_COUNT, TOTAL_EXCEEDED, Call, Reply, json_reply
 from simulators.dataverse.errors import bad_query, unknown_property
 from simulators.dataverse.events import SqlValue
 from simulators.dataverse.keys import Address
@@ -89,11 +89,14 @@ class _Page:
 
     def reply(self) -> Reply:
         size, top = page_size(self.call)
+        short = self.reader.switches.shortPages
+        size = min(size, short) if short and not top else size
         rows = self._rows(size + 1)
+        is_more = len(rows) > size and not top
         content: dict[str, object] = {"@odata.context": self._context()}
-        content |= self._counts()
+        content |= self._counts() | self._more(is_more=is_more)
         content["value"] = self.selection.json(self.connection, rows[:size])
-        if len(rows) > size and not top:
+        if is_more and not 0 < self.reader.switches.withheldNextLinks <= self.number:
             content["@odata.nextLink"] = self._next_link(rows[size - 1])
         reply = json_reply(content, headers=applied(self.call))
         reply.rows, reply.last = len(rows[:size]), str(rows[:size][-1][-1]) if rows[:size] else ""
@@ -126,6 +129,12 @@ class _Page:
         if self.reader.switches.foreignNextLink:
             return FOREIGN_ORIGIN + "/" + link.split("/", 3)[3]
         return link
+
+    def _more(self, *, is_more: bool) -> dict[str, object]:
+        form = self.reader.switches.moreRecordsForm
+        if not self.call.wants(MORE_RECORDS) or form == "absent":
+            return {}
+        return {f"@{MORE_RECORDS}": is_more and form == "truth"}
 
     def _context(self) -> str:
         return f"{self.call.prefix}/$metadata#{self.table.set_name}{self.selection.context}"

@@ -7,6 +7,7 @@ from simulators.waits import FORMS, MIXED
 WORDS = {
     "retryAfterForm": (*FORMS, MIXED),
     "webhookStripForm": ("absent", "null", "empty"),
+    "moreRecordsForm": ("truth", "absent", "no"),
 }
 
 
@@ -75,6 +76,11 @@ class Switches:
     tokensRevokedBefore: float = 0.0  # noqa: N815
     foreignNextLink: bool = False  # noqa: N815
     repeatNextLink: bool = False  # noqa: N815
+    # From this page of a list on no next link is given (1: never one; 0: off), and no page holds more rows than this
+    withheldNextLinks: int = 0  # noqa: N815
+    shortPages: int = 0  # noqa: N815
+    # What is said when it is asked whether there are more records: the truth, nothing, or no
+    moreRecordsForm: str = "truth"  # noqa: N815
     extraRowsNext: int = 0  # noqa: N815
     changedRowsNext: int = 0  # noqa: N815
     cookieExpiresNext: int = 0  # noqa: N815

@@ -390,7 +390,7 @@ async def test_amounts_arrive_as_the_digits_that_were_sent(app: App, server: Ser
     server.script(Reply(body=body), Reply(body=body))
     options = {"$select": "Amount"}
     read: list[Any] = [row["Amount"] async for rows in app.finance.pages("Imports", options) for row in rows]
-    read += [row["Amount"] async for rows in app.dataverse.pages("imports", options, size=1) for row in rows]
+    read += [row["Amount"] async for rows in app.dataverse.pages("imports", options, size=2) for row in rows]
     assert [str(Decimal(value)) for value in read] == [str(Decimal(amount))] * 2
     assert not any(isinstance(value, float) for value in read)
 

@@ -26,6 +26,9 @@ LONG_ORIGIN = f"https://{'o' * 63}.api.crm4.dynamics.com"
 TYPED_BY_A_CLIENT = {"host", "user-agent", "accept-encoding", "authorization"}
 
 
+MORE = "Microsoft.Dynamics.CRM.morerecords"
+
+
 def options_of(target: str) -> dict[str, str]:
     pairs = [pair.partition("=") for pair in urlsplit(target).query.split("&")]
     return {name: unquote(value) for name, _, value in pairs}
@@ -68,10 +71,10 @@ async def test_a_page_of_billed_sales_has_the_filter_of_the_map_and_the_wanted_s
     [request] = server.received
     assert page.rows == [{"msdyn_actualid": "a"}]
     assert page.next_link is None
-    assert request.header("Prefer") == "odata.maxpagesize=1234"
+    assert request.header("Prefer") == f'odata.maxpagesize=1234,odata.include-annotations="{MORE}"'
     assert request.target.startswith("/api/data/v9.2/msdyn_actuals?$select=msdyn_")
-    assert options_of(request.target) == options
-    assert request.target.endswith(
+    assert options_of(request.target) == {**options, "$orderby": "msdyn_actualid", "$count": "true"}
+    assert request.target.removesuffix("&$orderby=msdyn_actualid&$count=true").endswith(
         f"&$filter=(_msdyn_invoice_value%20eq%20{INVOICE}%20and%20msdyn_transactiontypecode%20eq%20192350006)"
         "%20and%20(msdyn_istransition%20ne%20true)"
     )
@@ -122,7 +125,7 @@ async def test_rows_in_asks_for_every_id_once_in_urls_that_dataverse_accepts(
     asked: dict[str, list[UUID]] = defaultdict(list)
     for request in server.received:
         assert len(LONG_ORIGIN + request.target) < LONGEST_URL
-        assert request.header("Prefer") == "odata.maxpagesize=5000"
+        assert request.header("Prefer") == f'odata.maxpagesize=5000,odata.include-annotations="{MORE}"'
         condition, _, last = options_of(request.target)["$filter"].rpartition(" and ")
         assert last == f"({where})"
         for term in condition.removeprefix("(").removesuffix(")").split(" or "):
@@ -179,7 +182,8 @@ async def test_an_awkward_text_arrives_as_itself(app: App, server: Server, text:
     [request] = server.received
     assert request.target.isascii()
     assert " " not in request.target
-    assert options_of(request.target) == {"$filter": condition, "$select": "name"}
+    own = {"$orderby": "invoiceid", "$count": "true"}
+    assert options_of(request.target) == {"$filter": condition, "$select": "name", **own}
 
 
 @example("x' or 1 eq 1 or name eq '")
@@ -190,7 +194,7 @@ async def test_any_text_stays_one_literal_on_the_wire(app: App, server: Server, 
     server.script(said({"value": []}))
     await app.dataverse.page("invoices", {"$filter": f"name eq {quote_text(text)}"}, cursor="", size=1)
     [request] = server.received
-    assert list(options_of(request.target)) == ["$filter"]
+    assert list(options_of(request.target)) == ["$filter", "$orderby", "$count"]
     literal = options_of(request.target)["$filter"].removeprefix("name eq ")
     assert literal[0] == literal[-1] == "'"
     inside = literal[1:-1]

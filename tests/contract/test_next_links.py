@@ -15,6 +15,7 @@ from tests.contract.wiring import App, wired
 
 ACTUALS = "/api/data/v9.2/msdyn_actuals"
 IMPORTS = "/data/ProjActualsImports"
+PREFER = 'odata.maxpagesize=2,odata.include-annotations="Microsoft.Dynamics.CRM.morerecords"'
 SKIP_TOKEN = (
     "?$select=msdyn_amount&$skiptoken=%3Ccookie%20pagenumber=%222%22%20pagingcookie=%22%253ccookie%2520page%253d%25221"
     "%2522%253e%253cmsdyn_actualid%2520last%253d%2522%257bA0-1%257d%2522%2520%252f%253e%22%20istracking=%22False%22"
@@ -56,7 +57,7 @@ async def test_next_links_are_followed_byte_for_byte(server: Server, collection:
 async def test_dataverse_is_asked_for_the_same_size_on_every_page(app: App, server: Server) -> None:
     server.script(page(1, f"{server.url}{ACTUALS}?$skiptoken=2"), page(2))
     assert [row["n"] async for rows in app.dataverse.pages("msdyn_actuals", {}, size=2) for row in rows] == [1, 2]
-    assert [request.header("Prefer") for request in server.received] == ["odata.maxpagesize=2"] * 2
+    assert [request.header("Prefer") for request in server.received] == [PREFER] * 2
 
 
 async def test_an_empty_page_with_a_next_link_is_not_the_end(server: Server, collection: Collection) -> None:

@@ -20,23 +20,25 @@ from tests.proof.troubles import SERVICES, Troubles
 
 _LINKS = "msdyn_transaction1 msdyn_transaction1type msdyn_transaction2 msdyn_transaction2type"
 _BILLED = "_msdyn_invoice_value msdyn_istransition msdyn_transactiontypecode"
+_LIST = "$count $filter $orderby $select"
+_EXPANDED = "$count $expand $filter $orderby $select"
 _PROPOSAL = "InvoiceProposalId TransactionType"
 
 CALLS: Mapping[str, Mapping[str, str]] = {
     "dataverse": {
         "GET invoices $expand $select": "the invoice",
         "GET invoices $select": "the invoice, for comparison",
-        "GET invoices $filter $select by modifiedon msdyn_ordertype msdyn_projectinvoicestatus": "the sweep",
-        f"GET msdyn_actuals $expand $filter $select by {_BILLED}": "billed sales, and their sums",
-        f"GET msdyn_actuals $expand $filter $select $skiptoken by {_BILLED}": "the next page of billed sales",
-        "GET msdyn_actuals $expand $filter $select by msdyn_actualid msdyn_istransition": "actuals by their ids",
-        "GET msdyn_actuals $filter $select by msdyn_actualid msdyn_istransition": "types of actuals",
-        "GET msdyn_actuals $filter $select by _msdyn_invoice_value msdyn_actualid": "actuals of other invoices",
-        "GET msdyn_actuals $filter $select by msdyn_actualid": "what is written back already",
-        "GET msdyn_actuals $expand $filter $select by createdon msdyn_istransition msdyn_transactiontypecode"
+        f"GET invoices {_LIST} by modifiedon msdyn_ordertype msdyn_projectinvoicestatus": "the sweep",
+        f"GET msdyn_actuals {_EXPANDED} by {_BILLED}": "billed sales, and their sums",
+        f"GET msdyn_actuals {_EXPANDED} $skiptoken by {_BILLED}": "the next page of billed sales",
+        f"GET msdyn_actuals {_EXPANDED} by msdyn_actualid msdyn_istransition": "actuals by their ids",
+        f"GET msdyn_actuals {_LIST} by msdyn_actualid msdyn_istransition": "types of actuals",
+        f"GET msdyn_actuals {_LIST} by _msdyn_invoice_value msdyn_actualid": "actuals of other invoices",
+        f"GET msdyn_actuals {_LIST} by msdyn_actualid": "what is written back already",
+        f"GET msdyn_actuals {_EXPANDED} by createdon msdyn_istransition msdyn_transactiontypecode"
         " msdyn_vouchernumber": "actuals out of sync",
-        "GET msdyn_invoicelinetransactions $filter $select by _msdyn_invoice_value msdyn_billingtype": "invoice lines",
-        f"GET msdyn_transactionconnections $filter $select by {_LINKS}": "transaction connections",
+        f"GET msdyn_invoicelinetransactions {_LIST} by _msdyn_invoice_value msdyn_billingtype": "invoice lines",
+        f"GET msdyn_transactionconnections {_LIST} by {_LINKS}": "transaction connections",
         "POST msdyn_actuals/Microsoft.Dynamics.CRM.UpdateMultiple": "write-back in bulk",
         "POST $batch": "write-back row by row",
     },

@@ -93,3 +93,39 @@ async def test_a_row_can_appear_between_two_readings(dataverse: Dataverse) -> No
     assert len(second) == len(first) + 1
     produced = await dataverse.lines(f"invoices/{invoice['invoiceId']}/produced")
     assert {row["msdyn_actualid"] for row in second} <= {row.get("actualId") for row in produced}
+
+
+async def test_next_links_can_be_withheld_from_a_page_on(dataverse: Dataverse, invoice: dict[str, Any]) -> None:
+    list_of = ("msdyn_invoicelinetransactions", "odata.maxpagesize=7")
+    await dataverse.switch(withheldNextLinks=2)
+    pages = [page async for page in dataverse.pages(*list_of, filter=of(invoice))]
+    assert [len(page.rows) for page in pages] == [7, 7]
+    await dataverse.switch(withheldNextLinks=1)
+    pages = [page async for page in dataverse.pages(*list_of, filter=of(invoice))]
+    assert [len(page.rows) for page in pages] == [7]
+
+
+async def test_pages_can_be_shorter_than_asked_for(dataverse: Dataverse, invoice: dict[str, Any]) -> None:
+    whole = await dataverse.all("msdyn_invoicelinetransactions", filter=of(invoice))
+    await dataverse.switch(shortPages=9)
+    pages = [page async for page in dataverse.pages("msdyn_invoicelinetransactions", filter=of(invoice))]
+    assert {len(page.rows) for page in pages[:-1]} == {9}
+    assert [row for page in pages for row in page.rows] == whole
+
+
+@pytest.mark.parametrize(("form", "said"), [("truth", [True, False]), ("no", [False, False]), ("absent", [None, None])])
+async def test_whether_there_are_more_records_is_said_to_those_who_ask(
+    dataverse: Dataverse, invoice: dict[str, Any], form: str, said: list[bool | None]
+) -> None:
+    more = "Microsoft.Dynamics.CRM.morerecords"
+    await dataverse.switch(moreRecordsForm=form, withheldNextLinks=1)
+    prefer = f'odata.maxpagesize=40,odata.include-annotations="{more}"'
+    options = {"filter": of(invoice), "orderby": "msdyn_invoicelinetransactionid"}
+    first = await dataverse.query("msdyn_invoicelinetransactions", prefer, **options)
+    last = first.rows[-1]["msdyn_invoicelinetransactionid"]
+    options["filter"] += f" and msdyn_invoicelinetransactionid gt {last}"
+    second = await dataverse.query("msdyn_invoicelinetransactions", prefer, **options)
+    assert [reply.json.get(f"@{more}") for reply in (first, second)] == said
+    assert (len(first.rows), len(second.rows)) == (40, 20)
+    unasked = await dataverse.query("msdyn_invoicelinetransactions", "odata.maxpagesize=40", filter=of(invoice))
+    assert f"@{more}" not in unasked.json
