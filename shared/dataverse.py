@@ -1,9 +1,9 @@
 """Reading from Dataverse: pages that are followed verbatim, and rows by their ids.
 
 That a list has ended does not rest on a missing next link alone. A page without a link is the last one if it is empty,
-or if it is shorter than asked for and Dataverse, which is asked for both, counts no more rows and says that none are
-left. After any other page the rows behind its last key are asked for, until a page proves the end. Lists are ordered by
-their key for that.
+or if it is shorter than asked for and Dataverse, which is asked for both, neither counts more rows nor says that some
+are left. After any other page the rows behind its last key are asked for, until a page proves the end. Lists are
+ordered by their key for that.
 """
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -70,7 +70,7 @@ class _Ending:
         more, counted = found.frame.get(f"@{_MORE}"), found.frame.get("@odata.count")
         exact = counted if is_counted and isinstance(counted, int) and counted < _MOST_COUNTED else None
         is_unproven = found.count >= size or more is True or (exact or 0) > found.count
-        return cls(found.last, is_unproven, exact is None and (more is None or found.count >= full))
+        return cls(found.last, is_unproven, exact is None and found.count >= full)
 
     def key(self, name: str) -> Guid | None:
         """The id of the last row."""
@@ -108,6 +108,10 @@ class Dataverse:
         answer = await self._answer(entity_set, options, cursor, size)
         rows, link = answer.page()
         return Page(rows, self._following(entity_set, options, cursor, link, _ending(answer, cursor, size, size)))
+
+    async def first(self, entity_set: str, options: Mapping[str, str], size: int) -> list[Row]:
+        """The first rows of a list, at most `size`, in the order that the options name; there may be more."""
+        return (await self._answer(entity_set, options, "", size)).page()[0]
 
     async def stream(self, entity_set: str, options: Mapping[str, str], *, cursor: str, size: int) -> Stream:
         """As `page`, with rows that are made one after the other, only once; raises Unavailable also meanwhile."""

@@ -47,7 +47,6 @@ async def check_days_of_actuals(ports: Ports, invoice_id: UUID) -> None:
     """Look at some billed sales of an invoice before its header goes. Raises what `DayTally.check` raises."""
     table_map, tally = ports.maps[Stage.ACTUALS], DayTally()
     options = {**table_map.query, "$filter": billed_filter(table_map, invoice_id)}
-    sample = await ports.dataverse.page(table_map.source.set, options, cursor="", size=_SAMPLE)
-    for row in sample.rows:
+    for row in await ports.dataverse.first(table_map.source.set, options, _SAMPLE):
         tally.add(table_map.days_in_doubt(row, ports.settings.zone))
     tally.check(ports.settings.zone)

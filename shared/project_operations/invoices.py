@@ -76,8 +76,8 @@ async def confirmed_at(ports: Ports, invoice_id: UUID) -> datetime | None:
         "$filter": f"_msdyn_invoice_value eq {invoice_id} and msdyn_transactiontypecode eq {BILLED_SALES}",
         "$orderby": "createdon",
     }
-    page = await ports.dataverse.page(ports.maps[Stage.ACTUALS].source.set, options, cursor="", size=1)
-    return _instant(page.rows[0]["createdon"]) if page.rows else None
+    rows = await ports.dataverse.first(ports.maps[Stage.ACTUALS].source.set, options, 1)
+    return _instant(rows[0]["createdon"]) if rows else None
 
 
 async def confirmed_before_go_live(ports: Ports, invoice: Invoice) -> bool:
