@@ -276,7 +276,8 @@ async def sweep_by_the_clock(timer: func.TimerRequest) -> None:
     """Sweep every ten minutes."""
     del timer
     if works := await ports_or_none():
-        await sweep(works)
+        async with works.reading() as patient:
+            await sweep(patient)
 
 
 @blueprint.function_name("operate")

@@ -8,7 +8,6 @@ ordered by their key for that.
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import batched
 from typing import Self
 from uuid import UUID
@@ -20,6 +19,7 @@ from shared.odata import Guid, all_of, chunks, guid, in_list, query
 from shared.rows import measure
 from shared.service import Service
 from shared.services.answers import DATAVERSE, Answer
+from shared.services.reader import Reader
 from shared.together import together
 from shared.transform import Row
 
@@ -88,9 +88,13 @@ class Dataverse:
         self._service = service
         self._keys = keys or {}
 
-    def patient(self, until: datetime) -> "Dataverse":
+    def patient(self, reader: Reader) -> "Dataverse":
         """The same for a reader, as `Service.patient`."""
-        return Dataverse(self._service.patient(until), self._keys)
+        return Dataverse(self._service.patient(reader), self._keys)
+
+    def leave(self, reader: Reader, *, refused: bool) -> None:
+        """As `Service.leave`."""
+        self._service.leave(reader, refused=refused)
 
     async def one(self, entity_set: str, key: UUID, options: Mapping[str, str]) -> Row | None:
         """The row with this id, or None where Dataverse says that there is none."""

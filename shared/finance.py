@@ -24,6 +24,7 @@ from shared.errors import ContractBroken, Refused, Unavailable, UploadRefused
 from shared.odata import query, quote_text
 from shared.service import Service
 from shared.services.answers import FINANCE, Expected
+from shared.services.reader import Reader
 from shared.transform import Row
 
 NAME = "Finance"
@@ -97,11 +98,15 @@ class Finance:
         self._patience = patience
         self._upload_hosts = [host.strip().lower() for host in upload_hosts.split(",")]
 
-    def patient(self, until: datetime) -> "Finance":
+    def patient(self, reader: Reader) -> "Finance":
         """The same for a reader, as `Service.patient`."""
         patient = copy(self)
-        patient._service = self._service.patient(until)  # noqa: SLF001 - a copy of its own
+        patient._service = self._service.patient(reader)  # noqa: SLF001 - a copy of its own
         return patient
+
+    def leave(self, reader: Reader, *, refused: bool) -> None:
+        """As `Service.leave`."""
+        self._service.leave(reader, refused=refused)
 
     async def write_url(self, file_name: str) -> Upload:
         """Ask for a place to write a package to; it is good for about half an hour."""

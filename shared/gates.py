@@ -90,6 +90,12 @@ class Gates:
                     self._read_at[service] = self._clock()
         return self._closed(service)
 
+    async def was_closed(self, service: str, since: datetime) -> bool:
+        """Whether the gate of `service` is closed, or was later than `since`."""
+        await self.look(service)
+        known = self._known.get(service)
+        return known is not None and known.until > since
+
     async def close(self, service: str, until: datetime, reason: str, *, kind: str = "throttled") -> None:
         """Close the gate of `service`; a later end that somebody else has set stays.
 

@@ -190,6 +190,17 @@ def parse(body: bytes, queue: str) -> Message:
     return message
 
 
+def reader_of(message: Message) -> str:
+    """The name under which answers to whoever reads for this message are kept; nothing where none are."""
+    if isinstance(message, Load):
+        return f"{message.invoiceId}/answers/{message.stage}.{message.generation}.{message.page}"
+    if isinstance(message, Verify):
+        return f"{message.invoiceId}/answers/verify.{message.generation}"
+    if isinstance(message, Reconcile):
+        return f"{message.invoiceId}/answers/{message.job}"
+    return f"{UUID(message.job)}/answers/{message.page}" if isinstance(message, Examine) else ""
+
+
 def _invoice_id(raw: dict[str, Any]) -> str | None:
     try:
         return str(UUID(str(raw["invoiceId"])))

@@ -1,7 +1,8 @@
 """Everything a stage works with, wired in one place."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache, partial
@@ -14,7 +15,7 @@ from shared.audit import Audit
 from shared.dataverse import Dataverse
 from shared.dock import Dock
 from shared.engine.leases import Leases
-from shared.errors import NotOurStorage
+from shared.errors import NotOurStorage, Throttled
 from shared.finance import Finance
 from shared.gates import Gates
 from shared.landing import Landing
@@ -27,11 +28,13 @@ from shared.register import Register
 from shared.rejections import Rejections
 from shared.room import Room
 from shared.service import Service
+from shared.services.reader import AnswerRoom, Reader
 from shared.settings import Settings, read_settings_at_start
 from shared.signin import SignIn
 from shared.stages import Stage
 from shared.storage import refusals
 from shared.storage.clients import Queues, open_storage, queues_alone
+from shared.storage.kept_answers import KEPT_FOR, KeptAnswers
 from shared.storage.owner import Owner, Ownership
 from shared.tablemap import TableMap, load_maps
 from shared.throughput import Throughput
@@ -44,6 +47,9 @@ _LONGEST_ANSWER = 300.0
 
 _PAGES_IN_WORK = 12 * 1024 * 1024
 """Bytes of large pages that a process has in work at once; as objects they take several times as much memory."""
+
+_ANSWERS_KEPT = 32 * 1024 * 1024
+"""Bytes of answers that the readers of a process keep until they have come to their end."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ class Ports:
     landing: Landing
     queues: Queues
     room: Room
+    answer_room: AnswerRoom
+    kept_answers: KeptAnswers
     gates: Gates
     leases: Leases
     pauses: Pauses
@@ -73,11 +81,35 @@ class Ports:
     ownership: Ownership
     now: Callable[[], datetime]
 
-    def patient(self) -> "Ports":
-        """These ports for a reader who begins now: what is asked to wait waits for a while where it is, for what was
-        read before would be read again."""
-        until = self.now() + timedelta(seconds=self.settings.throttle_in_place)
-        return replace(self, dataverse=self.dataverse.patient(until), finance=self.finance.patient(until))
+    @asynccontextmanager
+    async def reading(self, name: str = "", *, again: bool = False) -> AsyncIterator["Ports"]:
+        """These ports for a reader who begins now: what is asked to wait waits where it is while answers keep coming.
+
+        What a reader with a `name` was answered is kept when it is asked to wait for longer, and taken up when the
+        same one reads `again`.
+        """
+        reader = Reader(self.now, timedelta(seconds=self.settings.throttle_in_place), self.answer_room)
+        kept = await self.kept_answers.load(name, self.now()) if name and await self._may_be_kept(again) else []
+        reader.go_on_from(kept)
+        refused = False
+        try:
+            yield replace(self, dataverse=self.dataverse.patient(reader), finance=self.finance.patient(reader))
+        except Throttled:
+            refused = True
+            if name and reader.answers:
+                await self.kept_answers.save(name, reader.answers)
+            raise
+        finally:
+            reader.leave()
+            for service in (self.dataverse, self.finance):
+                service.leave(reader, refused=refused)
+            if kept and not refused:
+                await self.kept_answers.delete(name)
+
+    async def _may_be_kept(self, again: bool) -> bool:
+        """Whether it is worth looking for kept answers: lately a service has asked somebody to wait."""
+        since = self.now() - KEPT_FOR
+        return again or any([await self.gates.was_closed(name, since) for name in (dataverse.NAME, finance.NAME)])
 
 
 def timeout_of(patience: float) -> aiohttp.ClientTimeout:
@@ -137,6 +169,8 @@ async def open_ports(
         landing=Landing(storage.landed),
         queues=storage.queues,
         room=Room(_PAGES_IN_WORK),
+        answer_room=AnswerRoom(_ANSWERS_KEPT),
+        kept_answers=KeptAnswers(storage.landed),
         gates=gates,
         leases=Leases(storage.gates, now, timedelta(seconds=settings.shipment_lease)),
         pauses=Pauses(storage.gates, now),

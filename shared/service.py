@@ -8,9 +8,9 @@ of the errors in `shared/errors.py` here.
 import asyncio
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from copy import copy
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -33,11 +33,18 @@ from shared.services.answers import (
     Unusable,
     judge,
 )
+from shared.services.reader import Reader, name_of
+from shared.services.turns import Turns
 from shared.signin import SignIn
 from shared.slots import Slots
 
 _PRIVILEGE = re.compile(r"\bprv[A-Za-z_0-9]+")
 """Dataverse's name of a privilege, which is the same in every language."""
+
+_LAST_ANSWER = 15.0
+"""Seconds for which a reader that leaves off waits for what it has asked already."""
+_TURN = timedelta(seconds=5)
+"""After this long a reader that is not in turn asks again."""
 
 
 class Service:
@@ -65,14 +72,19 @@ class Service:
         self._slots = Slots(concurrency)
         self._longest_wait = longest_wait
         self._forms = forms
-        self._patient_until = datetime.min.replace(tzinfo=UTC)
+        self._turns = Turns()
+        self._reader: Reader | None = None
 
-    def patient(self, until: datetime) -> "Service":
-        """The same service for a reader who can wait until then: a GET that is asked to wait less long waits where it
-        is."""
+    def patient(self, reader: Reader) -> "Service":
+        """The same service for a reader: a GET that is asked to wait waits where it is, for as long as the reader can
+        and it is its turn; what the reader was answered before it left off is not asked for again."""
         patient = copy(self)
-        patient._patient_until = until  # noqa: SLF001 - a copy of its own
+        patient._reader = reader  # noqa: SLF001 - a copy of its own
         return patient
+
+    def leave(self, reader: Reader, *, refused: bool) -> None:
+        """A reader has ended, or left off because the service asked it to wait."""
+        self._turns.leave(reader, refused=refused)
 
     def url(self, path_and_query: str) -> URL:
         """A URL of this service; the text is taken as it stands."""
@@ -99,12 +111,26 @@ class Service:
         self, url: URL, headers: Mapping[str, str] | None = None, expected: Expected = Expected.JSON
     ) -> Answer:
         """GET. Raises Throttled, Unavailable, Refused, NotPermitted or SignInFailed."""
+        asked = Asked("GET", url.path, expected)
+        if self._reader is None:
+            return await self._call(asked, url, headers or {}, None)
+        name = name_of(str(url), headers or {})
+        if known := self._reader.recall(name):
+            return Answer(self.name, asked, known)
+        return await self._get_patiently(self._reader, name, asked, url, headers or {})
+
+    async def _get_patiently(
+        self, reader: Reader, name: str, asked: Asked, url: URL, headers: Mapping[str, str]
+    ) -> Answer:
         while True:
+            if not self._turns.admits(reader):
+                raise Throttled(self.name, self._clock() + _TURN, "it limits us, and another reader has its turn")
             try:
-                return await self._call(Asked("GET", url.path, expected), url, headers or {}, None)
+                return await _to_its_end(self._call(asked, url, headers, None), reader, name)
             except Throttled as throttled:
+                self._turns.narrow()
                 again = throttled.until + jitter(GATE_SPREAD)
-                if again > self._patient_until:
+                if again > reader.until or not self._turns.admits(reader):
                     raise
                 await asyncio.sleep((again - self._clock()).total_seconds())
 
@@ -182,3 +208,19 @@ class Service:
         url = self.url(self._forms.whoami)
         reply = await self._send("GET", url, {}, None, await self._token())
         return reply.status not in {401, 403}
+
+
+async def _to_its_end(call: Coroutine[Any, Any, Answer], reader: Reader, name: str) -> Answer:
+    """The answer to a call, which the reader takes even when it leaves off meanwhile because another of its requests
+    was refused: the service has done the work."""
+    task = asyncio.ensure_future(call)
+    try:
+        answer = await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=_LAST_ANSWER)
+        if task.done() and not task.cancelled() and task.exception() is None:
+            reader.take(name, task.result().reply)
+        task.cancel()
+        raise
+    reader.take(name, answer.reply)
+    return answer

@@ -1,7 +1,7 @@
 """One queue message, from its bytes to done, put off, or given up. What is done about each error is decided here.
 
-the service asks to wait   the gate is closed; a reader waits for a minute in all, for it would read everything again,
-                           then the message waits on the queue until the gate opens
+the service asks to wait   the gate is closed; a reader that has its turn waits while answers keep coming; then what it
+                           was answered is kept, and the message waits on the queue until the gate opens
 storage away, busy or      the message is put off, longer each time, and a note tells the operator; where not even
 closed to us               that can be stored, the work is held for minutes before the host counts a failure
 no usable answer           the message is put off, longer each time, and a note tells the operator
@@ -46,7 +46,7 @@ from shared.errors import (
 from shared.gates import GATE_SPREAD
 from shared.landing import PartLost
 from shared.log import event, where
-from shared.messages import Load, Message, Settle, Ship, Verify, WriteBack, parse
+from shared.messages import Load, Message, Settle, Ship, Verify, WriteBack, parse, reader_of
 from shared.ports import Ports
 from shared.run import State
 from shared.stages import Stage
@@ -106,9 +106,12 @@ async def _attempt_in_storage(ports: Ports, message: Message, handler: Handler) 
 
 async def _attempt(ports: Ports, message: Message, handler: Handler) -> None:
     # Whoever ships holds a lane, and its lease runs.
-    patient = ports if isinstance(message, Ship | Settle) else ports.patient()
     try:
-        await _handle(patient, message, handler)
+        if isinstance(message, Ship | Settle):
+            await _handle(ports, message, handler)
+        else:
+            async with ports.reading(reader_of(message), again=message.attempt > 0) as patient:
+                await _handle(patient, message, handler)
     except Throttled as error:
         _tell(message, error, severity=logging.WARNING, until=error.until)
         await _put_off(ports, message, error.until - ports.now() + jitter(GATE_SPREAD), attempt=message.attempt)
