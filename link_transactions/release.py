@@ -41,7 +41,9 @@ async def _free(ports: Ports, part: Part) -> None:
     ends = [landed.table_map.position(f"TRANSACTION{number}ID") for number in (1, 2)]
     left = [row for row in landed.rows if not dismissed & {row[end].lower() for end in ends}]
     blob = await ports.landing.write_beside(part.blob, encode(left))
-    await ports.ledger.save_part(part, state="landed" if left else "settled", blob=blob, rows=len(left))
+    await ports.ledger.save_part(
+        part, state="landed" if left else "settled", blob=blob, rows=len(left), left_out=part.rows - len(left)
+    )
 
 
 async def after_connections(ports: Ports, run: Run, account: Account) -> None:

@@ -150,8 +150,17 @@ def _describe(run: Run, account: Account, connections: Sequence[Part]) -> str:
     left = f"; {_count(dismissed, 'row')} {'was' if dismissed == 1 else 'were'} dismissed" if dismissed else ""
     return (
         f"Finance holds {account.billed.describe()} as billed sales{fresh}; {run.compared or _ONLY_COUNTED}; "
-        f"header and {linked} as Finance reported{left}"
+        f"header and {linked} as Finance reported{left}{_without(account, connections)}"
     )
+
+
+def _without(account: Account, connections: Sequence[Part]) -> str:
+    """Which connections there are none of."""
+    left_out = sum(part.left_out for part in connections)
+    told = f"; {_count(left_out, 'connection')} of dismissed rows did not go" if left_out else ""
+    if account.unlinked:
+        told += f"; for {_count(account.unlinked, 'billed sale')} Dataverse has no connection to an unbilled one"
+    return told
 
 
 def _count(number: int, what: str) -> str:

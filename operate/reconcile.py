@@ -34,7 +34,7 @@ from shared.project_operations.invoices import (
     number_of,
     standing_of,
 )
-from shared.rejected import RejectedRow, totals_of
+from shared.rejected import BILLED, RejectedRow, totals_of
 from shared.repair import claim, go_on, send_again
 from shared.run import Run, State
 from shared.stages import Stage
@@ -52,6 +52,7 @@ class Findings:
     source: Tally = field(default_factory=Tally)
     target: Tally = field(default_factory=Tally)
     completeness: Completeness | None = None
+    billed: int = 0
     connections: int = 0
     linked: int = 0
     dismissed: int = 0
@@ -78,8 +79,9 @@ class Findings:
 
     @property
     def is_whole(self) -> bool:
-        """Dataverse holds what the invoice's details promise."""
-        return self.has_billed and self.completeness is not None and not self.completeness.missing
+        """Dataverse holds what the invoice's details promise, and all of it was compared."""
+        found = self.completeness
+        return found is not None and found.billed.totals.rows == self.billed > 0 and not found.missing
 
     def set_aside(self, rows: Iterable[RejectedRow]) -> None:
         """Count what was dismissed, and Finance does not hold, as dealt with."""
@@ -230,6 +232,7 @@ async def _compare_rows(ports: Ports, company: str, rows: list[list[str]], findi
     for key, row in sent.items():
         values = dict(zip(table_map.columns, row, strict=True))
         findings.source.add(key, values["TRANSACTIONCURRENCYID"], Decimal(values["AMOUNT"] or 0))
+        findings.billed += values["TRANSACTIONTYPE"] == BILLED
         source_id = values.get(table_map.source_column or "", "")
         if key not in held:
             findings.missing.append(key)

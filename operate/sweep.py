@@ -4,6 +4,7 @@ confirmed invoices without a run      a webhook was lost; however long ago withi
                                       became of the invoice since; but not those confirmed before SWEEP_START
 runs that have not moved for long     their message was lost, or their worker died for good
 landed blobs that no part names       the losers of races, and what a crash left behind
+completed runs that are due           they are counted again in Dataverse (later_looks.py)
 """
 
 import time
@@ -13,6 +14,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from operate.later_looks import look_again
 from shared.clock import stamp
 from shared.engine.newer import tell
 from shared.errors import (
@@ -51,13 +53,15 @@ async def sweep(ports: Ports) -> dict[str, Any]:
     found = Found()
     unasked = await _start_lost(ports, found)
     revived += found.woken
+    changed, unseen = await look_again(ports)
     result = {
         "at": stamp(ports.now()),
         "started": found.started,
         "revived": revived,
         "leftAlone": found.left_alone,
         "blobsDeleted": deleted,
-        "problem": unasked,
+        "changed": changed,
+        "problem": unasked or unseen,
         "seconds": round(time.monotonic() - began, 3),
     }
     await ports.notes.write("sweep", result)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
+from shared.errors import Refused
 from shared.odata import all_of
 from shared.ports import Ports
 from shared.project_operations.codes import BILLED_SALES, CHARGEABLE, UNBILLED_SALES
@@ -15,6 +16,7 @@ from shared.transform import Row
 
 __all__ = ["BILLED_SALES", "CHARGEABLE", "UNBILLED_SALES"]
 _LIGHT_PAGE = 5000
+_BAD_REQUEST = 400
 
 type Kind = tuple[int | None, int | None]
 """Billing type and transaction class of a billed sale or of an invoice line detail."""
@@ -59,3 +61,22 @@ async def read_billed(ports: Ports, invoice_id: UUID) -> Billed:
 def kind_of(row: Row) -> Kind:
     """The kind of a billed sale or of an invoice line detail."""
     return row.get("msdyn_billingtype"), row.get("msdyn_transactionclassification")
+
+
+async def count_billed(ports: Ports, invoice_id: UUID) -> int:
+    """How many billed sales an invoice has, by one request where Dataverse counts so many."""
+    table_map = ports.maps[Stage.ACTUALS]
+    return await count_rows(ports, table_map.source.set, table_map.source.key, billed_filter(table_map, invoice_id))
+
+
+async def count_rows(ports: Ports, entity_set: str, key: str, condition: str) -> int:
+    """How many rows fulfil a filter. Dataverse aggregates 50,000 rows at most and refuses more; those are paged."""
+    try:
+        options = {"$apply": f"filter({condition})/aggregate($count as rows)"}
+        page = await ports.dataverse.page(entity_set, options, cursor="", size=2)
+        return int(page.rows[0]["rows"]) if page.rows else 0
+    except Refused as refusal:
+        if refusal.status != _BAD_REQUEST:
+            raise
+    pages = ports.dataverse.pages(entity_set, {"$select": key, "$filter": condition}, size=_LIGHT_PAGE)
+    return sum([len(rows) async for rows in pages])

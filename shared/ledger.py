@@ -347,6 +347,7 @@ def _part_entity(part: Part) -> dict[str, Any]:
         "executionId": part.execution_id,
         "oddDays": part.odd_days,
         "unlinked": part.unlinked,
+        "leftOut": part.left_out,
     }
 
 
@@ -371,5 +372,6 @@ def _part(row: Any) -> Part:
         odd_days=row.get("oddDays", 0),
         unlinked=row.get("unlinked", 0),
         path="".join(path),
+        left_out=row.get("leftOut", 0),
         etag=row.metadata["etag"],
     )

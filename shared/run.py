@@ -113,9 +113,10 @@ class Part:
     """The rows of one page for one company. `held` parts wait for their stage; `landed` ones may be shipped.
 
     `billed` and `fresh` (new unbilled sales) are the totals of the actuals in it, `odd_days` counts its rows with a day
-    that was no midnight where people are known, `unlinked` its billed sales whose link was waited for in vain.
-    `execution_id` names the import by which it was settled. `path` is where it comes from when a larger part was
-    divided: 0 for its first half, 1 for its second, at each division.
+    that was no midnight where people are known, `unlinked` its billed sales whose link was waited for in vain, and
+    `left_out` the connections that did not go because an end was dismissed. `execution_id` names the import by which it
+    was settled. `path` is where it comes from when a larger part was divided: 0 for its first half, 1 for its second,
+    at each division.
     """
 
     invoice_id: UUID
@@ -135,6 +136,7 @@ class Part:
     odd_days: int = 0
     unlinked: int = 0
     path: str = ""
+    left_out: int = 0
     etag: str = ""
 
     @property

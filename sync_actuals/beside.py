@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 
+from shared.engine.landed_rows import landed_rows
 from shared.errors import NeedsAttention
 from shared.handover import Account
-from shared.landing import BlobGone
+from shared.landing import PartLost
 from shared.messages import Load
 from shared.odata import Guid, guid
 from shared.ports import Ports
@@ -45,18 +46,17 @@ async def settle_beside(ports: Ports, run: Run, account: Account) -> Beside | No
 
 async def _sent_unbilled(ports: Ports, parts: Iterable[Part]) -> set[Guid]:
     """The new unbilled sales that were read, by their ids in Dataverse."""
-    table_map = ports.maps[Stage.ACTUALS]
-    if table_map.source_column is None:
-        return set()
-    own, found = table_map.position(table_map.source_column), set[Guid]()
+    found: set[Guid] = set()
     for part in parts:
         if part.fresh.rows:
             try:
-                rows = await ports.landing.rows(part.blob, cell=UNBILLED)
-            except BlobGone:
+                landed = await landed_rows(ports, part, cell=UNBILLED)
+            except PartLost:
                 # Landed parts are deleted when a run is completed; Finance is asked for these rows instead.
                 continue
-            found |= {guid(row[own]) for row in rows}
+            if landed.table_map.source_column:
+                own = landed.table_map.position(landed.table_map.source_column)
+                found |= {guid(row[own]) for row in landed.rows}
     return found
 
 

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from pydantic import Field
+
 from ops.answers import Answer
 
 
@@ -88,6 +90,12 @@ class Revived(Answer):
     state: str
 
 
+class Changed(Started):
+    """A completed run for which Dataverse holds something else than was carried, and what."""
+
+    found: str
+
+
 class Sweep(Answer):
     """What a sweep did."""
 
@@ -95,5 +103,6 @@ class Sweep(Answer):
     started: list[Started]
     revived: list[Revived]
     left_alone: tuple[Started, ...] = ()
+    changed: list[Changed] = Field(default_factory=list)
     blobs_deleted: int
     seconds: float

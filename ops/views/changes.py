@@ -67,8 +67,10 @@ def sweep_view(sweep: Sweep) -> RenderableType:
         add(view, "stopped, put to work again", revived.invoice_id, revived.state)
     for old in sweep.left_alone:
         add(view, "confirmed before SWEEP_START, left alone", old.invoice_number or old.invoice_id, "-")
+    for changed in sweep.changed:
+        add(view, f"completed, changed since: {changed.found}", changed.invoice_number or changed.invoice_id, "")
     head = safe(
         f"Swept in {show_span(sweep.seconds)}: {counted(len(sweep.started), 'run')} started, "
         f"{len(sweep.revived):,} put to work again, {counted(sweep.blobs_deleted, 'blob')} deleted."
     )
-    return Group(head, view) if sweep.started or sweep.revived or sweep.left_alone else head
+    return Group(head, view) if sweep.started or sweep.revived or sweep.left_alone or sweep.changed else head

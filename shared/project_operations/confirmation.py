@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from shared.billed import billed_filter
+from shared.billed import billed_filter, count_rows
 from shared.clock import parse_stamp
 from shared.held import held_by_actual
 from shared.odata import Guid, all_of, guid
@@ -43,10 +43,12 @@ _LIGHT = (
 @dataclass(frozen=True)
 class Beside:
     """The unbilled sales beside what was read: those that belong to the confirmation, each with its connections to what
-    it replaces, and those of which nobody can tell whose they are. `unbilled` counts those among both that no billed
-    sale bills, `seen` all that were looked at."""
+    it replaces, and those of which nobody can tell whose they are. `missing` are those of the former that Finance does
+    not hold, as it holds none of the latter; `unbilled` counts those among both that no billed sale bills, `seen` all
+    that were looked at."""
 
     belonging: Mapping[Guid, frozenset[Guid]] = field(default_factory=dict)
+    missing: frozenset[Guid] = frozenset()
     unexplained: Sequence[Row] = ()
     unbilled: int = 0
     seen: int = 0
@@ -104,7 +106,9 @@ async def scope_of(ports: Ports, invoice_id: UUID) -> Scope | None:
 
 async def count_beside(ports: Ports, invoice_id: UUID) -> int:
     """How many unbilled sales there are among which a confirmation's may be."""
-    return sum([len(rows) async for rows in _candidates(ports, await scope_of(ports, invoice_id))])
+    scope = await scope_of(ports, invoice_id)
+    source = ports.maps[Stage.ACTUALS].source
+    return await count_rows(ports, source.set, source.key, all_of(scope.condition, source.filter)) if scope else 0
 
 
 async def find_beside(ports: Ports, invoice_id: UUID, known: Collection[Guid]) -> Beside:
@@ -162,6 +166,7 @@ class _Search:
     scope: Scope | None
     known: Collection[Guid]
     belonging: dict[Guid, frozenset[Guid]] = field(default_factory=dict)
+    missing: set[Guid] = field(default_factory=set)
     unexplained: list[Row] = field(default_factory=list)
     unbilled: int = 0
     seen: int = 0
@@ -176,6 +181,7 @@ class _Search:
         held = await held_by_actual(self.ports, asked)
         for key, claim in claims.items():
             if self._is_ours(claim, rest[key]):
+                self.missing |= {key} - held
                 if key not in held or (claim.replaces and not claim.pointed):
                     self.belonging[key] = claim.replaces
                     self.unbilled += not claim.pointed
@@ -203,7 +209,7 @@ class _Search:
 
     def result(self) -> Beside:
         """What was found."""
-        return Beside(self.belonging, self.unexplained, self.unbilled, self.seen)
+        return Beside(self.belonging, frozenset(self.missing), self.unexplained, self.unbilled, self.seen)
 
 
 class _Side(NamedTuple):

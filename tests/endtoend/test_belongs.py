@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.endtoend.relay import Relay, relay
+from tests.endtoend.relay import Relay, await_that, relay
 from tests.operations.operator import Operator, produced_actuals
 
 SETTINGS = {
     "DATAVERSE_PAGE_ROWS": "8",
     "LATE_ROWS_PATIENCE_SECONDS": "2",
+    "LATER_LOOKS_SECONDS": "1,2",
     "AzureWebJobs.sweep.Disabled": "true",
 }
 AS_THEY_WERE: dict[str, Any] = {
@@ -134,3 +135,36 @@ def test_another_invoice_of_the_contract_and_approvals_are_left_alone(system: Re
     for invoice_id in (first, second):
         assert lacking(system, invoice_id) == set()
         assert operator.compare(invoice_id)["equal"], operator.compare(invoice_id)
+
+
+def test_a_billed_sale_that_comes_after_completion_is_found_by_a_later_look(system: Relay, operator: Operator) -> None:
+    invoice_id = system.carry(12, seed=770)
+    assert operator.run(invoice_id)["state"] == "completed"
+    # While somebody reads the invoice, Dataverse writes another billed sale.
+    system.tenant.switch("dataverse", extraRowsNext=1)
+    assert not operator.compare(invoice_id)["equal"]
+    changed = await_that(lambda: changed_runs(operator).get(invoice_id), "a look that finds the late row")
+    assert "more than were carried" in changed
+    await_that(lambda: not lacking(system, invoice_id), "the late row in Finance")
+    operator.await_state(invoice_id, "completed")
+    assert operator.compare(invoice_id)["equal"], operator.compare(invoice_id)
+
+
+def test_an_unbilled_sale_that_comes_after_completion_is_found_by_a_later_look(
+    system: Relay, operator: Operator
+) -> None:
+    # Of all actuals only the rest of the retainer is late, which no billed sale bills.
+    system.tenant.switch("dataverse", lateShare=0.01, lateSeconds=20.0)
+    invoice_id = system.carry(3, seed=780, retainersUsed=1)
+    assert operator.run(invoice_id)["state"] == "completed"
+    await_that(lambda: not operator.compare(invoice_id)["equal"], "the late row in Dataverse")
+    changed = await_that(lambda: changed_runs(operator).get(invoice_id), "a look that finds the late row")
+    assert "1 unbilled sale" in changed
+    await_that(lambda: not lacking(system, invoice_id), "the late row in Finance")
+    operator.await_state(invoice_id, "completed")
+    assert operator.compare(invoice_id)["equal"], operator.compare(invoice_id)
+
+
+def changed_runs(operator: Operator) -> dict[str, str]:
+    """Sweep; what was found about completed runs."""
+    return {each["invoiceId"]: each["found"] for each in operator.sweep()["changed"]}
