@@ -57,11 +57,13 @@ class Comparison:
     unseen: tuple[str, ...] = ()
     differing: list[RowDiffers] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
+    is_sampled: bool = False
 
     def describe(self) -> str:
         """Say to an operator what was compared."""
         is_whole = len(self.compared) >= self.rows
-        which = "every row" if is_whole else f"a sample of {len(self.compared):,} of {self.rows:,} rows"
+        some = f"{'a sample of ' if self.is_sampled else ''}{len(self.compared):,} of {self.rows:,} rows"
+        which = "every row" if is_whole else some
         columns = f"{self.columns} mapped {'column' if self.columns == 1 else 'columns'}"
         if self.unseen:
             left_out = f"not compared, because Finance does not show it: {', '.join(self.unseen)}"
@@ -163,7 +165,6 @@ class _Reading:
                 if not self.run.has_completed(part):
                     raise
                 verified += part.fresh
-                self.found.rows -= part.fresh.rows
                 continue
             wanted = _counted(part, list(landed), settled, sent_again)
             sent_again |= {key for key in landed if key in settled}
@@ -234,6 +235,7 @@ class _LightReading(_Reading):
     """What is counted of all rows, and all columns of a sample."""
 
     async def compare(self) -> Comparison:
+        self.found.is_sampled = True
         self._sample = Sample(self.run.run_id, self.ports.settings.verify_sample_rows)
         (self.found.source, self.found.expected), (self.found.held, self.found.fresh) = await both(
             self.read_source(), both(self.hold_billed(), self.hold_fresh())

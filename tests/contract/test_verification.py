@@ -162,6 +162,20 @@ async def test_of_more_rows_than_the_bound_a_sample_is_compared_and_said_to_be_o
         assert "32 mapped columns of a sample of 2 of 10 rows" in detail or "of a sample of 3 of 10 rows" in detail
 
 
+async def test_rows_that_cannot_be_compared_again_are_not_said_to_be(ports: Ports, server: Server) -> None:
+    """The landed parts that name the new unbilled sales are gone with the end of a run."""
+    world = World(ports, [actual()], [actual(UNBILLED)])
+    await world.carry(ports)
+    assert (await verified(ports, server, world))[0] == State.COMPLETED
+    run = await ports.ledger.run(world.invoice_id)
+    assert run is not None
+    await ports.ledger.save(run, state=State.VERIFYING, verified=0)
+    state, detail = await verified(ports, server, world)
+    assert state == State.COMPLETED
+    assert "all verified" not in detail
+    assert "all 32 mapped columns of 1 of 2 rows" in detail
+
+
 async def test_a_swap_in_all_rows_is_found_by_a_sample(ports: Ports, server: Server) -> None:
     settings = ports.settings.model_copy(update={"verify_all_rows": 0, "verify_sample_rows": 3})
     object.__setattr__(ports, "settings", settings)
