@@ -106,11 +106,15 @@ class Reconcile(_Message):
 
 
 class WriteBack(_Message):
-    """Write a page of posted rows of an invoice back to Dataverse; `skip` counts the rows of the pages before."""
+    """Write a page of posted rows of an invoice back to Dataverse. How far a pass is stands in the ledger: page `page`
+    of the pass `ticket` is written if that is its next one. Without a ticket a new pass begins, whatever `skip` says,
+    which counted the rows of the pages before in the first release."""
 
     kind: Literal["writeBack"] = "writeBack"
     invoiceId: UUID  # noqa: N815 - the name on the wire
     skip: int = Field(0, ge=0, le=2_000 * MOST_PAGES)
+    ticket: str = Field("", pattern=r"^([0-9a-f]{32})?$")
+    page: int = Field(0, ge=0, le=MOST_PAGES)
 
     @property
     def queue(self) -> str:

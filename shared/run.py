@@ -54,6 +54,7 @@ the write-back stopped for an error."""
 class Run:
     """The run of one invoice. `detail` says why it stands where it stands and what to do next; `wait` is what it waits
     for; `rejected` counts its open rejected rows; `expected` is what the first reading of the billed sales promised.
+    `write_back` is how far its write-back is, as write_back/passes.py writes it, empty while none is under way.
     `customer` and `project` are names for people, `progress` is by map, and the ledger keeps the `history`. `verified`
     is the reading whose actuals were compared with what Finance holds, 0 for none, and `compared` says how far;
     `revision` counts the saves. `beside` counts the unbilled sales of that time among which some might have been the
@@ -75,6 +76,7 @@ class Run:
     posting_detail: str = ""
     posted_at: datetime | None = None
     written_back_at: datetime | None = None
+    write_back: str = ""
     wait: str = ""
     wait_since: datetime | None = None
     expected: Totals = field(default_factory=Totals)

@@ -37,6 +37,9 @@ async def start(ports: Ports, invoice_id: UUID) -> None:
 
 
 async def _is_posted(ports: Ports, run: Run) -> bool:
+    if run.write_back and ports.now() - run.updated_at < _A_WHILE:
+        # A pass is under way; another would supersede it, and with many pages never come to an end.
+        return False
     account = await account_of(ports, run, Stage.ACTUALS)
     companies = {part.company for part in account.parts}
     if not companies or (run.posting == "posted" and not ports.maps[Stage.ACTUALS].written_back):

@@ -6,6 +6,8 @@ behind the billed ones are found by their links, as when they were sent.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -21,11 +23,18 @@ from shared.ports import Ports
 from shared.rejected import RejectedRow
 from shared.run import Run, State
 from shared.stages import Stage
+from shared.totals import Totals
 from shared.transform import Row
 from sync_actuals.links import trace
+from write_back.passes import Pass, totals_of
 
 PAGE = 2000
+_BETWEEN_PASSES = timedelta(seconds=5)
 _NOT_THERE = 404
+_KEPT = 0
+"""The status of what was kept back by the app itself, without asking."""
+_NO_DATE = "1900-01-01"
+_NO_GUID = "00000000-0000-0000-0000-000000000000"
 
 
 async def write_back(ports: Ports, message: WriteBack) -> None:
@@ -33,21 +42,53 @@ async def write_back(ports: Ports, message: WriteBack) -> None:
     run = await ports.ledger.run(message.invoiceId)
     if run is None or run.state != State.COMPLETED:
         return
-    rows = await _posted_page(ports, run, message.skip)
+    if not message.ticket:
+        standing = Pass()
+        run = await ports.ledger.save(run, write_back=standing.write())
+    else:
+        known = Pass.read(run.write_back)
+        if known is None or known.ticket != message.ticket or message.page > known.page:
+            # Over, superseded, or further than anybody has come.
+            return
+        if message.page < known.page:
+            # Who wrote that page may have died before the message for the next one was sent.
+            await _send_on(ports, run, known)
+            return
+        standing = known
+    companies = sorted({part.company for part in (await account_of(ports, run, Stage.ACTUALS)).parts})
+    following = await _write_page(ports, run, standing, companies)
+    if following is None:
+        return
+    if following.company:
+        await ports.ledger.save(run, write_back=following.write())
+        await _send_on(ports, run, following)
+    else:
+        await _conclude(ports, run, following, companies)
+
+
+async def _write_page(ports: Ports, run: Run, standing: Pass, companies: Sequence[str]) -> Pass | None:
+    """Write the next page; the pass after it, without a company where there is nothing more to write, or None where
+    Dataverse lets nobody write."""
+    company = standing.company or next(iter(companies), "")
+    rows = await _posted_page(ports, run, company, standing.after) if company else []
     fresh = await _fresh_behind(ports, run, rows)
     try:
         refused = await _write(ports, run, [*rows, *fresh])
     except ColumnsLocked as lock:
         await ports.ledger.save(
-            run, posting="refused", posting_detail=str(lock), posted_at=run.posted_at or ports.now()
+            run, posting="refused", posting_detail=str(lock), posted_at=run.posted_at or ports.now(), write_back=""
         )
-        return
+        return None
     count = len(rows) + len(fresh)
     event("page written back", runId=run.run_id, invoiceId=run.invoice_id, rows=count, count=len(refused))
+    done = replace(standing, page=standing.page + 1, seen=standing.seen + totals_of(rows))
     if len(rows) == PAGE:
-        await ports.queues.send(WriteBack(invoiceId=run.invoice_id, skip=message.skip + PAGE))
-        return
-    await _conclude(ports, run, message.skip + len(rows))
+        return replace(done, company=company, after=str(rows[-1]["ActualsImportId"]))
+    return replace(done, company=next((other for other in companies if other > company), ""), after="")
+
+
+async def _send_on(ports: Ports, run: Run, standing: Pass) -> None:
+    await ports.queues.send(WriteBack(invoiceId=run.invoice_id, ticket=standing.ticket, page=standing.page))
 
 
 def posted_condition(run: Run, companies: Iterable[str]) -> str:
@@ -57,16 +98,24 @@ def posted_condition(run: Run, companies: Iterable[str]) -> str:
     return all_of(any_company, own, "VoucherNumber ne ''")
 
 
-async def _posted_page(ports: Ports, run: Run, skip: int) -> list[Row]:
-    companies = {part.company for part in (await account_of(ports, run, Stage.ACTUALS)).parts}
+async def _posted_page(ports: Ports, run: Run, company: str, after: str) -> list[Row]:
+    """The posted billed sales of a company behind a key. Rows that are posted meanwhile move none of the others."""
     options = {
-        "$filter": posted_condition(run, companies),
-        "$orderby": "dataAreaId,ActualsImportId",
-        "$skip": str(skip),
+        "$filter": all_of(posted_condition(run, [company]), f"ActualsImportId gt {after}" if after else ""),
+        "$orderby": "ActualsImportId",
         "$top": str(PAGE),
     }
     pages = ports.finance.pages(str(ports.maps[Stage.ACTUALS].target.set), options)
     return [row async for rows in pages for row in rows][:PAGE]
+
+
+async def _posted_totals(ports: Ports, run: Run, companies: Iterable[str]) -> Totals:
+    options = {
+        "$filter": posted_condition(run, companies),
+        "$select": "ActualsImportId,Amount,TransactionCurrencyId",
+    }
+    pages = ports.finance.pages(str(ports.maps[Stage.ACTUALS].target.set), options)
+    return sum([totals_of(rows) async for rows in pages], Totals())
 
 
 async def _fresh_behind(ports: Ports, run: Run, billed: Sequence[Row]) -> list[Row]:
@@ -105,16 +154,49 @@ async def write_rows(ports: Ports, posted: Sequence[Row]) -> dict[UUID, Refused]
         return {}
     wanted = {UUID(row["ActualId"]): _values(columns, row) for row in posted}
     standing = await _standing(ports, wanted, columns)
-    changes = {
+    found = {
         actual: {name: value for name, value in values.items() if not _same(value, standing[actual].get(name))}
         for actual, values in wanted.items()
         if actual in standing
     }
-    changes = {actual: values for actual, values in changes.items() if values}
+    emptied = {actual: names for actual, values in found.items() if (names := _emptied(values, standing[actual]))}
+    changes = {
+        actual: left
+        for actual, values in found.items()
+        if (left := {name: value for name, value in values.items() if name not in emptied.get(actual, ())})
+    }
     refused = await ports.updates.write(table_map.source.set, table_map.writeBack.table, table_map.source.key, changes)
     if is_locked(refused, tried=len(changes), standing=len(standing)):
         raise ColumnsLocked(explain_lock(refused))
-    return refused | {actual: _gone(actual) for actual in wanted.keys() - standing.keys()}
+    # What a row was refused for weighs more than what was kept back of it.
+    kept = {actual: _kept(names, wanted[actual], standing[actual]) for actual, names in emptied.items()}
+    return kept | refused | {actual: _gone(actual) for actual in wanted.keys() - standing.keys()}
+
+
+def _emptied(values: Mapping[str, Any], standing: Row) -> list[str]:
+    """The columns in which Finance says nothing and Dataverse something. Posting gives values; where one is missing
+    after it, something else has taken it away, and Dataverse may hold the only copy."""
+    return [name for name, value in values.items() if is_nothing(value) and not is_nothing(standing.get(name))]
+
+
+def is_nothing(value: Any) -> bool:
+    """Whether a value of either service means that there is none: F&O has no empty ones."""
+    if isinstance(value, int | Decimal):
+        return not value
+    return not value or str(value) in {"No", _NO_GUID} or str(value).startswith(_NO_DATE)
+
+
+def _kept(names: Sequence[str], values: Mapping[str, Any], standing: Row) -> Refused:
+    what = "; ".join(
+        f"{name} is {standing[name]} in Dataverse and {values[name] or 'empty'} in Finance" for name in names
+    )
+    return Refused(
+        DATAVERSE,
+        _KEPT,
+        "",
+        f"{what}. A value is not replaced by nothing: if Finance is right, empty the column in Dataverse, then replay "
+        "the row; if Dataverse is right, correct Finance, or dismiss the row",
+    )
 
 
 def _gone(actual: UUID) -> Refused:
@@ -146,7 +228,13 @@ async def _record(ports: Ports, run: Run, wanted: Collection[UUID], refused: Map
     mended = [row for source, row in known.items() if UUID(source) in wanted and UUID(source) not in refused]
     await ports.rejections.change(run.invoice_id, mended, status="replaying")
     rows = [
-        RejectedRow(WRITE_BACK, str(actual), "application", error.text, source_id=str(actual))
+        RejectedRow(
+            WRITE_BACK,
+            str(actual),
+            "conflict" if error.status == _KEPT else "application",
+            error.text,
+            source_id=str(actual),
+        )
         for actual, error in refused.items()
         if str(actual) not in dismissed
     ]
@@ -169,18 +257,31 @@ def explain_lock(refused: Mapping[UUID, Refused]) -> str:
     )
 
 
-async def _conclude(ports: Ports, run: Run, posted: int) -> None:
+async def _conclude(ports: Ports, run: Run, done: Pass, companies: Sequence[str]) -> None:
+    """Say how the run stands. All is written back when what the pass has seen is what Finance holds as posted now."""
     account = await account_of(ports, run, Stage.ACTUALS)
-    if posted < account.billed.rows:
-        detail = f"{posted} of {account.billed.rows} billed sales are posted"
-        await ports.ledger.save(run, posting="not posted", posting_detail=detail)
+    posted = await _posted_totals(ports, run, companies) if companies else Totals()
+    if posted.rows < account.billed.rows or not posted.rows:
+        detail = f"{posted.rows} of {account.billed.rows} billed sales are posted"
+        await ports.ledger.save(run, posting="not posted", posting_detail=detail, write_back="")
+        return
+    if not posted.same_set(done.seen):
+        # Rows were posted or changed behind the pages of this pass: the next one finds them.
+        await ports.queues.send(WriteBack(invoiceId=run.invoice_id), delay=_BETWEEN_PASSES)
         return
     now = ports.now()
     left = [row for row in await ports.rejections.of(run.invoice_id, WRITE_BACK) if row.status == "open"]
     if left:
-        detail = f"{len(left)} rows refused by Dataverse, the first ({left[0].key}): {left[0].text[:300]}"
+        rows, kept = ("1 row", "kept as it is") if len(left) == 1 else (f"{len(left)} rows", "kept as they are")
+        what = "refused by Dataverse" if any(row.kind != "conflict" for row in left) else kept
+        detail = f"{rows} {what}, the first ({left[0].key}): {left[0].text[:400]}"
         await ports.ledger.save(
-            run, posting="refused", posting_detail=detail, posted_at=run.posted_at or now, rejected=len(left)
+            run,
+            posting="refused",
+            posting_detail=detail,
+            posted_at=run.posted_at or now,
+            rejected=len(left),
+            write_back="",
         )
         return
     off = not ports.maps[Stage.ACTUALS].written_back
@@ -191,4 +292,5 @@ async def _conclude(ports: Ports, run: Run, posted: int) -> None:
         rejected=0,
         posted_at=run.posted_at or now,
         written_back_at=None if off else now,
+        write_back="",
     )
