@@ -12,11 +12,13 @@ from operate.rejected_runs import rejected_lately
 from shared import VERSION
 from shared.clock import stamp
 from shared.engine import troubles
+from shared.engine.import_waits import ImportWait, waits_of_map
 from shared.engine.newer import told
 from shared.pauses import Pause
 from shared.ports import Ports
 from shared.register import Entry
 from shared.run import State
+from shared.shipment import Shipment
 from shared.stages import Stage
 from shared.status import SERVICES, describe_gate
 from shared.storage import refusals
@@ -28,6 +30,7 @@ _TOO_OLD_SECONDS = 1800
 _MANY_LOOKS = 40
 """A quarter of an hour, at the pace of looking."""
 _SWEEP_TOO_OLD_SECONDS = 3600
+_MOST_WAITS = 10
 
 
 class Asking:
@@ -66,7 +69,9 @@ async def health(ports: Ports) -> dict[str, Any]:
     pauses = await asking(ports.pauses.standing(), [])
     sweep = await asking(ports.notes.read("sweep"), None)
     gates = [gate for service in SERVICES if (gate := await asking(ports.gates.look(service), None))]
-    lanes = [lane for stage in Stage for lane in await asking(_lanes(ports, stage), [])]
+    docks = [await asking(_lanes(ports, stage), ([], [])) for stage in Stage]
+    lanes = [lane for found, _ in docks for lane in found]
+    waits = [wait for _, found in docks for wait in found if wait.is_plain]
     stand = await asking(troubles.standing(ports), [])
     newer = await asking(told(ports), {})
     throughput = await asking(ports.throughput.last_day(), [])
@@ -81,6 +86,7 @@ async def health(ports: Ports) -> dict[str, Any]:
         *(gate.describe() for gate in gates if gate.kind != "throttled"),
         *(each.describe(ports.now()) for each in stand),
         *(_describe_hanging(lane) for lane in lanes if lane["looks"] > _MANY_LOOKS),
+        *(wait.describe() for wait in waits[:_MOST_WAITS]),
         *_age_problems(ports, unfinished),
         *(f"paused: {pause.stage or 'everything'} by {pause.by}: {pause.reason}" for pause in pauses),
         *_sweep_problems(ports, sweep),
@@ -170,19 +176,26 @@ async def _is_mended(ports: Ports, row: Mapping[str, Any]) -> bool:
     return run is not None and run.state == State.COMPLETED and run.posting != "failed"
 
 
-async def _lanes(ports: Ports, stage: Stage) -> list[dict[str, Any]]:
+async def _lanes(ports: Ports, stage: Stage) -> tuple[list[dict[str, Any]], list[ImportWait]]:
+    """The imports under way, and what keeps invoices waiting with them or for them."""
     view = await ports.dock.view(stage)
-    return [
-        {
-            "map": str(stage),
-            "lane": shipment.lane + 1,
-            "executionId": shipment.execution_id,
-            "step": str(shipment.step),
-            "rows": shipment.rows,
-            "looks": shipment.polls,
-        }
-        for shipment in view.shipments.values()
-    ]
+    waits = await waits_of_map(ports, stage, view)
+    told = {wait.ticket: wait for wait in waits}
+    return [_describe_lane(shipment, told.get(shipment.ticket)) for shipment in view.shipments.values()], waits
+
+
+def _describe_lane(shipment: Shipment, wait: ImportWait | None) -> dict[str, Any]:
+    return {
+        "map": str(shipment.stage),
+        "lane": shipment.lane + 1,
+        "executionId": shipment.execution_id,
+        "step": str(shipment.step),
+        "rows": shipment.rows,
+        "looks": shipment.polls - shipment.looks_before,
+        "since": stamp(shipment.sent_at) if shipment.sent_at else None,
+        "until": stamp(wait.until) if wait and wait.until else None,
+        "waitsFor": wait.text if wait else "",
+    }
 
 
 def _describe_hanging(lane: Mapping[str, Any]) -> str:

@@ -10,7 +10,9 @@ from operate.refusals import BadRequest
 from operate.selection import Selected, Selection, select
 from shared.errors import LeaseLost, NeedsAttention
 from shared.handover import read_again
+from shared.held import held_actuals
 from shared.messages import WRITE_BACK, Reconcile
+from shared.odata import guid
 from shared.ports import Ports
 from shared.repair import FIRST_REPAIR, claim, go_on, send_again, source_of
 from shared.run import Run, State
@@ -18,6 +20,7 @@ from shared.stages import Stage
 from write_back.look import start as start_write_back
 
 _SHOWN_KEYS = 100
+_NAMED_KEYS = 3
 _TRIES = 5
 
 
@@ -111,7 +114,9 @@ async def _lacks_a_page(ports: Ports, run: Run) -> bool:
 
 
 async def dismiss(ports: Ports, chosen: list[Selected], *, reason: str, by: str) -> None:
-    """Count rows as dealt with outside; a run that was held up by nothing else goes on."""
+    """Count rows as dealt with outside; a run that was held up by nothing else goes on. Raises BadRequest, before
+    anything is done, for rows that Finance holds."""
+    await _refuse_held(ports, chosen)
     for selected in chosen:
         run = selected.run
         await ports.rejections.change(
@@ -120,6 +125,36 @@ async def dismiss(ports: Ports, chosen: list[Selected], *, reason: str, by: str)
         if run.state == State.COMPLETED:
             await start_write_back(ports, run.invoice_id)
         await _go_on_without(ports, run.invoice_id)
+
+
+async def _refuse_held(ports: Ports, chosen: list[Selected]) -> None:
+    """A dismissed row counts as one that Finance does not have, and its connections are not sent."""
+    held = [key for selected in chosen for key in await _held_keys(ports, selected)]
+    if held:
+        rows = "1 row is" if len(held) == 1 else f"{len(held)} rows are"
+        more = f" and {len(held) - _NAMED_KEYS} more" if len(held) > _NAMED_KEYS else ""
+        raise BadRequest(
+            409,
+            "heldByFinance",
+            f"{rows} in Finance: {', '.join(held[:_NAMED_KEYS])}{more}. Nothing was dismissed: a dismissed row counts as "
+            "missing there, and its connections are not sent. Replay the run: what Finance holds is then counted",
+        )
+
+
+async def _held_keys(ports: Ports, selected: Selected) -> list[str]:
+    run = selected.run
+    rows = [row for row in selected.rows if row.stage == Stage.ACTUALS and row.kind != "contract"]
+    if not rows:
+        return []
+    keys = [guid(row.key) for row in rows]
+    parts = await ports.ledger.parts(run.invoice_id, Stage.ACTUALS, run.generation)
+    companies = sorted({part.company for part in parts} | {run.company})
+    select = "ActualsImportId"
+    return [
+        str(row[select]).lower()
+        for company in companies
+        async for row in held_actuals(ports, company, keys, select=select)
+    ]
 
 
 async def _go_on_without(ports: Ports, invoice_id: UUID) -> None:

@@ -4,10 +4,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from shared import finance
 from shared.clock import stamp
+from shared.engine.import_waits import waits_of_run
 from shared.errors import NewerVersion
 from shared.ports import Ports
 from shared.rejected import RejectedRow
+from shared.repair import stage_of
 from shared.run import Part, Run
 from shared.status import SERVICES
 
@@ -25,6 +28,7 @@ async def timeline(ports: Ports, run: Run) -> dict[str, Any]:
         *_imports(parts),
         *_rejections(rows),
         *_deeds(rows),
+        *await _import_waits(ports, run),
         *await _closures(ports, run),
     ]
     return {"invoiceId": str(run.invoice_id), "entries": sorted(entries, key=lambda entry: str(entry["at"]))}
@@ -89,6 +93,23 @@ def _deeds(rows: Iterable[RejectedRow]) -> list[dict[str, Any]]:
     return [
         {"at": at, "kind": "operator", "what": what, "by": by, "text": reason, "rows": count}
         for (at, what, by, reason), count in deeds.items()
+    ]
+
+
+async def _import_waits(ports: Ports, run: Run) -> list[dict[str, Any]]:
+    """The imports that keep the run waiting now."""
+    waits = [] if run.state.is_final else await waits_of_run(ports, run, stage_of(run))
+    return [
+        {
+            "at": stamp(wait.since),
+            "kind": "wait",
+            "what": wait.what,
+            "service": finance.NAME,
+            "until": stamp(wait.until) if wait.until else None,
+            "times": wait.times,
+            "text": wait.describe(),
+        }
+        for wait in waits
     ]
 
 

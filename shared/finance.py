@@ -234,7 +234,8 @@ def parse_errors(text: str) -> list[RowError]:
     try:
         raw = json.loads(text or "[]")
     except (ValueError, RecursionError):
-        entries = re.split(r'\{\s*(?="RecordId")', text)
+        # The text of a message may look like the start of an entry: only a quote ends the one before.
+        entries = re.split(r'(?:(?<=")\s*\}\s*,|^\s*\[?)\s*\{\s*(?="RecordId"\s*:)', text)
         found = [_ERROR_ENTRY.match(entry.strip().rstrip("],").rstrip().removesuffix("}")) for entry in entries]
         errors = [RowError(match["record"], match["field"], match["text"]) for match in found if match]
         return errors or [RowError("", "", text)]

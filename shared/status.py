@@ -8,6 +8,7 @@ from typing import Any
 from shared import dataverse, finance
 from shared.clock import stamp
 from shared.engine import troubles
+from shared.engine.import_waits import waits_of_run
 from shared.engine.newer import told
 from shared.engine.troubles import Trouble
 from shared.errors import NewerVersion
@@ -28,7 +29,7 @@ SERVICES = (dataverse.NAME, finance.NAME)
 
 async def describe(ports: Ports, run: Run) -> dict[str, Any]:
     """The run as JSON. Counts are rows; amounts are decimal strings per currency."""
-    waits = [] if run.state.is_final else (await standing(ports)).waits_of(run)
+    waits = [] if run.state.is_final else [*(await standing(ports)).waits_of(run), *await _imports_of(ports, run)]
     found = {stage: await _read(ports, run, stage) for stage in Stage}
     maps = [_progress(run, stage, each) for stage, each in found.items()]
     return {
@@ -58,6 +59,20 @@ async def describe(ports: Ports, run: Run) -> dict[str, Any]:
         "oddDays": sum(part.odd_days for each in found.values() for part in each.parts),
         "billedSales": {"rows": run.expected.rows, "amounts": run.expected.money()},
     }
+
+
+async def _imports_of(ports: Ports, run: Run) -> list[dict[str, Any]]:
+    """What imports keep the run waiting, as JSON."""
+    return [
+        {
+            "reason": wait.describe(),
+            "service": finance.NAME,
+            "kind": wait.what,
+            "since": stamp(wait.since),
+            "until": stamp(wait.until) if wait.until else None,
+        }
+        for wait in await waits_of_run(ports, run, stage_of(run))
+    ]
 
 
 @dataclass(frozen=True)

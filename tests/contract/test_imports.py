@@ -3,13 +3,22 @@
 import math
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from operate.health import health
+from operate.refusals import BadRequest
+from operate.replay import dismiss
+from operate.selection import Selected
+from operate.timeline import timeline
+from shared.clock import stamp
 from shared.engine.division import divide
 from shared.errors import LeaseLost
 from shared.ports import open_ports
+from shared.run import Part, Run, State
 from shared.stages import Stage
+from shared.status import describe
 from shared.tablemap import load_maps
 from simulators.azurite import Azurite
 from tests.contract.conftest import APPLICATION, Tenant
@@ -306,3 +315,76 @@ async def test_what_the_first_release_left_on_the_dock_goes_on(yard: Yard) -> No
     await table.create_entity(entity)
     await yard.work(5)
     assert yard.gone_on == [part.invoice_id]
+
+
+async def test_run_timeline_and_health_say_what_is_waited_for_and_until_when(yard: Yard) -> None:
+    yard.stage = Stage.INVOICES
+    part = await yard.land("lost")
+    yard.finance.start = lambda _: lost()
+    await yard.work(8)
+    run = await yard.ports.ledger.run(part.invoice_id)
+    assert run is not None
+    [shipment] = (await yard.ports.dock.view(yard.stage)).shipments.values()
+    assert shipment.sent_at is not None
+    until = stamp(shipment.sent_at + timedelta(seconds=180))
+    [wait] = [each for each in (await describe(yard.ports, run))["waitsFor"] if each["kind"] == "start in doubt"]
+    assert wait["until"] == until
+    [entry] = [each for each in (await timeline(yard.ports, run))["entries"] if each["what"] == "start in doubt"]
+    assert entry["until"] == until
+    found = await health(yard.ports)
+    [lane] = [lane for lane in found["lanes"] if lane["map"] == "invoices"]
+    assert lane["until"] == until
+    assert [text for text in found["problems"] if "got no usable answer" in text and "then sent anew" in text]
+
+
+async def test_health_says_plainly_what_finance_does_not_start(yard: Yard) -> None:
+    part = await yard.land("a", "b")
+    yard.finance.start = lambda _: refused("A deadlock occurred.")
+    await yard.work(6, step=10.0)
+    run = await yard.ports.ledger.save(await _run(yard, part), state=State.SYNCING_ACTUALS)
+    [wait] = [each for each in (await describe(yard.ports, run))["waitsFor"] if each["kind"] == "import not started"]
+    for text in (wait["reason"], *[each for each in (await health(yard.ports))["problems"] if "deadlock" in each]):
+        assert text.startswith("2 rows of actuals: Finance did not start the import: A deadlock occurred.")
+        assert "asked again at" in text
+    assert wait["until"] is not None
+
+
+async def test_an_import_that_does_not_end_leaves_its_lane_to_others(yard: Yard) -> None:
+    yard.stage = Stage.INVOICES
+    slow = await yard.land("slow")
+    yard.finance.judge = lambda _: Result("Executing")
+    await yard.work(3, step=1.0)
+    yard.finance.judge = all_in
+    other = await yard.land("other")
+    await yard.work(2, step=1.0)
+    assert yard.gone_on == []
+    yard.clock.advance(timedelta(seconds=90))
+    await yard.work(3, step=1.0)
+    assert yard.gone_on == [other.invoice_id]
+    [wait] = [each for each in (await describe(yard.ports, await _run(yard, slow)))["waitsFor"] if each["service"]]
+    assert wait["kind"] == "import goes on"
+
+
+async def _run(yard: Yard, part: Part) -> Run:
+    run = await yard.ports.ledger.run(part.invoice_id)
+    assert run is not None
+    return run
+
+
+async def test_a_row_that_finance_holds_is_not_dismissed(yard: Yard) -> None:
+    """Booked as refused by mistake, or sent by hand meanwhile: dismissed, its connections would stay behind."""
+    part = await yard.land("fine", BAD)
+    [_, key] = await yard.keys(part)
+    yard.finance.judge = lambda rows: Result(
+        "PartiallySucceeded", [each for each in map(key_of, rows) if each != key], [(key, "no")]
+    )
+    await yard.work(5)
+    run, rows = await _run(yard, part), await yard.rejected(part)
+    yard.finance.held[key] = {"ACTUALSIMPORTID": key, "DESCRIPTION": BAD}
+    with pytest.raises(BadRequest, match=f"1 row is in Finance: {key}") as caught:
+        await dismiss(yard.ports, [Selected(run, rows)], reason="elsewhere", by="operator")
+    assert caught.value.status == 409
+    assert [row.status for row in await yard.rejected(part)] == ["open"]
+    del yard.finance.held[key]
+    await dismiss(yard.ports, [Selected(run, rows)], reason="elsewhere", by="operator")
+    assert [row.status for row in await yard.rejected(part)] == ["dismissed"]

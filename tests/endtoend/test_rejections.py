@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 
-from tests.endtoend.relay import Relay
+from simulators.demo import FINAL
+from tests.endtoend.relay import Relay, await_that
 
 ACTUALS = "Project Operations integration actuals"
 
@@ -13,10 +15,9 @@ ACTUALS = "Project Operations integration actuals"
 @pytest.fixture
 def finance(system: Relay) -> Iterator[Relay]:
     """A Finance whose faults are mended after the test."""
+    ordinary = requests.get(f"{system.stack.url('finance')}/sim/switches", timeout=60).json()
     yield system
-    system.tenant.switch(
-        "finance", rejectRows=[], recordIdForm="key", succeedsWithZeroRows=0, importFailsWhole=0, busyProject="refuse"
-    )
+    system.tenant.switch("finance", **ordinary)
 
 
 def _map(run: dict[str, Any], name: str) -> dict[str, Any]:
@@ -52,21 +53,67 @@ def test_a_bad_invoice_in_a_shared_import_stops_no_other(finance: Relay) -> None
     assert states == ["completed", "completed", "needs attention", "completed", "completed", "completed"]
 
 
-def test_an_import_that_fails_as_a_whole_is_taken_apart_and_sent_again(finance: Relay) -> None:
-    invoices = [finance.tenant.draft(10, seed=80 + number) for number in range(4)]
-    finance.tenant.switch("finance", importFailsWhole=2)
-    for invoice_id in invoices:
+@pytest.mark.parametrize("invoices", [1, 4])
+def test_an_import_that_fails_as_a_whole_is_sent_again_by_itself(finance: Relay, invoices: int) -> None:
+    drafts = [finance.tenant.draft(10, seed=80 + 10 * invoices + number) for number in range(invoices)]
+    finance.tenant.switch("finance", faultEntity=ACTUALS, importFailsWhole=2, importFailsWith="DMF2036 Index rebuilt")
+    for invoice_id in drafts:
         finance.tenant.confirm(invoice_id)
-    states = [run["state"] for run in finance.finish(invoices)]
-    assert states.count("completed") >= 2
-    assert set(states) <= {"completed", "needs attention"}
+    assert {run["state"] for run in finance.finish(drafts)} == {"completed"}
     assert finance.tenant.counts()["duplicates"] == 0
 
 
-def test_success_with_zero_rows_is_no_success(finance: Relay) -> None:
-    invoice_id = finance.tenant.draft(5, seed=90)
-    finance.tenant.switch("finance", succeedsWithZeroRows=1)
-    finance.tenant.confirm(invoice_id)
-    run = finance.finish([invoice_id])[0]
-    assert run["state"] == "needs attention"
-    assert "took in 0 of 1 rows" in run["detail"]
+@pytest.mark.parametrize("fault", [{"succeedsWithZeroRows": 1}, {"importFailsWhole": 1, "importFailsAs": "Canceled"}])
+def test_an_import_that_took_nothing_is_sent_again_by_itself(finance: Relay, fault: dict[str, Any]) -> None:
+    finance.tenant.switch("finance", **fault)
+    run = finance.tenant.run(finance.carry(5, seed=90 + len(fault)))
+    assert run
+    assert (run["state"], run["rejected"]) == ("completed", 0)
+
+
+def test_only_the_rows_with_a_value_too_long_are_rejected(finance: Relay) -> None:
+    """Finance fails the whole file and names no row. An invoice drafted alike has the same descriptions."""
+    tenant = finance.tenant
+    before = {row["ActualId"] for row in tenant.held("actuals")}
+    finance.carry(60, seed=95)
+    lengths = [len(row["Description"]) for row in tenant.held("actuals") if row["ActualId"] not in before]
+    longest = max(lengths)
+    invoice_id = tenant.draft(60, seed=95)
+    tenant.switch("finance", longestValues={"DESCRIPTION": longest - 1})
+    tenant.confirm(invoice_id)
+    [run] = finance.finish([invoice_id], patience=240)
+    assert (run["state"], _map(run, "actuals")["rejected"]) == ("needs attention", lengths.count(longest))
+    assert "would be truncated" in run["detail"]
+    held = {row["ActualId"] for row in tenant.held("actuals")}
+    sent = [row for row in tenant.produced(invoice_id) if row["kind"] == "actual"]
+    assert len([row for row in sent if row["actualId"] not in held]) == lengths.count(longest)
+
+
+def test_rows_that_finance_holds_are_in_whatever_it_counts(finance: Relay) -> None:
+    for said in (7, 700):
+        finance.tenant.switch("finance", faultEntity=ACTUALS, saidCount=said)
+        run = finance.tenant.run(finance.carry(24, seed=96 + said))
+        assert run
+        assert (run["state"], run["rejected"]) == ("completed", 0)
+
+
+def test_a_start_that_finance_refuses_is_no_verdict_on_rows(finance: Relay) -> None:
+    finance.tenant.switch("finance", faultEntity=ACTUALS, refuseStarts=2)
+    run = finance.tenant.run(finance.carry(12, seed=97))
+    assert run
+    assert (run["state"], run["rejected"]) == ("completed", 0)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_lost_start_of_a_header_holds_up_no_other_invoice(finance: Relay, *, late: bool) -> None:
+    tenant = finance.tenant
+    tenant.switch("finance", refuseStarts=1, refuseStartsForm="page", refuseStartsStatus=502, refuseStartsLate=late)
+    first = tenant.draft(3, seed=98)
+    tenant.confirm(first)
+    await_that(lambda: _switch(finance, "refuseStarts") == 0 or None, "a lost start")
+    assert finance.carry(3, seed=99)
+    assert (tenant.run(first) or {})["state"] in {"syncing header", *FINAL}
+
+
+def _switch(finance: Relay, name: str) -> Any:
+    return requests.get(f"{finance.stack.url('finance')}/sim/switches", timeout=60).json()[name]

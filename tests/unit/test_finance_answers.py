@@ -24,3 +24,9 @@ def test_a_well_formed_error_list_is_read_too(message: str) -> None:
 @pytest.mark.parametrize("text", ["", "[]"])
 def test_no_errors_are_no_errors(text: str) -> None:
     assert parse_errors(text) == []
+
+
+def test_a_message_that_holds_the_start_of_an_entry_is_one_error() -> None:
+    message = 'a "quote", see {"RecordId":"usmf,2","Field":"","ErrorMessage":"x and },{"RecordId":"usmf,3","Field":""'
+    text = f'[{{"RecordId":"usmf,1","Field":"","ErrorMessage":"{message}"}}]'
+    assert [error.record for error in parse_errors(text)] == ["usmf,1"]

@@ -57,7 +57,7 @@ export function reason(run) {
 
 // "throttled until 14:02:10, Finance asked for 30 s: ...", with the instant in the reader's own time.
 export function describeWait(wait) {
-  if (!wait.until) return wait.reason;
+  if (!wait.until || !wait.text) return wait.reason;
   const asked = wait.kind === "throttled" && wait.asked ? ` asked for ${number(wait.asked)} s` : "";
   return `${wait.kind} until ${clock(wait.until)}, ${wait.service}${asked}: ${wait.text}`;
 }

@@ -1,0 +1,109 @@
+"""What imports keep invoices waiting, why, and until when: for the run, its timeline, and health."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from shared.ports import Ports
+from shared.run import Run
+from shared.settling import given_up_at
+from shared.shipment import Cargo, Shipment, Step, View
+from shared.stages import Stage
+
+_PLAIN_FROM = 3
+"""Tries in vain, from which on health tells of them."""
+
+
+@dataclass(frozen=True)
+class ImportWait:
+    """One import, or one to be made, that keeps `rows` rows of a map waiting. `what` is a few words for it, `text` says
+    what happened and what follows; `until` is when something is tried next, unknown for an import that runs."""
+
+    stage: Stage
+    what: str
+    text: str
+    rows: int
+    since: datetime
+    until: datetime | None
+    times: int
+    invoices: frozenset[UUID]
+    ticket: str = ""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is more than what passes within moments."""
+        return self.times >= _PLAIN_FROM or self.what == "start in doubt"
+
+    def describe(self) -> str:
+        """What a person reads."""
+        rows = "1 row" if self.rows == 1 else f"{self.rows} rows"
+        return f"{rows} of {self.stage}: {self.text}"
+
+
+async def waits_of_map(ports: Ports, stage: Stage, view: View | None = None) -> list[ImportWait]:
+    """All such waits of one map."""
+    view = await ports.dock.view(stage) if view is None else view
+    slow = timedelta(seconds=ports.settings.slow_import)
+    held_up = [each for each in view.shipments.values() if each.holds_up(ports.now(), slow)]
+    return [
+        *(_unsent(group) for group in _groups(view.ready)),
+        *(_under_way(ports, shipment, view.cargo) for shipment in held_up),
+    ]
+
+
+async def waits_of_run(ports: Ports, run: Run, stage: Stage) -> list[ImportWait]:
+    """Those that keep a run waiting at this map."""
+    cargo = await ports.dock.of_invoice(stage, run.invoice_id)
+    tickets = {item.shipment for item in cargo if item.shipment}
+    found = [await ports.dock.shipment(stage, ticket) for ticket in tickets]
+    view = View(cargo=cargo, shipments={shipment.ticket: shipment for shipment in found if shipment})
+    return await waits_of_map(ports, stage, view)
+
+
+def _groups(waiting: Sequence[Cargo]) -> list[list[Cargo]]:
+    groups: dict[str, list[Cargo]] = {}
+    for item in waiting:
+        if item.failed_at:
+            groups.setdefault(item.group or item.row_key, []).append(item)
+    return list(groups.values())
+
+
+def _unsent(group: Sequence[Cargo]) -> ImportWait:
+    first = group[0]
+    times = max(first.refusals, first.tries, 1)
+    until, since = first.not_before or first.landed_at, first.failed_at or first.landed_at
+    is_refused = first.refusals > 0
+    how_often = "once" if times == 1 else f"{times} times since {since:%H:%M:%S} UTC"
+    following = "asked again" if is_refused else "sent again, in halves if it goes on failing,"
+    return ImportWait(
+        stage=first.stage,
+        what="import not started" if is_refused else "import failed",
+        text=f"{first.why} ({how_often}); {following} at {until:%H:%M:%S} UTC",
+        rows=sum(item.rows for item in group),
+        since=since,
+        until=until,
+        times=times,
+        invoices=frozenset(item.invoice_id for item in group),
+    )
+
+
+def _under_way(ports: Ports, shipment: Shipment, cargo: Sequence[Cargo]) -> ImportWait:
+    mine = frozenset(item.invoice_id for item in cargo if item.shipment == shipment.ticket)
+    since = shipment.sent_at or shipment.lease_until
+    wait = ImportWait(shipment.stage, "import goes on", "", shipment.rows, since, None, 1, mine, ticket=shipment.ticket)
+    if shipment.step == Step.SENDING:
+        until = given_up_at(shipment, timedelta(seconds=ports.settings.doubtful_start))
+        asked = f" until {until:%H:%M:%S} UTC, then sent anew" if until else ""
+        text = (
+            f"the call that starts import {shipment.execution_id} got no usable answer at {since:%H:%M:%S} UTC; "
+            f"Finance is asked for it{asked}, and others take another lane"
+        )
+        return replace(wait, what="start in doubt", text=text, until=until)
+    minutes = int((ports.now() - since).total_seconds() // 60)
+    length = "1 minute" if minutes == 1 else f"{minutes} minutes"
+    text = (
+        f"Finance has been at import {shipment.execution_id} for {length}, and others take another lane. If it hangs, "
+        "end it in Data management > Job history: its rows are then sent again"
+    )
+    return replace(wait, text=text)
