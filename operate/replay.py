@@ -136,8 +136,8 @@ async def _refuse_held(ports: Ports, chosen: list[Selected]) -> None:
         raise BadRequest(
             409,
             "heldByFinance",
-            f"{rows} in Finance: {', '.join(held[:_NAMED_KEYS])}{more}. Nothing was dismissed: a dismissed row counts as "
-            "missing there, and its connections are not sent. Replay the run: what Finance holds is then counted",
+            f"{rows} in Finance: {', '.join(held[:_NAMED_KEYS])}{more}. Nothing was dismissed: a dismissed row counts "
+            "as missing there, and its connections are not sent. Replay the run: what Finance holds is then counted",
         )
 
 
