@@ -144,10 +144,10 @@ async def _never_arrived(ports: Ports, shipment: Shipment) -> bool:
 
 
 def given_up_at(shipment: Shipment, patience: timedelta) -> datetime | None:
-    """When an import that Finance does not find is sent again: `patience` after a lost call, or when the package cannot
-    be fetched any more."""
-    if shipment.step == Step.SENDING and shipment.sent_at:
-        return shipment.sent_at + patience
+    """When an import that Finance does not find is sent again: `patience` after a lost call, and once the package can
+    no more be fetched."""
+    if shipment.step == Step.SENDING and shipment.sent_at and shipment.upload_expires:
+        return min(shipment.sent_at + patience, shipment.upload_expires)
     return shipment.upload_expires
 
 
