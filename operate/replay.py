@@ -148,7 +148,7 @@ async def _held_keys(ports: Ports, selected: Selected) -> list[str]:
         return []
     keys = [guid(row.key) for row in rows]
     parts = await ports.ledger.parts(run.invoice_id, Stage.ACTUALS, run.generation)
-    companies = sorted({part.company for part in parts} | {run.company})
+    companies = sorted({part.company for part in parts} or {run.company})
     select = "ActualsImportId"
     return [
         str(row[select]).lower()
