@@ -175,3 +175,22 @@ async def test_a_service_that_gives_the_same_rows_behind_their_key_is_left(app: 
     with pytest.raises(ContractBroken, match=r"circle|same page"):
         [number async for number in by_pages(app)]
     assert len(server.received) <= 3
+
+
+@pytest.mark.parametrize(("rows", "requests"), [(20_003, 5), (20_000, 4), (9_999, 1)])
+async def test_finances_list_has_ended_when_finance_counts_no_more(
+    app: App, server: Server, rows: int, requests: int
+) -> None:
+    """Finance keeps every next link to itself; a full page is followed by a count, and by what it lacks."""
+
+    def answer(request: Received) -> Reply:
+        path, _, text = request.target.partition("?")
+        if path.endswith("/$count"):
+            return Reply(200, str(rows).encode(), {"Content-Type": "text/plain"})
+        start = int(parse_qs(text).get("$skip", ["0"])[0])
+        return said({"value": [{"n": number} for number in range(start, min(start + 10_000, rows))]})
+
+    server.rule = answer
+    pages = app.finance.pages("ProjActualsImports", {"$filter": "InvoiceProposalId eq 'P'"})
+    assert [row["n"] async for page in pages for row in page] == list(range(rows))
+    assert len(server.received) == requests
