@@ -59,13 +59,13 @@ async def _is_of(ports: Ports, invoice: Invoice, since: datetime, until: datetim
         return False
     if invoice.invoice_id in runs or invoice.modified_at <= until:
         return await was_confirmed(ports, invoice.invoice_id, invoice.standing)
-    if await ports.ledger.run(invoice.invoice_id):
+    if await ports.ledger.look(invoice.invoice_id):
         return False
     confirmed = await confirmed_at(ports, invoice.invoice_id)
     return confirmed is not None and since <= confirmed <= until
 
 
 async def _is_old(ports: Ports, invoice: Invoice) -> bool:
-    if ports.settings.sweep_start is None or await ports.ledger.run(invoice.invoice_id):
+    if ports.settings.sweep_start is None or await ports.ledger.look(invoice.invoice_id):
         return False
     return await confirmed_before_go_live(ports, invoice)
