@@ -69,7 +69,7 @@ class LandedName:
         """Read a name; what is no name of this version is taken for one of the first release."""
         folder, _, last = name.rpartition("/")
         pieces = last.split(".")
-        return cls(folder, *pieces) if len(pieces) == 3 else cls(folder, FIRST_RELEASE, "", last)
+        return cls(folder, *pieces) if len(pieces) == 3 and all(pieces) else cls(folder, FIRST_RELEASE, "", last)
 
     @classmethod
     def of(cls, folder: str, written_by: str, content: bytes) -> Self:
