@@ -104,7 +104,11 @@ class Dataverse:
             if _says_no_such_row(refusal):
                 return None
             raise
-        return answer.json()
+        row = answer.json()
+        if not row.keys() & set(options.get("$select", "").split(",")):
+            # Taken for the row, it would have none of its values: a confirmed invoice would be rejected for good.
+            raise answer.unusable("JSON that is not the row")
+        return row
 
     async def page(self, entity_set: str, options: Mapping[str, str], *, cursor: str, size: int) -> Page:
         """The page that `cursor` (a next link, empty for the first page) leads to, of at most `size` rows. A page

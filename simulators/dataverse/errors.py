@@ -62,3 +62,14 @@ def version_mismatch() -> ServiceError:
         "0x80060882",
         "The version of the existing record doesn't match the RowVersion property provided.",
     )
+
+
+def not_permitted(verb: str, table: str, user: str) -> ServiceError:
+    """What a role without the privilege leads to."""
+    return ServiceError(
+        403,
+        "0x80040220",
+        f"Principal user (Id={user}, type=8, roleCount=1, privilegeCount=120, accessMode=4) is missing "
+        f"prv{verb}{table} privilege (Id=5f4f8a5c-0000-4000-8000-000000000001) on OTC=10176 for entity '{table}'. "
+        f"context.Caller={user}",
+    )

@@ -1,6 +1,7 @@
 """Faults on demand: what a network and a busy service do to a caller."""
 
 import random
+import time
 
 from simulators.dataverse.switches import Switches
 
@@ -23,6 +24,15 @@ class Faults:
             return True
         share = getattr(self.switches, f"{name}Share", 0.0)
         return bool(share) and self._random() < share
+
+    def spoils(self, route: str) -> str:
+        """The form in which this request's answer is spoilt, or nothing."""
+        if not self.switches.spoilForm or self.switches.spoilRoute not in route:
+            return ""
+        if self.switches.spoilNext > 0:
+            self.switches.spoilNext -= 1
+            return self.switches.spoilForm
+        return self.switches.spoilForm if time.time() < self.switches.spoilUntil else ""
 
     def _random(self) -> float:
         if self._seed != self.switches.faultSeed:

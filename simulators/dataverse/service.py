@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 
 from aiohttp import web
@@ -13,13 +14,16 @@ from aiohttp import web
 from simulators.dataverse.batch import Batch
 from simulators.dataverse.calls import Call, Reply
 from simulators.dataverse.dispatch import Dispatcher
-from simulators.dataverse.errors import SQL_TIMEOUT, ServiceError
+from simulators.dataverse.errors import SQL_TIMEOUT, ServiceError, not_permitted
 from simulators.dataverse.faults import Faults, gateway_page
+from simulators.dataverse.organization import user_id
 from simulators.dataverse.protection import Protection
 from simulators.dataverse.scenario.latecomer import add_latecomer
 from simulators.dataverse.scenario.retouch import retouch
 from simulators.dataverse.store import Store, Writer, new_id
 from simulators.dataverse.switches import Switches
+from simulators.language import speak
+from simulators.spoils import AFTER, BEFORE, Told, instead, spoilt
 from simulators.tokens import TokenCheck, TokenRefused
 
 MAX_URL = 32_768
@@ -77,10 +81,14 @@ class Service:
             call = Call(request.method, below, query, _lower(request), await request.read(), user, prefix)
             reply = await self._within_limits(call, route, server, arrived)
         except ServiceError as error:
-            reply = Reply(error.status, error.body(), dict(error.headers))
+            reply = self._refusal(error)
             user = ""
         self._add_headers(reply, user, server)
         return reply
+
+    def _refusal(self, error: ServiceError) -> Reply:
+        said = replace(error, message=speak(error.message, self.switches.language))
+        return Reply(said.status, said.body(), dict(said.headers))
 
     async def _admit(self, request: web.Request, route: str) -> str:
         """Return the caller's client id. Raises ServiceError or Dropped."""
@@ -88,6 +96,8 @@ class Service:
             raise Dropped
         if self.switches.latencySeconds:
             await asyncio.sleep(self.switches.latencySeconds)
+        if self.switches.forbidCaller:
+            raise self._refused(TokenRefused(403, "forbidden"))
         if self.faults.strikes("tokenReject", route):
             raise self._refused(TokenRefused(401, "The token was revoked."))
         try:
@@ -115,14 +125,20 @@ class Service:
                 return Reply(status, gateway_page(status), content_type="text/html")
             if self.faults.strikes("sqlTimeout", route):
                 raise ServiceError(500, SQL_TIMEOUT, "Sql error: Execution Timeout Expired. CRM ErrorCode: -2147204783")
+            spoils = self.faults.spoils(route)
+            if spoils in BEFORE:
+                return _told(instead(spoils, self.switches.spoilStatus))
             reply = await self._work(call, server)
         finally:
             self.protection.leave(call.user, server, time.monotonic() - started)
+        if spoils in AFTER and reply.status < 300:
+            return _told(spoilt(spoils, self.switches.spoilStatus, reply.body))
         if self.faults.strikes("resetAfterCommit", route):
             raise Dropped
         return reply
 
     async def _work(self, call: Call, server: str) -> Reply:
+        self._permit(call)
         if call.method in {"GET", "HEAD"}:
             return await self._read(call)
         if call.path == "$batch":
@@ -152,7 +168,20 @@ class Service:
         """Answer one part of a batch; a server may be short of breath in the middle of it."""
         if self.faults.strikes("throttle", f"batch {call.method} {call.path}"):
             raise self.protection.throttle(call.user, server)
-        return self.dispatcher.write(writer, call)
+        try:
+            self._permit(call)
+            return self.dispatcher.write(writer, call)
+        except ServiceError as error:
+            raise replace(error, message=speak(error.message, self.switches.language)) from error
+
+    def _permit(self, call: Call) -> None:
+        """Refuse a table that the role of the app's user does not hold. Raises ServiceError."""
+        name = call.path.partition("(")[0].partition("/")[0]
+        is_write = call.method not in {"GET", "HEAD"}
+        forbidden = [self.switches.forbidTables, self.switches.forbidWritesOf if is_write else ""]
+        table = self.dispatcher.schema.sets.get(name)
+        if table is not None and name in ",".join(forbidden).split(","):
+            raise not_permitted("Write" if is_write else "Read", table.logical_name, user_id(call.user))
 
     def _server(self, request: web.Request) -> str:
         known = request.cookies.get("ARRAffinity", "")
@@ -175,6 +204,10 @@ class Service:
             "whileThrottled": self.protection.while_throttled,
             "inFlight": self.protection.in_flight,
         }
+
+
+def _told(told: Told) -> Reply:
+    return Reply(told.status, told.body, dict(told.headers), content_type=told.kind)
 
 
 def route_name(request: web.Request) -> str:

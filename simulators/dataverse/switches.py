@@ -2,12 +2,16 @@
 
 from dataclasses import asdict, dataclass, fields
 
+from simulators.language import LANGUAGES
+from simulators.spoils import FORMS as SPOILS
 from simulators.waits import FORMS, MIXED
 
 WORDS = {
     "retryAfterForm": (*FORMS, MIXED),
     "webhookStripForm": ("absent", "null", "empty"),
     "moreRecordsForm": ("truth", "absent", "no"),
+    "spoilForm": SPOILS,
+    "language": LANGUAGES,
 }
 
 
@@ -72,6 +76,19 @@ class Switches:
     resetAfterCommitNext: int = 0  # noqa: N815
     sqlTimeoutShare: float = 0.0  # noqa: N815
     sqlTimeoutNext: int = 0  # noqa: N815
+    # Answers that are none (simulators/spoils.py): the next n, or all until a moment in seconds since 1970, of requests
+    # whose "METHOD path" contains spoilRoute
+    spoilForm: str = ""  # noqa: N815
+    spoilStatus: int = 200  # noqa: N815
+    spoilNext: int = 0  # noqa: N815
+    spoilUntil: float = 0.0  # noqa: N815
+    spoilRoute: str = ""  # noqa: N815
+    # Who may do what: sets that the app's user may not read or write, those it may not write, and nothing at all
+    forbidTables: str = ""  # noqa: N815
+    forbidWritesOf: str = ""  # noqa: N815
+    forbidCaller: bool = False  # noqa: N815
+    # The language of the app's user, in which messages come
+    language: str = "en"
     tokenRejectNext: int = 0  # noqa: N815
     tokensRevokedBefore: float = 0.0  # noqa: N815
     foreignNextLink: bool = False  # noqa: N815

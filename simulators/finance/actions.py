@@ -18,6 +18,7 @@ from simulators.finance.imports import Imports
 from simulators.finance.package import PackageRefused, find_entity
 from simulators.finance.store import FIRST_RECORD_ID, Store
 from simulators.finance.switches import Switches
+from simulators.language import speak
 
 PREFIX = "Microsoft.Dynamics.DataEntities."
 MUTE_PARAMETERS = ("failOnError", "runAsyncWithoutBatch", "thresholdToRunInBatch")
@@ -113,7 +114,7 @@ class Actions:
             {
                 "RecordId": self._record_id(row, company, number),
                 "Field": row["field"],
-                "ErrorMessage": row["message"],
+                "ErrorMessage": speak(row["message"], self._switches.language),
             }
             for number, row in enumerate(self._executions.errors(execution_id))
         ]

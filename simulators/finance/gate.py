@@ -19,6 +19,8 @@ from simulators.finance.answers import GatewayFailed, ServiceRefused, error_answ
 from simulators.finance.blobs import CONTAINER
 from simulators.finance.fields import new_guid
 from simulators.finance.switches import Switches
+from simulators.language import speak
+from simulators.spoils import AFTER, BEFORE, Told, instead, spoilt
 from simulators.tokens import TokenCheck, TokenRefused
 from simulators.waits import Forms, invites, retry_after
 
@@ -127,7 +129,11 @@ class Gate:
         await asyncio.sleep(self._switches.latency_seconds)
         if self._switches.spend_reset("reset_before", route):
             return _hang_up(request, web.Response())
-        answer = self._refuse(request) or await self._work(request, handler, started)
+        spoils = self._switches.spoils(f"{request.method} {route}")
+        answer = self._instead(spoils) or self._refuse(request) or await self._work(request, handler, started)
+        if spoils in AFTER and isinstance(answer, web.Response) and answer.status < 300:
+            body = answer.body if isinstance(answer.body, bytes) else b""
+            answer = _told(spoilt(spoils, self._switches.spoil_status, body))
         if self._switches.spend_reset("reset_after_commit", route):
             return _hang_up(request, answer)
         if not answer.prepared:
@@ -146,12 +152,40 @@ class Gate:
             self._running -= 1
 
     async def _paced(self, request: web.Request, handler: Handler, started: float) -> web.StreamResponse:
-        answer = await _handle(request, handler)
+        answer = await self._handle(request, handler)
         cost = self._switches.odata_seconds
         cost += self._switches.odata_seconds_per_row * request.get(ROWS_WRITTEN, 0)
         cost += self._switches.odata_seconds_per_row_read * request.get(ROWS_READ, 0)
         await asyncio.sleep(started + cost - time.perf_counter())
         return answer
+
+    async def _handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        language = self._switches.language
+        try:
+            return await handler(request)
+        except ServiceRefused as refused:
+            return error_answer(ServiceRefused(refused.status, speak(refused.message, language), refused.kind))
+        except GatewayFailed as failed:
+            return _html(failed.status, "The service is unavailable.")
+        except web.HTTPException as error:
+            text = speak(f"No HTTP resource was found that matches the request URI '{request.url}'.", language)
+            return json_answer({"Message": text}, error.status)
+        except Exception:
+            LOG.exception("%s %s", request.method, request.path)
+            return _html(500, "Internal Server Error")
+
+    def _instead(self, spoils: str) -> web.Response | None:
+        return _told(instead(spoils, self._switches.spoil_status)) if spoils in BEFORE else None
+
+    def _forbid(self, request: web.Request) -> web.Response | None:
+        """Refuse what the security role of the app's user does not hold."""
+        if self._switches.forbid_caller:
+            return _html(403, "Access is denied.")
+        name = route_name(request).removesuffix("/$count")
+        if name not in self._switches.forbid_entities:
+            return None
+        text = f"Access denied: You are not authorized to access '{name}'."
+        return error_answer(ServiceRefused(403, speak(text, self._switches.language)))
 
     def _refuse(self, request: web.Request) -> web.Response | None:
         if self._switches.spend("error_next") or random.random() < self._switches.error_share:  # noqa: S311
@@ -162,6 +196,8 @@ class Gate:
             self._tokens.check(token, self._switches.tokens_revoked_before)
         except TokenRefused as refused:
             return _unauthorized(refused, request)
+        if forbidden := self._forbid(request):
+            return forbidden
         exempt = _is_action(request) and not self._switches.throttle_actions
         return None if exempt else self._throttle.refuse()
 
@@ -185,19 +221,8 @@ def _is_action(request: web.Request) -> bool:
     return request.method == "POST" and request.path.startswith("/data/DataManagementDefinitionGroups/")
 
 
-async def _handle(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except ServiceRefused as refused:
-        return error_answer(refused)
-    except GatewayFailed as failed:
-        return _html(failed.status, "The service is unavailable.")
-    except web.HTTPException as error:
-        text = f"No HTTP resource was found that matches the request URI '{request.url}'."
-        return json_answer({"Message": text}, error.status)
-    except Exception:
-        LOG.exception("%s %s", request.method, request.path)
-        return _html(500, "Internal Server Error")
+def _told(told: Told) -> web.Response:
+    return web.Response(status=told.status, body=told.body, content_type=told.kind, headers=told.headers)
 
 
 def _hang_up(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:

@@ -1,9 +1,12 @@
 """The knobs of the simulated Finance: tenant set-up, cost of work, and faults."""
 
 import dataclasses
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from simulators.language import LANGUAGES
+from simulators.spoils import FORMS as SPOILS
 from simulators.waits import FORMS, MIXED
 
 
@@ -88,6 +91,18 @@ class Switches:
     error_status: int = 503
     reset_before: dict[str, int] = field(default_factory=dict)
     reset_after_commit: dict[str, int] = field(default_factory=dict)
+    # answers that are none (simulators/spoils.py): the next n, or all until a moment in seconds since 1970, of requests
+    # whose "METHOD route" contains spoil_route
+    spoil_form: str = ""
+    spoil_status: int = 200
+    spoil_next: int = 0
+    spoil_until: float = 0.0
+    spoil_route: str = ""
+    # who may do what: sets and actions that the app's user may not use, and nothing at all
+    forbid_entities: list[str] = field(default_factory=list)
+    forbid_caller: bool = False
+    # the language of the app's user, in which messages come
+    language: str = "en"
     token_reject_next: int = 0
     tokens_revoked_before: float = 0.0
 
@@ -126,6 +141,12 @@ class Switches:
             setattr(self, name, left - 1)
         return left > 0
 
+    def spoils(self, route: str) -> str:
+        """The form in which the answer to a request is spoilt, or nothing."""
+        if not self.spoil_form or self.spoil_route not in route:
+            return ""
+        return self.spoil_form if self.spend("spoil_next") or time.time() < self.spoil_until else ""
+
     def spend_reset(self, name: str, route: str) -> bool:
         """Use up one connection reset for the route; the key `*` means any route."""
         counts: dict[str, int] = getattr(self, name)
@@ -144,6 +165,8 @@ CHOICES = {
     "errors_form": {"pasted", "wrapped", "cut", "nothing", "prose", "page"},
     "stuck_imports_end": {"", "Canceled", "Failed", "Succeeded"},
     "retry_after_form": {*FORMS, MIXED},
+    "spoil_form": set(SPOILS),
+    "language": set(LANGUAGES),
 }
 
 

@@ -52,7 +52,7 @@ async def test_one_row_is_asked_for_by_its_id_with_the_columns_of_the_map(app: A
 
 
 async def test_every_read_carries_the_odata_headers_and_no_others(app: App, server: Server) -> None:
-    server.rule = lambda _: said({"value": []})
+    server.rule = lambda _: said({"name": "x", "value": []})
     await app.dataverse.one("invoices", INVOICE, {"$select": "name"})
     await app.dataverse.page("invoices", {"$select": "name"}, cursor="", size=5000)
     for request in server.received:
@@ -200,3 +200,10 @@ async def test_any_text_stays_one_literal_on_the_wire(app: App, server: Server, 
     inside = literal[1:-1]
     assert "'" not in inside.replace("''", "")
     assert inside.replace("''", "'") == text
+
+
+@pytest.mark.parametrize("body", [{}, {"status": "ok", "items": []}, {"value": []}])
+async def test_an_object_that_is_not_the_row_is_no_answer(app: App, server: Server, body: object) -> None:
+    server.script(said(body))
+    with pytest.raises(Unavailable, match="not the row"):
+        await app.dataverse.one("invoices", INVOICE, {"$select": "name,msdyn_ordertype"})

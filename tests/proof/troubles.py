@@ -47,6 +47,10 @@ class Troubles:
         """Turn switches of a service."""
         _ok(requests.put(f"{self.addresses[service]}/sim/switches", json=switches, timeout=60))
 
+    def switches(self, service: str) -> dict[str, Any]:
+        """The switches of a service as they are now."""
+        return dict(_ok(requests.get(f"{self.addresses[service]}/sim/switches", timeout=60)).json())
+
     def mend(self) -> None:
         """Every service obliges again."""
         for service in SERVICES:

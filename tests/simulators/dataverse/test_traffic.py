@@ -1,6 +1,7 @@
 """Service protection limits, faults and the counts of requests."""
 
 import asyncio
+import re
 import time
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -255,3 +256,50 @@ async def test_the_same_seed_makes_the_same_invoice(
         finally:
             server.stop()
     assert made[0] == made[1]
+
+
+SPOILT = {
+    "page": rb"<!DOCTYPE html>.*</html>",
+    "empty": rb"",
+    "cut": rb'\{"@odata.*[^}]',
+    "mixed": rb'\{"@odata.*\{"error":.*\}\}',
+    "error": rb'\{"error":.*\}\}',
+    "shape": rb'\{"status":"ok","items":\[\]\}',
+}
+
+
+@pytest.mark.parametrize("form", SPOILT)
+async def test_an_answer_may_be_none(dataverse: Dataverse, form: str) -> None:
+    await dataverse.switch(spoilForm=form, spoilNext=1, spoilRoute="GET uoms", spoilStatus=200)
+    assert (await dataverse.get("products")).status == 200
+    reply = await dataverse.get("uoms")
+    assert reply.status == 200
+    assert re.fullmatch(SPOILT[form], reply.body, re.DOTALL), reply.body
+    assert int(reply.headers.get("content-length", "0")) == len(reply.body)
+    assert (await dataverse.get("uoms")).status == 200
+    await dataverse.switch(spoilUntil=time.time() + 60, spoilStatus=404)
+    assert [(await dataverse.get("uoms")).status for _ in range(2)] == [404, 404]
+    await dataverse.switch(spoilForm="", spoilUntil=0.0)
+
+
+async def test_a_role_may_not_hold_a_table(dataverse: Dataverse) -> None:
+    await dataverse.switch(forbidTables="uoms")
+    reply = await dataverse.get("uoms")
+    assert reply.error == (403, "0x80040220")
+    assert "prvReaduom privilege" in reply.message
+    assert (await dataverse.get("products")).status == 200
+    await dataverse.switch(forbidTables="", forbidCaller=True)
+    assert (await dataverse.get("products")).error == (403, "0x80072560")
+    await dataverse.switch(forbidCaller=False)
+
+
+async def test_messages_come_in_the_language_of_the_user(dataverse: Dataverse) -> None:
+    path = f"uoms({'0' * 8}-0000-4000-8000-{'0' * 12})"
+    await dataverse.switch(language="de")
+    german = await dataverse.get(path)
+    await dataverse.switch(language="en")
+    english = await dataverse.get(path)
+    assert german.error == english.error
+    assert "Does Not Exist" in english.message
+    assert "xist" not in german.message
+    assert "'uom'" in german.message

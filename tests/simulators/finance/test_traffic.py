@@ -192,3 +192,52 @@ async def test_an_unknown_switch_or_value_is_refused_by_name(finance: Finance, g
         assert answer.status == 400
         assert named in await answer.text()
     assert await finance.sim("switches") == before
+
+
+@pytest.mark.parametrize("form", ["page", "empty", "cut", "mixed", "error", "shape"])
+async def test_an_answer_may_be_none(finance: Finance, form: str) -> None:
+    await finance.switch(spoilForm=form, spoilNext=1, spoilRoute="GET ProjActualsImports", spoilStatus=200)
+    reply = await finance.send("GET", READ)
+    assert reply.status == 200
+    assert '"value":[' not in reply.text or not reply.text.endswith("]}")
+    assert (await finance.send("GET", READ)).status == 200
+    await finance.switch(spoilForm="")
+
+
+async def test_an_answer_may_be_none_after_the_work_has_begun(finance: Finance) -> None:
+    await finance.switch(spoilForm="cut", spoilNext=1, spoilRoute="ImportFromPackageAsync")
+    execution = new_id()
+    reply = await finance.start(package_of(ACTUALS, [unbilled()]), executionId=execution)
+    assert reply.status == 200
+    assert await finance.finish(execution) == "Succeeded"
+    await finance.switch(spoilForm="")
+
+
+async def test_a_role_may_not_hold_an_entity_or_an_action(finance: Finance) -> None:
+    await finance.switch(forbidEntities=["ProjActualsImports", "GetAzureWriteUrl"])
+    for reply in (await finance.send("GET", READ), await finance.call("GetAzureWriteUrl", uniqueFileName="x")):
+        assert reply.status == 403
+        assert "not authorized" in reply.message
+    assert (await finance.send("GET", "/data/DataManagementExecutionJobDetails?$top=1")).status == 200
+    await finance.switch(forbidEntities=[], forbidCaller=True)
+    reply = await finance.send("GET", READ)
+    assert (reply.status, reply.text[:1]) == (403, "<")
+    await finance.switch(forbidCaller=False)
+
+
+async def test_messages_come_in_the_language_of_the_user(finance: Finance) -> None:
+    await finance.switch(language="de")
+    reply = await finance.call("GetExecutionSummaryStatus", executionId="nothing")
+    assert reply.status == 400
+    assert "not found" not in reply.message
+    assert "gefunden" in reply.message
+    await finance.switch(language="en")
+
+
+async def test_an_answer_may_be_a_redirect_to_the_sign_in_page(finance: Finance) -> None:
+    await finance.switch(spoilForm="redirect", spoilNext=1)
+    headers = {"Authorization": f"Bearer {finance.token()}"}
+    async with finance.session.get(finance.url + READ, headers=headers, allow_redirects=False) as answer:
+        assert answer.status == 302
+        assert answer.headers["Location"].startswith("https://login.microsoftonline.com/")
+    await finance.switch(spoilForm="")
