@@ -15,7 +15,7 @@ from uuid import UUID, uuid5
 from operate.consignment import consign, describe_consignment
 from operate.jobs import Jobs
 from operate.searches import Search, Searches
-from operate.strays import Kind, Period, Stray, group, judge, merge, options
+from operate.strays import Kind, Period, Stray, group, judge, merge, name_owners, options
 from shared.billed import BILLED_SALES
 from shared.errors import ColumnsLocked, ContractBroken, NotPermitted, Refused
 from shared.messages import Examine, Look, Reconcile
@@ -62,7 +62,7 @@ async def examine(ports: Ports, message: Examine) -> None:
 async def _examine_page(ports: Ports, searches: Searches, search: Search) -> Search:
     entity_set = ports.maps[Stage.ACTUALS].source.set
     page = await ports.dataverse.page(entity_set, options(ports, search.period), cursor=search.cursor, size=_PAGE)
-    strays = await judge(ports, page.rows)
+    strays = await name_owners(ports, await judge(ports, page.rows))
     findings = {
         "examined": len(page.rows),
         "groups": group(strays),
@@ -152,10 +152,23 @@ async def describe_search(ports: Ports, job: str) -> dict[str, Any] | None:
         "until": _text(search.period.until),
         "examined": sum(page["examined"] for page in pages),
         "rows": sum(each["rows"] for each in groups),
+        "leftOut": _left_out(search),
         "groups": groups,
         "actuals": [actual for page in pages for actual in page["actuals"]][:_SHOWN],
         "sync": await _describe_sync(ports, search, pages) if search.sync else None,
     }
+
+
+def _left_out(search: Search) -> str:
+    """What a search does not look at, for a person."""
+    left = [
+        f"actuals created after {_text(search.period.until)}, which may be on their way",
+        "those that skip the sync",
+        "those that have a voucher in Dataverse",
+    ]
+    if search.period.invoiceId:
+        left.append("unbilled sales that do not carry the invoice, which reconciling it finds")
+    return "; ".join(left)
 
 
 def _text(instant: Any) -> str:

@@ -6,7 +6,7 @@ no, there is no voucher, and the actual is older than an hour (until then it is 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -16,8 +16,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.held import held_actuals
 from shared.maps.proposal_number import number_pair
-from shared.odata import all_of
+from shared.odata import all_of, guid
 from shared.ports import Ports
+from shared.project_operations.codes import UNBILLED_SALES
+from shared.project_operations.confirmation import whose
+from shared.project_operations.invoices import invoices_with
 from shared.stages import Stage
 from shared.tablemap import TableMap
 from shared.transform import Row, RowRefused
@@ -44,18 +47,20 @@ class Period(BaseModel):
 @dataclass(frozen=True)
 class Stray:
     """One actual that is out of sync. `key` is its name in Finance, None where the map cannot write the row;
-    `number` is that of its invoice's proposal."""
+    `number` is that of its invoice's proposal; `owner` is the invoice whose confirmation made it, as its links say,
+    where it carries no invoice itself."""
 
     kind: Kind
     row: Row
     company: str = ""
     key: UUID | None = None
     number: str = ""
+    owner: str | None = None
 
     @property
     def invoice_id(self) -> str | None:
         """The invoice that it belongs to, if any."""
-        return self.row.get("_msdyn_invoice_value")
+        return self.row.get("_msdyn_invoice_value") or self.owner
 
     @property
     def project(self) -> str:
@@ -127,6 +132,25 @@ async def judge(ports: Ports, rows: Iterable[Row]) -> list[Stray]:
             Stray(_kind(held.get(key)), row, company, key, _number(table_map, row)) for key, row in keyed.items()
         ]
     return strays
+
+
+async def name_owners(ports: Ports, strays: Sequence[Stray]) -> list[Stray]:
+    """The same with the invoices of unbilled sales that carry none: by the definition of what belongs to a confirmation
+    by which they are read. One that links lead to from several invoices keeps none."""
+    bare = {guid(stray.row["msdyn_actualid"]) for stray in strays if _lacks_owner(stray)}
+    claims = await whose(ports, bare) if bare else {}
+    owners = {key: next(iter(claim.invoices)) for key, claim in claims.items() if len(claim.invoices) == 1}
+    numbers = {each.invoice_id: each.number for each in await invoices_with(ports, map(UUID, owners.values()))}
+    named: list[Stray] = []
+    for stray in strays:
+        owner = owners.get(guid(stray.row["msdyn_actualid"])) if _lacks_owner(stray) else None
+        named.append(replace(stray, owner=owner, number=numbers.get(UUID(owner), "")) if owner else stray)
+    return named
+
+
+def _lacks_owner(stray: Stray) -> bool:
+    is_unbilled = stray.row["msdyn_transactiontypecode"] == UNBILLED_SALES
+    return is_unbilled and stray.kind == "missing" and stray.invoice_id is None
 
 
 def _number(table_map: TableMap, row: Row) -> str:

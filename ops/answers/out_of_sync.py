@@ -74,6 +74,7 @@ class OutOfSync(Answer):
     detail: str
     examined: int
     rows: int
+    left_out: str = ""
     groups: list[OutOfSyncGroup]
     actuals: list[OutOfSyncActual]
     sync: Sync | None

@@ -15,12 +15,13 @@ def out_of_sync_view(found: OutOfSync) -> RenderableType:
         f"{counted(found.rows, 'actual')} out of sync, of {found.examined:,} examined.",
         "yellow" if found.rows else "green",
     )
+    told = [safe(f"Not looked at: {found.left_out}.")] if found.left_out else []
     done = [Text(), _sync(found.sync)] if found.sync and found.state == "done" else []
     if not found.rows:
-        return Group(head, *done)
+        return Group(head, *told, *done)
     listed = len(found.actuals)
     first = [safe(f"The first {listed:,} of {found.rows:,} are listed.")] if found.rows > listed else []
-    return Group(head, Text(), _groups(found.groups), Text(), _actuals(found.actuals), *first, *done)
+    return Group(head, *told, Text(), _groups(found.groups), Text(), _actuals(found.actuals), *first, *done)
 
 
 def _groups(groups: list[OutOfSyncGroup]) -> RenderableType:
