@@ -109,6 +109,7 @@ class Machine(RuleBasedStateMachine):
     def meet(self, trouble: str, which: int) -> None:
         """A service gets difficult: it refuses a row, asks the next caller to wait, or fails in another way."""
         name, _, value = trouble.partition(" ")
+        self.scene.asks_for_a_person |= name in {"spoil", "late"}
         if name == "spoil":
             self._spoil(value, which)
         elif name == "throttle":
@@ -244,6 +245,8 @@ class Machine(RuleBasedStateMachine):
                 self._deliver(which, host)
 
     def _ask(self, function: str, host: int, fate: Fate | None, **asked: Any) -> None:
+        # Who dies over a repair leaves it to the person who asked for it.
+        self.scene.asks_for_a_person |= fate is not None
         self._told(function, self.scene.ask(function, host, fate, **asked))
 
     def _told(self, what: str, doing: Awaitable[Any]) -> None:

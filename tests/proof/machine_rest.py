@@ -135,6 +135,8 @@ class Rest:
             assert not self._difference(invoice), (run.detail, self._difference(invoice))
         if run.state == State.NEEDS_ATTENTION:
             self._check_rejected(run, invoice)
+        if not self.scene.asks_for_a_person:
+            assert run.state == State.COMPLETED, f"what passes asked for a person: {run.state}, {run.detail}"
 
     def _check_rejected(self, run: Run, invoice: Invoice) -> None:
         rows = [row for row in self.rows_of(invoice) if row.status == "open"]

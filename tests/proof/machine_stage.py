@@ -59,7 +59,9 @@ class Outcome:
 
 @dataclass
 class Scene:
-    """The app and the world around it. `close`: at the end of an example the accountant posts all that has arrived."""
+    """The app and the world around it. `close`: at the end of an example the accountant posts all that has arrived.
+    `asks_for_a_person`: something happened that does not pass by itself.
+    """
 
     app: App
     world: World
@@ -67,6 +69,7 @@ class Scene:
     loop: asyncio.Runner
     late: bool = False
     close: bool = False
+    asks_for_a_person: bool = False
     throttling: set[str] = field(default_factory=set)
     steps: int = 0
     imports_at_start: int = 0
@@ -85,6 +88,7 @@ class Scene:
         """Empty the app's storage and forget the example before."""
         self.story.clear()
         self.late = False
+        self.asks_for_a_person = False
         self.throttling.clear()
         self.world.begin()
         self.run(self._clear())
