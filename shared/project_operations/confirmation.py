@@ -305,10 +305,9 @@ async def _created(ports: Ports, condition: str, order: str) -> datetime | None:
         "$select": "msdyn_actualid,createdon",
         "$filter": condition,
         "$orderby": f"createdon {order}",
-        "$top": "1",
     }
-    page = await ports.dataverse.page(ports.maps[Stage.ACTUALS].source.set, options, cursor="", size=2)
-    return parse_stamp(page.rows[0]["createdon"]) if page.rows else None
+    rows = await ports.dataverse.first(ports.maps[Stage.ACTUALS].source.set, options, 1)
+    return parse_stamp(rows[0]["createdon"]) if rows else None
 
 
 def _instant(instant: datetime) -> str:

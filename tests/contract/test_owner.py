@@ -29,9 +29,15 @@ from tests.contract.wiring import Clock
 
 __all__ = ["ports"]
 
-PRODUCTION = Owner(str(uuid4()), "https://contoso.crm4.dynamics.com", "https://contoso.operations.dynamics.com")
+PRODUCTION = Owner(
+    "4ef5b371-0000-4000-8000-000000000001",
+    "https://contoso.crm4.dynamics.com",
+    "https://contoso.operations.dynamics.com",
+)
 SANDBOX = Owner(
-    str(uuid4()), "https://contoso-test.crm4.dynamics.com", "https://contoso-test.sandbox.operations.dynamics.com"
+    "4ef5b371-0000-4000-8000-000000000002",
+    "https://contoso-test.crm4.dynamics.com",
+    "https://contoso-test.sandbox.operations.dynamics.com",
 )
 ALONE = {
     "organization": "DATAVERSE_ORGANIZATION_ID",
@@ -160,7 +166,7 @@ async def test_an_environment_that_moved_is_taken_over_and_audited(
     "named",
     [
         PRODUCTION.organization,
-        str(uuid4()),
+        "4ef5b371-0000-4000-8000-000000000003",
         SANDBOX.organization,
         SANDBOX.finance,
         f"{PRODUCTION.organization},{SANDBOX.finance}",
