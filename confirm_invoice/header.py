@@ -1,7 +1,6 @@
 """The first map: read the confirmed invoice back and send its header."""
 
 from datetime import timedelta
-from uuid import UUID
 
 from shared.errors import InvoiceRejected, NeedsAttention
 from shared.handover import Account
@@ -12,10 +11,13 @@ from shared.ports import Ports
 from shared.project_operations.chosen_days import check_days_of_actuals
 from shared.project_operations.codes import PROJECT_INVOICE
 from shared.project_operations.invoices import (
+    CREATED,
     ORDER_TYPE,
     STATE,
     STATUS,
     Standing,
+    confirmed_before_go_live,
+    created_at,
     number_column,
     standing_of,
     was_confirmed,
@@ -26,7 +28,7 @@ from shared.transform import Row, RowRefused
 
 _LONGEST_NAME = 200
 _BY_THEN_READ = timedelta(minutes=2)
-_CHECKED = (ORDER_TYPE, STATUS, STATE, *COLUMNS)
+_CHECKED = (ORDER_TYPE, STATUS, STATE, CREATED, *COLUMNS)
 
 
 async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) -> Reading:
@@ -37,7 +39,7 @@ async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) ->
     invoice = await ports.dataverse.one(table_map.source.set, page.invoice_id, options)
     if invoice is None:
         raise InvoiceRejected("Dataverse has no such invoice")
-    await _check(ports, page.invoice_id, invoice)
+    await _check(ports, run, invoice)
     await announce(None)
     try:
         company = table_map.company_of(invoice)
@@ -62,15 +64,30 @@ async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) ->
     return Reading([Batch(Stage.INVOICES, company, [row], odd_days=len(odd_days))])
 
 
-async def _check(ports: Ports, invoice_id: UUID, invoice: Row) -> None:
+async def _check(ports: Ports, run: Run, invoice: Row) -> None:
     if invoice.get(ORDER_TYPE) != PROJECT_INVOICE:
         raise InvoiceRejected(f"{ORDER_TYPE} is {invoice.get(ORDER_TYPE)}: it is no project invoice")
     # A message that waited long must not lose its invoice: it may have been paid or posted meanwhile.
     standing = standing_of(invoice, ports.settings.confirmed_statuses)
-    if not await was_confirmed(ports, invoice_id, standing):
+    if not await was_confirmed(ports, run.invoice_id, standing):
         why = ", and it has no billed sales" if standing is Standing.UNCLEAR else ""
         raise InvoiceRejected(f"{STATUS} is {invoice.get(STATUS)}{why}: not confirmed")
+    if await _is_of_dual_write(ports, run, invoice):
+        raise InvoiceRejected(
+            "confirmed before SWEEP_START, when dual-write carried it: a change of its status later on is no "
+            "confirmation. Only if Finance does not hold it, send it: relay reconcile "
+            f"{invoice.get(number_column(ports))} --fix"
+        )
     _check_number(ports, invoice)
+
+
+async def _is_of_dual_write(ports: Ports, run: Run, invoice: Row) -> bool:
+    """Whether a webhook after going live is about an invoice from before it, which no operator has named: its payment
+    was taken back, say, and its status is Confirmed again. What came before going live was meant to be carried."""
+    go_live = ports.settings.sweep_start
+    if run.state != State.ACCEPTED or run.is_named or go_live is None or run.accepted_at < go_live:
+        return False
+    return await confirmed_before_go_live(ports, run.invoice_id, created_at(invoice))
 
 
 def _check_number(ports: Ports, invoice: Row) -> None:

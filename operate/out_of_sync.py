@@ -118,7 +118,7 @@ async def _send(ports: Ports, search: Search, strays: Sequence[Stray]) -> dict[s
 
 async def _is_old(ports: Ports, invoice_id: UUID) -> bool:
     found = await invoices_with(ports, [invoice_id])
-    return any([await confirmed_before_go_live(ports, invoice) for invoice in found])
+    return any([await confirmed_before_go_live(ports, invoice.invoice_id, invoice.created_at) for invoice in found])
 
 
 async def _write_back(ports: Ports, strays: Iterable[Stray]) -> dict[str, Any]:

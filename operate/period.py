@@ -59,13 +59,19 @@ async def _is_of(ports: Ports, invoice: Invoice, since: datetime, until: datetim
         return False
     if invoice.invoice_id in runs or invoice.modified_at <= until:
         return await was_confirmed(ports, invoice.invoice_id, invoice.standing)
-    if await ports.ledger.look(invoice.invoice_id):
+    if await _is_carried(ports, invoice):
         return False
     confirmed = await confirmed_at(ports, invoice.invoice_id)
     return confirmed is not None and since <= confirmed <= until
 
 
 async def _is_old(ports: Ports, invoice: Invoice) -> bool:
-    if ports.settings.sweep_start is None or await ports.ledger.look(invoice.invoice_id):
+    if ports.settings.sweep_start is None or await _is_carried(ports, invoice):
         return False
-    return await confirmed_before_go_live(ports, invoice)
+    return await confirmed_before_go_live(ports, invoice.invoice_id, invoice.created_at)
+
+
+async def _is_carried(ports: Ports, invoice: Invoice) -> bool:
+    """Whether an invoice has a run; one that was rejected has carried nothing."""
+    run = await ports.ledger.look(invoice.invoice_id)
+    return run is not None and run.state != State.REJECTED

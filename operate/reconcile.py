@@ -279,8 +279,8 @@ async def _find_surplus(ports: Ports, invoice_id: UUID, company: str, number: st
 
 async def _fix(ports: Ports, invoice_id: UUID, run: Run | None, findings: Findings) -> int:
     """Send again what is missing or different, but for what was dismissed; return how many rows."""
-    if run is None:
-        accepted, _ = await ports.ledger.accept(invoice_id)
+    if run is None or run.state == State.REJECTED:
+        accepted, _ = await ports.ledger.accept(invoice_id, is_named=True)
         await ports.queues.send(Load(stage=Stage.INVOICES, invoiceId=invoice_id, generation=accepted.generation))
         return len(findings.missing)
     if not run.state.is_final:

@@ -126,7 +126,7 @@ async def _open(ports: Ports, invoice: Invoice, found: Found) -> None:
     if not await was_confirmed(ports, invoice.invoice_id, invoice.standing):
         return
     names = {"invoiceId": str(invoice.invoice_id), "invoiceNumber": invoice.number}
-    if await confirmed_before_go_live(ports, invoice):
+    if await confirmed_before_go_live(ports, invoice.invoice_id, invoice.created_at):
         found.left_alone.append(names)
         return
     run, is_opened = await ports.ledger.accept(invoice.invoice_id)

@@ -50,15 +50,16 @@ class Ledger:
         self._register = register
         self._clock = clock
 
-    async def accept(self, invoice_id: UUID) -> tuple[Run, bool]:
+    async def accept(self, invoice_id: UUID, *, is_named: bool = False) -> tuple[Run, bool]:
         """Open the run of an invoice: one insert. Returns the run, and whether this opened it; an invoice has one run.
+        `is_named`: an operator has named the invoice.
 
         A rejected run is opened again: its invoice was not confirmed when somebody said so before, it may be now, and
         reading it back will tell.
         """
         now = self._clock()
         opened = (Step(now, State.ACCEPTED),)
-        run = Run(invoice_id, uuid4().hex, State.ACCEPTED, 1, now, now, history=opened)
+        run = Run(invoice_id, uuid4().hex, State.ACCEPTED, 1, now, now, history=opened, is_named=is_named)
         while True:
             with suppress(ResourceExistsError):
                 await self._table.create_entity(_run_entity(run))
@@ -72,7 +73,7 @@ class Ledger:
             if standing:
                 # Copies of a webhook come at once: whoever is late finds what the first one has made of the run.
                 with suppress(LeaseLost):
-                    return await self.save(standing, state=State.ACCEPTED, detail=""), True
+                    return await self.save(standing, state=State.ACCEPTED, detail="", is_named=is_named), True
 
     async def run(self, invoice_id: UUID) -> Run | None:
         """The run of an invoice. Raises NewerVersion for one that a later version of the app has worked on."""
@@ -241,6 +242,7 @@ def _run_entity(run: Run) -> dict[str, Any]:
         "beside": run.beside,
         "looks": run.looks,
         "lookAt": stamp(run.look_at) if run.look_at else "",
+        "isNamed": run.is_named,
         "progress": progress.write(run.progress),
         "history": history.write(run.history),
     }
@@ -302,6 +304,7 @@ def _run(row: Any) -> Run:
         beside=row.get("beside", 0),
         looks=row.get("looks", 0),
         look_at=parse_stamp(row["lookAt"]) if row.get("lookAt") else None,
+        is_named=row.get("isNamed", False),
         etag=row.metadata["etag"],
     )
 

@@ -58,7 +58,8 @@ class Run:
     `customer` and `project` are names for people, `progress` is by map, and the ledger keeps the `history`. `verified`
     is the reading whose actuals were compared with what Finance holds, 0 for none, and `compared` says how far;
     `revision` counts the saves. `beside` counts the unbilled sales of that time among which some might have been the
-    confirmation's, `looks` the looks at it since it was completed, of which the next is due at `look_at`."""
+    confirmation's, `looks` the looks at it since it was completed, of which the next is due at `look_at`. `is_named`:
+    an operator has named the invoice, so that it goes although it was confirmed before SWEEP_START."""
 
     invoice_id: UUID
     run_id: str
@@ -87,6 +88,7 @@ class Run:
     beside: int = 0
     looks: int = 0
     look_at: datetime | None = None
+    is_named: bool = False
     revision: int = 0
     etag: str = ""
 

@@ -28,6 +28,7 @@ from shared.transform import Row
 ORDER_TYPE = "msdyn_ordertype"
 STATUS = "msdyn_projectinvoicestatus"
 STATE = "statecode"
+CREATED = "createdon"
 UNCONFIRMED = (DRAFT, IN_REVIEW)
 _PAGE = 1000
 
@@ -80,13 +81,14 @@ async def confirmed_at(ports: Ports, invoice_id: UUID) -> datetime | None:
     return _instant(rows[0]["createdon"]) if rows else None
 
 
-async def confirmed_before_go_live(ports: Ports, invoice: Invoice) -> bool:
-    """Whether an invoice was confirmed before SWEEP_START. Dual-write has carried it then, perhaps under other keys,
-    and starting it would send it a second time; that it was paid since does not change that."""
+async def confirmed_before_go_live(ports: Ports, invoice_id: UUID, created_at: datetime) -> bool:
+    """Whether an invoice, created at this time, was confirmed before SWEEP_START. Dual-write has carried it then,
+    perhaps under other keys, and starting it would send it a second time; that it was paid since, or that its payment
+    was taken back, does not change that."""
     go_live = ports.settings.sweep_start
-    if go_live is None or invoice.created_at >= go_live:
+    if go_live is None or created_at >= go_live:
         return False
-    confirmed = await confirmed_at(ports, invoice.invoice_id)
+    confirmed = await confirmed_at(ports, invoice_id)
     return confirmed is not None and confirmed < go_live
 
 
@@ -142,7 +144,7 @@ async def _invoices(ports: Ports, *conditions: str) -> AsyncIterator[Invoice]:
 
 
 def _select(ports: Ports) -> dict[str, str]:
-    return {"$select": f"invoiceid,{number_column(ports)},{STATUS},{STATE},createdon,modifiedon"}
+    return {"$select": f"invoiceid,{number_column(ports)},{STATUS},{STATE},{CREATED},modifiedon"}
 
 
 def _invoice(ports: Ports, row: Row) -> Invoice:
@@ -151,9 +153,14 @@ def _invoice(ports: Ports, row: Row) -> Invoice:
         number=number_of(ports, row),
         status=row[STATUS],
         standing=standing_of(row, ports.settings.confirmed_statuses),
-        created_at=_instant(row["createdon"]),
+        created_at=created_at(row),
         modified_at=_instant(row["modifiedon"]),
     )
+
+
+def created_at(row: Row) -> datetime:
+    """When an invoice was created, from its column CREATED."""
+    return _instant(row[CREATED])
 
 
 def _instant(text: str) -> datetime:

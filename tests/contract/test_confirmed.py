@@ -183,6 +183,37 @@ async def test_the_read_back_refuses_what_was_not_confirmed(
     assert reason in await _stopped(ports, key, InvoiceRejected)
 
 
+@pytest.mark.parametrize("status", [CONFIRMED, PAID])
+async def test_a_webhook_about_what_dual_write_carried_starts_nothing_until_an_operator_names_it(
+    ports: Ports, table: Table, status: int
+) -> None:
+    key = table.add(status, created=BEFORE, billed=BEFORE)
+    reason = await _stopped(ports, key, InvoiceRejected)
+    assert "before SWEEP_START" in reason
+    assert f"relay reconcile N-{key.hex[:8]} --fix" in reason
+    run = await ports.ledger.run(key)
+    assert run is not None
+    await ports.ledger.save(run, state=State.REJECTED)
+    assert named((await sweep(ports))["leftAlone"], table) == {key}
+    assert (await scope_of(ports, BEFORE, NOW)).before_go_live == {key}
+    await ports.ledger.accept(key, is_named=True)
+    assert "no company" in await _stopped(ports, key, NeedsAttention), "it got past the check"
+
+
+async def test_what_was_confirmed_and_accepted_before_going_live_is_carried(
+    tenant: Tenant, azurite: Azurite, server: Server, table: Table
+) -> None:
+    key = table.add(CONFIRMED, created=BEFORE, billed=BEFORE)
+    async with opened(tenant, azurite, server, now=lambda: BEFORE, SWEEP_START=text(GO_LIVE)) as ports:
+        assert "no company" in await _stopped(ports, key, NeedsAttention)
+
+
+async def test_a_rejected_run_hides_no_invoice_that_was_confirmed_in_a_period(ports: Ports, table: Table) -> None:
+    key = table.add(PAID, created=GO_LIVE, modified=NOW, billed=GO_LIVE + timedelta(days=1))
+    await ports.ledger.save(await begun(ports, key), state=State.REJECTED)
+    assert key in (await scope_of(ports, GO_LIVE, GO_LIVE + timedelta(days=2))).invoices
+
+
 async def _stopped(ports: Ports, key: UUID, error: type[Exception]) -> str:
     """Read a header, and return why it stops."""
 
