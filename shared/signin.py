@@ -10,15 +10,18 @@ import time
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import jwt
 import msal
 import requests
 from msal.exceptions import MsalError
+from requests.adapters import HTTPAdapter
 
 from shared import clock
 from shared.configuration.certificate import read_certificate
 from shared.errors import SignInFailed
+from shared.services.answers import Asked, Reply, came, describe
 from shared.settings import Settings
 
 LONGEST_SILENCE = 30.0
@@ -28,6 +31,10 @@ _UNASKED = 60.0
 _RENEWED_AHEAD = 300.0
 """Seconds before its end from which MSAL renews a token."""
 _WELL_KNOWN = "https://login.microsoftonline."
+
+
+class NoAnswer(requests.RequestException):
+    """Whatever answered, it was not the sign-in service."""
 
 
 class _Client(Protocol):
@@ -51,7 +58,7 @@ class _Confidential:
             client_credential=_credential(settings),
             authority=authority,
             instance_discovery=authority.startswith(_WELL_KNOWN),
-            timeout=min(LONGEST_SILENCE, settings.answer_patience),
+            http_client=_session(settings),
         )
 
     def acquire(self, resource: str, *, fresh: bool) -> dict[str, Any]:
@@ -74,15 +81,37 @@ class _Managed:
             if client_id
             else msal.SystemAssignedManagedIdentity()
         )
-        session = requests.Session()
-        patience = min(LONGEST_SILENCE, self._settings.answer_patience)
-        session.request = partial(session.request, timeout=patience)  # type: ignore[method-assign]
-        return msal.ManagedIdentityClient(identity, http_client=session)
+        return msal.ManagedIdentityClient(identity, http_client=_session(self._settings))
 
     def acquire(self, resource: str, *, fresh: bool) -> dict[str, Any]:
         if fresh:
             self.__dict__.pop("_app", None)
         return dict(self._app.acquire_token_for_client(resource=resource))
+
+
+def _session(settings: Settings) -> requests.Session:
+    """What MSAL asks with: it gives up in time, and takes an answer only in the form of the sign-in service."""
+    session = requests.Session()
+    patience = min(LONGEST_SILENCE, settings.answer_patience)
+    session.request = partial(session.request, timeout=patience)  # type: ignore[method-assign]
+    # As MSAL has it for a session of its own.
+    session.mount("https://", HTTPAdapter(max_retries=1))
+    session.hooks["response"].append(_see_that_it_answers)
+    return session
+
+
+def _see_that_it_answers(response: requests.Response, **_: Any) -> None:
+    """Discovery, tokens and refusals are JSON objects; a page or a cut-off body is of a gateway. Raises NoAnswer."""
+    if response.is_redirect:
+        return
+    try:
+        is_answer = isinstance(response.json(), dict)
+    except ValueError:
+        is_answer = False
+    if not is_answer:
+        asked = Asked(str(response.request.method), urlsplit(str(response.url)).path)
+        what = describe(Reply(response.status_code, response.headers, response.content))
+        raise NoAnswer(came("the sign-in service", asked, response.status_code, what))
 
 
 def _credential(settings: Settings) -> str | dict[str, str]:
@@ -137,7 +166,7 @@ class SignIn:
         if refused is not None and answer.get("access_token") == refused:
             answer = await self._acquire(resource, fresh=True)
         if "access_token" not in answer:
-            raise SignInFailed("sign-in", f"{answer.get('error')}: {answer.get('error_description')}")
+            raise _no_token(answer)
         now = time.time()
         expires_on = int(now) + int(answer.get("expires_in", 0))
         return _Token(str(answer["access_token"]), expires_on, min(now + _UNASKED, expires_on - _RENEWED_AHEAD))
@@ -145,7 +174,17 @@ class SignIn:
     async def _acquire(self, resource: str, *, fresh: bool) -> dict[str, Any]:
         try:
             return await asyncio.to_thread(self._client.acquire, resource, fresh=fresh)
+        except NoAnswer as error:
+            raise SignInFailed("sign-in", str(error), passing=True) from error
+        except KeyError as error:
+            raise SignInFailed("sign-in", f"its configuration came without {error}", passing=True) from error
         except requests.RequestException as error:
             raise SignInFailed("sign-in", f"{type(error).__name__}: {error}", passing=True) from error
         except (MsalError, jwt.PyJWTError, ValueError) as error:
             raise SignInFailed("sign-in", f"{type(error).__name__}: {error}") from error
+
+
+def _no_token(answer: dict[str, Any]) -> SignInFailed:
+    if "error" in answer:
+        return SignInFailed("sign-in", f"{answer['error']}: {answer.get('error_description')}")
+    return SignInFailed("sign-in", "it answered with neither a token nor an error", passing=True)

@@ -4,9 +4,9 @@ import asyncio
 import hmac
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,11 +15,15 @@ from simulators import tokens
 from simulators.losses import Losses
 from simulators.signin import refusals
 from simulators.signin.clients import Client, CredentialCheck
+from simulators.spoils import BEFORE, FORMS, Told, instead, spoilt
 
 DEFAULT_SCOPE = "/.default"
 IDENTITY_API = "2019-08-01"
 # Entra proposes an early refresh for tokens that live two hours or longer.
 EARLY_REFRESH_SECONDS = 7200
+
+
+type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Switches(BaseModel):
@@ -30,6 +34,10 @@ class Switches(BaseModel):
     tokenLifetimeSeconds: float = 3600  # noqa: N815 - the name on the wire
     failNext: int = Field(default=0, ge=0)  # noqa: N815 - the name on the wire
     latencySeconds: float = Field(default=0, ge=0)  # noqa: N815 - the name on the wire
+    # Answers that are none, as in simulators/spoils.py: the next n of either page
+    spoilForm: Literal[FORMS] = ""  # type: ignore[valid-type]  # noqa: N815 - the name on the wire
+    spoilStatus: int = 200  # noqa: N815 - the name on the wire
+    spoilNext: int = Field(default=0, ge=0)  # noqa: N815 - the name on the wire
 
 
 @dataclass
@@ -47,7 +55,7 @@ class SignIn:
 
     def authority_pages(self) -> web.Application:
         """The https side: discovery and tokens."""
-        application = web.Application(middlewares=[self.losses.pass_through])
+        application = web.Application(middlewares=[self.losses.pass_through, self._spoil])
         for version in ("", "/v2.0"):
             application.router.add_get(f"/{{tenant}}{version}/.well-known/openid-configuration", self.discover)
         application.router.add_post("/{tenant}/oauth2/v2.0/token", self.give_token)
@@ -55,7 +63,7 @@ class SignIn:
 
     def local_pages(self) -> web.Application:
         """The http side: the managed identity endpoint, and control."""
-        application = web.Application(middlewares=[self.losses.pass_through])
+        application = web.Application(middlewares=[self.losses.pass_through, self._spoil])
         self.losses.add_routes(application.router)
         application.router.add_get("/msi/token", self.give_identity_token)
         application.router.add_get("/sim/requests", self.show_requests)
@@ -161,6 +169,18 @@ class SignIn:
     def _find_stranger(self, tenant: str) -> refusals.TokenDenied | None:
         return None if tenant.lower() == self.tenant.lower() else refusals.deny_tenant(tenant)
 
+    @web.middleware
+    async def _spoil(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        form = self.switches.spoilForm
+        if request.path.startswith("/sim/") or not form or self.switches.spoilNext <= 0:
+            return await handler(request)
+        self.switches.spoilNext -= 1
+        if form in BEFORE:
+            return _told(instead(form, self.switches.spoilStatus))
+        answer = await handler(request)
+        body = answer.body if isinstance(answer, web.Response) and isinstance(answer.body, bytes) else b""
+        return _told(spoilt(form, self.switches.spoilStatus, body))
+
     async def _begin(self, route: str) -> refusals.TokenDenied | None:
         self.requests[route] += 1
         await asyncio.sleep(self.switches.latencySeconds)
@@ -168,6 +188,10 @@ class SignIn:
             return None
         self.switches.failNext -= 1
         return refusals.fail_transiently()
+
+
+def _told(told: Told) -> web.Response:
+    return web.Response(body=told.body, status=told.status, content_type=told.kind, headers=told.headers)
 
 
 def _route(request: web.Request) -> str:

@@ -36,7 +36,7 @@ class Tenant:
     certificate: str
     elliptic: tuple[str, str]
 
-    def switch(self, **switches: float) -> None:
+    def switch(self, **switches: float | str) -> None:
         """Turn switches of the sign-in service."""
         requests.put(f"{self.process.url}/sim/switches", json=switches, timeout=5).raise_for_status()
 

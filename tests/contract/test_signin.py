@@ -24,7 +24,7 @@ OTHER = "https://contoso.operations.dynamics.com"
 def calm(tenant: Tenant) -> Iterator[None]:
     """The sign-in service is as usual again after each test."""
     yield
-    tenant.switch(tokenLifetimeSeconds=3600, failNext=0, latencySeconds=0)
+    tenant.switch(tokenLifetimeSeconds=3600, failNext=0, latencySeconds=0, spoilNext=0)
 
 
 @pytest.fixture
@@ -232,8 +232,9 @@ async def test_an_unknown_application_fails_with_entras_words(tenant: Tenant) ->
 
 async def test_an_unknown_tenant_is_a_failed_sign_in(tenant: Tenant) -> None:
     authority = str(tenant.process.facts["authority"]).rpartition("/")[0] + "/99999999-0000-4000-8000-000000000042"
-    with pytest.raises(SignInFailed):
+    with pytest.raises(SignInFailed) as caught:
         await tenant.sign_in(SIGN_IN_AUTHORITY=authority).token(RESOURCE)
+    assert not caught.value.passing
 
 
 async def test_a_sign_in_service_that_is_away_is_a_failed_sign_in(tenant: Tenant) -> None:
@@ -255,6 +256,43 @@ async def test_a_passing_failure_of_the_token_endpoint_is_a_failed_sign_in(tenan
     tenant.switch(failNext=1)
     with pytest.raises(SignInFailed, match="503"):
         await signin.token(RESOURCE)
+
+
+@pytest.mark.parametrize("at", ["discovery", "token", "identity"])
+@pytest.mark.parametrize(
+    ("form", "status", "told"),
+    [
+        ("page", 200, "200 with an HTML page"),
+        ("page", 400, "400 with an HTML page"),
+        ("page", 503, "503"),
+        ("empty", 200, "200 with an empty body"),
+        ("cut", 200, "200 with JSON in another form, or cut off"),
+    ],
+)
+@pytest.mark.usefixtures("identity")
+async def test_whatever_is_no_answer_of_the_sign_in_service_passes(
+    tenant: Tenant, at: str, form: str, status: int, told: str
+) -> None:
+    method = {"SIGN_IN_METHOD": "managedIdentity", "SIGN_IN_CLIENT_ID": ""} if at == "identity" else {}
+    signin = tenant.sign_in(**method)
+    if at == "token":
+        await signin.token(OTHER)
+    tenant.switch(spoilForm=form, spoilStatus=status, spoilNext=1)
+    with pytest.raises(SignInFailed, match=told) as caught:
+        await signin.token(RESOURCE)
+    assert caught.value.passing
+    assert claims(tenant, await signin.token(RESOURCE))["appid"]
+
+
+async def test_a_json_object_of_another_kind_passes(tenant: Tenant) -> None:
+    tenant.switch(spoilForm="shape", spoilNext=1)
+    signin = tenant.sign_in()
+    for told in ("configuration came without 'authorization_endpoint'", "neither a token nor an error"):
+        with pytest.raises(SignInFailed, match=told) as caught:
+            await signin.token(RESOURCE)
+        assert caught.value.passing
+        await signin.token(OTHER)
+        tenant.switch(spoilForm="shape", spoilNext=1)
 
 
 @pytest.fixture

@@ -71,10 +71,10 @@ def calm(signin: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # A machine that sets this variable overrides every verify= of requests, and with it msal's.
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", signin.facts["ca"])
     yield
-    set_switches(signin, tokenLifetimeSeconds=3600, failNext=0, latencySeconds=0)
+    set_switches(signin, tokenLifetimeSeconds=3600, failNext=0, latencySeconds=0, spoilNext=0)
 
 
-def set_switches(signin: Server, **switches: float) -> requests.Response:
+def set_switches(signin: Server, **switches: float | str) -> requests.Response:
     return requests.put(f"{signin.url}/sim/switches", json=switches, timeout=5)
 
 
@@ -241,6 +241,17 @@ def test_an_unknown_switch_is_refused_by_name(signin: Server) -> None:
     refused = set_switches(signin, speed=3)
     assert refused.status_code == 400
     assert "speed" in refused.json()["error"]
+    refused = set_switches(signin, spoilForm="poem")
+    assert refused.status_code == 400
+    assert "spoilForm" in refused.json()["error"]
+
+
+def test_a_page_instead_of_a_token_comes_as_often_as_it_is_asked_for(signin: Server) -> None:
+    set_switches(signin, spoilForm="page", spoilStatus=404, spoilNext=1)
+    address = f"{signin.facts['authority']}/v2.0/.well-known/openid-configuration"
+    answers = [requests.get(address, timeout=5, verify=signin.facts["ca"]) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [404, 200]
+    assert answers[0].headers["Content-Type"].startswith("text/html")
 
 
 def test_requests_are_counted_by_kind(signin: Server) -> None:
