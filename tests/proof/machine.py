@@ -31,9 +31,16 @@ TROUBLES = st.sampled_from(
         "dataverse errorNext",
         "dataverse sqlTimeoutNext",
         "dataverse tokenRejectNext",
+        "finance refuseStarts",
+        "finance redirect",
+        "dataverse redirect",
+        "finance page",
+        "dataverse cut",
     ]
 )
 _A_QUIET_TIME = 40
+_SPOILT = {"redirect": 302, "page": 200, "cut": 200}
+"""Answers that are none, and their status."""
 FATES = st.builds(Fate, st.sampled_from(["crash", "cut"]), AT, st.booleans())
 
 
@@ -112,6 +119,8 @@ class Machine(RuleBasedStateMachine):
         self.scene.asks_for_a_person |= name in {"spoil", "late"}
         if name == "spoil":
             self._spoil(value, which)
+        elif value in _SPOILT:
+            self.scene.world.tenant.switch(name, spoilForm=value, spoilStatus=_SPOILT[value], spoilNext=1 + which % 2)
         elif name == "throttle":
             self.scene.throttle(value, (5, 60, 250)[which % 3])
         elif name == "late":

@@ -14,9 +14,9 @@ from simulators.tokens import issue
 
 _CALM: dict[str, dict[str, Any]] = {
     "finance": {"throttleNext": 0, "throttleShare": 0.0, "errorNext": 0, "importFailsWhole": 0,
-                "succeedsWithZeroRows": 0},
+                "succeedsWithZeroRows": 0, "refuseStarts": 0, "spoilNext": 0},
     "dataverse": {"throttleNext": 0, "throttleShare": 0.0, "errorNext": 0, "sqlTimeoutNext": 0, "extraRowsNext": 0,
-                  "tokenRejectNext": 0},
+                  "tokenRejectNext": 0, "spoilNext": 0},
 }  # fmt: skip
 _DRAFT, _PAID = 192350000, 192350003
 _MOST_TRIES = 8
@@ -88,11 +88,12 @@ class World:
                 json={"msdyn_projectinvoicestatus": status},
                 headers={"Authorization": f"Bearer {token}"},
                 timeout=60,
+                allow_redirects=False,
             )
             # A fault that waited for the app may meet this client instead.
-            if answer.ok:
+            if answer.status_code == 204:
                 return
-        answer.raise_for_status()
+        raise AssertionError(f"Dataverse answered {answer.status_code}: {answer.text[:200]}")
 
     def calm(self) -> None:
         """No more faults; what is spoiled stays so."""
