@@ -14,13 +14,14 @@ from uuid import UUID, uuid5
 
 from operate.consignment import consign, describe_consignment
 from operate.jobs import Jobs
+from operate.period import is_of_dual_write
 from operate.searches import Search, Searches
 from operate.strays import Kind, Period, Stray, group, judge, merge, name_owners, options
 from shared.billed import BILLED_SALES
 from shared.errors import ColumnsLocked, ContractBroken, NotPermitted, Refused
 from shared.messages import Examine, Look, Reconcile
 from shared.ports import Ports
-from shared.project_operations.invoices import confirmed_before_go_live, invoices_with
+from shared.project_operations.invoices import invoices_with
 from shared.stages import Stage
 from write_back.posted import posted_rows, write_rows
 
@@ -108,7 +109,7 @@ async def _send(ports: Ports, search: Search, strays: Sequence[Stray]) -> dict[s
     }
     if run is not None and not run.state.is_final:
         return {**told, "action": f"is {run.state} just now: nothing is done"}
-    if run is None and await _is_old(ports, invoice_id):
+    if await _is_of_dual_write(ports, invoice_id):
         return {**told, "action": "was confirmed before SWEEP_START: nothing is done; reconcile it by its number"}
     job = uuid5(UUID(search.job), str(invoice_id)).hex
     await Jobs(ports).open(job, 1, by=search.by)
@@ -116,9 +117,9 @@ async def _send(ports: Ports, search: Search, strays: Sequence[Stray]) -> dict[s
     return {**told, "reconciliation": job, "action": "is compared row by row, and what Finance lacks is sent"}
 
 
-async def _is_old(ports: Ports, invoice_id: UUID) -> bool:
+async def _is_of_dual_write(ports: Ports, invoice_id: UUID) -> bool:
     found = await invoices_with(ports, [invoice_id])
-    return any([await confirmed_before_go_live(ports, invoice.invoice_id, invoice.created_at) for invoice in found])
+    return any([await is_of_dual_write(ports, invoice) for invoice in found])
 
 
 async def _write_back(ports: Ports, strays: Iterable[Stray]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ async def scope_of(ports: Ports, since: datetime, until: datetime) -> Scope:
         if await _is_of(ports, invoice, since, until, known)
     ]
     ids = [invoice.invoice_id for invoice in listed]
-    old = [invoice.invoice_id for invoice in listed if await _is_old(ports, invoice)]
+    old = [invoice.invoice_id for invoice in listed if await is_of_dual_write(ports, invoice)]
     return Scope(tuple(dict.fromkeys([*ids, *runs])), len(ids), len(known), frozenset(old))
 
 
@@ -65,7 +65,8 @@ async def _is_of(ports: Ports, invoice: Invoice, since: datetime, until: datetim
     return confirmed is not None and since <= confirmed <= until
 
 
-async def _is_old(ports: Ports, invoice: Invoice) -> bool:
+async def is_of_dual_write(ports: Ports, invoice: Invoice) -> bool:
+    """Whether an invoice was confirmed before SWEEP_START and this app has carried nothing of it."""
     if ports.settings.sweep_start is None or await _is_carried(ports, invoice):
         return False
     return await confirmed_before_go_live(ports, invoice.invoice_id, invoice.created_at)
