@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from shared.maps.days import Zones
 from shared.stages import Stage
-from shared.transform import NAME, LocalDay, MapPart, PathText, Row, RowRefused, Transform, Uuid5, text_of
+from shared.transform import NAME, LocalDay, MapPart, PathText, PlainDate, Row, RowRefused, Transform, Uuid5, text_of
 from shared.writing import Write, follow, writer
 
 MAPS = Path(__file__).parent / "maps"
@@ -263,10 +263,12 @@ class TableMap(MapPart):
         return [f"{target} {value}" for target, value, transform in values if transform.is_in_doubt(value, row, zone)]
 
     @cached_property
-    def _days(self) -> tuple[tuple[str, tuple[str, ...], LocalDay], ...]:
+    def _days(self) -> tuple[tuple[str, tuple[str, ...], LocalDay | PlainDate], ...]:
         pairs = self.outgoing
         return tuple(
-            (pair.target, pair.steps, pair.transform) for pair in pairs if isinstance(pair.transform, LocalDay)
+            (pair.target, pair.steps, pair.transform)
+            for pair in pairs
+            if isinstance(pair.transform, LocalDay | PlainDate)
         )
 
     @cached_property

@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from shared.maps.days import Zones, day_meant, is_midnight, read_instant
+from shared.maps.days import Zones, day_meant, is_midnight, is_zone_free, read_instant
 from shared.totals import plain
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -157,13 +157,23 @@ class LocalDay(Change):
 
 
 class PlainDate(Change):
-    """The date of a time-zone-independent column, as it stands."""
+    """The date of a time-zone-independent column, as it stands. A column that turns out to keep instants, since its
+    midnight is one where people are known, means the day that a person chose."""
 
     kind: Literal["date"]
 
     def apply(self, value: Any, row: Row, zone: Zones) -> Any:
+        del row
+        if value is None:
+            return None
+        return (
+            day_meant(value, zone) if is_midnight(value, zone) else datetime.fromisoformat(value).date()
+        ).isoformat()
+
+    def is_in_doubt(self, value: Any, row: Row, zone: Zones) -> bool:
+        """Whether the column keeps an instant, which none without a zone does."""
         del row, zone
-        return None if value is None else datetime.fromisoformat(value).date().isoformat()
+        return value is not None and not is_zone_free(value)
 
 
 Transform = Annotated[ValueMap | Default | Uuid5 | LocalDate | LocalDay | PlainDate, Field(discriminator="kind")]

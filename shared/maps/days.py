@@ -58,6 +58,11 @@ def day_meant(text: str, zones: Zones) -> date:
     return known if known is not None else _day_elsewhere(instant, zones.home)
 
 
+def is_zone_free(text: str) -> bool:
+    """Whether a value is a pure date, or the midnight of UTC as which a zone-independent column gives one."""
+    return len(text) == _DATE_LENGTH or read_instant(text).time() == time()
+
+
 @lru_cache(maxsize=4096)
 def is_midnight(text: str, zones: Zones) -> bool:
     """Whether a value of a date column is a pure date, or a midnight in a zone where people are known."""

@@ -113,3 +113,22 @@ def test_a_zone_free_column_beside_it_counts_and_what_it_contradicts_is_in_doubt
     assert table_map.days_in_doubt(row, BERLIN)
     assert not table_map.days_in_doubt({**row, "msdyn_tzaaccountingdate": "2026-06-30"}, BERLIN)
     assert not table_map.days_in_doubt({**row, "msdyn_tzaaccountingdate": None}, BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("text", "day", "doubtful"),
+    [
+        ("2026-03-01", "2026-03-01", False),
+        ("2026-03-01T00:00:00Z", "2026-03-01", False),
+        ("2026-02-28T23:00:00Z", "2026-03-01", True),  # the column keeps instants after all, this one chosen in Berlin
+        ("2026-02-28T13:17:00Z", "2026-02-28", True),  # a time that no zone moves
+    ],
+)
+def test_a_zone_free_date_stands_as_it_is_and_an_instant_among_them_is_counted(
+    text: str, day: str, *, doubtful: bool
+) -> None:
+    table_map = load_map(Stage.ACTUALS)
+    column = next(pair for pair in table_map.outgoing if pair.target == "DOCUMENTDATE")
+    row = {"msdyn_transactiondate": text}
+    assert column.write(row, BERLIN) == day
+    assert bool(table_map.days_in_doubt(row, BERLIN)) is doubtful
