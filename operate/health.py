@@ -18,7 +18,7 @@ from shared.pauses import Pause
 from shared.ports import Ports
 from shared.register import Entry
 from shared.run import State
-from shared.shipment import Shipment
+from shared.shipment import Shipment, Step
 from shared.stages import Stage
 from shared.status import SERVICES, describe_gate
 from shared.storage import refusals
@@ -85,7 +85,7 @@ async def health(ports: Ports) -> dict[str, Any]:
         *(f"{row['count']} poison messages were on {row['name']}" for row in poison if row["count"]),
         *(gate.describe() for gate in gates if gate.kind != "throttled"),
         *(each.describe(ports.now()) for each in stand),
-        *(_describe_hanging(lane) for lane in lanes if lane["looks"] > _MANY_LOOKS),
+        *(_describe_hanging(lane) for lane in lanes if lane["step"] == Step.RUNNING and lane["looks"] > _MANY_LOOKS),
         *(wait.describe() for wait in waits[:_MOST_WAITS]),
         *_age_problems(ports, unfinished),
         *(f"paused: {pause.stage or 'everything'} by {pause.by}: {pause.reason}" for pause in pauses),

@@ -80,9 +80,9 @@ async def account_of(ports: Ports, run: Run, stage: Stage) -> Account:
 
 def _refuse_open(stage: Stage, rejected: Sequence[RejectedRow]) -> None:
     if rejected:
-        first = rejected[0]
+        first, rows = rejected[0], "1 row" if len(rejected) == 1 else f"{len(rejected)} rows"
         raise NeedsAttention(
-            f"{len(rejected)} rows of {stage} rejected, the first ({first.key}): {first.text[:300].rstrip('.')}. "
+            f"{rows} of {stage} rejected, the first ({first.key}): {first.text[:300].rstrip('.')}. "
             "Mend the cause, then replay the run, or dismiss the rows"
         )
 

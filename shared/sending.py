@@ -7,6 +7,8 @@ blind: see `shared/settling.py`.
 from collections.abc import Sequence
 from datetime import timedelta
 
+from azure.core.exceptions import AzureError
+
 from shared.engine import troubles
 from shared.engine.landed_rows import landed_bytes
 from shared.errors import (
@@ -42,7 +44,7 @@ async def send(ports: Ports, shipment: Shipment) -> None:
     the lease is given back, so that the next look can try again at once."""
     try:
         await _send(ports, shipment)
-    except (Throttled, Unavailable, SignInFailed, NotPermitted, ContractBroken, PartLost, NewerVersion):
+    except (Throttled, Unavailable, SignInFailed, NotPermitted, ContractBroken, PartLost, NewerVersion, AzureError):
         standing = await ports.dock.shipment(shipment.stage, shipment.ticket)
         if standing and standing.step == Step.CLAIMED:
             await ports.dock.save(standing, lease_until=ports.now())

@@ -335,6 +335,9 @@ async def test_run_timeline_and_health_say_what_is_waited_for_and_until_when(yar
     [lane] = [lane for lane in found["lanes"] if lane["map"] == "invoices"]
     assert lane["until"] == until
     assert [text for text in found["problems"] if "got no usable answer" in text and "then sent anew" in text]
+    # Finance may never have seen it: there is nothing to end there.
+    await yard.ports.dock.save(shipment, polls=shipment.looks_before + 100)
+    assert not [text for text in (await health(yard.ports))["problems"] if "has not ended" in text]
 
 
 async def test_health_says_plainly_what_finance_does_not_start(yard: Yard) -> None:

@@ -15,9 +15,11 @@ from operate.health import health
 from shared import ports as wiring
 from shared.errors import Unavailable
 from shared.landing import encode
-from shared.messages import Load
+from shared.messages import Load, Settle, Ship
 from shared.ports import Ports
 from shared.run import State
+from shared.settling import settle
+from shared.shipping import ship
 from shared.stages import Stage
 from shared.status import describe
 from shared.storage import refusals
@@ -25,8 +27,10 @@ from shared.work import MAX_DEQUEUE_COUNT, work
 from simulators.azurite import Azurite
 from simulators.storage_front import StorageFront, storage_front
 from tests.contract.conftest import Tenant
+from tests.contract.data_management import DataManagement, Yard
 from tests.contract.opening import opened
 from tests.contract.server import Server, said
+from tests.contract.wiring import Clock
 
 SERVICES = ("table", "queue", "blob")
 
@@ -99,6 +103,25 @@ async def test_work_that_storage_refuses_is_put_off_and_done_when_it_is_mended(
     done = await ports.ledger.run(message.invoiceId)
     assert done is not None
     assert done.customer == "done"
+
+
+async def test_an_import_that_storage_kept_from_being_sent_is_sent_without_waiting_for_its_lease(
+    ports: Ports, front: StorageFront, server: Server
+) -> None:
+    """The only lane of the headers stood still for five minutes."""
+    finance = DataManagement(url=server.url)
+    server.rule = finance.answer
+    yard = Yard(ports, Clock(), finance)
+    await yard.clear()
+    await yard.land("a")
+    front.refuse("blob")
+    with pytest.raises(HttpResponseError):
+        await ship(ports, Ship(stage=Stage.ACTUALS), after=yard._after)
+    front.refuse()
+    [shipment] = (await ports.dock.view(Stage.ACTUALS)).shipments.values()
+    await settle(ports, Settle(stage=Stage.ACTUALS, ticket=shipment.ticket), after=yard._after)
+    assert len([target for target in server.targets if "ImportFromPackageAsync" in target]) == 1
+    await yard.clear()
 
 
 @pytest.mark.parametrize("status", [401, 403])
