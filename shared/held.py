@@ -31,15 +31,21 @@ async def held_actuals[Id: (UUID, Guid)](
 async def held_by_actual(ports: Ports, ids: Iterable[Guid]) -> set[Guid]:
     """Those of these actuals, named by their ids in Dataverse, that Finance holds in whatever company: one that came by
     another way may have another key there."""
-    found: set[Guid] = set()
+    return {guid(str(row["ActualId"])) async for row in rows_by_actual(ports, ids, select="ActualId")}
+
+
+async def rows_by_actual(ports: Ports, ids: Iterable[Guid], *, select: str = "") -> AsyncIterator[Row]:
+    """What Finance holds, in whatever company, of these actuals, named by their ids in Dataverse."""
+    selection = {"$select": select} if select else {}
     for some in batched(chunks(ids, _KEYS_IN_A_FILTER), _FILTERS_AT_ONCE, strict=False):
-        asked = (_held(ports, {"$filter": _any_actual(portion), "$select": "ActualId"}) for portion in some)
+        asked = (_held(ports, {"$filter": any_actual(portion), **selection}) for portion in some)
         for rows in await together(*asked):
-            found |= {guid(str(row["ActualId"])) for row in rows}
-    return found
+            for row in rows:
+                yield row
 
 
-def _any_actual(ids: Iterable[Guid]) -> str:
+def any_actual(ids: Iterable[Guid]) -> str:
+    """The condition for the actuals with these ids in Dataverse."""
     return " or ".join(f"ActualId eq {key}" for key in ids)
 
 

@@ -183,6 +183,10 @@ class Ledger:
         """The pages of one stage in one reading."""
         return [_page(row) for row in await self._range(invoice_id, f"page|{stage}|{generation:04}|")]
 
+    async def pages_of_all_readings(self, invoice_id: UUID, stage: Stage) -> list[Page]:
+        """The pages of one stage in all readings."""
+        return [_page(row) for row in await self._range(invoice_id, f"page|{stage}|")]
+
     async def save_part(self, part: Part, **changes: Any) -> Part:
         """Change a part as it was read. Raises LeaseLost when it has changed since."""
         changed = replace(part, **changes)

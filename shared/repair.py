@@ -14,7 +14,7 @@ from uuid import UUID
 from shared.errors import LeaseLost
 from shared.handover import is_over, pages_of
 from shared.messages import Load, Ship, Verify
-from shared.odata import Guid
+from shared.odata import Guid, guid
 from shared.ports import Ports
 from shared.register import Entry
 from shared.rejected import RejectedRow
@@ -41,6 +41,12 @@ def rejected_before(page: Page) -> set[UUID]:
 def found_beside(page: Page) -> list[UUID]:
     """The connections that belong to the rows of a page which were found beside the links."""
     return [UUID(text) for text in json.loads(page.cursor).get("links", ())] if page.number >= FIRST_REPAIR else []
+
+
+async def sent_singly(ports: Ports, invoice_id: UUID) -> set[Guid]:
+    """The actuals that were put on repair pages of an invoice, in whatever reading."""
+    pages = await ports.ledger.pages_of_all_readings(invoice_id, Stage.ACTUALS)
+    return {guid(str(each)) for page in pages for each in repaired_ids(page)}
 
 
 async def open_found(ports: Ports, run: Run, taken: Iterable[Page], found: Mapping[Guid, Collection[Guid]]) -> None:

@@ -13,7 +13,7 @@ from shared.odata import Guid, guid
 from shared.ports import Ports
 from shared.project_operations.confirmation import Beside, find_beside
 from shared.rejected import UNBILLED, RejectedRow, totals_of
-from shared.repair import open_found
+from shared.repair import open_found, repaired_ids
 from shared.run import Part, Run
 from shared.stages import Stage
 from shared.transform import Row
@@ -33,10 +33,14 @@ async def settle_beside(ports: Ports, run: Run, account: Account) -> Beside | No
     """What there is beside the rows that were read, once all of it is accounted for; None while some is being read or
     waited for. Raises NeedsAttention for rows of which nobody can tell whose they are."""
     taken = await ports.ledger.pages(run.invoice_id, Stage.ACTUALS, run.generation)
-    known = await _sent_unbilled(ports, account.parts) | {guid(row.source_id) for row in account.dismissed}
+    sent, is_all = await _sent_unbilled(ports, account.parts)
+    singly = {guid(str(each)) for page in taken for each in repaired_ids(page)}
+    known = sent | singly | {guid(row.source_id) for row in account.dismissed}
     beside = await find_beside(ports, run.invoice_id, known)
-    if beside.belonging:
-        await open_found(ports, run, taken, beside.belonging)
+    # Once the run was completed, what was read can be known no more: what Finance holds was accounted for by then.
+    found = {key: links for key, links in beside.belonging.items() if is_all or key in beside.missing}
+    if found:
+        await open_found(ports, run, taken, found)
         return None
     if beside.unexplained:
         await _put_before_a_person(ports, run, beside.unexplained)
@@ -44,20 +48,22 @@ async def settle_beside(ports: Ports, run: Run, account: Account) -> Beside | No
     return beside
 
 
-async def _sent_unbilled(ports: Ports, parts: Iterable[Part]) -> set[Guid]:
-    """The new unbilled sales that were read, by their ids in Dataverse."""
+async def _sent_unbilled(ports: Ports, parts: Iterable[Part]) -> tuple[set[Guid], bool]:
+    """The new unbilled sales that were read, by their ids in Dataverse, and whether that is all: landed parts are
+    deleted when a run is completed."""
     found: set[Guid] = set()
+    is_all = True
     for part in parts:
         if part.fresh.rows:
             try:
                 landed = await landed_rows(ports, part, cell=UNBILLED)
             except PartLost:
-                # Landed parts are deleted when a run is completed; Finance is asked for these rows instead.
+                is_all = False
                 continue
             if landed.table_map.source_column:
                 own = landed.table_map.position(landed.table_map.source_column)
                 found |= {guid(row[own]) for row in landed.rows}
-    return found
+    return found, is_all
 
 
 async def _put_before_a_person(ports: Ports, run: Run, rows: Sequence[Row]) -> None:

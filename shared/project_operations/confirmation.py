@@ -11,7 +11,8 @@ invoice or of its contract, not skip-sync, created while its billed sales were. 
     no link, stamped                      the stamped invoice's
     no link, no stamp                     nobody can tell: unexplained, unless another invoice's billed sales are nearer
 
-That a detail points to a row does not prove that it is old: those are asked for in Finance. Never choose by sign.
+That a detail points to a row does not prove that it is old: those are asked for in Finance. Never choose by sign. What
+a run has once sent by itself, because it was found here or an operator said so, stays the confirmation's.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
@@ -26,6 +27,7 @@ from shared.held import held_by_actual
 from shared.odata import Guid, all_of, guid
 from shared.ports import Ports
 from shared.project_operations.codes import BILLED_SALES, INVOICE_LINE_DETAIL, UNBILLED_SALES
+from shared.repair import sent_singly
 from shared.stages import Stage
 from shared.transform import Row
 
@@ -114,7 +116,7 @@ async def count_beside(ports: Ports, invoice_id: UUID) -> int:
 async def find_beside(ports: Ports, invoice_id: UUID, known: Collection[Guid]) -> Beside:
     """What belongs to a confirmation beside the unbilled sales `known` to be read, and what cannot be explained."""
     scope = await scope_of(ports, invoice_id)
-    search = _Search(ports, scope, known)
+    search = _Search(ports, scope, known, await sent_singly(ports, invoice_id))
     async for rows in _candidates(ports, scope):
         await search.look_at(rows)
     return search.result()
@@ -140,7 +142,7 @@ async def _claimed(ports: Ports, ids: Collection[Guid]) -> dict[Guid, Whose]:
     behind = await _sides(ports, replaced)
     details = {side.far for side in [*sides, *behind] if side.is_of_detail}
     invoices = await _invoices(ports, "msdyn_invoicelinetransactions", details)
-    actuals = {side.far for side in [*sides, *behind] if side.far_role in {"billed sales", "reversing"}}
+    actuals = {side.far for side in [*sides, *behind] if side.is_of_billing}
     invoices |= await _invoices(ports, ports.maps[Stage.ACTUALS].source.set, actuals)
     leads, direct = _leading(behind, invoices), _leading(sides, invoices)
     links: dict[Guid, list[_Side]] = {key: [] for key in ids}
@@ -165,6 +167,7 @@ class _Search:
     ports: Ports
     scope: Scope | None
     known: Collection[Guid]
+    sent: Collection[Guid]
     belonging: dict[Guid, frozenset[Guid]] = field(default_factory=dict)
     missing: set[Guid] = field(default_factory=set)
     unexplained: list[Row] = field(default_factory=list)
@@ -180,9 +183,9 @@ class _Search:
         asked = [key for key, claim in claims.items() if self._must_be_asked_for(claim, rest[key])]
         held = await held_by_actual(self.ports, asked)
         for key, claim in claims.items():
-            if self._is_ours(claim, rest[key]):
+            if self._is_ours(claim, rest[key]) or key in self.sent:
                 self.missing |= {key} - held
-                if key not in held or (claim.replaces and not claim.pointed):
+                if key not in held or key in self.sent or (claim.replaces and not claim.pointed):
                     self.belonging[key] = claim.replaces
                     self.unbilled += not claim.pointed
             elif key in asked and key not in held and await self._is_nearest(rest[key]):
@@ -190,6 +193,8 @@ class _Search:
                 self.unbilled += 1
 
     def _must_be_asked_for(self, claim: Whose, row: Row) -> bool:
+        if guid(row["msdyn_actualid"]) in self.sent:
+            return True
         return self._is_ours(claim, row) or not (claim.is_approved or claim.invoices)
 
     def _is_ours(self, claim: Whose, row: Row) -> bool:
@@ -232,6 +237,16 @@ class _Side(NamedTuple):
         """The far end is an invoice line detail."""
         return self.far_type == INVOICE_LINE_DETAIL
 
+    @property
+    def is_of_billing(self) -> bool:
+        """The far end bills the near one, or reverses it."""
+        return self.far_role in {"billed sales", "reversing"}
+
+    @property
+    def tells_invoice(self) -> bool:
+        """The far end is of the invoice whose confirmation made the near one, or was made of it."""
+        return self.is_of_detail or self.is_of_billing
+
 
 async def _sides(ports: Ports, ids: Collection[Guid], *, where: str = "") -> list[_Side]:
     entity_set = ports.maps[Stage.CONNECTIONS].source.set
@@ -255,7 +270,8 @@ def _leading(sides: Iterable[_Side], invoices: Mapping[Guid, Guid]) -> dict[Guid
     """The invoices whose details, billed sales or reversals are linked to each near end."""
     found: dict[Guid, set[Guid]] = {}
     for side in sides:
-        if side.far in invoices:
+        # A row that another candidate leads to may be here for another reason: a correction replaces billed sales.
+        if side.tells_invoice and side.far in invoices:
             found.setdefault(side.near, set()).add(invoices[side.far])
     return {key: frozenset(owners) for key, owners in found.items()}
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.endtoend.relay import Relay, await_that, relay
-from tests.operations.operator import Operator, produced_actuals
+from tests.operations.operator import Accountant, Operator, held, produced_actuals
 
 SETTINGS = {
     "DATAVERSE_PAGE_ROWS": "8",
@@ -135,6 +135,39 @@ def test_another_invoice_of_the_contract_and_approvals_are_left_alone(system: Re
     for invoice_id in (first, second):
         assert lacking(system, invoice_id) == set()
         assert operator.compare(invoice_id)["equal"], operator.compare(invoice_id)
+
+
+def test_what_is_found_beside_the_links_is_counted_once_when_a_completed_run_is_mended(
+    system: Relay, operator: Operator
+) -> None:
+    invoice_id = system.carry(4, seed=763, retainersUsed=2)
+    mend(system, operator, invoice_id)
+    correction = system.tenant.correct(invoice_id)
+    system.tenant.confirm(correction)
+    system.finish([correction])
+    mend(system, operator, correction)
+
+
+def mend(system: Relay, operator: Operator, invoice_id: str) -> None:
+    """Have a row sent again that Finance has lost: what the run says of all rows is as it was."""
+    before = operator.run(invoice_id)
+    Accountant(system).delete(held(system, before["invoiceNumber"])[0]["ActualsImportId"])
+    assert operator.compare(invoice_id, fix=True)["fixed"] == 1
+    run = operator.await_state(invoice_id, "completed")
+    assert run["detail"].split(";")[0] == before["detail"].split(";")[0]
+    assert operator.compare(invoice_id)["equal"], operator.compare(invoice_id)
+
+
+def test_a_correction_gives_nothing_to_the_invoice_that_it_corrects(system: Relay, operator: Operator) -> None:
+    # Its fees have unbilled sales behind them of which no cost says that they are old.
+    invoice_id = system.carry(12, seed=765)
+    before = operator.compare(invoice_id)
+    correction = system.tenant.correct(invoice_id)
+    system.tenant.confirm(correction)
+    assert {run["state"] for run in system.finish([correction])} == {"completed"}
+    assert operator.compare(invoice_id)["maps"] == before["maps"]
+    assert operator.compare(correction)["equal"], operator.compare(correction)
+    assert lacking(system, correction) == set()
 
 
 def test_a_billed_sale_that_comes_after_completion_is_found_by_a_later_look(system: Relay, operator: Operator) -> None:
