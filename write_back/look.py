@@ -7,10 +7,13 @@ from shared.engine import troubles
 from shared.engine.newer import tell
 from shared.errors import ContractBroken, NewerVersion, NotPermitted, Refused
 from shared.handover import account_of
+from shared.held import any_actual
 from shared.messages import WRITE_BACK, Look, WriteBack
+from shared.odata import all_of
 from shared.ports import Ports
 from shared.run import Run
 from shared.stages import Stage
+from write_back.passes import Pass
 from write_back.posted import posted_condition
 
 _A_WHILE = timedelta(minutes=15)
@@ -37,12 +40,20 @@ async def start(ports: Ports, invoice_id: UUID) -> None:
 
 
 async def _is_posted(ports: Ports, run: Run) -> bool:
-    if run.write_back and ports.now() - run.updated_at < _A_WHILE:
+    standing = Pass.read(run.write_back)
+    if standing and standing.awaited and not standing.page:
+        # All else is written back: what a pass costs is spent when these are posted too.
+        condition = all_of(any_actual(standing.awaited), "VoucherNumber ne ''")
+        return await ports.finance.count(_actuals(ports), condition) >= len(standing.awaited)
+    if standing and ports.now() - run.updated_at < _A_WHILE:
         # A pass is under way; another would supersede it, and with many pages never come to an end.
         return False
     account = await account_of(ports, run, Stage.ACTUALS)
     companies = {part.company for part in account.parts}
     if not companies or (run.posting == "posted" and not ports.maps[Stage.ACTUALS].written_back):
         return False
-    entity_set = str(ports.maps[Stage.ACTUALS].target.set)
-    return await ports.finance.count(entity_set, posted_condition(run, companies)) >= account.billed.rows > 0
+    return await ports.finance.count(_actuals(ports), posted_condition(run, companies)) >= account.billed.rows > 0
+
+
+def _actuals(ports: Ports) -> str:
+    return str(ports.maps[Stage.ACTUALS].target.set)

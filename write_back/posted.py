@@ -2,7 +2,8 @@
 
 Finance does this itself in one transaction and stops at 1,000 records; here every page is a message of its own, only
 rows whose values differ are written, and a row that Dataverse refuses is recorded and left behind. New unbilled sales
-behind the billed ones are found by their links, as when they were sent.
+are found as when they were sent: behind the billed ones by their links, the others by what belongs to the confirmation.
+They are posted in a journal of their own; written back means all of them.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -15,11 +16,12 @@ from uuid import UUID
 from shared.dataverse import NAME as DATAVERSE
 from shared.errors import ColumnsLocked, Refused
 from shared.handover import account_of
-from shared.held import BILLED_TYPE, held_actuals
+from shared.held import BILLED_TYPE, held_actuals, rows_by_actual
 from shared.log import event
 from shared.messages import WRITE_BACK, WriteBack
-from shared.odata import all_of, quote_text
+from shared.odata import all_of, guid, quote_text
 from shared.ports import Ports
+from shared.project_operations.confirmation import find_beside
 from shared.rejected import RejectedRow
 from shared.run import Run, State
 from shared.stages import Stage
@@ -71,16 +73,23 @@ async def _write_page(ports: Ports, run: Run, standing: Pass, companies: Sequenc
     Dataverse lets nobody write."""
     company = standing.company or next(iter(companies), "")
     rows = await _posted_page(ports, run, company, standing.after) if company else []
+    following = _following(standing, company, rows, companies)
     fresh = await _fresh_behind(ports, run, rows)
+    if not following.company:
+        fresh += await _fresh_beside(ports, run)
+    posted = [*rows, *(row for row in fresh if row["VoucherNumber"])]
     try:
-        refused = await _write(ports, run, [*rows, *fresh])
+        refused = await _write(ports, run, posted)
     except ColumnsLocked as lock:
         await ports.ledger.save(
             run, posting="refused", posting_detail=str(lock), posted_at=run.posted_at or ports.now(), write_back=""
         )
         return None
-    count = len(rows) + len(fresh)
-    event("page written back", runId=run.run_id, invoiceId=run.invoice_id, rows=count, count=len(refused))
+    event("page written back", runId=run.run_id, invoiceId=run.invoice_id, rows=len(posted), count=len(refused))
+    return following.leaving({guid(row["ActualId"]) for row in fresh if not row["VoucherNumber"]})
+
+
+def _following(standing: Pass, company: str, rows: Sequence[Row], companies: Iterable[str]) -> Pass:
     done = replace(standing, page=standing.page + 1, seen=standing.seen + totals_of(rows))
     if len(rows) == PAGE:
         return replace(done, company=company, after=str(rows[-1]["ActualsImportId"]))
@@ -119,7 +128,7 @@ async def _posted_totals(ports: Ports, run: Run, companies: Iterable[str]) -> To
 
 
 async def _fresh_behind(ports: Ports, run: Run, billed: Sequence[Row]) -> list[Row]:
-    """The posted new unbilled sales that the confirmation made for these billed ones."""
+    """The new unbilled sales that the confirmation made for these billed ones and Finance holds."""
     account = await account_of(ports, run, Stage.ACTUALS)
     if not account.fresh.rows or not billed:
         return []
@@ -131,7 +140,16 @@ async def _fresh_behind(ports: Ports, run: Run, billed: Sequence[Row]) -> list[R
     for row in produced.unbilled:
         written = table_map.write(row, ports.settings.zone)
         keys.setdefault(table_map.company_of(row), []).append(UUID(written[key]))
-    return [row for company, ids in keys.items() for row in await posted_rows(ports, company, ids)]
+    return [row for company, ids in keys.items() async for row in held_actuals(ports, company, ids)]
+
+
+async def _fresh_beside(ports: Ports, run: Run) -> list[Row]:
+    """The new unbilled sales of the confirmation that Finance holds and no billed one leads to."""
+    account = await account_of(ports, run, Stage.ACTUALS)
+    if not account.fresh.rows:
+        return []
+    beside = await find_beside(ports, run.invoice_id, {guid(row.source_id) for row in account.dismissed})
+    return [row async for row in rows_by_actual(ports, beside.belonging)]
 
 
 async def posted_rows(ports: Ports, company: str, ids: Iterable[UUID]) -> list[Row]:
@@ -283,6 +301,15 @@ async def _conclude(ports: Ports, run: Run, done: Pass, companies: Sequence[str]
             rejected=len(left),
             write_back="",
         )
+        return
+    if done.unposted:
+        one = done.unposted == 1
+        detail = (
+            f"{posted.rows} of {account.billed.rows} billed sales are posted and written back; "
+            f"{done.unposted} new unbilled {'sale is' if one else 'sales are'} not posted yet, e.g. {done.awaited[0]}"
+        )
+        waiting = Pass(unposted=done.unposted, awaited=done.awaited)
+        await ports.ledger.save(run, posting="not posted", posting_detail=detail, write_back=waiting.write())
         return
     off = not ports.maps[Stage.ACTUALS].written_back
     await ports.ledger.save(
