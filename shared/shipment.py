@@ -19,6 +19,8 @@ _TIME_A_ROW = timedelta(milliseconds=20)
 _CALL_LOST_AFTER = timedelta(seconds=5)
 """An ordinary call to start an import is answered sooner."""
 _MOST_LANES = 16
+_KEEPS_FAILING_FROM = 2
+"""Starts refused and files failed; a first one is mostly of the moment."""
 _SAME_INSTANT = timedelta(seconds=1)
 """Storage, whose clock brings the message, and this process may disagree by so much."""
 
@@ -74,6 +76,11 @@ class Cargo:
     def written_by(self) -> str:
         """The map that wrote the rows; a file has one header, so that only rows of one map fit into it."""
         return LandedName.parse(self.blob).map
+
+    @property
+    def keeps_failing(self) -> bool:
+        """Whether more than the first try has failed, of this part or of the larger one that it comes from."""
+        return self.tries + self.refusals >= _KEEPS_FAILING_FROM or self.formed_at is not None
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,14 @@ class MapLost(PartLost):
         super().__init__(name, "was written by a map that is not in storage any more")
 
 
+class MapReplaced(PartLost):
+    """Finance takes nothing of what a landed part holds, and the map that wrote it is not in use any more: it may have
+    been replaced for that reason."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "was written by a map that has been replaced, and Finance refuses it")
+
+
 class KnownMaps:
     """The maps of parts, whichever deployment wrote them."""
 

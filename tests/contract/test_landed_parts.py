@@ -119,10 +119,13 @@ async def _run(ports: Ports, invoice_id: UUID) -> Run:
     return run
 
 
-async def _claimed(ports: Ports, *parts: Part) -> Shipment:
-    """A shipment of these parts that no worker looks after."""
+async def _claimed(ports: Ports, *parts: Part, **failure: Any) -> Shipment:
+    """A shipment of these parts that no worker looks after; `failure` is what became of them before."""
     for part in parts:
         await ports.dock.land(part)
+        await ports.dock.change(
+            [replace(c, **failure) for c in await ports.dock.of_invoice(part.stage, part.invoice_id)]
+        )
     view = await ports.dock.view(parts[0].stage)
     names = {(part.invoice_id, part.row_key) for part in parts}
     chosen = [cargo for cargo in view.ready if (cargo.invoice_id, cargo.part_key) in names]
@@ -278,8 +281,37 @@ async def test_nothing_is_sent_of_a_part_that_is_not_what_was_read_and_its_rows_
     await _is_read_again(ports, sent, part)
 
 
-async def _is_read_again(ports: Ports, sent: _Sent, part: Part) -> None:
-    shipment = await _claimed(ports, part)
+FAILURES: dict[str, dict[str, Any]] = {
+    "starts refused": {"refusals": 2},
+    "files failed": {"tries": 2},
+    "a half of what failed": {"formed_at": now()},
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
+async def test_what_finance_refuses_under_a_map_that_was_mended_since_is_read_again(
+    ports: Ports, sent: _Sent, failure: dict[str, Any]
+) -> None:
+    """A wrong label was corrected by a deployment, and what was read before it waited for ever."""
+    earlier = _deployed(ports, actuals=_relabel)
+    await earlier.known_maps.keep()
+    part = await _landed(earlier, Stage.ACTUALS, [_row(earlier.maps[Stage.ACTUALS])])
+    await _is_read_again(ports, sent, part, **failure)
+
+
+@pytest.mark.parametrize(("change", "failure"), [(_relabel, {"refusals": 1}), (lambda _: None, {"refusals": 9})])
+async def test_what_failed_once_or_under_the_present_map_is_sent_as_it_is(
+    ports: Ports, sent: _Sent, change: Change, failure: dict[str, Any]
+) -> None:
+    earlier = _deployed(ports, actuals=change)
+    await earlier.known_maps.keep()
+    part = await _landed(earlier, Stage.ACTUALS, [_row(earlier.maps[Stage.ACTUALS])])
+    await _look(ports, await _claimed(ports, part, **failure))
+    assert sent.imports == 1
+
+
+async def _is_read_again(ports: Ports, sent: _Sent, part: Part, **failure: Any) -> None:
+    shipment = await _claimed(ports, part, **failure)
     for _ in range(2):
         await _look(ports, shipment)
     run = await _run(ports, part.invoice_id)
