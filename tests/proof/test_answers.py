@@ -1,4 +1,6 @@
-"""Services that forbid one thing, or speak another language: invoices arrive all the same."""
+"""Services that give no answer, or forbid one thing, or speak another language: invoices arrive all the same."""
+
+import time
 
 import pytest
 
@@ -7,6 +9,18 @@ from tests.proof.troubles import Troubles
 
 TABLE = "msdyn_transactionconnections"
 ENTITY = "ProjActualsImports"
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_finance_restarts_and_answers_with_pages(troubles: Troubles, status: int) -> None:
+    [invoice_id] = troubles.draft(1)
+    troubles.switch("finance", spoilForm="page", spoilStatus=status, spoilUntil=time.time() + 8)
+    troubles.confirm(invoice_id)
+    said = f"Finance answered {status} with an HTML page to "
+    troubles.await_that(lambda: _waits(troubles, invoice_id, said), "what it waits for", invoice_id)
+    assert any(said in each for each in _problems(troubles))
+    troubles.complete(invoice_id)
+    assert troubles.findings(invoice_id).clean
 
 
 def test_what_a_role_does_not_hold_stops_only_what_needs_it(troubles: Troubles) -> None:
