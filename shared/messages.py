@@ -113,8 +113,9 @@ class WriteBack(_Message):
     kind: Literal["writeBack"] = "writeBack"
     invoiceId: UUID  # noqa: N815 - the name on the wire
     skip: int = Field(0, ge=0, le=2_000 * MOST_PAGES)
-    ticket: str = Field("", pattern=r"^([0-9a-f]{32})?$")
-    page: int = Field(0, ge=0, le=MOST_PAGES)
+    # Left out where they say nothing: the first release, after a roll-back, knows no such fields.
+    ticket: str = Field("", pattern=r"^([0-9a-f]{32})?$", exclude_if=lambda ticket: not ticket)
+    page: int = Field(0, ge=0, le=MOST_PAGES, exclude_if=lambda page: not page)
 
     @property
     def queue(self) -> str:

@@ -3,12 +3,14 @@
 import base64
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue.aio import QueueClient
 
 from operate.errors import groups
@@ -96,10 +98,8 @@ async def test_what_no_version_can_have_sent_is_still_given_up(ports: Ports, cha
 async def test_a_later_version_s_poison_message_stays_for_it_and_fails_no_run(ports: Ports) -> None:
     part = await _landed(ports, Stage.ACTUALS, [_row(ports.maps[Stage.ACTUALS])])
     poison = ports.queues._untouched[poison_of(Stage.ACTUALS)]
-    try:
+    with suppress(ResourceExistsError):
         await poison.create_queue()
-    except Exception as error:  # noqa: BLE001 - it may be there
-        assert getattr(error, "status_code", 0) == 409  # noqa: PT017
     before = await _count(poison)
     await book(ports, Stage.ACTUALS, _message(Stage.ACTUALS, invoiceId=str(part.invoice_id)))
     assert await _count(poison) == before + 1

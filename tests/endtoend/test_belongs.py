@@ -111,7 +111,7 @@ def test_a_line_made_non_chargeable_goes_without_a_billed_sale(
 
 
 def test_late_rows_are_waited_for(system: Relay, operator: Operator) -> None:
-    system.tenant.switch("dataverse", lateShare=0.02, lateSeconds=40.0)
+    system.tenant.switch("dataverse", lateShare=0.02, lateSeconds=25.0)
     invoices = [system.tenant.draft(200, seed=750 + number, edited=0.3) for number in range(2)]
     for invoice_id in invoices:
         system.tenant.confirm(invoice_id)
