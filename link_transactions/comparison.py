@@ -18,14 +18,14 @@ from shared.engine.landed_rows import landed_rows
 from shared.handover import Account
 from shared.held import BILLED_TYPE, held_actuals
 from shared.landing import BlobGone
-from shared.odata import Guid, all_of, guid, quote_text
-from shared.ports import Ports
-from shared.project_operations.columns_compared import (
+from shared.maps.columns_compared import (
     RowDiffers,
     compared_columns,
     differing_columns,
     unseen_columns,
 )
+from shared.odata import Guid, all_of, guid, quote_text
+from shared.ports import Ports
 from shared.rejected import UNBILLED
 from shared.repair import FIRST_REPAIR
 from shared.run import Part, Run

@@ -10,9 +10,9 @@ from shared.engine.landed_rows import landed_rows
 from shared.errors import LeaseLost, NeedsAttention
 from shared.handover import Account, account_of, read_again
 from shared.landing import PartLost
+from shared.maps.columns_compared import RowDiffers, describe_differences
 from shared.messages import Verify
 from shared.ports import Ports
-from shared.project_operations.columns_compared import RowDiffers, describe_differences
 from shared.run import Part, Run, State
 from shared.stages import Stage
 from shared.totals import Totals

@@ -19,11 +19,11 @@ from shared.dataverse import NAME as DATAVERSE
 from shared.errors import ContractBroken, NeedsAttention, NotPermitted, NotYet, Refused
 from shared.handover import account_of, read_again
 from shared.held import BILLED_TYPE, held_actuals, held_by_actual
+from shared.maps.columns_compared import differing_columns, unseen_columns
 from shared.messages import Load, Reconcile
 from shared.odata import all_of, guid, quote_text
 from shared.ports import Ports
 from shared.project_operations.codes import CANCELED
-from shared.project_operations.columns_compared import differing_columns, unseen_columns
 from shared.project_operations.completeness import Completeness, completeness
 from shared.project_operations.invoices import (
     STATE,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.project_operations.columns_compared import (
+from shared.maps.columns_compared import (
     ColumnDiffers,
     RowDiffers,
     describe_differences,

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from shared.engine.landed_rows import landed_rows
 from shared.finance import Counts, ImportStatus, RowError
 from shared.held import held_actuals
+from shared.maps.columns_compared import differing_columns
 from shared.odata import guid
 from shared.ports import Ports
-from shared.project_operations.columns_compared import differing_columns
 from shared.rejected import RejectedRow, rejected_row
 from shared.shipment import Cargo, Shipment
 from shared.tablemap import TableMap
