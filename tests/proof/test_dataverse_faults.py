@@ -72,7 +72,7 @@ def test_what_is_not_complete_waits_and_what_never_is_says_so_while_others_go_on
     troubles.complete(halved, paged)
     run = troubles.await_final(empty)[0]
     assert run["state"] == "needs attention"
-    assert "Dataverse holds 0 billed sales for" in run["detail"]
+    assert "Dataverse holds 0 chargeable billed sales for" in run["detail"]
     _check(troubles, halved, paged)
 
 

@@ -137,7 +137,8 @@ async def _judge_by_rows_held(ports: Ports, found: _Import) -> Outcome:
             elif differing_columns(part.table_map, row, held[line.key]):
                 stale.append(line)
     named = _named(found, [*missing, *stale])
-    refused = named | _refused_unnamed(found, missing, stale)
+    # What names its row weighs more than what is said of all.
+    refused = _refused_unnamed(found, missing, stale) | named
     unknown = [line for line in missing if line.number not in refused]
     unknown += [line for line in stale if line.number not in refused and _took_nothing(found)]
     return await _outcome(ports, found, refused, unknown)

@@ -262,11 +262,11 @@ async def test_imports_can_be_made_to_fail_whole_or_do_nothing(finance: Finance,
 
 
 async def test_a_whole_failure_has_the_status_and_the_text_that_were_asked_for(finance: Finance) -> None:
-    await finance.switch(importFailsWhole=2, importFailsAs="Canceled", importFailsWith="DMF2036 The index was rebuilt.")
+    await finance.switch(importFailsWhole=1, importFailsAs="Canceled", importFailsWith="DMF2036 The index was rebuilt.")
     status, execution = await finance.run(actuals())
     assert status == "Canceled"
     assert "DMF2036 The index was rebuilt." in await finance.value("GetExecutionErrors", executionId=execution)
-    await finance.switch(importFailsAs="Failed", importFailsWith="")
+    await finance.switch(importFailsWhole=1, importFailsAs="Failed", importFailsWith="")
     status, execution = await finance.run(actuals())
     assert (status, await finance.value("GetExecutionErrors", executionId=execution)) == ("Failed", "[]")
 
