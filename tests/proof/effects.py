@@ -11,10 +11,12 @@ pass, in the two HTTP clients there are, and none can be forgotten. The name com
 Reading the app's own storage is no effect. Asking a service is one, for the service may do something about it.
 """
 
+import asyncio
 import json
 import sys
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from types import FrameType
@@ -40,10 +42,22 @@ _DOORS = {
 """The modules whose functions are the actions; who asks for them is outside."""
 _OF_THE_HOST = {"_delete", "_release", "_poison"}
 
+type Frames = tuple[tuple[FrameType, str, str], ...]
+
+_begun_by: ContextVar[Frames] = ContextVar("begun_by", default=())
+"""The app's frames that began the present task, whose own stack ends where it begins."""
+
 
 def install(around: Around) -> None:
     """Have `around` called around every effect of this process from now on."""
-    send_async, send = aiohttp.ClientSession._request, requests.Session.send
+    send_async, send, begin = aiohttp.ClientSession._request, requests.Session.send, asyncio.ensure_future
+
+    def begin_task(work: Any, **options: Any) -> Any:
+        token = _begun_by.set((*_frames(sys._getframe(1)), *_begun_by.get()))
+        try:
+            return begin(work, **options)
+        finally:
+            _begun_by.reset(token)
 
     async def request(session: Any, method: str, url: Any, **options: Any) -> Any:
         name = name_of(method, URL(url), options.get("data"), sys._getframe(1))
@@ -63,6 +77,7 @@ def install(around: Around) -> None:
             around("after", name)
         return response
 
+    asyncio.ensure_future = begin_task  # type: ignore[assignment]
     aiohttp.ClientSession._request = request  # type: ignore[method-assign, assignment]
     requests.Session.send = send_in_thread  # type: ignore[method-assign, assignment]
 
@@ -71,12 +86,14 @@ def name_of(method: str, url: URL, body: Any, frame: FrameType | None) -> str:
     """The name of the effect that a request has, or nothing where it has none."""
     if url.path.startswith(f"/{APP_ACCOUNT}/") and method in {"GET", "HEAD"}:
         return ""
-    frames = list(_frames(frame))
+    frames = [*_frames(frame), *_begun_by.get()]
     steps = [(module, name) for _, module, name in frames if module not in _PLUMBING]
     if not frames:
         return _of_host(method, url, frame)
     if ("clients", "open_storage") in steps:
         return f"start: storage.open_storage > create {_target(url)}"
+    if ("known_maps", "keep") in steps:
+        return f"start: known_maps.keep > {method}"
     if ("owner", "check") in steps:
         return f"start: owner.check > {_target(url)}"
     action = ".".join(_action(steps))
