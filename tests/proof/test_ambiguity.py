@@ -37,7 +37,14 @@ CALLS: Mapping[str, Mapping[str, str]] = {
         f"GET msdyn_actuals {_LIST} by msdyn_actualid": "what is written back already",
         f"GET msdyn_actuals {_EXPANDED} by createdon msdyn_istransition msdyn_transactiontypecode"
         " msdyn_vouchernumber": "actuals out of sync",
-        f"GET msdyn_invoicelinetransactions {_LIST} by _msdyn_invoice_value msdyn_billingtype": "invoice lines",
+        f"GET msdyn_actuals {_LIST} by {_BILLED}": "when they were created",
+        f"GET msdyn_actuals {_EXPANDED} by _msdyn_invoice_value _msdyn_salescontract_value createdon msdyn_istransition"
+        " msdyn_transactiontypecode": "unbilled sales beside them",
+        f"GET msdyn_invoicelinetransactions {_LIST} by _msdyn_invoice_value": "invoice lines",
+        f"GET msdyn_invoicelinetransactions {_LIST} by msdyn_invoicelinetransactionid": "invoice lines by their ids",
+        f"GET msdyn_transactionconnections {_LIST} by msdyn_transaction1 msdyn_transaction2": "all their connections",
+        f"GET msdyn_transactionconnections {_LIST} by msdyn_transaction1 msdyn_transaction1role msdyn_transaction2"
+        " msdyn_transaction2role": "costs behind them",
         f"GET msdyn_transactionconnections {_LIST} by {_LINKS}": "transaction connections",
         "POST msdyn_actuals/Microsoft.Dynamics.CRM.UpdateMultiple": "write-back in bulk",
         "POST $batch": "write-back row by row",
@@ -50,12 +57,13 @@ CALLS: Mapping[str, Mapping[str, str]] = {
         "POST GetExecutionErrors": "its errors",
         "GET DataManagementExecutionJobDetails $filter by JobId": "its counts",
         f"GET ProjActualsImports $filter $select by {_PROPOSAL} dataAreaId": "billed sales, to verify",
-        "GET ProjActualsImports $filter $select by ActualsImportId dataAreaId": "new unbilled sales, to verify",
+        f"GET ProjActualsImports $filter by {_PROPOSAL} dataAreaId": "billed sales, column by column",
+        "GET ProjActualsImports $filter $select by ActualId": "whether unbilled sales are held",
         "GET ProjActualsImports $filter by ActualsImportId dataAreaId": "actuals, to compare",
         f"GET ProjActualsImports/$count $filter by {_PROPOSAL} VoucherNumber dataAreaId": "what is posted",
         f"GET ProjActualsImports $filter $orderby $top by {_PROPOSAL} VoucherNumber dataAreaId": "posted sales",
         f"GET ProjActualsImports $filter $select by {_PROPOSAL} VoucherNumber dataAreaId": "posted sales, to conclude",
-        "GET ProjActualsImports $filter by ActualsImportId VoucherNumber dataAreaId": "posted unbilled sales",
+        "GET ProjActualsImports $filter by ActualId": "unbilled sales, to write back",
     },
     "signin": {"GET discovery": "the authority", "POST token": "a token"},
 }
