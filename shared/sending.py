@@ -97,7 +97,7 @@ async def _map_of(ports: Ports, cargo: Sequence[Cargo]) -> TableMap:
 
 
 async def _leave_in_doubt(ports: Ports, shipment: Shipment, error: Unavailable) -> None:
-    """Nobody knows whether the import has begun: that is found out by asking, and what waits goes by another lane."""
+    """Whether the import has begun is unknown. It is found out by asking, and what waits goes by another lane."""
     await troubles.note(ports, error, _SOON)
     await look_again(ports, shipment, _SOON)
     await ports.queues.send(Ship(stage=shipment.stage))

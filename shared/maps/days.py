@@ -4,7 +4,7 @@ A date in a column of behaviour UserLocal is kept as the UTC instant of midnight
 midnight in Sydney for one person and in Mumbai for the next, whatever zone the app reads in.
 
     a midnight in the app's own zone             that day
-    00:00 UTC                                    that day: a zone-independent column, or somebody in Greenwich
+    00:00 UTC                                    that day: a zone-independent column, or a person in Greenwich
     a midnight in a zone where people are known  that day; these zones are a setting
     otherwise                                    the midnight before or after, whichever it is in a place between UTC-11
                                                  and UTC+13: for Europe that is the nearest midnight

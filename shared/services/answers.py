@@ -1,4 +1,4 @@
-"""What an answer means: decided here, for every verb and both services, and by nobody else.
+"""What an answer means: decided here alone, for every verb and both services.
 
 ok                an answer with success, in the form that was asked for
 refused           the service's own error form, to a request that it understood: asking again gets the same answer
