@@ -10,14 +10,14 @@ from shared.settling import settle
 from shared.shipping import ship
 from shared.stages import Stage
 from shared.work import Handler, work
-from sync_actuals.reading import after_actuals, may_be_sent, read_actuals
+from sync_actuals.reading import after_actuals, have_looked_after, may_be_sent, read_actuals
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
 HANDLERS: dict[str, Handler] = {
     "load": partial(load, read=read_actuals, after=after_actuals, gate=may_be_sent),
-    "ship": partial(ship, after=after_actuals),
-    "settle": partial(settle, after=after_actuals),
+    "ship": partial(ship, after=have_looked_after),
+    "settle": partial(settle, after=have_looked_after),
 }
 
 

@@ -220,6 +220,13 @@ async def _note_first(ports: Ports, run: Run, promised: Totals, projects: str) -
         await ports.ledger.save(current, expected=promised, project=projects, wait="", wait_since=None)
 
 
+async def have_looked_after(ports: Ports, run: Run, account: Account) -> None:
+    """All actuals are in Finance, says whoever settles imports, and must not wait until Dataverse has said what comes
+    next: a reader asks, who keeps what it is answered while the service limits us."""
+    del account
+    await ports.queues.send(Load(stage=Stage.ACTUALS, invoiceId=run.invoice_id, generation=run.generation))
+
+
 async def after_actuals(ports: Ports, run: Run, account: Account) -> None:
     """All actuals are in Finance. Two readings of the billed sales must agree before the connections may follow."""
     read = account.accounted
