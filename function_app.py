@@ -6,7 +6,7 @@ import azure.functions as func
 
 from confirm_invoice.functions import blueprint as confirm_invoice
 from link_transactions.functions import blueprint as link_transactions
-from operate.functions import blueprint as operate
+from operate.api.functions import blueprint as operate
 from operate.page.functions import blueprint as page
 from shared.ports import configuration
 from sync_actuals.functions import blueprint as sync_actuals

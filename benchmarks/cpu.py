@@ -19,11 +19,11 @@ from typing import Any, cast
 
 from benchmarks.reading import billed_options, reader
 from benchmarks.workload import Round
-from shared.landing import encode
 from shared.ports import Ports
+from shared.project_operations.actual_batches import Piles
 from shared.services.answers import Answer, Asked, Reply
 from shared.stages import Stage
-from sync_actuals.piles import Piles
+from shared.storage.landing import encode
 
 
 def measure(ground: Round, rounds: int) -> tuple[list[float], list[float], int]:

@@ -11,20 +11,21 @@ from uuid import UUID
 import aiohttp
 from yarl import URL
 
-from shared import clock, dataverse
-from shared.billed import billed_filter
-from shared.dataverse import Dataverse
-from shared.gates import Gates
+from shared import clock
+from shared.maps.table_map import TableMap, load_maps
 from shared.ports import Ports
-from shared.service import Service
+from shared.project_operations.billed_sales import billed_filter
+from shared.project_operations.links import trace
+from shared.services import dataverse
 from shared.services.answers import Answer, Expected
+from shared.services.dataverse import Dataverse
+from shared.services.http import Service
+from shared.services.throttle_gates import Gates
 from shared.settings import read_settings
-from shared.signin import SignIn
+from shared.sign_in import SignIn
 from shared.stages import Stage
-from shared.tablemap import TableMap, load_maps
 from simulators.tokens import issue
-from sync_actuals.links import trace
-from sync_actuals.reading import NEEDED
+from sync_actuals.pages import NEEDED
 
 
 @dataclass

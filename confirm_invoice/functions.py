@@ -12,16 +12,16 @@ from azure.core.exceptions import AzureError
 
 from confirm_invoice.header import after_header, read_header
 from confirm_invoice.webhook import BadConfirmation, Confirmation, Doubtful, Ignored, Several, read_event
+from shared.concurrently import together
+from shared.engine.loading import load
+from shared.engine.messages import Load, LookUp
+from shared.engine.settling import settle
+from shared.engine.shipping import ship
+from shared.engine.worker import Handler, work
 from shared.errors import NotOurStorage
-from shared.loading import load
-from shared.messages import Load, LookUp
+from shared.ledger.run import State
 from shared.ports import Ports, configuration, ports, ports_or_put_back
-from shared.run import State
-from shared.settling import settle
-from shared.shipping import ship
 from shared.stages import Stage
-from shared.together import together
-from shared.work import Handler, work
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 

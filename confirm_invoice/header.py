@@ -2,11 +2,13 @@
 
 from datetime import timedelta
 
+from shared.engine.account import Account
+from shared.engine.loading import Announce, Batch, Reading, put_on_dock
+from shared.engine.messages import Load
 from shared.errors import InvoiceRejected, NeedsAttention
-from shared.handover import Account
-from shared.loading import Announce, Batch, Reading, put_on_dock
+from shared.ledger.run import BEFORE_ACTUALS, Page, Run, State
 from shared.maps.proposal_number import COLUMNS, PROPOSAL, SETTING
-from shared.messages import Load
+from shared.maps.transforms import Row, RowRefused
 from shared.ports import Ports
 from shared.project_operations.chosen_days import check_days_of_actuals
 from shared.project_operations.codes import PROJECT_INVOICE
@@ -22,9 +24,7 @@ from shared.project_operations.invoices import (
     standing_of,
     was_confirmed,
 )
-from shared.run import BEFORE_ACTUALS, Page, Run, State
 from shared.stages import Stage
-from shared.transform import Row, RowRefused
 
 _LONGEST_NAME = 200
 _BY_THEN_READ = timedelta(minutes=2)

@@ -13,27 +13,27 @@ from itertools import groupby
 from operator import attrgetter
 
 from link_transactions.sample import Candidate, Sample
-from shared.billed import billed_filter
+from shared.concurrently import both
+from shared.engine.account import Account
 from shared.engine.landed_rows import landed_rows
-from shared.handover import Account
-from shared.held import BILLED_TYPE, held_actuals
-from shared.landing import BlobGone
+from shared.engine.resend import FIRST_REPAIR
+from shared.engine.targets.held_rows import BILLED_TYPE, held_actuals
+from shared.ledger.rejected_rows import UNBILLED
+from shared.ledger.run import Part, Run
+from shared.maps.columns import follow
 from shared.maps.columns_compared import (
     RowDiffers,
     compared_columns,
     differing_columns,
     unseen_columns,
 )
-from shared.odata import Guid, all_of, guid, quote_text
+from shared.maps.transforms import Row
 from shared.ports import Ports
-from shared.rejected import UNBILLED
-from shared.repair import FIRST_REPAIR
-from shared.run import Part, Run
+from shared.project_operations.billed_sales import billed_filter
+from shared.services.odata import Guid, all_of, guid, quote_text
 from shared.stages import Stage
-from shared.together import both
+from shared.storage.landing import BlobGone
 from shared.totals import Tally, Totals
-from shared.transform import Row
-from shared.writing import follow
 
 _LIGHT_PAGE = 5000
 _MEASURED = ("ACTUALSIMPORTID", "AMOUNT", "TRANSACTIONCURRENCYID")

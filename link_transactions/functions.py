@@ -6,15 +6,15 @@ import azure.functions as func
 
 from link_transactions.reading import read_connections
 from link_transactions.release import after_connections, release
-from link_transactions.verify import verify
-from shared.loading import load
-from shared.messages import Load
+from link_transactions.verification import verify
+from shared.engine.loading import load
+from shared.engine.messages import Load
+from shared.engine.resend import FIRST_REPAIR
+from shared.engine.settling import settle
+from shared.engine.shipping import ship
+from shared.engine.worker import Handler, work
 from shared.ports import Ports, ports_or_put_back
-from shared.repair import FIRST_REPAIR
-from shared.settling import settle
-from shared.shipping import ship
 from shared.stages import Stage
-from shared.work import Handler, work
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 

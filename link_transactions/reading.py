@@ -1,10 +1,10 @@
 """Reading single connections again, when some are to be sent once more."""
 
-from shared.connections import write_connections
-from shared.loading import Announce, Reading
+from shared.engine.loading import Announce, Reading
+from shared.engine.resend import repaired_ids
+from shared.ledger.run import Page, Run
 from shared.ports import Ports
-from shared.repair import repaired_ids
-from shared.run import Page, Run
+from shared.project_operations.connections import write_connections
 from shared.stages import Stage
 
 

@@ -1,16 +1,16 @@
 """The connections were read with their actuals and held back; now that every actual is in Finance they may go."""
 
-from link_transactions.verify import COMPARABLE, complete
+from link_transactions.verification import COMPARABLE, complete
+from shared.engine.account import Account, hand_over
 from shared.engine.landed_rows import landed_rows
-from shared.handover import Account, hand_over
-from shared.held import held_by_actual
-from shared.landing import encode
-from shared.loading import put_on_dock
-from shared.messages import Load, Verify
-from shared.odata import guid
+from shared.engine.loading import put_on_dock
+from shared.engine.messages import Load, Verify
+from shared.engine.targets.held_rows import held_by_actual
+from shared.ledger.run import Part, Run, State
 from shared.ports import Ports
-from shared.run import Part, Run, State
+from shared.services.odata import guid
 from shared.stages import Stage
+from shared.storage.landing import encode
 
 
 async def release(ports: Ports, message: Load) -> None:

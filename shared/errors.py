@@ -1,4 +1,4 @@
-"""What can go wrong, named after the situation. What is done about each is decided in one place, `shared/work.py`."""
+"""What can go wrong, named after the situation. What is done about each is decided in `shared/engine/worker.py`."""
 
 from datetime import datetime
 

@@ -10,35 +10,36 @@ from functools import cache, partial
 import aiohttp
 from azure.core.exceptions import AzureError
 
-from shared import clock, dataverse, finance
-from shared.audit import Audit
-from shared.dataverse import Dataverse
-from shared.dock import Dock
+from shared import clock
 from shared.engine.leases import Leases
 from shared.errors import NotOurStorage, Throttled
-from shared.finance import Finance
-from shared.gates import Gates
-from shared.landing import Landing
-from shared.ledger import Ledger
+from shared.ledger.dock import Dock
+from shared.ledger.rejections import Rejections
+from shared.ledger.run_list import Register
+from shared.ledger.runs import Ledger
 from shared.maps.known_maps import KnownMaps
 from shared.maps.proposal_number import name_proposals
-from shared.notes import Notes
-from shared.pauses import Pauses
-from shared.register import Register
-from shared.rejections import Rejections
-from shared.room import Room
-from shared.service import Service
+from shared.maps.table_map import TableMap, load_maps
+from shared.services import dataverse, finance
+from shared.services.bulk_updates import Updates
+from shared.services.dataverse import Dataverse
+from shared.services.finance import Finance
+from shared.services.http import Service
+from shared.services.memory_budget import Room
 from shared.services.reader import AnswerRoom, Reader
+from shared.services.throttle_gates import Gates
 from shared.settings import Settings, read_settings_at_start
-from shared.signin import SignIn
+from shared.sign_in import SignIn
 from shared.stages import Stage
 from shared.storage import refusals
+from shared.storage.audit import Audit
 from shared.storage.clients import Queues, open_storage, queues_alone
 from shared.storage.kept_answers import KEPT_FOR, KeptAnswers
+from shared.storage.landing import Landing
+from shared.storage.notes import Notes
 from shared.storage.owner import Owner, Ownership
-from shared.tablemap import TableMap, load_maps
-from shared.throughput import Throughput
-from shared.updates import Updates
+from shared.storage.pauses import Pauses
+from shared.storage.throughput import Throughput
 
 _APART = 3.0
 _LONGEST_ANSWER = 300.0

@@ -4,20 +4,20 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 
+from shared.engine.account import Account
 from shared.engine.landed_rows import landed_rows
+from shared.engine.messages import Load
+from shared.engine.resend import open_found, repaired_ids
 from shared.errors import NeedsAttention
-from shared.handover import Account
-from shared.landing import PartLost
-from shared.messages import Load
-from shared.odata import Guid, guid
+from shared.ledger.rejected_rows import UNBILLED, RejectedRow, totals_of
+from shared.ledger.run import Part, Run
+from shared.maps.columns import follow
+from shared.maps.transforms import Row
 from shared.ports import Ports
 from shared.project_operations.confirmation import Beside, find_beside
-from shared.rejected import UNBILLED, RejectedRow, totals_of
-from shared.repair import open_found, repaired_ids
-from shared.run import Part, Run
+from shared.services.odata import Guid, guid
 from shared.stages import Stage
-from shared.transform import Row
-from shared.writing import follow
+from shared.storage.landing import PartLost
 
 _UNTIL_ASKED_AGAIN = timedelta(seconds=5)
 

@@ -4,13 +4,13 @@ from functools import partial
 
 import azure.functions as func
 
-from shared.loading import load
+from shared.engine.loading import load
+from shared.engine.settling import settle
+from shared.engine.shipping import ship
+from shared.engine.worker import Handler, work
 from shared.ports import ports_or_put_back
-from shared.settling import settle
-from shared.shipping import ship
 from shared.stages import Stage
-from shared.work import Handler, work
-from sync_actuals.reading import after_actuals, have_looked_after, may_be_sent, read_actuals
+from sync_actuals.pages import after_actuals, have_looked_after, may_be_sent, read_actuals
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 

@@ -5,12 +5,12 @@ import json
 import azure.functions as func
 from azure.core.exceptions import AzureError
 
+from shared.engine.messages import WRITE_BACK, Look
+from shared.engine.worker import Handler, work
 from shared.errors import NotOurStorage
-from shared.messages import WRITE_BACK, Look
 from shared.ports import ports, ports_or_none, ports_or_put_back
-from shared.work import Handler, work
-from write_back.look import look
-from write_back.posted import write_back
+from write_back.pages import write_back
+from write_back.posted_invoices import look
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 

@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Self
 from uuid import uuid4
 
-from shared.odata import Guid, guid
+from shared.maps.transforms import Row
+from shared.services.odata import Guid, guid
 from shared.totals import Tally, Totals
-from shared.transform import Row
 
 _MOST_AWAITED = 50
 """As many as one question to Finance names."""

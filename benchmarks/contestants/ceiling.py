@@ -20,9 +20,9 @@ from yarl import URL
 from benchmarks.contestants.packages import Client, package
 from benchmarks.contestants.starting import Job, Work, compete
 from benchmarks.reading import Copy, issue_token
+from shared.maps.table_map import load_maps
 from shared.settings import Settings, read_settings
 from shared.stages import Stage
-from shared.tablemap import load_maps
 
 _AT_ONCE = 48
 """What Dataverse advises by x-ms-dop-hint."""

@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import aiohttp
 
-from shared.landing import encode
-from shared.package import file_name, manifest, package_header
-from shared.tablemap import TableMap
+from shared.engine.targets.data_package import file_name, manifest, package_header
+from shared.maps.table_map import TableMap
+from shared.storage.landing import encode
 
 _ACTIONS = "/data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities."
 _BOM = b"\xff\xfe"

@@ -7,8 +7,8 @@ import aiohttp
 from benchmarks.contestants.packages import Client, package
 from benchmarks.contestants.starting import Job
 from benchmarks.reading import Copy, issue_token, read_copy
+from shared.maps.table_map import TableMap, load_maps
 from shared.stages import Stage
-from shared.tablemap import TableMap, load_maps
 
 _BETWEEN_POLLS = 1.0
 """As a script polls: once a second."""

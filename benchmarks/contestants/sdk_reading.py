@@ -18,8 +18,8 @@ import trustme
 
 from benchmarks.contestants.starting import Job, Work, compete
 from benchmarks.reading import billed_options, issue_token
+from shared.maps.table_map import load_maps
 from shared.stages import Stage
-from shared.tablemap import load_maps
 
 
 async def get_ready(job: Job) -> Work:

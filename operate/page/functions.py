@@ -2,8 +2,8 @@
 
 import azure.functions as func
 
-from operate.answers import answer, guarded, problem
-from operate.door import auth_level, name_of
+from operate.api.access import auth_level, name_of
+from operate.api.answers import answer, guarded, problem
 from operate.page.files import HEADERS, find
 from shared import VERSION
 from shared.ports import configuration

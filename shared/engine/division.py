@@ -7,12 +7,12 @@ worker that finds a part on the dock that the ledger does not know any more fini
 from dataclasses import replace
 
 from shared.engine.landed_rows import landed_rows
-from shared.landing import encode
+from shared.ledger.rejected_rows import rejected_row, totals_of
+from shared.ledger.run import Part
+from shared.ledger.shipments import Cargo
 from shared.log import event
 from shared.ports import Ports
-from shared.rejected import rejected_row, totals_of
-from shared.run import Part
-from shared.shipment import Cargo
+from shared.storage.landing import encode
 
 
 async def divide(ports: Ports, item: Cargo) -> None:

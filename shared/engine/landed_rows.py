@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from shared.landing import BlobChanged, LandedName
+from shared.ledger.run import Part
+from shared.ledger.shipments import Cargo
+from shared.maps.table_map import TableMap
 from shared.ports import Ports
-from shared.run import Part
-from shared.shipment import Cargo
-from shared.tablemap import TableMap
+from shared.storage.landing import BlobChanged, LandedName
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ rows. The run says why.
 import logging
 from uuid import UUID
 
-from shared.endings import end
+from shared.engine.account import read_again
+from shared.engine.lifecycle import end
+from shared.engine.messages import MOST_READINGS, Load
 from shared.errors import LeaseLost, NeedsAttention
-from shared.handover import read_again
-from shared.landing import LandedName, PartLost
+from shared.ledger.run import BEFORE_ACTUALS, Part, Run, State
 from shared.log import event
-from shared.messages import MOST_READINGS, Load
 from shared.ports import Ports
-from shared.run import BEFORE_ACTUALS, Part, Run, State
 from shared.stages import Stage
+from shared.storage.landing import LandedName, PartLost
 
 
 async def read_anew(ports: Ports, lost: PartLost) -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.shipment import Cargo
+from shared.ledger.shipments import Cargo
 
 _LONGEST_WAIT = timedelta(minutes=5)
 _STAY_TOGETHER_FROM = 2

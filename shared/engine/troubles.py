@@ -12,9 +12,9 @@ from azure.core.exceptions import AzureError
 
 from shared.clock import parse_stamp, stamp
 from shared.errors import ContractBroken, NotPermitted, Refused, Unavailable
-from shared.notes import trouble
 from shared.ports import Ports
 from shared.storage import refusals
+from shared.storage.notes import trouble
 
 _WHILE_TRYING = timedelta(seconds=30)
 """A note outlives its instant by this: the next try has to be made, and to end."""

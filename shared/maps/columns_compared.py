@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from shared.tablemap import TableMap
-from shared.transform import Row
+from shared.maps.table_map import TableMap
+from shared.maps.transforms import Row
 
 _NOTHING = {"", "1900-01-01", "00000000-0000-0000-0000-000000000000"}
 _NO_DAY = "1900-01-01T"

@@ -15,10 +15,10 @@ from pydantic import ValidationError
 
 from shared import VERSION
 from shared.errors import NewerVersion
-from shared.landing import FIRST_RELEASE, LandedName, PartLost
 from shared.log import event
+from shared.maps.table_map import FORMAT, MAPS, TableMap, digest_of, read_written
 from shared.stages import Stage
-from shared.tablemap import FORMAT, MAPS, TableMap, digest_of, read_written
+from shared.storage.landing import FIRST_RELEASE, LandedName, PartLost
 
 RELEASED = MAPS / "released"
 """The maps of released versions that did not keep theirs in storage, by version and stage."""

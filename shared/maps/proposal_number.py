@@ -7,8 +7,8 @@ another number than their header would belong to no proposal.
 
 from collections.abc import Mapping
 
+from shared.maps.table_map import FieldPair, MapRefused, TableMap
 from shared.stages import Stage
-from shared.tablemap import FieldPair, MapRefused, TableMap
 
 SETTING = "INVOICE_NUMBER_COLUMN"
 COLUMNS = ("msdyn_invoicenumber", "invoicenumber")

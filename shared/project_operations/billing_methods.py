@@ -8,8 +8,8 @@ from collections.abc import Collection
 from contextlib import suppress
 
 from shared.errors import Refused
-from shared.odata import Guid, guid
 from shared.ports import Ports
+from shared.services.odata import Guid, guid
 from shared.stages import Stage
 
 _CONTRACT_LINE = "_msdyn_salescontractlineid_value"

@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from shared.billed import Billed, Kind, kind_of, read_billed
+from shared.concurrently import both
+from shared.maps.transforms import Row
 from shared.ports import Ports
+from shared.project_operations.billed_sales import Billed, Kind, kind_of, read_billed
 from shared.project_operations.codes import CHARGEABLE
-from shared.together import both
-from shared.transform import Row
 
 _PAGE = 5000
 

@@ -21,15 +21,15 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from shared.billed import billed_filter, count_rows
 from shared.clock import parse_stamp
-from shared.held import held_by_actual
-from shared.odata import Guid, all_of, guid
+from shared.engine.resend import sent_singly
+from shared.engine.targets.held_rows import held_by_actual
+from shared.maps.transforms import Row
 from shared.ports import Ports
+from shared.project_operations.billed_sales import billed_filter, count_rows
 from shared.project_operations.codes import BILLED_SALES, INVOICE_LINE_DETAIL, UNBILLED_SALES
-from shared.repair import sent_singly
+from shared.services.odata import Guid, all_of, guid
 from shared.stages import Stage
-from shared.transform import Row
 
 _PAGE = 5000
 _AROUND = timedelta(minutes=15)

@@ -17,13 +17,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from shared.billed import BILLED_SALES
 from shared.maps.proposal_number import COLUMNS, number_pair
-from shared.odata import all_of, quote_text
+from shared.maps.transforms import Row
 from shared.ports import Ports
+from shared.project_operations.billed_sales import BILLED_SALES
 from shared.project_operations.codes import CANCELED, DRAFT, IN_REVIEW, PROJECT_INVOICE
+from shared.services.odata import all_of, quote_text
 from shared.stages import Stage
-from shared.transform import Row
 
 ORDER_TYPE = "msdyn_ordertype"
 STATUS = "msdyn_projectinvoicestatus"

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from shared.errors import Unavailable
-from shared.rows import cut
+from shared.services.json_rows import cut
 
 _LONGEST_TEXT = 2000
 _LONGEST_QUOTE = 80

@@ -15,9 +15,9 @@ from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-from shared.messages import OPERATIONS, WRITE_BACK, Message
+from shared.engine.messages import OPERATIONS, WRITE_BACK, Message
 from shared.settings import Settings
-from shared.signin import SignIn
+from shared.sign_in import SignIn
 from shared.stages import Stage
 
 CONTAINER = "landed"

@@ -20,12 +20,12 @@ from azure.core.exceptions import AzureError, ResourceExistsError, ResourceModif
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
-from shared.audit import Audit
 from shared.clock import stamp
 from shared.configuration.addresses import origin
 from shared.errors import NotOurStorage
 from shared.log import event
-from shared.notes import Notes
+from shared.storage.audit import Audit
+from shared.storage.notes import Notes
 
 SETTING = "STORAGE_TAKEN_OVER_FROM"
 _KEY = {"PartitionKey": "owner", "RowKey": "storage"}

@@ -11,16 +11,16 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from shared.engine.account import Account
+from shared.engine.messages import Settle, Ship
+from shared.engine.settling import settle
+from shared.engine.shipping import ship
 from shared.errors import LeaseLost
-from shared.handover import Account
-from shared.landing import encode
-from shared.messages import Settle, Ship
+from shared.ledger.rejected_rows import RejectedRow, rejected_row, totals_of
+from shared.ledger.run import Page, Part, Run
 from shared.ports import Ports
-from shared.rejected import RejectedRow, rejected_row, totals_of
-from shared.run import Page, Part, Run
-from shared.settling import settle
-from shared.shipping import ship
 from shared.stages import Stage
+from shared.storage.landing import encode
 from tests.contract.server import Manner, Received, Reply, said
 from tests.contract.wiring import Clock
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from shared import clock
 from shared.maps.proposal_number import name_proposals
+from shared.maps.table_map import load_maps
 from shared.ports import Ports, open_ports
-from shared.tablemap import load_maps
 from simulators.azurite import Azurite
 from tests.contract.conftest import APPLICATION, Tenant
 from tests.contract.server import Server

@@ -11,15 +11,15 @@ from uuid import UUID, uuid4
 import pytest
 
 from confirm_invoice.header import read_header
-from operate.jobs import summary
-from operate.period import scope_of
-from operate.sweep import look_up, sweep
+from operate.reconcile.period import scope_of
+from operate.reconcile.reports import summary
+from operate.repair.sweep import look_up, sweep
+from shared.engine.messages import LookUp
 from shared.errors import InvoiceRejected, NeedsAttention
-from shared.messages import LookUp
+from shared.ledger.run import Page, Run, State
 from shared.ports import Ports
 from shared.project_operations.codes import CANCELED, CONFIRMED, DRAFT, IN_REVIEW, PAID, PROJECT_INVOICE
 from shared.project_operations.invoices import invoices_numbered
-from shared.run import Page, Run, State
 from shared.stages import Stage
 from simulators.azurite import Azurite
 from tests.contract.conftest import Tenant

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from shared.billed import billed_filter
 from shared.errors import Refused, Unavailable
-from shared.odata import quote_text
+from shared.maps.table_map import load_maps
+from shared.project_operations.billed_sales import billed_filter
+from shared.services.odata import quote_text
 from shared.stages import Stage
-from shared.tablemap import load_maps
 from tests.contract.server import Reply, Server, html, said
 from tests.contract.wiring import App
 

@@ -6,12 +6,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from link_transactions.release import release
-from shared.landing import encode
-from shared.messages import Load
+from shared.engine.messages import Load
+from shared.ledger.rejected_rows import RejectedRow
+from shared.ledger.run import Page, Part, State
 from shared.ports import Ports
-from shared.rejected import RejectedRow
-from shared.run import Page, Part, State
 from shared.stages import Stage
+from shared.storage.landing import encode
 from tests.contract.server import Server, said
 from tests.contract.test_wiring import ports
 

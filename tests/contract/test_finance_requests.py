@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from shared.errors import ContractBroken, NotPermitted, Refused, Unavailable
-from shared.finance import Counts, ImportStatus, RowError
+from shared.services.finance import Counts, ImportStatus, RowError
 from tests.contract.server import Reply, Server, html, said
 from tests.contract.wiring import App
 

@@ -7,19 +7,19 @@ from datetime import timedelta
 
 import pytest
 
-from operate.health import health
-from operate.refusals import BadRequest
-from operate.replay import dismiss
-from operate.selection import Selected
-from operate.timeline import timeline
+from operate.api.refusals import BadRequest
+from operate.repair.replay import dismiss
+from operate.repair.selection import Selected
+from operate.views.health import health
+from operate.views.run import describe
+from operate.views.timeline import timeline
 from shared.clock import stamp
 from shared.engine.division import divide
 from shared.errors import LeaseLost
+from shared.ledger.run import Part, Run, State
+from shared.maps.table_map import load_maps
 from shared.ports import open_ports
-from shared.run import Part, Run, State
 from shared.stages import Stage
-from shared.status import describe
-from shared.tablemap import load_maps
 from simulators.azurite import Azurite
 from tests.contract.conftest import APPLICATION, Tenant
 from tests.contract.data_management import DataManagement, Result, Row, Yard, all_in, key_of, lost, refused

@@ -16,19 +16,19 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from link_transactions.release import release
 from shared.clock import now
+from shared.engine.messages import Load, Settle
+from shared.engine.settling import settle
 from shared.engine.targets.import_result import outcome_of
-from shared.finance import ImportStatus
-from shared.landing import FIRST_RELEASE, LandedName, encode
+from shared.engine.worker import Handler, work
+from shared.ledger.rejected_rows import RejectedRow
+from shared.ledger.run import Page, Part, Run, State
+from shared.ledger.shipments import Shipment
 from shared.maps.known_maps import KnownMaps
-from shared.messages import Load, Settle
+from shared.maps.table_map import TableMap, load_map
 from shared.ports import Ports
-from shared.rejected import RejectedRow
-from shared.run import Page, Part, Run, State
-from shared.settling import settle
-from shared.shipment import Shipment
+from shared.services.finance import ImportStatus
 from shared.stages import Stage
-from shared.tablemap import TableMap, load_map
-from shared.work import Handler, work
+from shared.storage.landing import FIRST_RELEASE, LandedName, encode
 from tests.contract.server import Received, Reply, Server, said
 from tests.contract.test_uploads import place, read, storage
 from tests.contract.test_wiring import ports

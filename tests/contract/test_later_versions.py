@@ -13,24 +13,24 @@ import pytest
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue.aio import QueueClient
 
-from operate.errors import groups
-from operate.health import health
-from operate.listing import list_runs
-from operate.poison import book
-from operate.requests import RunsQuery
-from operate.sweep import sweep
-from operate.timeline import timeline
+from operate.api.requests import RunsQuery
+from operate.repair.poison import book
+from operate.repair.sweep import sweep
+from operate.views.error_groups import groups
+from operate.views.health import health
+from operate.views.run import describe
+from operate.views.runs import list_runs
+from operate.views.timeline import timeline
 from shared import VERSION
+from shared.engine.messages import OPERATIONS, WRITE_BACK, Load, Settle
+from shared.engine.worker import WorkFailed, work
 from shared.errors import NewerVersion
-from shared.landing import LandedName
-from shared.messages import OPERATIONS, WRITE_BACK, Load, Settle
+from shared.ledger.run import State
+from shared.maps.table_map import digest_of
 from shared.ports import Ports
-from shared.run import State
 from shared.stages import Stage
-from shared.status import describe
 from shared.storage.clients import QUEUES, poison_of
-from shared.tablemap import digest_of
-from shared.work import WorkFailed, work
+from shared.storage.landing import LandedName
 from tests.contract.server import Server, said
 from tests.contract.test_landed_parts import HANDLERS, _claimed, _deployed, _landed, _relabel, _row, _run
 from tests.contract.test_wiring import ports

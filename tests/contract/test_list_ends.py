@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from shared.errors import ContractBroken, Unavailable
-from shared.odata import in_list
+from shared.services.odata import in_list
 from tests.contract.server import Received, Reply, Server, said
 from tests.contract.wiring import App
 

@@ -8,8 +8,8 @@ import pytest
 from azure.data.tables.aio import TableClient
 
 from shared.errors import ContractBroken, Unavailable
-from shared.signin import SignIn
-from shared.transform import Row
+from shared.maps.transforms import Row
+from shared.sign_in import SignIn
 from tests.contract.server import Reply, Server, html, said
 from tests.contract.wiring import App, wired
 

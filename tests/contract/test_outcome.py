@@ -9,16 +9,16 @@ from uuid import UUID, uuid4
 import pytest
 
 from shared.clock import now
+from shared.engine.account import Account
+from shared.engine.messages import Settle
+from shared.engine.settling import settle
 from shared.engine.targets.import_result import outcome_of
-from shared.finance import ImportStatus
-from shared.handover import Account
-from shared.landing import encode
-from shared.messages import Settle
+from shared.ledger.run import Page, Part, Run
+from shared.ledger.shipments import Cargo, Shipment, Step
 from shared.ports import Ports
-from shared.run import Page, Part, Run
-from shared.settling import settle
-from shared.shipment import Cargo, Shipment, Step
+from shared.services.finance import ImportStatus
 from shared.stages import Stage
+from shared.storage.landing import encode
 from tests.contract.server import Server, said
 from tests.contract.test_wiring import ports
 

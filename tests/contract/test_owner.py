@@ -16,12 +16,12 @@ from azure.data.tables.aio import TableClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from shared import ports as wiring
-from shared.audit import Audit
 from shared.errors import NotOurStorage
-from shared.notes import Notes
 from shared.ports import Ports, ports_or_none, ports_or_put_back
 from shared.storage import owner
+from shared.storage.audit import Audit
 from shared.storage.clients import Queues
+from shared.storage.notes import Notes
 from shared.storage.owner import Owner, Ownership
 from simulators.azurite import Azurite
 from tests.contract.test_wiring import ports

@@ -10,10 +10,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from shared.landing import encode
-from shared.package import build
+from shared.engine.targets.data_package import build
+from shared.maps.table_map import TableMap, load_maps
 from shared.stages import Stage
-from shared.tablemap import TableMap, load_maps
+from shared.storage.landing import encode
 
 MAPS = load_maps()
 NAMESPACE = "{http://schemas.microsoft.com/dynamics/2015/01/DataManagement}"

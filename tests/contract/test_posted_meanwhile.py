@@ -6,15 +6,15 @@ from urllib.parse import unquote
 
 import pytest
 
-from shared.messages import WriteBack
+from shared.engine.messages import WriteBack
+from shared.ledger.run import State
 from shared.ports import Ports
-from shared.run import State
 from tests.contract.server import Received, Reply, Server
 from tests.contract.test_wiring import ports
 from tests.contract.world import World, actual
-from write_back import posted
+from write_back import pages as posted
+from write_back.pages import write_back
 from write_back.passes import Pass
-from write_back.posted import write_back
 
 __all__ = ["ports"]
 

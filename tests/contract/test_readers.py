@@ -8,15 +8,15 @@ from uuid import UUID, uuid4
 import pytest
 
 from shared.clock import now
-from shared.dataverse import IDS_IN_A_URL
+from shared.engine.messages import Load
+from shared.engine.worker import work
 from shared.errors import Throttled
-from shared.messages import Load
 from shared.ports import Ports
 from shared.services.answers import Reply as AnswerReply
+from shared.services.dataverse import IDS_IN_A_URL
 from shared.services.reader import LONGEST_READING, AnswerRoom, Reader
 from shared.stages import Stage
 from shared.storage.kept_answers import KEPT_FOR
-from shared.work import work
 from tests.contract.server import Received, Reply, Server, said
 from tests.contract.test_wiring import ports
 from tests.contract.wiring import Clock

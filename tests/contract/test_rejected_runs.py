@@ -8,11 +8,11 @@ from uuid import uuid4
 import pytest
 from azure.data.tables.aio import TableClient
 
-from operate.rejected_runs import rejected_lately
-from shared.ledger import Ledger
+from operate.repair.rejected_runs import rejected_lately
+from shared.ledger.run import State
+from shared.ledger.run_list import Register
+from shared.ledger.runs import Ledger
 from shared.ports import Ports
-from shared.register import Register
-from shared.run import State
 from simulators.azurite import Azurite
 from tests.contract.test_wiring import ports
 

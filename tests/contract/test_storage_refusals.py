@@ -11,19 +11,19 @@ from uuid import UUID, uuid4
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from operate.health import health
+from operate.views.health import health
+from operate.views.run import describe
 from shared import ports as wiring
+from shared.engine.messages import Load, Settle, Ship
+from shared.engine.settling import settle
+from shared.engine.shipping import ship
+from shared.engine.worker import MAX_DEQUEUE_COUNT, work
 from shared.errors import Unavailable
-from shared.landing import encode
-from shared.messages import Load, Settle, Ship
+from shared.ledger.run import State
 from shared.ports import Ports
-from shared.run import State
-from shared.settling import settle
-from shared.shipping import ship
 from shared.stages import Stage
-from shared.status import describe
 from shared.storage import refusals
-from shared.work import MAX_DEQUEUE_COUNT, work
+from shared.storage.landing import encode
 from simulators.azurite import Azurite
 from simulators.storage_front import StorageFront, storage_front
 from tests.contract.conftest import Tenant

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from shared import clock
 from shared.errors import Throttled, Unavailable
-from shared.gates import Gates, retry_instant
-from shared.service import Service
+from shared.services.http import Service
 from shared.services.reader import Reader
-from shared.signin import SignIn
+from shared.services.throttle_gates import Gates, retry_instant
+from shared.sign_in import SignIn
 from tests.contract.server import Server, html, said
 from tests.contract.wiring import App, Clock, wired
 

@@ -15,7 +15,7 @@ from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 from azure.storage.blob.aio import BlobServiceClient
 
 from shared.errors import Unavailable
-from shared.finance import Upload
+from shared.services.finance import Upload
 from simulators.azurite import ACCOUNT_KEYS, FINANCE_ACCOUNT, Azurite
 from tests.contract.server import Reply, Server
 from tests.contract.wiring import App

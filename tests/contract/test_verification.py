@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from link_transactions.verify import verify
+from link_transactions.verification import verify
 from shared.clock import now
 from shared.engine.leases import Leases
+from shared.engine.messages import Verify
 from shared.errors import LeaseLost, NeedsAttention
-from shared.messages import Verify
+from shared.ledger.run import State
 from shared.ports import Ports
-from shared.run import State
 from shared.stages import Stage
 from tests.contract.server import Server
 from tests.contract.test_wiring import ports

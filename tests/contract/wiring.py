@@ -9,15 +9,16 @@ from uuid import uuid4
 import aiohttp
 from azure.data.tables.aio import TableClient
 
-from shared import clock, dataverse, finance
-from shared.dataverse import Dataverse
-from shared.finance import Finance
-from shared.gates import Gates
+from shared import clock
 from shared.ports import timeout_of
-from shared.service import Service
+from shared.services import dataverse, finance
 from shared.services.answers import Forms
+from shared.services.dataverse import Dataverse
+from shared.services.finance import Finance
+from shared.services.http import Service
+from shared.services.throttle_gates import Gates
 from shared.settings import Settings, read_settings
-from shared.signin import SignIn
+from shared.sign_in import SignIn
 
 PATIENCE = aiohttp.ClientTimeout(total=0.4)
 ORDINARY_PATIENCE = timeout_of(120.0)

@@ -9,11 +9,11 @@ from uuid import UUID, uuid4
 
 import orjson
 
-from shared.landing import encode
+from shared.ledger.run import Page, Part, Run, State
+from shared.maps.table_map import TableMap
 from shared.ports import Ports
-from shared.run import Page, Part, Run, State
 from shared.stages import Stage
-from shared.tablemap import TableMap
+from shared.storage.landing import encode
 from shared.totals import Tally
 from simulators.finance.entities import ACTUALS
 from tests.contract.server import Received, Reply, said

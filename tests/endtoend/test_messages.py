@@ -10,8 +10,8 @@ from azure.data.tables import TableServiceClient
 from azure.data.tables.aio import TableServiceClient as AsyncTableServiceClient
 
 from shared.clock import now
-from shared.ledger import Ledger
-from shared.register import Register
+from shared.ledger.run_list import Register
+from shared.ledger.runs import Ledger
 from tests.endtoend.relay import Relay, await_that
 
 QUEUES = ("invoices", "actuals", "transactionconnections", "write-back", "operations")

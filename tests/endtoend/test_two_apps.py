@@ -8,7 +8,7 @@ from uuid import UUID
 import requests
 from azure.storage.queue import TextBase64DecodePolicy, TextBase64EncodePolicy
 
-from shared.messages import OPERATIONS, LookUp
+from shared.engine.messages import OPERATIONS, LookUp
 from simulators.processes import Server
 from simulators.stack import HOST_GRACE_SECONDS
 from tests.endtoend.relay import Relay, await_that

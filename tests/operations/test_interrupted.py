@@ -11,10 +11,10 @@ from azure.data.tables.aio import TableServiceClient
 
 from shared.clock import now
 from shared.errors import LeaseLost
-from shared.ledger import Ledger
-from shared.register import Register
-from shared.rejections import Rejections
-from shared.run import Run, State
+from shared.ledger.rejections import Rejections
+from shared.ledger.run import Run, State
+from shared.ledger.run_list import Register
+from shared.ledger.runs import Ledger
 from simulators.azurite import Azurite
 from tests.endtoend.relay import Relay
 from tests.operations.operator import ACTUALS, BY, Operator

@@ -11,9 +11,9 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from shared.clock import now
 from shared.errors import LeaseLost
-from shared.ledger import Ledger
-from shared.register import Register
-from shared.run import State
+from shared.ledger.run import State
+from shared.ledger.run_list import Register
+from shared.ledger.runs import Ledger
 from tests.endtoend.relay import Relay, await_that
 from tests.endtoend.test_messages import accept_without_message
 from tests.operations.conftest import STALLED_AFTER_SECONDS

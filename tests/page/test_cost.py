@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 from azure.data.tables.aio import TableClient, TableServiceClient
 
-from shared.register import Register
+from shared.ledger.run_list import Register
 from shared.stages import Stage
-from shared.throughput import SLOT, Throughput
+from shared.storage.throughput import SLOT, Throughput
 from simulators.azurite import Azurite
 from tests.contract.wiring import Clock
 

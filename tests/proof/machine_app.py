@@ -23,14 +23,14 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
 from shared import ports as wiring
+from shared.engine.messages import OPERATIONS, WRITE_BACK
+from shared.engine.worker import MAX_DEQUEUE_COUNT, WorkFailed
 from shared.maps.known_maps import KnownMaps
-from shared.messages import OPERATIONS, WRITE_BACK
+from shared.maps.table_map import TableMap, load_maps
 from shared.ports import Ports, open_ports
 from shared.settings import Settings
 from shared.stages import Stage
 from shared.storage.clients import Queues
-from shared.tablemap import TableMap, load_maps
-from shared.work import MAX_DEQUEUE_COUNT, WorkFailed
 from tests.contract.wiring import Clock
 from tests.proof.machine_wire import Crashed, Fate, Journey, travelling
 
@@ -54,7 +54,7 @@ _HANDLERS = {
     str(Stage.ACTUALS): "sync_actuals.functions.sync_actuals",
     str(Stage.CONNECTIONS): "link_transactions.functions.link_transactions",
     WRITE_BACK: "write_back.functions.handle_write_back",
-    OPERATIONS: "operate.functions.operate",
+    OPERATIONS: "operate.api.functions.operate",
 }
 
 
@@ -255,7 +255,7 @@ class App:
 
     async def _give_up(self, letter: Letter, host: int) -> str:
         self.board.current.set(self.hosts[host])
-        poison = f"operate.functions.book_poison_{letter.queue.replace('-', '_')}"
+        poison = f"operate.api.functions.book_poison_{letter.queue.replace('-', '_')}"
         await function(poison)(letter.as_trigger(1))
         await self._delete(letter)
         await self.collect()

@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from shared.rejected import RejectedRow
-from shared.run import Run, State
+from shared.ledger.rejected_rows import RejectedRow
+from shared.ledger.run import Run, State
 from shared.stages import Stage
 from tests.proof.machine_stage import Scene
 from tests.proof.machine_world import Invoice

@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables.aio import TableClient
 
-from shared import dataverse, finance
 from shared.clock import parse_stamp
-from shared.messages import WRITE_BACK, Look
+from shared.engine.messages import WRITE_BACK, Look
+from shared.maps.table_map import TableMap, load_maps
 from shared.ports import configuration
+from shared.services import dataverse, finance
 from shared.settings import read_settings
 from shared.stages import Stage
-from shared.tablemap import TableMap, load_maps
 from simulators.azurite import FINANCE_ACCOUNT
 from simulators.stack import Stack
 from simulators.tenant import Tenant, app_settings
@@ -167,7 +167,7 @@ class Scene:
     async def ask(self, name: str, host: int, fate: Fate | None, **asked: Any) -> tuple[int, Any]:
         """Ask as an operator does; only a lost answer of storage or a service may be the reason for a 503."""
         given = {name: value for name, value in asked.items() if value is not None}
-        status, answer = await self.app.call(f"operate.functions.{name}", host, fate, body={"by": "olga", **given})
+        status, answer = await self.app.call(f"operate.api.functions.{name}", host, fate, body={"by": "olga", **given})
         assert status in {0, 200, 202, 400, 404, 409, 502, 503}, (status, answer)
         return status, answer
 

@@ -15,7 +15,7 @@ from itertools import batched, count
 from pathlib import Path
 from queue import Empty, Queue
 
-from shared.work import MAX_DEQUEUE_COUNT
+from shared.engine.worker import MAX_DEQUEUE_COUNT
 from tests.proof.figures import tell
 from tests.proof.findings import Findings
 from tests.proof.journeys import JOURNEYS

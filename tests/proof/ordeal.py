@@ -14,7 +14,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableServiceClient
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from shared.messages import OPERATIONS, WRITE_BACK
+from shared.engine.messages import OPERATIONS, WRITE_BACK
 from shared.stages import Stage
 from simulators.demo import FINAL
 from tests.endtoend.relay import Relay, await_that, relay

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.maps.days import Zones
+from shared.maps.table_map import MAPS, MapRefused, TableMap, load_map
+from shared.maps.transforms import RowRefused
 from shared.stages import Stage
-from shared.tablemap import MAPS, MapRefused, TableMap, load_map
-from shared.transform import RowRefused
 
 ZONE = Zones(ZoneInfo("Europe/Berlin"))
 _ANYTHING = st.recursive(

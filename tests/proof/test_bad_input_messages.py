@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.engine.messages import VERSION, Message, parse
 from shared.errors import NotOurMessage
-from shared.messages import VERSION, Message, parse
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "messages"
 KEPT = sorted(FIXTURES.glob("v*/*.json"))

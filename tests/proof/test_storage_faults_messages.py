@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.run import State
+from shared.ledger.run import State
 from tests.proof.machine_rest import Rest
 from tests.proof.machine_stage import Scene
 from tests.proof.machine_world import Invoice

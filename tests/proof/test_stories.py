@@ -5,11 +5,11 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
-from shared.run import State
-from shared.sending import pace
-from shared.shipment import Shipment
+from shared.engine.targets.finance_import import pace
+from shared.engine.worker import MAX_DEQUEUE_COUNT
+from shared.ledger.run import State
+from shared.ledger.shipments import Shipment
 from shared.stages import Stage
-from shared.work import MAX_DEQUEUE_COUNT
 from tests.proof.machine_app import AFTER_A_CRASH
 from tests.proof.machine_rest import Rest
 from tests.proof.machine_stage import Scene
@@ -93,7 +93,7 @@ def test_a_comparison_that_was_given_up_is_over_and_its_run_is_as_it_was(staged:
         letter.count = MAX_DEQUEUE_COUNT
         assert staged.step(staged.app.deliver(letter, 0)) == "poison"
     for name, job in (("show_reconciliation", started["id"]), ("show_out_of_sync", searched["id"])):
-        status, told = staged.run(staged.app.call(f"operate.functions.{name}", 0, route_params={"job": job}))
+        status, told = staged.run(staged.app.call(f"operate.api.functions.{name}", 0, route_params={"job": job}))
         assert (status, told["state"]) == (200, "failed")
         assert "given up" in told["detail"]
     _settle_down(staged)

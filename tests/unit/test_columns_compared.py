@@ -13,8 +13,8 @@ from shared.maps.columns_compared import (
     same_value,
     unseen_columns,
 )
+from shared.maps.table_map import load_map
 from shared.stages import Stage
-from shared.tablemap import load_map
 
 
 @pytest.mark.parametrize(

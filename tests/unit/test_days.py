@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from shared.errors import NeedsAttention
 from shared.maps.days import Undecidable, Zones, day_meant, is_midnight
+from shared.maps.table_map import load_map
 from shared.project_operations.chosen_days import DayTally
 from shared.stages import Stage
-from shared.tablemap import load_map
 
 BERLIN = Zones(ZoneInfo("Europe/Berlin"))
 ANYWHERE = ("Australia/Sydney", "Asia/Kolkata", "Asia/Kathmandu", "America/Sao_Paulo", "America/New_York",

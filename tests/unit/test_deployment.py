@@ -4,8 +4,8 @@ import ast
 import json
 from pathlib import Path
 
+from shared.engine.worker import MAX_DEQUEUE_COUNT
 from shared.settings import Settings
-from shared.work import MAX_DEQUEUE_COUNT
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 STAGES = ("confirm_invoice", "sync_actuals", "link_transactions")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from shared.finance import RowError, parse_errors
+from shared.services.finance import RowError, parse_errors
 
 MESSAGES = ["plain", 'with "quotes" and, commas', "two\r\nlines", 'ends with "', "}, {not an entry", "Мост ]", ""]
 

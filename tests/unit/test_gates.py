@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.gates import retry_instant
+from shared.services.throttle_gates import retry_instant
 
 NOW = datetime(2026, 11, 20, 14, 2, 10, tzinfo=UTC)
 LONGEST = timedelta(hours=1)

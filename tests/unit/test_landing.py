@@ -5,7 +5,7 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.landing import FIRST_RELEASE, LandedName, decode, encode
+from shared.storage.landing import FIRST_RELEASE, LandedName, decode, encode
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
 

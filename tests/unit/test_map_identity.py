@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from shared.maps.table_map import MAPS, load_map
 from shared.stages import Stage
-from shared.tablemap import MAPS, load_map
 
 type Content = dict[str, Any]
 

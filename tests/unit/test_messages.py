@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.engine.messages import Load, Message, Settle, Ship, Verify, new_ticket, parse
 from shared.errors import NewerVersion, NotOurMessage
-from shared.messages import Load, Message, Settle, Ship, Verify, new_ticket, parse
 from shared.stages import Stage
 
 INVOICE = uuid4()

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from shared.maps.proposal_number import name_proposals, number_pair
+from shared.maps.table_map import MapRefused, TableMap, load_maps
 from shared.stages import Stage
-from shared.tablemap import MapRefused, TableMap, load_maps
 
 MAPS = load_maps()
 

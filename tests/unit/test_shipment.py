@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-from shared.landing import LandedName
-from shared.shipment import Cargo, choose
+from shared.ledger.shipments import Cargo, choose
 from shared.stages import Stage
+from shared.storage.landing import LandedName
 
 FIRST = datetime(2026, 11, 20, tzinfo=UTC)
 OLD, NEW = "0" * 32, "f" * 32

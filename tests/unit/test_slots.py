@@ -2,7 +2,7 @@
 
 import asyncio
 
-from shared.slots import Slots
+from shared.services.concurrency_limit import Slots
 
 MOST = 4
 

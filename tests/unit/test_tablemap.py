@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from shared.maps.days import Zones
+from shared.maps.table_map import MAPS, MapRefused, load_map, load_maps
+from shared.maps.transforms import RowRefused, ValueMap
 from shared.stages import Stage
-from shared.tablemap import MAPS, MapRefused, load_map, load_maps
-from shared.transform import RowRefused, ValueMap
 
 BERLIN = Zones(ZoneInfo("Europe/Berlin"))
 ACTUAL = "0a1b2c3d-0000-4000-8000-00000000000a"

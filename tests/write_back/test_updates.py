@@ -9,9 +9,9 @@ import pytest
 from azure.data.tables.aio import TableClient
 
 from shared.errors import Throttled, Unavailable
-from shared.signin import SignIn
-from shared.slots import Slots
-from shared.updates import MOST_ROWS, Values
+from shared.services.bulk_updates import MOST_ROWS, Values
+from shared.services.concurrency_limit import Slots
+from shared.sign_in import SignIn
 from tests.contract.server import Reply, Server
 from tests.write_back.conftest import Organization
 from tests.write_back.wire import Environment, environment

@@ -13,12 +13,13 @@ from uuid import UUID
 import aiohttp
 from azure.data.tables.aio import TableClient
 
-from shared import clock, dataverse
-from shared.dataverse import Dataverse
-from shared.gates import Gates
-from shared.service import Service
-from shared.signin import SignIn
-from shared.updates import Updates, Values
+from shared import clock
+from shared.services import dataverse
+from shared.services.bulk_updates import Updates, Values
+from shared.services.dataverse import Dataverse
+from shared.services.http import Service
+from shared.services.throttle_gates import Gates
+from shared.sign_in import SignIn
 
 TABLE, SET, KEY = "msdyn_actual", "msdyn_actuals", "msdyn_actualid"
 

@@ -12,15 +12,15 @@ from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from shared.engine.landed_rows import landed_rows
-from shared.finance import Counts, ImportStatus, RowError
-from shared.held import held_actuals
+from shared.engine.targets.held_rows import held_actuals
+from shared.ledger.rejected_rows import RejectedRow, rejected_row
+from shared.ledger.shipments import Cargo, Shipment
 from shared.maps.columns_compared import differing_columns
-from shared.odata import guid
+from shared.maps.table_map import TableMap
+from shared.maps.transforms import Row
 from shared.ports import Ports
-from shared.rejected import RejectedRow, rejected_row
-from shared.shipment import Cargo, Shipment
-from shared.tablemap import TableMap
-from shared.transform import Row
+from shared.services.finance import Counts, ImportStatus, RowError
+from shared.services.odata import guid
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NOISE = re.compile(r"(validateWrite|validateField) failed on (data source|field)")

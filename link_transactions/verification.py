@@ -1,0 +1,176 @@
+"""A run is completed only when source and target agree in count and money, per currency, to the last decimal, and in
+the mapped columns that Finance shows: of every row of an invoice up to a bound, of a stated sample of a larger one.
+"""
+
+from collections.abc import Sequence
+
+from link_transactions.comparison import Comparison, compare_actuals
+from shared.engine.account import Account, account_of, read_again
+from shared.engine.landed_rows import landed_rows
+from shared.engine.lifecycle import end
+from shared.engine.messages import Verify
+from shared.errors import LeaseLost, NeedsAttention
+from shared.ledger.run import Part, Run, State
+from shared.maps.columns_compared import RowDiffers, describe_differences
+from shared.maps.transforms import RowRefused
+from shared.ports import Ports
+from shared.stages import Stage
+from shared.storage.landing import PartLost
+from shared.totals import Totals
+
+COMPARABLE = {State.LINKING, State.VERIFYING}
+"""The states in which all actuals are in Finance."""
+_ONLY_COUNTED = "count, money and keys of all rows compared"
+"""What a run says whose comparison was made by a version of the app that did not compare columns."""
+
+
+async def verify(ports: Ports, message: Verify) -> None:
+    """Compare the actuals, which may be done while their connections are still on their way, and complete the run if
+    they are not. Raises NeedsAttention with the numbers when the two ends differ, and LeaseLost while another compares
+    them."""
+    run = await ports.ledger.run(message.invoiceId)
+    # A late copy may come while actuals are sent again after all: compared is only what has come wholly.
+    if run is None or run.state not in COMPARABLE or run.generation != message.generation:
+        return
+    if run.verified != run.generation:
+        # Several messages ask for it: when the actuals are in, when the connections are, and copies of both.
+        async with ports.leases.hold(f"verify {run.invoice_id}"):
+            await _verify(ports, message)
+    elif run.state == State.VERIFYING:
+        await complete(ports, run)
+
+
+async def _verify(ports: Ports, message: Verify) -> None:
+    run = await ports.ledger.run(message.invoiceId)
+    if run is None or run.state not in COMPARABLE or run.generation != message.generation:
+        return
+    if run.verified != run.generation:
+        compared = await _agrees(ports, run)
+        if not compared:
+            return
+        run = await _note_verified(ports, run, compared)
+    if run.state == State.VERIFYING:
+        await complete(ports, run)
+
+
+async def complete(ports: Ports, run: Run) -> None:
+    """End a verified run all of whose connections are in Finance."""
+    account = await account_of(ports, run, Stage.ACTUALS)
+    connections = await ports.ledger.parts(run.invoice_id, Stage.CONNECTIONS, run.generation)
+    await end(ports, run.invoice_id, State.COMPLETED, _describe(run, account, connections))
+    await ports.landing.clear(run.invoice_id)
+
+
+async def _agrees(ports: Ports, run: Run) -> str:
+    """What was compared if both ends hold the same; nothing when Dataverse has changed, then it is read again."""
+    account = await account_of(ports, run, Stage.ACTUALS)
+    try:
+        found = await compare_actuals(ports, run, account)
+    except RowRefused as refusal:
+        await read_again(ports, run, f"Dataverse or the map has changed: {refusal}")
+        return ""
+    if _has_changed(account, found):
+        reason = f"Dataverse has changed: {account.accounted.describe()} read, now {found.source.describe()}"
+        await read_again(ports, run, reason)
+        return ""
+    _compare("billed sales", found.expected, found.held)
+    _compare("new unbilled sales", account.fresh, found.fresh)
+    if found.gone:
+        raise NeedsAttention(
+            f"mismatch: Finance holds {_count(len(found.gone), 'new unbilled sale')} that Dataverse has no more, the "
+            f"first {found.gone[0]}. Remove what does not belong there in Finance, then replay the run"
+        )
+    if found.differing:
+        await _settle_differences(ports, run, account, found)
+        return ""
+    return found.describe()
+
+
+def _has_changed(account: Account, found: Comparison) -> bool:
+    """Whether Dataverse holds other billed sales than were read, as far as Finance does not hold them too."""
+    if not found.source.same_money(account.accounted):
+        return True
+    return not found.expected.same_set(found.held) and not found.expected.same_set(account.billed)
+
+
+async def _settle_differences(ports: Ports, run: Run, account: Account, found: Comparison) -> None:
+    """Read again what has changed in Dataverse, or is written otherwise by the map, since it was read. Raises
+    NeedsAttention when Finance holds rows otherwise than they were sent."""
+    as_sent = await _sent_as_now(ports, account.parts, found.differing)
+    if not as_sent:
+        rows = f"{_count(len(found.differing), 'row')} {'was' if len(found.differing) == 1 else 'were'} read"
+        named = describe_differences(found.differing)
+        await read_again(ports, run, f"Dataverse or the map has changed since {rows}: {named}")
+        return
+    compared = f"{len(found.compared):,} {'row' if len(found.compared) == 1 else 'rows'} compared"
+    verb = "differs" if len(as_sent) == 1 else "differ"
+    raise NeedsAttention(
+        f"mismatch: {len(as_sent):,} of {compared} {verb} in Finance from what was sent: "
+        f"{describe_differences(as_sent)}. If Finance was changed, reconcile the invoice with fix to send these rows "
+        "again; if Finance cuts or rounds the value, shorten it in Dataverse first"
+    )
+
+
+async def _sent_as_now(ports: Ports, parts: Sequence[Part], differing: Sequence[RowDiffers]) -> list[RowDiffers]:
+    """Those rows whose differing columns were sent just as the map writes them now, so that Finance must have changed
+    them. What cannot be known any more counts as one of them."""
+    wanted = {row.key: row for row in differing}
+    changed: set[str] = set()
+    # The last part in which a row was sent counts.
+    for part in sorted(parts, key=lambda part: part.number):
+        try:
+            landed = await landed_rows(ports, part)
+        except PartLost:
+            continue
+        columns, key = landed.table_map.columns, landed.table_map.position("ACTUALSIMPORTID")
+        for texts in landed.rows:
+            if row := wanted.get(texts[key].lower()):
+                sent = dict(zip(columns, texts, strict=True))
+                is_same = all(sent.get(each.column) == each.source for each in row.columns)
+                changed = changed - {row.key} if is_same else changed | {row.key}
+    return [row for row in differing if row.key not in changed]
+
+
+async def _note_verified(ports: Ports, run: Run, compared: str) -> Run:
+    """Note that the actuals agree. That the connections have arrived meanwhile changes nothing about it."""
+    try:
+        return await ports.ledger.save(run, verified=run.generation, compared=compared)
+    except LeaseLost:
+        standing = await ports.ledger.run(run.invoice_id)
+        if standing is None or standing.state != State.VERIFYING or standing.generation != run.generation:
+            raise
+        return await ports.ledger.save(standing, verified=run.generation, compared=compared)
+
+
+def _describe(run: Run, account: Account, connections: Sequence[Part]) -> str:
+    """Say what Finance holds, and which of it was compared."""
+    fresh = f" and {_count(account.fresh.rows, 'new unbilled sale')}" if account.fresh.rows else ""
+    linked = _count(sum(part.rows - part.rejected for part in connections if part.state == "settled"), "connection")
+    dismissed = len(account.dismissed)
+    left = f"; {_count(dismissed, 'row')} {'was' if dismissed == 1 else 'were'} dismissed" if dismissed else ""
+    return (
+        f"Finance holds {account.billed.describe()} as billed sales{fresh}; {run.compared or _ONLY_COUNTED}; "
+        f"header and {linked} as Finance reported{left}{_without(account, connections)}"
+    )
+
+
+def _without(account: Account, connections: Sequence[Part]) -> str:
+    """Which connections there are none of."""
+    left_out = sum(part.left_out for part in connections)
+    told = f"; {_count(left_out, 'connection')} of dismissed rows did not go" if left_out else ""
+    if account.unlinked:
+        told += f"; for {_count(account.unlinked, 'billed sale')} Dataverse has no connection to an unbilled one"
+    return told
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _compare(what: str, sent: Totals, held: Totals) -> None:
+    if not sent.same_set(held):
+        difference = "" if not sent.same_money(held) else " under other keys"
+        raise NeedsAttention(
+            f"mismatch: Dataverse says {sent.describe()} of {what}, Finance holds {held.describe()}{difference}. "
+            "Reconcile the invoice to see which rows differ"
+        )

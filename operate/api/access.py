@@ -1,0 +1,80 @@
+"""Who may use the operator's endpoints, decided in one place.
+
+With OPERATOR_SIGN_IN=key the host asks for a function key before the app sees anything, and operators state their
+names. With appServiceAuthentication the platform signs people in and says who they are in a header of its own; it
+removes that header from what comes in from outside, but only while it is switched on, which WEBSITE_AUTH_ENABLED says.
+"""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import azure.functions as func
+
+from operate.api.refusals import BadRequest
+from shared.ports import configuration
+from shared.settings import Settings
+
+_PRINCIPAL = "x-ms-client-principal"
+_NAME_CLAIMS = ("preferred_username", "name")
+_OTHER_SITES = {"cross-site", "same-site"}
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A person whom App Service authentication has signed in."""
+
+    name: str
+    roles: frozenset[str]
+
+
+def auth_level() -> func.AuthLevel:
+    """The host's part in it: keys, or nothing because the platform's own sign-in stands in front."""
+    by_key = configuration()[0].operator_sign_in == "key"
+    return func.AuthLevel.FUNCTION if by_key else func.AuthLevel.ANONYMOUS
+
+
+def name_of(req: func.HttpRequest) -> str | None:
+    """The operator's name as the platform states it; None where keys are used and the request states it."""
+    settings, _ = configuration()
+    return None if settings.operator_sign_in == "key" else admit(req, settings).name
+
+
+def admit(req: func.HttpRequest, settings: Settings) -> Operator:
+    """The signed-in operator. Raises BadRequest: 401 for nobody, 403 for somebody else or a page of another site."""
+    if not settings.authentication_enabled:
+        raise BadRequest(403, "authenticationOff", "App Service authentication is not enabled for this app")
+    operator = _read_principal(req.headers.get(_PRINCIPAL, ""))
+    if operator is None:
+        raise BadRequest(401, "notSignedIn", "Sign in first")
+    if settings.operator_role not in operator.roles:
+        raise BadRequest(403, "noRole", f"{operator.name} does not have the role {settings.operator_role}")
+    if req.method != "GET":
+        _refuse_other_sites(req)
+    return operator
+
+
+def _refuse_other_sites(req: func.HttpRequest) -> None:
+    """A browser sends the sign-in's cookie with whatever a foreign page posts; but no page can post JSON to another
+    site unasked, nor lie about where it comes from."""
+    is_json = req.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+    if not is_json or req.headers.get("sec-fetch-site", "") in _OTHER_SITES:
+        raise BadRequest(403, "otherSite", "Changes are made with Content-Type: application/json, from this site")
+
+
+def _read_principal(header: str) -> Operator | None:
+    try:
+        document = json.loads(base64.b64decode(header, validate=True))
+        claims = [(str(claim["typ"]), str(claim["val"])) for claim in document["claims"]]
+    except (binascii.Error, ValueError, TypeError, KeyError):
+        return None
+    names = [*_named(document, "name_typ", claims), *(val for typ in _NAME_CLAIMS for t, val in claims if t == typ)]
+    roles = {*_named(document, "role_typ", claims), *(val for typ, val in claims if typ == "roles")}
+    return Operator(names[0][:200], frozenset(roles)) if names else None
+
+
+def _named(document: dict[str, Any], member: str, claims: list[tuple[str, str]]) -> list[str]:
+    """The values of the claims whose type the document names."""
+    return [val for typ, val in claims if typ == document.get(member)]

@@ -1,0 +1,1 @@
+"""Both ends compared, because an operator asks."""

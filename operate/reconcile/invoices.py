@@ -1,0 +1,364 @@
+"""Reconcile: an invoice read afresh from Dataverse, compared row by row and column by column with Finance.
+
+It needs no run, and memory stays with one page: rows are compared page by page by their keys. Finance offers no reading
+of headers and connections; for those the counts that Finance reported for the imports are shown.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+from operate.api.refusals import BadRequest
+from operate.api.requests import ReconcileRequest
+from operate.reconcile.period import Scope, scope_of
+from operate.reconcile.reports import Jobs
+from shared.engine.account import account_of, read_again
+from shared.engine.messages import Load, Reconcile
+from shared.engine.resend import claim, go_on, send_again
+from shared.engine.targets.held_rows import BILLED_TYPE, held_actuals, held_by_actual
+from shared.errors import ContractBroken, NeedsAttention, NotPermitted, NotYet, Refused
+from shared.ledger.rejected_rows import BILLED, RejectedRow, totals_of
+from shared.ledger.run import Run, State
+from shared.maps.columns_compared import differing_columns, unseen_columns
+from shared.maps.transforms import Row, RowRefused
+from shared.ports import Ports
+from shared.project_operations.billed_sales import billed_totals
+from shared.project_operations.codes import CANCELED
+from shared.project_operations.completeness import Completeness, completeness
+from shared.project_operations.invoices import (
+    STATE,
+    STATUS,
+    Standing,
+    invoices_numbered,
+    number_column,
+    number_of,
+    standing_of,
+)
+from shared.services.dataverse import NAME as DATAVERSE
+from shared.services.odata import all_of, guid, quote_text
+from shared.stages import Stage
+from shared.totals import Tally, Totals
+from sync_actuals.pages import read_actual_pages
+
+_MOST_AT_ONCE = 1000
+
+
+@dataclass
+class Findings:
+    """What a comparison found; keys are those of Finance, `sources` the ids in Dataverse of what has to be sent."""
+
+    source: Tally = field(default_factory=Tally)
+    target: Tally = field(default_factory=Tally)
+    completeness: Completeness | None = None
+    billed: int = 0
+    connections: int = 0
+    linked: int = 0
+    dismissed: int = 0
+    doubt: str = ""
+    unseen: tuple[str, ...] = ()
+    set_aside_links: list[str] = field(default_factory=list)
+    unexplained: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    surplus: list[str] = field(default_factory=list)
+    different: list[dict[str, str]] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+
+    @property
+    def equal(self) -> bool:
+        """Every count agrees: nothing is missing, surplus, different or unexplained; the confirmation is complete, and
+        as many connections were taken as belong to it."""
+        rows = not (self.missing or self.surplus or self.different or self.unexplained or self.doubt)
+        return rows and self.is_whole and self.linked == self.connections
+
+    @property
+    def has_billed(self) -> bool:
+        """Dataverse holds billed sales of the invoice."""
+        return self.completeness is not None and self.completeness.billed.totals.rows > 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Dataverse holds what the invoice's details promise, and all of it was compared."""
+        found = self.completeness
+        return found is not None and found.billed.totals.rows == self.billed > 0 and not found.missing
+
+    def set_aside(self, rows: Iterable[RejectedRow]) -> None:
+        """Count what was dismissed, and Finance does not hold, as dealt with."""
+        dismissed = {row.key: row.source_id.lower() for row in rows}
+        self.dismissed = len(dismissed)
+        self.missing = [key for key in self.missing if key not in dismissed]
+        gone = set(dismissed.values())
+        self.sources = [source for source in self.sources if source.lower() not in gone]
+        self.unexplained = [source for source in self.unexplained if source.lower() not in gone]
+
+
+async def start(ports: Ports, asked: ReconcileRequest) -> str:
+    """Open a job that compares the invoices asked for, and return its id. Raises BadRequest where there is none, or too
+    many."""
+    scope, job = await _scope(ports, asked), uuid4().hex
+    await ports.audit.note("reconcile", asked.by, asked.model_dump(mode="json") | {"job": job})
+    await Jobs(ports).open(job, len(scope.invoices), by=asked.by, expected=scope.describe())
+    for invoice_id in scope.invoices:
+        # What dual-write carried is sent only when an operator names the invoice.
+        fix = asked.fix and invoice_id not in scope.before_go_live
+        await ports.queues.send(Reconcile(job=job, invoiceId=invoice_id, fix=fix))
+    return job
+
+
+async def _scope(ports: Ports, asked: ReconcileRequest) -> Scope:
+    if asked.invoiceId:
+        return Scope((asked.invoiceId,))
+    if asked.invoiceNumber:
+        found = await invoices_numbered(ports, asked.invoiceNumber)
+        if not found:
+            raise BadRequest(404, "noInvoice", f"Dataverse has no project invoice {asked.invoiceNumber}")
+        return Scope(tuple(invoice.invoice_id for invoice in found))
+    scope = await scope_of(ports, asked.since or ports.now(), asked.until or ports.now())
+    if (number := len(scope.invoices)) > _MOST_AT_ONCE:
+        raise BadRequest(400, "tooMany", f"{number} invoices are of this period, more than {_MOST_AT_ONCE}")
+    return scope
+
+
+async def reconcile(ports: Ports, message: Reconcile) -> None:
+    """Compare one invoice for a job and keep the result; with `fix`, send again what is missing or different."""
+    run = await ports.ledger.run(message.invoiceId)
+    try:
+        aside = await _set_aside(ports, run)
+        number, findings = await compare(ports, message.invoiceId, aside)
+        if run is not None:
+            findings.set_aside(aside.actuals)
+            findings.linked = await _linked(ports, run)
+        fix = message.fix and not findings.doubt
+        fixed = await _fix(ports, message.invoiceId, run, findings) if fix else 0
+        result = await _describe(ports, message.invoiceId, number=number, run=run, findings=findings, fixed=fixed)
+    except (NotYet, NeedsAttention, NotPermitted, Refused, ContractBroken, RowRefused) as error:
+        result = _unanswered(message, run, str(error))
+    await Jobs(ports).put(message.job, message.invoiceId, result)
+
+
+async def give_up(ports: Ports, message: Reconcile, reason: str) -> None:
+    """Keep as the result of a comparison that it could not be made."""
+    run = await ports.ledger.run(message.invoiceId)
+    await Jobs(ports).put(message.job, message.invoiceId, _unanswered(message, run, reason))
+
+
+def _unanswered(message: Reconcile, run: Run | None, reason: str) -> dict[str, Any]:
+    return {
+        "invoiceId": str(message.invoiceId), "invoiceNumber": run.number if run else "", "problem": reason,
+        "runState": str(run.state) if run else None, "equal": False, "maps": [], "missing": [], "surplus": [],
+        "unexplained": [], "different": [], "fixed": 0,
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Aside:
+    """The rows that were dismissed and that Finance does not hold: `actuals`, whose connections cannot go either, and
+    `connections`."""
+
+    actuals: Sequence[RejectedRow] = ()
+    connections: Sequence[RejectedRow] = ()
+
+    def leaves_out(self, link: Row, key: str) -> bool:
+        """Whether a connection stays behind."""
+        if any(row.source_id.lower() == link[key].lower() for row in self.connections):
+            return True
+        ends = {str(link[end]).lower() for end in ("msdyn_transaction1", "msdyn_transaction2")}
+        return bool(ends & {row.source_id.lower() for row in self.actuals})
+
+
+async def _set_aside(ports: Ports, run: Run | None) -> Aside:
+    if run is None:
+        return Aside()
+    dismissed = [row for row in await ports.rejections.of(run.invoice_id) if row.status == "dismissed"]
+    actuals = [row for row in dismissed if row.stage == Stage.ACTUALS]
+    held = await held_by_actual(ports, {guid(row.source_id) for row in actuals})
+    return Aside(
+        [row for row in actuals if guid(row.source_id) not in held],
+        [row for row in dismissed if row.stage == Stage.CONNECTIONS],
+    )
+
+
+async def compare(ports: Ports, invoice_id: UUID, aside: Aside) -> tuple[str, Findings]:
+    """The invoice's number and what the comparison found. Raises what reading raises."""
+    table_map, column = ports.maps[Stage.INVOICES], number_column(ports)
+    options = {"$select": f"{column},{STATUS},{STATE}"}
+    invoice = await ports.dataverse.one(table_map.source.set, invoice_id, options)
+    if invoice is None:
+        raise Refused(DATAVERSE, 404, "", f"there is no invoice {invoice_id}")
+    number, findings = number_of(ports, invoice), Findings()
+    companies: set[str] = set()
+    async for page in read_actual_pages(ports, invoice_id):
+        _count_connections(ports, page.connections, aside, findings)
+        findings.unexplained += [row["msdyn_actualid"] for row in page.unexplained]
+        findings.sources += [row["msdyn_actualid"] for row in page.unexplained]
+        for company, rows in page.rows.items():
+            companies.add(company)
+            await _compare_rows(ports, company, rows, findings)
+    for company in companies:
+        await _find_surplus(ports, invoice_id, company, number, findings)
+    findings.completeness = await completeness(ports, invoice_id)
+    findings.doubt = _doubt(ports, invoice, findings)
+    return number, findings
+
+
+def _count_connections(ports: Ports, links: Sequence[Row], aside: Aside, findings: Findings) -> None:
+    key = ports.maps[Stage.CONNECTIONS].source.key
+    left = [link[key] for link in links if aside.leaves_out(link, key)]
+    findings.connections += len(links) - len(left)
+    findings.set_aside_links += left
+
+
+def _doubt(ports: Ports, invoice: Row, findings: Findings) -> str:
+    """Why the invoice may not belong in Finance, or nothing."""
+    standing, status = standing_of(invoice, ports.settings.confirmed_statuses), invoice[STATUS]
+    if invoice[STATE] == CANCELED:
+        return f"Dataverse shows the invoice as cancelled (statecode {CANCELED})"
+    if standing is Standing.NOT_CONFIRMED or (standing is Standing.UNCLEAR and not findings.has_billed):
+        return f"Dataverse does not show the invoice as confirmed ({STATUS} is {status})"
+    return ""
+
+
+async def _linked(ports: Ports, run: Run) -> int:
+    """How many connections Finance has taken, as it reported for the imports."""
+    parts = await ports.ledger.parts(run.invoice_id, Stage.CONNECTIONS, run.generation)
+    return sum(part.rows - part.rejected for part in parts if part.state == "settled")
+
+
+async def _compare_rows(ports: Ports, company: str, rows: list[list[str]], findings: Findings) -> None:
+    table_map = ports.maps[Stage.ACTUALS]
+    sent = {row[table_map.position("ACTUALSIMPORTID")].lower(): row for row in rows}
+    held = {str(row["ActualsImportId"]).lower(): row async for row in held_actuals(ports, company, map(UUID, sent))}
+    for key, row in sent.items():
+        values = dict(zip(table_map.columns, row, strict=True))
+        findings.source.add(key, values["TRANSACTIONCURRENCYID"], Decimal(values["AMOUNT"] or 0))
+        findings.billed += values["TRANSACTIONTYPE"] == BILLED
+        source_id = values.get(table_map.source_column or "", "")
+        if key not in held:
+            findings.missing.append(key)
+            findings.sources.append(source_id)
+            continue
+        findings.target.add(key, str(held[key]["TransactionCurrencyId"]), Decimal(held[key]["Amount"]))
+        findings.unseen = unseen_columns(table_map, held[key])
+        if found := differing_columns(table_map, row, held[key]):
+            findings.sources.append(source_id)
+            findings.different += [
+                {
+                    "map": str(Stage.ACTUALS),
+                    "key": key,
+                    "field": each.column,
+                    "source": each.source,
+                    "target": each.target,
+                }
+                for each in found
+            ]
+
+
+async def _find_surplus(ports: Ports, invoice_id: UUID, company: str, number: str, findings: Findings) -> None:
+    """Billed sales that Finance holds under the proposal and Dataverse does not know of this invoice."""
+    table_map = ports.maps[Stage.ACTUALS]
+    condition = all_of(
+        f"dataAreaId eq {quote_text(company)}",
+        f"InvoiceProposalId eq {quote_text(number)}",
+        f"TransactionType eq {BILLED_TYPE}",
+    )
+    options = {"$filter": condition, "$select": "ActualsImportId,ActualId"}
+    async for rows in ports.finance.pages(str(table_map.target.set), options):
+        ids = {UUID(row["ActualId"]): str(row["ActualsImportId"]).lower() for row in rows}
+        known: set[UUID] = set()
+        async for found in ports.dataverse.rows_in(
+            table_map.source.set,
+            (table_map.source.key,),
+            ids,
+            {"$select": table_map.source.key},
+            where=f"_msdyn_invoice_value eq {invoice_id}",
+        ):
+            known |= {UUID(row[table_map.source.key]) for row in found}
+        findings.surplus += [key for actual, key in ids.items() if actual not in known]
+
+
+async def _fix(ports: Ports, invoice_id: UUID, run: Run | None, findings: Findings) -> int:
+    """Send again what is missing or different, but for what was dismissed; return how many rows."""
+    if run is None or run.state == State.REJECTED:
+        accepted, _ = await ports.ledger.accept(invoice_id, is_named=True)
+        await ports.queues.send(Load(stage=Stage.INVOICES, invoiceId=invoice_id, generation=accepted.generation))
+        return len(findings.missing)
+    if not run.state.is_final:
+        return 0
+    account = await account_of(ports, run, Stage.ACTUALS)
+    if not account.parts:
+        # Nothing was read yet: going on reads everything, and reading some of it twice would send it twice.
+        await go_on(ports, run)
+        return len(findings.sources)
+    opened = [row for row in await ports.rejections.of(invoice_id, Stage.ACTUALS) if row.status == "open"]
+    if not (await billed_totals(ports, invoice_id)).same_money(account.accounted + totals_of(opened, billed=True)):
+        await read_again(ports, run, "reconciled: Dataverse holds other billed sales than were read", asked=True)
+        return len(findings.sources)
+    if run.state == State.COMPLETED and findings.linked != findings.connections:
+        # Finance cannot be asked which of them it has; it takes the same ones again.
+        told = f"reconciled: Finance has taken {findings.linked} connections of {findings.connections}"
+        await read_again(ports, run, told, asked=True)
+        return len(findings.sources) + abs(findings.connections - findings.linked)
+    if findings.sources:
+        claimed = await claim(ports, run, Stage.ACTUALS)
+        await send_again(ports, claimed, {Stage.ACTUALS: findings.sources}, opened)
+    elif run.state != State.COMPLETED:
+        await go_on(ports, run)
+    return len(findings.sources)
+
+
+async def _describe(
+    ports: Ports, invoice_id: UUID, *, number: str, run: Run | None, findings: Findings, fixed: int
+) -> dict[str, Any]:
+    return {
+        "invoiceId": str(invoice_id),
+        "invoiceNumber": number,
+        "runState": str(run.state) if run else None,
+        "equal": findings.equal,
+        "doubt": findings.doubt,
+        "maps": [
+            {
+                "map": "actuals",
+                "source": _totals(findings.source.totals()),
+                "target": _totals(findings.target.totals()),
+                "note": _unseen(findings.unseen),
+            },
+            {
+                "map": "transactionconnections",
+                "source": {"rows": findings.connections, "amounts": {}},
+                "target": {"rows": findings.linked, "amounts": {}},
+                "note": _about_connections(findings),
+            },
+        ],
+        "missing": [{"map": "actuals", "key": key} for key in findings.missing],
+        "surplus": [{"map": "actuals", "key": key} for key in findings.surplus],
+        "different": findings.different,
+        "unexplained": [{"map": "actuals", "key": key} for key in findings.unexplained],
+        "counts": {
+            "unexplained": len(findings.unexplained),
+            "missing": len(findings.missing),
+            "surplus": len(findings.surplus),
+            "different": len(findings.different),
+        },
+        "fixed": fixed,
+    }
+
+
+def _unseen(columns: tuple[str, ...]) -> str:
+    return f"Finance does not show {', '.join(columns)}: not compared" if columns else ""
+
+
+_SHOWN = 20
+
+
+def _about_connections(findings: Findings) -> str:
+    text = "Finance offers no reading of connections; the target is what it reported for the imports"
+    left = findings.set_aside_links
+    if not left:
+        return text
+    more = "" if len(left) <= _SHOWN else f" and {len(left) - _SHOWN} more"
+    return f"{text}. Set aside with what was dismissed: {len(left)} ({', '.join(left[:_SHOWN])}{more})"
+
+
+def _totals(totals: Totals) -> dict[str, Any]:
+    return {"rows": totals.rows, "amounts": totals.money()}

@@ -1,0 +1,50 @@
+"""Actuals that are sent by themselves, because they belong to no confirmed invoice: costs and unbilled sales.
+
+They land, ship and settle like those of an invoice, in the ledger's partition of the search that found them. There is
+no run, so nothing follows when their parts are settled.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from shared.engine.loading import land, put_on_dock
+from shared.ledger.run import Page, Part
+from shared.maps.transforms import Row
+from shared.ports import Ports
+from shared.project_operations.actual_batches import write_actuals
+from shared.stages import Stage
+
+_READING = 1
+_SHOWN = 200
+
+
+async def consign(ports: Ports, owner: UUID, number: int, rows: Sequence[Row]) -> None:
+    """Send actuals as page `number` of their owner; doing it twice sends them once. Raises LeaseLost."""
+    await ports.ledger.open_page(Page(owner, Stage.ACTUALS, _READING, number))
+    page = await ports.ledger.page(owner, Stage.ACTUALS, _READING, number)
+    if page is not None and not page.read:
+        batches, rejected = write_actuals(ports, [], rows)
+        parts = [await land(ports, page, batch) for batch in batches]
+        await ports.rejections.keep(owner, rejected)
+        await ports.ledger.close_page(page, parts, last=True)
+    landed = await _parts(ports, owner)
+    await put_on_dock(ports, [part for part in landed if part.number == number and part.state == "landed"])
+
+
+async def describe_consignment(ports: Ports, owner: UUID) -> dict[str, Any]:
+    """How many rows were sent, are in Finance or were rejected, as JSON."""
+    parts = await _parts(ports, owner)
+    rejected = await ports.rejections.of(owner)
+    settled = [part for part in parts if part.state == "settled"]
+    return {
+        "rows": sum(part.rows for part in parts),
+        "inFinance": sum(part.rows - part.rejected for part in settled),
+        "underWay": sum(part.rows for part in parts if part.state != "settled"),
+        "rejections": len(rejected),
+        "rejected": [{"actualId": row.source_id, "text": row.text} for row in rejected[:_SHOWN]],
+    }
+
+
+async def _parts(ports: Ports, owner: UUID) -> list[Part]:
+    return await ports.ledger.parts(owner, Stage.ACTUALS, _READING)

@@ -1,0 +1,187 @@
+"""Looking for actuals that are out of sync, a page of Dataverse's at a time, and doing what was asked about them.
+
+missing, billed on an invoice    the invoice is compared row by row, and its run sends what Finance lacks
+missing, any other               sent by itself: costs and unbilled sales belong to no run
+posted and not written back      its accounting detail is written to Dataverse at once
+
+Doing it twice is the same as once, so a page that was examined when its worker died is simply examined again.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+from operate.reconcile.loose_actuals import consign, describe_consignment
+from operate.reconcile.out_of_sync_actuals import Kind, Period, Stray, group, judge, merge, name_owners, options
+from operate.reconcile.period import is_of_dual_write
+from operate.reconcile.reports import Jobs
+from operate.reconcile.searches import Search, Searches
+from shared.engine.messages import Examine, Look, Reconcile
+from shared.errors import ColumnsLocked, ContractBroken, NotPermitted, Refused
+from shared.ports import Ports
+from shared.project_operations.billed_sales import BILLED_SALES
+from shared.project_operations.invoices import invoices_with
+from shared.stages import Stage
+from write_back.pages import posted_rows, write_rows
+
+_PAGE = 1000
+_SHOWN = 200
+_DEFAULT_PERIOD = timedelta(days=31)
+
+
+async def look_for_strays(ports: Ports, job: str, asked: Period, sync: Sequence[Kind], *, by: str) -> None:
+    """Begin search `job` over a period, the last 31 days unless it says so, and do what is due about the kinds in
+    `sync`."""
+    now = ports.now()
+    ends = {
+        "since": asked.since or now - _DEFAULT_PERIOD,
+        "until": min(asked.until or now, now - timedelta(hours=asked.graceHours)),
+    }
+    await Searches(ports).open(Search(job, by, asked.model_copy(update=ends), tuple(sync)))
+    await ports.queues.send(Examine(job=job))
+
+
+async def examine(ports: Ports, message: Examine) -> None:
+    """Examine one page of a search, and go on to the next."""
+    searches = Searches(ports)
+    search = await searches.read(message.job)
+    if search is None or search.state != "running":
+        return
+    if message.page == search.page:
+        try:
+            search = await _examine_page(ports, searches, search)
+        except (Refused, NotPermitted, ColumnsLocked, ContractBroken) as error:
+            await searches.fail(search, str(error))
+            return
+    if search.state == "running":
+        await ports.queues.send(Examine(job=search.job, page=search.page))
+    elif "not written back" in search.sync:
+        await ports.queues.send(Look())
+
+
+async def _examine_page(ports: Ports, searches: Searches, search: Search) -> Search:
+    entity_set = ports.maps[Stage.ACTUALS].source.set
+    page = await ports.dataverse.page(entity_set, options(ports, search.period), cursor=search.cursor, size=_PAGE)
+    strays = await name_owners(ports, await judge(ports, page.rows))
+    findings = {
+        "examined": len(page.rows),
+        "groups": group(strays),
+        "actuals": [stray.describe() for stray in strays[:_SHOWN]],
+        **await _act(ports, search, strays),
+    }
+    return await searches.advance(search, findings, page.next_link)
+
+
+async def _act(ports: Ports, search: Search, strays: Iterable[Stray]) -> dict[str, Any]:
+    chosen = [stray for stray in strays if stray.kind in search.sync]
+    missing = [stray for stray in chosen if stray.kind == "missing"]
+    loose = [stray.row for stray in missing if not _is_billed(stray)]
+    if loose:
+        await consign(ports, UUID(search.job), search.page, loose)
+    return {
+        "invoices": [await _send(ports, search, strays) for strays in _by_invoice(filter(_is_billed, missing))],
+        **await _write_back(ports, [stray for stray in chosen if stray.kind == "not written back"]),
+    }
+
+
+def _is_billed(stray: Stray) -> bool:
+    """Billed sales come into being by confirming an invoice, and are accounted for in its run."""
+    return stray.row["msdyn_transactiontypecode"] == BILLED_SALES and stray.invoice_id is not None
+
+
+def _by_invoice(strays: Iterable[Stray]) -> list[list[Stray]]:
+    found: dict[str | None, list[Stray]] = {}
+    for stray in strays:
+        found.setdefault(stray.invoice_id, []).append(stray)
+    return list(found.values())
+
+
+async def _send(ports: Ports, search: Search, strays: Sequence[Stray]) -> dict[str, Any]:
+    """Have an invoice compared and mended. The job's name follows from the search, so a second try is the same job."""
+    invoice_id = UUID(strays[0].invoice_id)
+    run = await ports.ledger.run(invoice_id)
+    told = {
+        "invoiceId": str(invoice_id),
+        "invoiceNumber": strays[0].number,
+        "rows": len(strays),
+        "reconciliation": None,
+    }
+    if run is not None and not run.state.is_final:
+        return {**told, "action": f"is {run.state} just now: nothing is done"}
+    if await _is_of_dual_write(ports, invoice_id):
+        return {**told, "action": "was confirmed before SWEEP_START: nothing is done; reconcile it by its number"}
+    job = uuid5(UUID(search.job), str(invoice_id)).hex
+    await Jobs(ports).open(job, 1, by=search.by)
+    await ports.queues.send(Reconcile(job=job, invoiceId=invoice_id, fix=True))
+    return {**told, "reconciliation": job, "action": "is compared row by row, and what Finance lacks is sent"}
+
+
+async def _is_of_dual_write(ports: Ports, invoice_id: UUID) -> bool:
+    found = await invoices_with(ports, [invoice_id])
+    return any([await is_of_dual_write(ports, invoice) for invoice in found])
+
+
+async def _write_back(ports: Ports, strays: Iterable[Stray]) -> dict[str, Any]:
+    """Write back what Finance has posted. Raises ColumnsLocked."""
+    keys: dict[str, list[UUID]] = {}
+    for stray in strays:
+        if stray.key:
+            keys.setdefault(stray.company, []).append(stray.key)
+    refused: dict[UUID, Refused] = {}
+    for company, ids in keys.items():
+        refused |= await write_rows(ports, await posted_rows(ports, company, ids))
+    return {
+        "writtenBack": sum(map(len, keys.values())) - len(refused),
+        "refusals": len(refused),
+        "refused": [{"actualId": str(actual), "text": error.text} for actual, error in refused.items()][:_SHOWN],
+    }
+
+
+async def describe_search(ports: Ports, job: str) -> dict[str, Any] | None:
+    """How far a search is, what it has found and what was done, as JSON; None where there is none."""
+    search = await Searches(ports).read(job)
+    if search is None:
+        return None
+    pages = await Searches(ports).findings(job)
+    groups = merge(each for page in pages for each in page["groups"])
+    return {
+        "id": job,
+        "state": search.state,
+        "detail": search.detail,
+        "since": _text(search.period.since),
+        "until": _text(search.period.until),
+        "examined": sum(page["examined"] for page in pages),
+        "rows": sum(each["rows"] for each in groups),
+        "leftOut": _left_out(search),
+        "groups": groups,
+        "actuals": [actual for page in pages for actual in page["actuals"]][:_SHOWN],
+        "sync": await _describe_sync(ports, search, pages) if search.sync else None,
+    }
+
+
+def _left_out(search: Search) -> str:
+    """What a search does not look at, for a person."""
+    left = [
+        f"actuals created after {_text(search.period.until)}, which may be on their way",
+        "those that skip the sync",
+        "those that have a voucher in Dataverse",
+    ]
+    if search.period.invoiceId:
+        left.append("unbilled sales that do not carry the invoice, which reconciling it finds")
+    return "; ".join(left)
+
+
+def _text(instant: Any) -> str:
+    return str(instant.isoformat().replace("+00:00", "Z"))
+
+
+async def _describe_sync(ports: Ports, search: Search, pages: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "kinds": list(search.sync),
+        "invoices": [invoice for page in pages for invoice in page["invoices"]],
+        "writtenBack": sum(page["writtenBack"] for page in pages),
+        "refusals": sum(page["refusals"] for page in pages),
+        "refused": [row for page in pages for row in page["refused"]][:_SHOWN],
+        "loose": await describe_consignment(ports, UUID(search.job)),
+    }

@@ -1,0 +1,198 @@
+"""Actuals that are out of sync: they should be in Finance and are not, or are there and unposted, or posted and not
+written back.
+
+The predicate is that of Microsoft's own page for it, as its screenshot has it and not as its text has it: skip sync is
+no, there is no voucher, and the actual is older than an hour (until then it is only on its way).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from shared.engine.targets.held_rows import held_actuals
+from shared.maps.columns import follow
+from shared.maps.proposal_number import number_pair
+from shared.maps.table_map import TableMap
+from shared.maps.transforms import Row, RowRefused
+from shared.ports import Ports
+from shared.project_operations.codes import UNBILLED_SALES
+from shared.project_operations.confirmation import whose
+from shared.project_operations.invoices import invoices_with
+from shared.services.odata import all_of, guid
+from shared.stages import Stage
+from sync_actuals.pages import NEEDED
+
+type Kind = Literal["missing", "not posted", "not written back"]
+
+_TYPES = {192350000: "Cost", 192350005: "Unbilled Sales", 192350006: "Billed Sales"}
+_OTHER_COLUMNS = (*NEEDED, "createdon", "_msdyn_invoice_value")
+
+
+class Period(BaseModel):
+    """Which actuals are looked at: those created in the period, of one invoice if that is named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    graceHours: float = Field(1.0, ge=0, le=8760)  # noqa: N815 - the names on the wire
+    invoiceId: UUID | None = None  # noqa: N815
+
+
+@dataclass(frozen=True)
+class Stray:
+    """One actual that is out of sync. `key` is its name in Finance, None where the map cannot write the row;
+    `number` is that of its invoice's proposal; `owner` is the invoice whose confirmation made it, as its links say,
+    where it carries no invoice itself."""
+
+    kind: Kind
+    row: Row
+    company: str = ""
+    key: UUID | None = None
+    number: str = ""
+    owner: str | None = None
+
+    @property
+    def invoice_id(self) -> str | None:
+        """The invoice that it belongs to, if any."""
+        return self.row.get("_msdyn_invoice_value") or self.owner
+
+    @property
+    def project(self) -> str:
+        """Its project's number."""
+        return str(follow(self.row, ("msdyn_Project", "msdyn_projectnumber")) or "")
+
+    @property
+    def currency(self) -> str:
+        """Its ISO currency."""
+        return str(follow(self.row, ("transactioncurrencyid", "isocurrencycode")) or "")
+
+    @property
+    def amount(self) -> Decimal:
+        """Its amount."""
+        return Decimal(self.row.get("msdyn_amount") or 0)
+
+    def describe(self) -> dict[str, Any]:
+        """The actual as JSON."""
+        return {
+            "actualId": self.row["msdyn_actualid"],
+            "kind": self.kind,
+            "type": _TYPES.get(self.row["msdyn_transactiontypecode"], str(self.row["msdyn_transactiontypecode"])),
+            "project": self.project,
+            "invoiceNumber": self.number,
+            "invoiceId": self.invoice_id,
+            "currency": self.currency,
+            "amount": format(self.amount, "f"),
+            "createdOn": self.row["createdon"],
+        }
+
+
+def options(ports: Ports, period: Period) -> dict[str, str]:
+    """The query for the actuals of a period, both of whose ends are named, that have no voucher in Dataverse."""
+    table_map = ports.maps[Stage.ACTUALS]
+    voucher = table_map.written_back.get("VOUCHERNUMBER") or table_map.incoming["VOUCHERNUMBER"]
+    types = " or ".join(f"msdyn_transactiontypecode eq {code}" for code in _TYPES)
+    conditions = [
+        table_map.source.filter,
+        f"{voucher} eq null",
+        types,
+        f"createdon ge {_instant(period.since)}" if period.since else "",
+        f"createdon le {_instant(period.until)}" if period.until else "",
+        f"_msdyn_invoice_value eq {period.invoiceId}" if period.invoiceId else "",
+    ]
+    select = ",".join(sorted({*table_map.query["$select"].split(","), *_OTHER_COLUMNS}))
+    return {**table_map.query, "$select": select, "$filter": all_of(*conditions)}
+
+
+def _instant(instant: datetime) -> str:
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+async def judge(ports: Ports, rows: Iterable[Row]) -> list[Stray]:
+    """Ask Finance for actuals without a voucher in Dataverse: each of them is out of sync in one way or another. One
+    that the map cannot write cannot be in Finance: it is missing."""
+    table_map = ports.maps[Stage.ACTUALS]
+    position = table_map.position("ACTUALSIMPORTID")
+    companies: dict[str, dict[UUID, Row]] = {}
+    strays: list[Stray] = []
+    for row in rows:
+        try:
+            key = UUID(table_map.write(row, ports.settings.zone)[position])
+            companies.setdefault(table_map.company_of(row), {})[key] = row
+        except RowRefused:
+            strays.append(Stray("missing", row, number=_number(table_map, row)))
+    for company, keyed in companies.items():
+        held = await _vouchers(ports, company, keyed)
+        strays += [
+            Stray(_kind(held.get(key)), row, company, key, _number(table_map, row)) for key, row in keyed.items()
+        ]
+    return strays
+
+
+async def name_owners(ports: Ports, strays: Sequence[Stray]) -> list[Stray]:
+    """The same with the invoices of unbilled sales that carry none: by the definition of what belongs to a confirmation
+    by which they are read. One that links lead to from several invoices keeps none."""
+    bare = {guid(stray.row["msdyn_actualid"]) for stray in strays if _lacks_owner(stray)}
+    claims = await whose(ports, bare) if bare else {}
+    owners = {key: next(iter(claim.invoices)) for key, claim in claims.items() if len(claim.invoices) == 1}
+    numbers = {each.invoice_id: each.number for each in await invoices_with(ports, map(UUID, owners.values()))}
+    named: list[Stray] = []
+    for stray in strays:
+        owner = owners.get(guid(stray.row["msdyn_actualid"])) if _lacks_owner(stray) else None
+        named.append(replace(stray, owner=owner, number=numbers.get(UUID(owner), "")) if owner else stray)
+    return named
+
+
+def _lacks_owner(stray: Stray) -> bool:
+    is_unbilled = stray.row["msdyn_transactiontypecode"] == UNBILLED_SALES
+    return is_unbilled and stray.kind == "missing" and stray.invoice_id is None
+
+
+def _number(table_map: TableMap, row: Row) -> str:
+    return str(follow(row, number_pair(table_map).steps) or "")
+
+
+def _kind(voucher: str | None) -> Kind:
+    if voucher is None:
+        return "missing"
+    return "not written back" if voucher else "not posted"
+
+
+async def _vouchers(ports: Ports, company: str, keys: Iterable[UUID]) -> dict[UUID, str]:
+    rows = held_actuals(ports, company, keys, select="ActualsImportId,VoucherNumber")
+    return {UUID(row["ActualsImportId"]): str(row["VoucherNumber"] or "") async for row in rows}
+
+
+def group(strays: Sequence[Stray]) -> list[dict[str, Any]]:
+    """Count and money of the actuals as JSON, by kind, project and invoice."""
+    return merge(
+        {
+            "kind": stray.kind,
+            "project": stray.project,
+            "invoiceNumber": stray.number,
+            "invoiceId": stray.invoice_id,
+            "rows": 1,
+            "amounts": {stray.currency: format(stray.amount, "f")},
+            "oldest": str(stray.row["createdon"]),
+        }
+        for stray in strays
+    )
+
+
+def merge(groups: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The groups of several pages as one list."""
+    merged: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for each in groups:
+        identity = tuple(each[name] for name in ("kind", "project", "invoiceNumber", "invoiceId"))
+        known = merged.setdefault(identity, {**each, "rows": 0, "amounts": {}})
+        known["rows"] += each["rows"]
+        known["oldest"] = min(known["oldest"], each["oldest"])
+        for currency, amount in each["amounts"].items():
+            total = Decimal(known["amounts"].get(currency, "0")) + Decimal(amount)
+            known["amounts"][currency] = format(total, "f")
+    return list(merged.values())

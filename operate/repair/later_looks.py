@@ -1,0 +1,114 @@
+"""Completed runs are counted again in Dataverse, an hour and a day later unless the settings say otherwise: rows may be
+written after the status, and nothing else looks at a run that is completed.
+
+More than were carried are read as in any later reading; fewer are told. A look that is not made is due at the next
+sweep.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from shared.engine.account import read_again
+from shared.engine.targets.held_rows import held_by_actual
+from shared.errors import (
+    ContractBroken,
+    LeaseLost,
+    NeedsAttention,
+    NewerVersion,
+    NotPermitted,
+    Refused,
+    SignInFailed,
+    Throttled,
+    Unavailable,
+)
+from shared.ledger.run import Run, State
+from shared.ledger.run_list import Entry
+from shared.log import event
+from shared.ports import Ports
+from shared.project_operations.billed_sales import count_billed
+from shared.project_operations.confirmation import count_beside, find_beside
+from shared.services.odata import guid
+from shared.stages import Stage
+
+_MOST = 200
+"""Looks of one sweep; the others are made by the next ones."""
+
+
+async def look_again(ports: Ports) -> tuple[list[dict[str, Any]], str]:
+    """Look at the completed runs that are due, the oldest first. Returns those in which something has changed, as JSON,
+    and why the rest could not be looked at, or nothing."""
+    changed: list[dict[str, Any]] = []
+    due = await ports.register.due(ports.now())
+    for entry in due[::-1][:_MOST]:
+        try:
+            found = await _look_at(ports, entry)
+        except (LeaseLost, NewerVersion):
+            continue
+        except (Throttled, Unavailable, SignInFailed, NotPermitted, Refused, ContractBroken) as error:
+            return changed, str(error)
+        if found:
+            changed.append({"invoiceId": str(entry.invoice_id), "invoiceNumber": entry.number, "found": found})
+    return changed, ""
+
+
+async def _look_at(ports: Ports, entry: Entry) -> str:
+    run = await ports.ledger.run(entry.invoice_id)
+    if run is None:
+        return ""
+    if run.state != State.COMPLETED or run.look_at is None or run.look_at > ports.now():
+        # The note in the register is one change behind.
+        await ports.register.note(run)
+        return ""
+    found = await _late_rows(ports, run)
+    if found:
+        event("late rows found", runId=run.run_id, invoiceId=run.invoice_id)
+        try:
+            await read_again(ports, run, found, asked=True)
+        except NeedsAttention as attention:
+            await ports.ledger.save(run, state=State.NEEDS_ATTENTION, detail=str(attention), look_at=None)
+        return found
+    fewer = run.expected.rows - await count_billed(ports, run.invoice_id)
+    if fewer > 0:
+        told = (
+            f"mismatch: after this run was completed, Dataverse lost {fewer} of its {run.expected.rows} billed sales. "
+            "Reconcile the invoice to see which rows Finance holds that Dataverse does not"
+        )
+        await ports.ledger.save(run, state=State.NEEDS_ATTENTION, detail=told, look_at=None)
+        return told
+    await ports.ledger.save(run, looks=run.looks + 1, look_at=_next(ports, run))
+    return ""
+
+
+async def _late_rows(ports: Ports, run: Run) -> str:
+    """What has come since the run was completed, in words, or nothing."""
+    billed = await count_billed(ports, run.invoice_id)
+    if billed > run.expected.rows:
+        return f"Dataverse holds {billed} billed sales, {billed - run.expected.rows} more than were carried"
+    dismissed = {
+        guid(row.source_id)
+        for row in await ports.rejections.of(run.invoice_id, Stage.ACTUALS)
+        if row.status == "dismissed"
+    }
+    if await count_beside(ports, run.invoice_id) > run.beside:
+        beside = await find_beside(ports, run.invoice_id, dismissed)
+        if late := len(beside.missing) + len(beside.unexplained):
+            rows = "1 unbilled sale" if late == 1 else f"{late} unbilled sales"
+            return f"Dataverse holds {rows} of this confirmation that Finance does not hold"
+    return await _held_after_all(ports, run, dismissed)
+
+
+async def _held_after_all(ports: Ports, run: Run, dismissed: set[Any]) -> str:
+    """Connections of dismissed rows were left out; where Finance holds these rows by now, they have to go."""
+    parts = await ports.ledger.parts(run.invoice_id, Stage.CONNECTIONS, run.generation) if dismissed else []
+    if not any(part.left_out for part in parts):
+        return ""
+    held = await held_by_actual(ports, dismissed)
+    return f"Finance holds {len(held)} of the dismissed rows by now: their connections go too" if held else ""
+
+
+def _next(ports: Ports, run: Run) -> datetime | None:
+    """When the next look is due; the looks are counted from the completion of the run."""
+    after = ports.settings.looks_after
+    if run.look_at is None or run.looks + 1 >= len(after):
+        return None
+    return run.look_at + after[run.looks + 1] - after[run.looks]

@@ -1,0 +1,96 @@
+"""Poison messages: what the host gave up is booked on its run, and the original is kept for the operator.
+
+A function on a poison queue must not fail: the host has nowhere to put its message and would try for ever.
+"""
+
+import logging
+from contextlib import suppress
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from operate.reconcile.invoices import give_up
+from operate.reconcile.searches import Searches
+from shared.clock import stamp
+from shared.engine.lifecycle import end, end_posting
+from shared.engine.messages import OPERATIONS, WRITE_BACK, Examine, Reconcile, Settle, Ship, parse
+from shared.engine.newer import put_off
+from shared.errors import LeaseLost, NewerVersion, NotOurMessage
+from shared.ledger.run import State
+from shared.log import event
+from shared.ports import Ports
+from shared.storage.clients import poison_of
+
+_PORTION = 30_000
+_ANOTHER_TRY = timedelta(minutes=10)
+
+
+async def book(ports: Ports, queue: str, body: bytes) -> None:
+    """Keep a poison message and fail the run that it names, or the operator's job that it belongs to. Never raises for
+    anything in the message."""
+    text = body.decode("utf-8", "replace")
+    try:
+        reason, invoice_id = _meaning(queue, body)
+        if invoice_id:
+            await ports.ledger.run(invoice_id)
+    except NewerVersion as error:
+        # That version gave it up, or its run is that version's: it says what becomes of it.
+        await put_off(ports, poison_of(queue), body, error)
+        return
+    await ports.audit.table.create_entity(
+        {
+            "PartitionKey": f"poison|{queue}",
+            "RowKey": f"{stamp(ports.now())}|{uuid4().hex[:8]}",
+            "reason": reason,
+            "invoiceId": str(invoice_id or ""),
+            "body": text[:_PORTION],
+            "rest": text[_PORTION : 2 * _PORTION],
+        }
+    )
+    event("poison message", severity=logging.ERROR, queue=queue, invoiceId=invoice_id)
+    if queue == OPERATIONS:
+        await _end_job(ports, body, reason)
+    elif invoice_id and queue == WRITE_BACK:
+        await end_posting(
+            ports, invoice_id, f"{reason}. The message is kept; when the cause is mended, write back again"
+        )
+    elif invoice_id:
+        await end(
+            ports, invoice_id, State.FAILED, f"{reason}. The message is kept; replay the run when the cause is mended"
+        )
+    else:
+        await _keep_shipping(ports, queue, body)
+
+
+def _meaning(queue: str, body: bytes) -> tuple[str, UUID | None]:
+    try:
+        message = parse(body, queue)
+    except NotOurMessage as error:
+        return f"message refused: {error}", UUID(error.invoice_id) if error.invoice_id else None
+    reason = f"the {message.kind} message was given up after the last try; the host's log says why"
+    return reason, getattr(message, "invoiceId", None)
+
+
+async def _end_job(ports: Ports, body: bytes, reason: str) -> None:
+    """What an operator asked for is over and says why; the run of the invoice that it was about is as it was."""
+    try:
+        message = parse(body, OPERATIONS)
+    except NotOurMessage:
+        return
+    if isinstance(message, Reconcile):
+        await give_up(ports, message, reason)
+    elif isinstance(message, Examine):
+        search = await Searches(ports).read(message.job)
+        if search is not None and search.state == "running":
+            # Somebody else who has moved it on meanwhile is right.
+            with suppress(LeaseLost):
+                await Searches(ports).fail(search, reason)
+
+
+async def _keep_shipping(ports: Ports, queue: str, body: bytes) -> None:
+    """A ship or settle message belongs to no single run: what waits on the dock needs another, after a while."""
+    try:
+        message = parse(body, queue)
+    except NotOurMessage:
+        return
+    if isinstance(message, Ship | Settle):
+        await ports.queues.send(Ship(stage=message.stage), delay=_ANOTHER_TRY)

@@ -1,0 +1,33 @@
+"""Runs that were rejected lately: a few are slips, but when every one is, the app may be serving the wrong tenant."""
+
+from datetime import timedelta
+
+from shared.ledger.run import State
+from shared.ports import Ports
+
+_LATELY = timedelta(days=1)
+_NAMED = 5
+_ALL = (
+    "no run of that day was anything else, which looks like another organization's invoices: compare "
+    "DATAVERSE_URL with the environment that sends the webhooks, and see that no other app uses this storage account"
+)
+
+
+async def rejected_lately(ports: Ports) -> list[str]:
+    """What an operator should read about the runs of the last day that were rejected."""
+    since = ports.now() - _LATELY
+    rejected = [entry async for entry in ports.register.entries(since=since, where=f"state eq '{State.REJECTED}'")]
+    if not rejected:
+        return []
+    last = rejected[0]
+    what = "1 run was rejected" if len(rejected) == 1 else f"{len(rejected)} runs were rejected"
+    names = ", ".join(entry.number or str(entry.invoice_id) for entry in rejected[:_NAMED])
+    more = ", ..." if len(rejected) > _NAMED else ""
+    text = f"{what} in the last day: {names}{more} ({last.detail.rstrip('.')})"
+    return [text if await _has_others(ports) else f"{text}; {_ALL}"]
+
+
+async def _has_others(ports: Ports) -> bool:
+    condition = f"state ne '{State.REJECTED}'"
+    others = ports.register.entries(since=ports.now() - _LATELY, where=condition, page_size=1)
+    return await anext(others, None) is not None

@@ -1,0 +1,181 @@
+"""Replay: send again what is missing or rejected, and nothing else. Dismiss: count a rejected row as dealt with."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID, uuid4
+
+from operate.api.refusals import BadRequest
+from operate.reconcile.reports import Jobs
+from operate.repair.selection import Selected, Selection, select
+from shared.engine.account import read_again
+from shared.engine.messages import WRITE_BACK, Reconcile
+from shared.engine.resend import FIRST_REPAIR, claim, go_on, send_again, source_of
+from shared.engine.targets.held_rows import held_actuals
+from shared.errors import LeaseLost, NeedsAttention
+from shared.ledger.run import Run, State
+from shared.ports import Ports
+from shared.services.odata import guid
+from shared.stages import Stage
+from write_back.posted_invoices import start as start_write_back
+
+_SHOWN_KEYS = 100
+_NAMED_KEYS = 3
+_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a replay of one run would do."""
+
+    selected: Selected
+    note: str
+
+    def describe(self) -> dict[str, Any]:
+        """The plan as JSON."""
+        run, rows = self.selected.run, self.selected.rows
+        counts = Counter(row.stage for row in rows)
+        sends = [
+            {"map": str(stage), "rows": count, "keys": [row.key for row in rows if row.stage == stage][:_SHOWN_KEYS]}
+            for stage, count in counts.items()
+        ]
+        return {
+            "invoiceId": str(run.invoice_id),
+            "invoiceNumber": run.number,
+            "state": str(run.state),
+            "sends": sends,
+            "note": self.note,
+        }
+
+
+async def plan(ports: Ports, selection: Selection) -> list[Plan]:
+    """What a replay would send, run by run. Rejected rows of a run that is under way can wait until it has stopped."""
+    chosen = [selected async for selected in select(ports, selection)]
+    ready = [each if each.run.state.is_final else Selected(each.run, []) for each in chosen]
+    return [Plan(selected, _note(selected)) for selected in ready]
+
+
+def _note(selected: Selected) -> str:
+    run = selected.run
+    if selected.rows:
+        return f"reads and sends {len(selected.rows)} rejected rows again, then goes on"
+    if run.state == State.COMPLETED:
+        return "is completed: nothing to send; reconcile it to compare row by row"
+    if not run.state.is_final:
+        return f"is under way ({run.state}): the messages for what is not done are sent once more"
+    if run.state == State.NEEDS_ATTENTION:
+        return "is compared row by row; what Finance lacks is read and sent again, then it goes on"
+    return "goes on where it stopped"
+
+
+async def replay(ports: Ports, plans: list[Plan], by: str) -> None:
+    """Do what the plans say. Raises BadRequest for a run that was read too often, LeaseLost for one that moved."""
+    for each in plans:
+        await _replay(ports, each.selected, by)
+
+
+async def _replay(ports: Ports, selected: Selected, by: str) -> None:
+    run = selected.run
+    rows = [row for row in selected.rows if row.stage != WRITE_BACK]
+    if len(rows) < len(selected.rows):
+        # Does nothing while the run is not completed; once it is again, its posting is looked up anyway.
+        await start_write_back(ports, run.invoice_id)
+        if not rows:
+            return
+    if rows:
+        again: dict[Stage, list[str]] = {}
+        for row in rows:
+            again.setdefault(Stage(row.stage), []).append(source_of(run, row))
+        held = await claim(ports, run, next(stage for stage in Stage if stage in again))
+        await send_again(ports, held, again, [replace(row, by=by, at=ports.now()) for row in rows])
+    elif run.state == State.NEEDS_ATTENTION:
+        job = uuid4().hex
+        await Jobs(ports).open(job, 1, by=by)
+        await ports.queues.send(Reconcile(job=job, invoiceId=run.invoice_id, fix=True))
+    elif run.state == State.FAILED and await _lacks_a_page(ports, run):
+        await _read_from_the_start(ports, run)
+    elif run.state != State.COMPLETED:
+        await go_on(ports, run)
+
+
+async def _read_from_the_start(ports: Ports, run: Run) -> None:
+    try:
+        await read_again(
+            ports, replace(run, detail="", rejected=0), "replayed: the actuals are read from the start", asked=True
+        )
+    except NeedsAttention as error:
+        raise BadRequest(409, "readTooOften", str(error)) from error
+
+
+async def _lacks_a_page(ports: Ports, run: Run) -> bool:
+    """Whether the reading stopped at a next link. The link itself may be what failed: it can expire, or be wrong."""
+    pages = await ports.ledger.pages(run.invoice_id, Stage.ACTUALS, run.generation)
+    return any(not page.read and 0 < page.number < FIRST_REPAIR for page in pages)
+
+
+async def dismiss(ports: Ports, chosen: list[Selected], *, reason: str, by: str) -> None:
+    """Count rows as dealt with outside; a run that was held up by nothing else goes on. Raises BadRequest, before
+    anything is done, for rows that Finance holds."""
+    await _refuse_held(ports, chosen)
+    for selected in chosen:
+        run = selected.run
+        await ports.rejections.change(
+            run.invoice_id, selected.rows, status="dismissed", reason=reason, by=by, at=ports.now()
+        )
+        if run.state == State.COMPLETED:
+            await start_write_back(ports, run.invoice_id)
+        await _go_on_without(ports, run.invoice_id)
+
+
+async def _refuse_held(ports: Ports, chosen: list[Selected]) -> None:
+    """A dismissed row counts as one that Finance does not have, and its connections are not sent."""
+    held = [key for selected in chosen for key in await _held_keys(ports, selected)]
+    if held:
+        rows = "1 row is" if len(held) == 1 else f"{len(held)} rows are"
+        more = f" and {len(held) - _NAMED_KEYS} more" if len(held) > _NAMED_KEYS else ""
+        raise BadRequest(
+            409,
+            "heldByFinance",
+            f"{rows} in Finance: {', '.join(held[:_NAMED_KEYS])}{more}. Nothing was dismissed: a dismissed row counts "
+            "as missing there, and its connections are not sent. Replay the run: what Finance holds is then counted",
+        )
+
+
+async def _held_keys(ports: Ports, selected: Selected) -> list[str]:
+    run = selected.run
+    rows = [row for row in selected.rows if row.stage == Stage.ACTUALS and row.kind != "contract"]
+    if not rows:
+        return []
+    keys = [guid(row.key) for row in rows]
+    parts = await ports.ledger.parts(run.invoice_id, Stage.ACTUALS, run.generation)
+    companies = sorted({part.company for part in parts} or {run.company})
+    select = "ActualsImportId"
+    return [
+        str(row[select]).lower()
+        for company in companies
+        async for row in held_actuals(ports, company, keys, select=select)
+    ]
+
+
+async def _go_on_without(ports: Ports, invoice_id: UUID) -> None:
+    for _ in range(_TRIES):
+        run = await ports.ledger.run(invoice_id)
+        if run is None or run.state != State.NEEDS_ATTENTION:
+            return
+        left = [row for row in await ports.rejections.of(invoice_id) if row.status == "open"]
+        try:
+            await (ports.ledger.save(run, rejected=len(left)) if left else go_on(ports, run))
+        except LeaseLost:
+            continue
+        return
+    raise LeaseLost(f"run of {invoice_id} changes all the time")
+
+
+def describe_dismissal(selected: Selected) -> dict[str, Any]:
+    """What a dismissal means for one run, as JSON."""
+    return {
+        "invoiceId": str(selected.run.invoice_id),
+        "invoiceNumber": selected.run.number,
+        "state": str(selected.run.state),
+        "keys": [row.key for row in selected.rows][:_SHOWN_KEYS],
+    }

@@ -1,0 +1,201 @@
+"""The sweep: finds what nobody works on and puts it to work.
+
+confirmed invoices without a run      a webhook was lost; however long ago within the look-back setting, and whatever
+                                      became of the invoice since; but not those confirmed before SWEEP_START
+runs that have not moved for long     their message was lost, or their worker died for good
+landed blobs that no part names       the losers of races, and what a crash left behind
+completed runs that are due           they are counted again in Dataverse (later_looks.py)
+"""
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from operate.repair.later_looks import look_again
+from shared.clock import stamp
+from shared.engine.messages import Load, LookUp
+from shared.engine.newer import tell
+from shared.engine.resend import revive, stage_of
+from shared.errors import (
+    ContractBroken,
+    LeaseLost,
+    NewerVersion,
+    NotPermitted,
+    Refused,
+    SignInFailed,
+    Throttled,
+    Unavailable,
+)
+from shared.ledger.run import Run, State
+from shared.log import event
+from shared.ports import Ports
+from shared.project_operations.invoices import (
+    Invoice,
+    changed_invoices,
+    confirmed_before_go_live,
+    invoices_with,
+    was_confirmed,
+)
+from shared.stages import Stage
+
+_PAGE = 1000
+_SWEEP = "sweep"
+
+
+async def sweep(ports: Ports) -> dict[str, Any]:
+    """Sweep once; return what was found, as JSON."""
+    began = time.monotonic()
+    revived = await _revive(ports)
+    deleted = await _clear_blobs(ports)
+    found = Found()
+    unasked = await _start_lost(ports, found)
+    revived += found.woken
+    changed, unseen = await look_again(ports)
+    result = {
+        "at": stamp(ports.now()),
+        "started": found.started,
+        "revived": revived,
+        "leftAlone": found.left_alone,
+        "blobsDeleted": deleted,
+        "changed": changed,
+        "problem": unasked or unseen,
+        "seconds": round(time.monotonic() - began, 3),
+    }
+    await ports.notes.write("sweep", result)
+    event("sweep", started=len(found.started), revived=len(revived), blobs=deleted, seconds=result["seconds"])
+    return result
+
+
+@dataclass
+class Found:
+    """What came of looking for confirmed invoices: runs that were started, accepted ones that were left alone and are
+    put to work, and invoices that were confirmed before SWEEP_START and changed since, which nothing is done about."""
+
+    started: list[dict[str, str]] = field(default_factory=list)
+    woken: list[dict[str, str]] = field(default_factory=list)
+    left_alone: list[dict[str, str]] = field(default_factory=list)
+
+
+async def look_up(ports: Ports, message: LookUp) -> None:
+    """Start those of the invoices, about which a webhook was not clear, that were confirmed. Raises what reading
+    raises: the message is tried again, and in the end the next sweep finds them."""
+    found = Found()
+    for invoice in await invoices_with(ports, message.invoices) if message.invoices else []:
+        await _start(ports, invoice, found)
+    if message.since:
+        async for invoice in changed_invoices(ports, since=message.since):
+            await _start(ports, invoice, found)
+    event("looked up", started=len(found.started))
+
+
+async def _start_lost(ports: Ports, found: Found) -> str:
+    """Start a run for every confirmed project invoice that has none. Returns why Dataverse could not be asked to the
+    end, or nothing."""
+    since = ports.now() - timedelta(days=ports.settings.look_back_days)
+    if ports.settings.sweep_start:
+        since = max(since, ports.settings.sweep_start)
+    try:
+        async for invoice in changed_invoices(ports, since=since):
+            await _start(ports, invoice, found)
+    except (Throttled, Unavailable, SignInFailed, NotPermitted, Refused, ContractBroken) as error:
+        return str(error)
+    return ""
+
+
+async def _start(ports: Ports, invoice: Invoice, found: Found) -> None:
+    try:
+        standing = await ports.ledger.run(invoice.invoice_id)
+    except NewerVersion as error:
+        await tell(ports, _SWEEP, error)
+        return
+    if standing is None or standing.state == State.REJECTED:
+        await _open(ports, invoice, found)
+        return
+    quiet = ports.now() - standing.updated_at > timedelta(seconds=ports.settings.stalled_after)
+    if standing.state == State.ACCEPTED and quiet:
+        # A webhook writes no more than the run and its message: the register does not know this one yet.
+        await ports.register.note(standing)
+        if await _wake(ports, standing):
+            found.woken.append({"invoiceId": str(invoice.invoice_id), "state": str(standing.state)})
+
+
+async def _open(ports: Ports, invoice: Invoice, found: Found) -> None:
+    if not await was_confirmed(ports, invoice.invoice_id, invoice.standing):
+        return
+    names = {"invoiceId": str(invoice.invoice_id), "invoiceNumber": invoice.number}
+    if await confirmed_before_go_live(ports, invoice.invoice_id, invoice.created_at):
+        found.left_alone.append(names)
+        return
+    run, is_opened = await ports.ledger.accept(invoice.invoice_id)
+    await ports.queues.send(Load(stage=Stage.INVOICES, invoiceId=invoice.invoice_id, generation=run.generation))
+    if is_opened:
+        found.started.append(names)
+
+
+async def _revive(ports: Ports) -> list[dict[str, str]]:
+    revived = []
+    quiet_since = ports.now() - timedelta(seconds=ports.settings.stalled_after)
+    for entry in await ports.register.unfinished():
+        try:
+            run = await ports.ledger.run(entry.invoice_id)
+        except NewerVersion as error:
+            await tell(ports, _SWEEP, error)
+            continue
+        if run is None:
+            continue
+        if run.state.is_final:
+            # Saving it, not only noting: whoever has listed the run as under way and not yet saved it comes too late.
+            with suppress(LeaseLost):
+                await ports.ledger.save(run)
+        elif run.state != entry.state:
+            await ports.register.note(run)
+        if not run.state.is_final and run.updated_at < quiet_since and await _wake(ports, run):
+            revived.append({"invoiceId": str(run.invoice_id), "state": str(run.state)})
+    return revived
+
+
+async def _wake(ports: Ports, run: Run) -> bool:
+    """Revive a run unless its map is paused. Saving it makes it young again: the messages of a run that cannot move,
+    because a service is away, do not pile up with every sweep."""
+    if await ports.pauses.of(stage_of(run)):
+        return False
+    try:
+        await revive(ports, await ports.ledger.save(run))
+    except NewerVersion as error:
+        await tell(ports, _SWEEP, error)
+        return False
+    except LeaseLost:
+        return False
+    return True
+
+
+async def _clear_blobs(ports: Ports) -> int:
+    deleted = 0
+    named: set[str] | None = set()
+    known = ""
+    orphaned = ports.now() - timedelta(seconds=ports.settings.orphaned_after)
+    async for blob in ports.landing.older_than(orphaned):
+        invoice = blob.partition("/")[0]
+        if invoice != known:
+            known, named = invoice, await _named(ports, invoice)
+        if named is not None and blob not in named:
+            await ports.landing.delete(blob)
+            deleted += 1
+    return deleted
+
+
+async def _named(ports: Ports, invoice: str) -> set[str] | None:
+    """The blobs that the run of an invoice still needs, None where only a later version of the app can tell; actuals
+    sent by themselves have no run, only parts."""
+    try:
+        run, parts = await ports.ledger.run(UUID(invoice)), await ports.ledger.all_parts(UUID(invoice))
+    except NewerVersion:
+        return None
+    except (ValueError, LeaseLost):
+        return set()
+    if run is None or run.state == State.COMPLETED:
+        return {part.blob for part in parts if run is None and part.state != "settled"}
+    return {part.blob for part in parts}

@@ -1,0 +1,202 @@
+"""load: read one page of one invoice, land its rows as parts, and mark them ready.
+
+What a page holds is the stage's business; it says so by a Reader. The next page is started as soon as its link is
+known, so that reading it overlaps landing this one. A second delivery finds the page read and only repeats what
+may have been lost: the dock, the ship message, the message for the next page.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from shared.engine.account import After, hand_over, read_again
+from shared.engine.messages import Load, Ship
+from shared.engine.resend import FIRST_REPAIR
+from shared.errors import ContractBroken, NotOurMessage, NotYet, Refused
+from shared.ledger.rejected_rows import RejectedRow
+from shared.ledger.run import BEFORE_ACTUALS, Page, Part, Run
+from shared.log import event
+from shared.ports import Ports
+from shared.services import dataverse
+from shared.stages import Stage
+from shared.storage.landing import encode
+from shared.totals import Totals
+
+type Announce = Callable[[str | None], Awaitable[None]]
+"""What a Reader calls once it knows the next link."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Mapped rows that go to Finance together: one map, one company. `held` ones wait for their stage.
+
+    `odd_days` counts the rows with a day that was no midnight where people are known, `unlinked` the billed sales
+    whose link to an unbilled one was waited for in vain.
+    """
+
+    stage: Stage
+    company: str
+    rows: list[list[str]]
+    held: bool = False
+    billed: Totals = field(default_factory=Totals)
+    fresh: Totals = field(default_factory=Totals)
+    odd_days: int = 0
+    unlinked: int = 0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What came of one page."""
+
+    batches: list[Batch]
+    rejected: list[RejectedRow] = field(default_factory=list)
+
+
+type Reader = Callable[[Ports, Run, Page, Announce], Awaitable[Reading]]
+
+
+type Gate = Callable[[Ports, Page], Awaitable[bool]]
+"""Whether the parts of a page may be sent already. When it opens, whoever opens it sends what waits behind it."""
+
+
+async def always(ports: Ports, page: Page) -> bool:
+    """The gate of a stage that waits for nothing."""
+    del ports, page
+    return True
+
+
+async def load(ports: Ports, message: Load, *, read: Reader, after: After, gate: Gate = always) -> None:
+    """Bring one page forward."""
+    run = await ports.ledger.run(message.invoiceId)
+    if run is None:
+        raise NotOurMessage(f"invoiceId: there is no run of invoice {message.invoiceId}")
+    if run.state.is_final or run.generation != message.generation:
+        return
+    page = await _page(ports, message)
+    is_next_told = False
+    if not page.read:
+        try:
+            is_next_told = await _read(ports, run, page, read)
+        except Refused as refusal:
+            if not _is_link_refused(page, refusal):
+                raise
+            await _expect_header(ports, run)
+            await read_again(ports, run, f"the next link to page {page.number} is not taken any more: {refusal.text}")
+            return
+    if not is_next_told:
+        await _go_on_reading(ports, page)
+    await _ready(ports, run, page, after, gate)
+
+
+async def _expect_header(ports: Ports, run: Run) -> None:
+    """A new reading begins only after the header, which belongs to the first. Raises NotYet."""
+    standing = await ports.ledger.run(run.invoice_id)
+    if standing is not None and standing.state in BEFORE_ACTUALS:
+        raise NotYet("its actuals have to be read again, after its header is in Finance")
+
+
+def _is_link_refused(page: Page, refusal: Refused) -> bool:
+    """A next link is good for a while only: the message that holds it may have waited longer, as behind a pause."""
+    return refusal.status == 400 and 0 < page.number < FIRST_REPAIR
+
+
+async def _page(ports: Ports, message: Load) -> Page:
+    key = (message.invoiceId, message.stage, message.generation, message.page)
+    page = await ports.ledger.page(*key)
+    if page is None and message.page == 0:
+        await ports.ledger.open_page(Page(*key))
+        page = await ports.ledger.page(*key)
+    if page is None:
+        raise NotOurMessage(f"page: there is no page {message.page} of {message.stage}", str(message.invoiceId))
+    return page
+
+
+async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> bool:
+    """Read the page; whether the message for the next one is on its way. Of two who read the same page the first sends
+    it, and the other must not, or copies would beget copies."""
+    links: list[str | None] = []
+    told: list[bool] = []
+
+    async def announce(link: str | None) -> None:
+        links.append(link)
+        if link:
+            await _check_no_circle(ports, page, link)
+            following = Page(page.invoice_id, page.stage, page.generation, page.number + 1, cursor=link)
+            if await ports.ledger.open_page(following):
+                await _send_load(ports, page, following.number)
+                told.append(True)
+
+    reading = await read(ports, run, page, announce)
+    parts = [await land(ports, page, batch) for batch in reading.batches if batch.rows]
+    await ports.rejections.keep(page.invoice_id, reading.rejected)
+    await ports.ledger.close_page(page, parts, last=not any(links))
+    event(
+        "page read",
+        runId=run.run_id,
+        invoiceId=run.invoice_id,
+        stage=page.stage,
+        page=page.number,
+        parts=len(parts),
+        rows=sum(part.rows for part in parts),
+        count=len(reading.rejected),
+    )
+    return bool(told) or not any(links)
+
+
+async def _go_on_reading(ports: Ports, page: Page) -> None:
+    """See that the next page is read: whoever opened it may have died before its message was sent."""
+    following = await ports.ledger.page(page.invoice_id, page.stage, page.generation, page.number + 1)
+    if following and not following.read:
+        await _send_load(ports, page, following.number)
+
+
+async def _check_no_circle(ports: Ports, page: Page, link: str) -> None:
+    known = await ports.ledger.pages(page.invoice_id, page.stage, page.generation)
+    if any(other.cursor == link and other.number <= page.number for other in known):
+        raise ContractBroken(dataverse.NAME, f"the next link of page {page.number} leads back to a page read before")
+
+
+async def land(ports: Ports, page: Page, batch: Batch) -> Part:
+    """Write the rows of a batch as a blob; return the part that it makes, which is not in the ledger yet."""
+    written_by = ports.maps[batch.stage].digest
+    blob = await ports.landing.write(page.invoice_id, batch.stage, encode(batch.rows), written_by=written_by)
+    return Part(
+        invoice_id=page.invoice_id,
+        stage=batch.stage,
+        generation=page.generation,
+        number=page.number,
+        company=batch.company,
+        blob=blob,
+        rows=len(batch.rows),
+        state="held" if batch.held else "landed",
+        billed=batch.billed,
+        fresh=batch.fresh,
+        odd_days=batch.odd_days,
+        unlinked=batch.unlinked,
+        landed_at=ports.now(),
+    )
+
+
+async def _ready(ports: Ports, run: Run, page: Page, after: After, gate: Gate) -> None:
+    if not await gate(ports, page):
+        return
+    waiting = [
+        part
+        for part in await ports.ledger.parts(run.invoice_id, page.stage, page.generation)
+        # The first page may have been what the gate waited for: what was read behind it waits too.
+        if part.state == "landed" and page.number in {0, part.number}
+    ]
+    await put_on_dock(ports, waiting)
+    if not waiting:
+        await hand_over(ports, run.invoice_id, page.stage, page.generation, after)
+
+
+async def put_on_dock(ports: Ports, parts: list[Part]) -> None:
+    """Make landed parts ready and see that somebody ships them."""
+    for part in parts:
+        await ports.dock.land(part)
+    if parts:
+        await ports.queues.send(Ship(stage=parts[0].stage))
+
+
+async def _send_load(ports: Ports, page: Page, number: int) -> None:
+    await ports.queues.send(Load(stage=page.stage, invoiceId=page.invoice_id, generation=page.generation, page=number))

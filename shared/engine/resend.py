@@ -1,0 +1,164 @@
+"""Sending single rows of an invoice again: pages of their own behind the reading, whose cursor is their ids.
+
+A repair page is loaded, shipped and settled like any other, so sending one row again takes the same way as sending
+all of them, and only those rows are read.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from itertools import batched
+from uuid import UUID
+
+from shared.engine.account import is_over, pages_of
+from shared.engine.messages import Load, Ship, Verify
+from shared.errors import LeaseLost
+from shared.ledger.rejected_rows import RejectedRow
+from shared.ledger.run import Page, Run, State
+from shared.ledger.run_list import Entry
+from shared.ports import Ports
+from shared.services.odata import Guid, guid
+from shared.stages import Stage
+
+FIRST_REPAIR = 500_000
+"""Numbers of ordinary pages stay below; 2.5 billion rows come before it."""
+_IDS_IN_A_PAGE = 49
+"""A table transaction takes 100 entities; an actual may stand among the rejected rows by both its names."""
+_SETTLE_FIRST = timedelta(seconds=2)
+
+
+def repaired_ids(page: Page) -> list[UUID]:
+    """The rows that a repair page is about, by their ids in Dataverse; of an ordinary page none."""
+    return [UUID(text) for text in json.loads(page.cursor)["ids"]] if page.number >= FIRST_REPAIR else []
+
+
+def rejected_before(page: Page) -> set[UUID]:
+    """Those rows of a repair page that were rejected until it was opened, so that nobody has counted them."""
+    return {UUID(text) for text in json.loads(page.cursor)["rejected"]}
+
+
+def found_beside(page: Page) -> list[UUID]:
+    """The connections that belong to the rows of a page which were found beside the links."""
+    return [UUID(text) for text in json.loads(page.cursor).get("links", ())] if page.number >= FIRST_REPAIR else []
+
+
+async def sent_singly(ports: Ports, invoice_id: UUID) -> set[Guid]:
+    """The actuals that were put on repair pages of an invoice, in whatever reading."""
+    pages = await ports.ledger.pages_of_all_readings(invoice_id, Stage.ACTUALS)
+    return {guid(str(each)) for page in pages for each in repaired_ids(page)}
+
+
+async def open_found(ports: Ports, run: Run, taken: Iterable[Page], found: Mapping[Guid, Collection[Guid]]) -> None:
+    """Have actuals read that belong to a run under way and were not read yet, with the connections of each. Raises
+    LeaseLost when another worker has opened pages since `taken` was read."""
+    number = _following(taken)
+    for portion in batched(sorted(found), _IDS_IN_A_PAGE, strict=False):
+        links = sorted({link for each in portion for link in found[each]})
+        cursor = json.dumps({"ids": portion, "rejected": portion, "links": links})
+        await ports.ledger.open_repair(Page(run.invoice_id, Stage.ACTUALS, run.generation, number, cursor=cursor), [])
+        await ports.queues.send(
+            Load(stage=Stage.ACTUALS, invoiceId=run.invoice_id, generation=run.generation, page=number)
+        )
+        number += 1
+
+
+def _following(taken: Iterable[Page]) -> int:
+    return max([FIRST_REPAIR - 1, *(page.number for page in taken)]) + 1
+
+
+async def claim(ports: Ports, run: Run, stage: Stage) -> Run:
+    """Take a run that has stopped, as it was read, in order to send rows of `stage` and later ones again. Raises
+    LeaseLost, before anything is done, for whoever comes second or too early."""
+    if not run.state.is_final:
+        raise LeaseLost(f"run {run.invoice_id} is {run.state}")
+    return await ports.ledger.save(run, state=_DOING[stage], detail="")
+
+
+async def send_again(
+    ports: Ports, run: Run, rows: Mapping[Stage, Sequence[str]], rejected: Sequence[RejectedRow] = ()
+) -> None:
+    """Open repair pages for these rows of a claimed run and put it to work on them. Those of them that were `rejected`
+    are replaying from the moment their page is there: what nobody is about to send must hold the run up."""
+    for stage, ids in rows.items():
+        taken = await ports.ledger.pages(run.invoice_id, stage, run.generation)
+        number = _following(taken)
+        by_source: dict[str, list[RejectedRow]] = {}
+        for row in rejected:
+            if row.stage == stage:
+                by_source.setdefault(source_of(run, row), []).append(row)
+        for portion in batched(sorted(set(ids)), _IDS_IN_A_PAGE, strict=False):
+            known = [each for each in portion if each in by_source]
+            cursor = json.dumps({"ids": portion, "rejected": known})
+            page = Page(run.invoice_id, stage, run.generation, number, cursor=cursor)
+            await ports.ledger.open_repair(page, [row for each in known for row in by_source[each]])
+            number += 1
+    await go_on(ports, run)
+
+
+def source_of(run: Run, row: RejectedRow) -> str:
+    """The id in Dataverse by which a rejected row is read again; the header's is that of the invoice."""
+    return row.source_id or str(run.invoice_id)
+
+
+async def go_on(ports: Ports, run: Run, *, detail: str = "") -> Run:
+    """Put a run back to work where it stopped, whatever state it is in."""
+    state = await _reached(ports, run)
+    saved = await ports.ledger.save(run, state=state, detail=detail, rejected=0, wait="", wait_since=None, verified=0)
+    await revive(ports, saved)
+    return saved
+
+
+async def revive(ports: Ports, run: Run) -> None:
+    """Send the messages that bring an unfinished run forward; sending them once too often does no harm."""
+    stage = _STAGES.get(run.state)
+    if run.state == State.VERIFYING:
+        await ports.queues.send(Verify(stage=Stage.CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation))
+    if stage is None:
+        return
+    pages = await ports.ledger.pages(run.invoice_id, stage, run.generation)
+    parts = await ports.ledger.parts(run.invoice_id, stage, run.generation)
+    numbers = {page.number for page in pages if not page.read} | {
+        part.number for part in parts if part.state == "landed"
+    }
+    for number in sorted(numbers | {0}):
+        await ports.queues.send(Load(stage=stage, invoiceId=run.invoice_id, generation=run.generation, page=number))
+    if stage == Stage.INVOICES and any(page.read for page in pages):
+        # The actuals are read while the header is imported; their messages were dropped while the run had stopped.
+        await revive(ports, replace(run, state=State.SYNCING_ACTUALS))
+    await ports.queues.send(Ship(stage=stage), delay=_SETTLE_FIRST)
+
+
+_STAGES = {
+    State.ACCEPTED: Stage.INVOICES,
+    State.SYNCING_HEADER: Stage.INVOICES,
+    State.SYNCING_ACTUALS: Stage.ACTUALS,
+    State.LINKING: Stage.CONNECTIONS,
+}
+
+
+def stage_of(run: Run | Entry) -> Stage:
+    """The map whose queue an unfinished run waits on."""
+    return _STAGES.get(run.state, Stage.CONNECTIONS)
+
+
+_DOING = {
+    Stage.INVOICES: State.ACCEPTED,
+    Stage.ACTUALS: State.SYNCING_ACTUALS,
+    Stage.CONNECTIONS: State.LINKING,
+}
+
+
+async def _reached(ports: Ports, run: Run) -> State:
+    for stage in Stage:
+        generation = 1 if stage == Stage.INVOICES else run.generation
+        pages = await pages_of(ports, run.invoice_id, stage, generation)
+        parts = await ports.ledger.parts(run.invoice_id, stage, generation)
+        rows = await ports.rejections.of(run.invoice_id, stage)
+        if not is_over(pages, parts) or _is_held_up(row.status for row in rows):
+            return _DOING[stage]
+    return State.VERIFYING
+
+
+def _is_held_up(statuses: Iterable[str]) -> bool:
+    return "open" in statuses

@@ -1,0 +1,247 @@
+"""settle: look at one import, book what came of it, free its lane, and hand the invoices on.
+
+Polling is a message with a delay, never a sleeping function. An import that Finance does not find is either too young
+or never arrived. After a lost call it is looked for for a few minutes, after a good answer for as long as Finance may
+still fetch the package; then it is sent again, under a new execution id. What Finance does not start, or fails as a
+whole, goes back to the dock: see `shared/engine/next_try.py`.
+"""
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.engine.account import After, hand_over
+from shared.engine.division import put_pieces_on_dock
+from shared.engine.messages import Settle, Ship
+from shared.engine.next_try import failed, is_the_fault, turned_away
+from shared.engine.targets.finance_import import MixedMaps, look_again, look_in_time, send
+from shared.engine.targets.import_result import Outcome, outcome_of, refuse_all
+from shared.errors import LeaseLost, Refused, UploadRefused
+from shared.ledger.rejected_rows import RejectedRow, totals_of
+from shared.ledger.shipments import Cargo, Shipment, Step, new_execution_id
+from shared.log import event
+from shared.ports import Ports
+from shared.services.finance import ImportStatus
+from shared.storage.landing import PartLost
+
+_NOTHING_LEFT_IN = timedelta(seconds=2)
+"""How long after a shipment was taken apart the dock is looked at again."""
+
+
+async def settle(ports: Ports, message: Settle, *, after: After) -> None:
+    """Bring one shipment forward."""
+    shipment = await ports.dock.shipment(message.stage, message.ticket)
+    if shipment is None or (message.look is not None and message.look < shipment.polls):
+        return
+    if shipment.step == Step.CLAIMED:
+        await _take_over(ports, shipment, after)
+    elif shipment.step == Step.FINISHED:
+        status = await ports.finance.status(shipment.execution_id)
+        await _book(ports, shipment, status or ImportStatus.UNKNOWN, after)
+    else:
+        await _poll(ports, shipment, max(message.look or 0, shipment.polls), after)
+
+
+async def start(ports: Ports, shipment: Shipment, after: After) -> None:
+    """Send a shipment that this worker has just claimed."""
+    try:
+        await send(ports, shipment)
+    except PartLost:
+        if not await _drop_booked(ports, shipment):
+            raise
+    except MixedMaps:
+        await ports.queues.send(Ship(stage=shipment.stage), delay=timedelta(seconds=2))
+        await ports.dock.put_back(shipment, await ports.dock.cargo(shipment))
+    except Refused as refusal:
+        await _turn_away(ports, shipment, refusal.text or f"HTTP {refusal.status} without a word")
+    except UploadRefused as refusal:
+        await _turn_away(ports, shipment, refusal.reason)
+
+
+async def _turn_away(ports: Ports, shipment: Shipment, text: str) -> None:
+    """Finance said no to the start: that says nothing of any row, and frees the lane for what else is there."""
+    standing = await ports.dock.shipment(shipment.stage, shipment.ticket)
+    if standing is None:
+        raise LeaseLost(f"shipment {shipment.ticket}")
+    event("import refused", severity=logging.WARNING, **_facts(standing))
+    cargo = await ports.dock.cargo(standing)
+    back = turned_away(cargo, standing.ticket, f"Finance did not start the import: {text}", ports.now())
+    await _put_back(ports, standing, back)
+
+
+async def _put_back(ports: Ports, shipment: Shipment, back: Sequence[Cargo], drop: Sequence[Cargo] = ()) -> None:
+    """Let the parts wait for their next try. The message for it goes first, and once more now for what else waits."""
+    due = max((item.not_before or ports.now() for item in back), default=ports.now())
+    await ports.queues.send(Ship(stage=shipment.stage), delay=due - ports.now())
+    await ports.dock.put_back(shipment, back, drop=drop)
+    await ports.queues.send(Ship(stage=shipment.stage))
+
+
+async def _drop_booked(ports: Ports, shipment: Shipment) -> bool:
+    """Take the parts off the dock of which nothing needs to be sent any more, if there are any; the others of the
+    shipment wait for a lane again. A late copy of a load message can put a part on the dock once more after its run was
+    completed, and who died over a shipment may have been overtaken by another reading."""
+    cargo = await ports.dock.cargo(shipment)
+    booked = await _booked(ports, cargo)
+    if booked:
+        await ports.queues.send(Ship(stage=shipment.stage), delay=_NOTHING_LEFT_IN)
+        left, gone = _divided(cargo, booked)
+        await ports.dock.put_back(shipment, left, drop=gone)
+    return bool(booked)
+
+
+async def _take_over(ports: Ports, shipment: Shipment, after: After) -> None:
+    if shipment.lease_until > ports.now():
+        await look_again(ports, shipment, shipment.lease_until - ports.now())
+    elif not await _drop_booked(ports, shipment):
+        await start(ports, await ports.dock.save(shipment), after)
+
+
+async def _poll(ports: Ports, shipment: Shipment, look: int, after: After) -> None:
+    status = await ports.finance.status(shipment.execution_id)
+    if status is None and await _never_arrived(ports, shipment):
+        await _send_anew(ports, shipment, after)
+    elif status is None or not status.is_final:
+        # The next look's message goes first: while the present look is not noted as taken, its own message counts.
+        polled = replace(shipment, polls=look + 1)
+        await look_in_time(ports, polled)
+        known = await ports.dock.save(shipment, polls=polled.polls, step=_step(shipment, status))
+        if known.holds_up(ports.now(), timedelta(seconds=ports.settings.slow_import)):
+            await ports.queues.send(Ship(stage=shipment.stage))
+    else:
+        finished = await ports.dock.finish(shipment)
+        event("import over", status=status, **_facts(shipment))
+        await ports.queues.send(Ship(stage=shipment.stage))
+        await _book(ports, finished, status, after)
+
+
+def _step(shipment: Shipment, status: ImportStatus | None) -> Step:
+    """An import that Finance shows has been started, whatever became of the answer to its start."""
+    return shipment.step if status is None else Step.RUNNING
+
+
+async def _send_anew(ports: Ports, shipment: Shipment, after: After) -> None:
+    """Under a new execution id; should the lost one be alive after all, the same rows are written twice, by key."""
+    event("import never arrived", severity=logging.WARNING, **_facts(shipment))
+    renewed = await ports.dock.save(
+        shipment,
+        step=Step.CLAIMED,
+        execution_id=new_execution_id(shipment.stage),
+        upload_expires=None,
+        attempts=shipment.attempts + 1,
+        looks_before=shipment.polls,
+    )
+    await start(ports, renewed, after)
+
+
+async def _never_arrived(ports: Ports, shipment: Shipment) -> bool:
+    until = given_up_at(shipment, timedelta(seconds=ports.settings.doubtful_start))
+    if until is None or until > ports.now():
+        return False
+    return await ports.finance.counts(shipment.execution_id) is None
+
+
+def given_up_at(shipment: Shipment, patience: timedelta) -> datetime | None:
+    """When an import that Finance does not find is sent again: `patience` after a lost call, and once the package can
+    no more be fetched."""
+    if shipment.step == Step.SENDING and shipment.sent_at and shipment.upload_expires:
+        return min(shipment.sent_at + patience, shipment.upload_expires)
+    return shipment.upload_expires
+
+
+async def _book(ports: Ports, shipment: Shipment, status: ImportStatus, after: After) -> None:
+    cargo = await ports.dock.cargo(shipment)
+    booked = await _booked(ports, cargo)
+    is_booked = len(booked) == len(cargo)
+    outcome = Outcome() if is_booked else await outcome_of(ports, shipment, status, cargo, booked)
+    outcome = await _condemned(ports, shipment, cargo, outcome)
+    again = [item for item in cargo if item.row_key in outcome.again]
+    decided = [item for item in cargo if item.row_key not in outcome.again]
+    await _settle_parts(ports, shipment, decided, outcome, after)
+    if again:
+        event("import failed", severity=logging.WARNING, **_facts(shipment))
+        back = failed(again, shipment.ticket, outcome.why, ports.now(), partly=outcome.partly)
+        await _put_back(ports, shipment, back, decided)
+    else:
+        await ports.dock.remove(shipment, cargo)
+    await _count(ports, shipment, decided, outcome)
+
+
+async def _condemned(ports: Ports, shipment: Shipment, cargo: Sequence[Cargo], outcome: Outcome) -> Outcome:
+    """The same outcome, but that a row is refused which stood alone in its file and is shown to be the fault."""
+    if shipment.rows > 1 or not outcome.again:
+        return outcome
+    [item] = cargo
+    stage, since = str(shipment.stage), item.failed_at
+    works = since is not None and await ports.throughput.took_since(stage, since)
+    worked_before = item.formed_at is not None and await ports.throughput.took_since(stage, item.formed_at)
+    if not is_the_fault(item, ports.now(), works=works, worked_before=worked_before):
+        return outcome
+    alone = f"{outcome.why} (sent alone {item.tries + 1} times)"
+    return Outcome({item.row_key: await refuse_all(ports, item, alone)})
+
+
+async def _count(ports: Ports, shipment: Shipment, decided: Sequence[Cargo], outcome: Outcome) -> None:
+    refused = sum(map(len, outcome.rejected.values()))
+    taken = sum(item.rows for item in decided) - refused
+    if decided:
+        await ports.throughput.count(shipment.stage, rows=taken, rejected=refused)
+
+
+async def _booked(ports: Ports, cargo: Sequence[Cargo]) -> dict[str, int]:
+    """The parts of which nothing is to be told any more, and their rejected rows: those that somebody booked who died
+    before the dock was cleared, and those of an earlier reading, whose rows the present one sends and tells of anew."""
+    runs = {invoice_id: await ports.ledger.run(invoice_id) for invoice_id in {item.invoice_id for item in cargo}}
+    booked = {}
+    for item in cargo:
+        part, run = await ports.ledger.part(item.invoice_id, item.part_key), runs[item.invoice_id]
+        if part is None:
+            await put_pieces_on_dock(ports, item)
+        if part is None or part.state == "settled":
+            booked[item.row_key] = part.rejected if part else 0
+        elif run is not None and item.generation < run.generation:
+            booked[item.row_key] = 0
+    return booked
+
+
+def _divided(cargo: Sequence[Cargo], booked: Collection[str]) -> tuple[list[Cargo], list[Cargo]]:
+    """What is not booked, and what is."""
+    return [item for item in cargo if item.row_key not in booked], [item for item in cargo if item.row_key in booked]
+
+
+async def _settle_parts(
+    ports: Ports, shipment: Shipment, cargo: Sequence[Cargo], outcome: Outcome, after: After
+) -> None:
+    for item in cargo:
+        await _settle_part(ports, shipment, item, outcome.rejected.get(item.row_key, []))
+    for invoice_id, generation in {(item.invoice_id, item.generation) for item in cargo}:
+        await hand_over(ports, invoice_id, shipment.stage, generation, after)
+
+
+async def _settle_part(ports: Ports, shipment: Shipment, cargo: Cargo, rejected: Sequence[RejectedRow]) -> None:
+    """From now on the part's totals are those of the rows that Finance has. What was booked once is not booked again:
+    its rejected rows may have been replayed or dismissed since."""
+    part = await ports.ledger.part(cargo.invoice_id, cargo.part_key)
+    if part is not None and part.state != "settled":
+        await ports.rejections.keep(cargo.invoice_id, rejected)
+        await ports.ledger.save_part(
+            part,
+            state="settled",
+            rejected=len(rejected),
+            billed=part.billed - totals_of(rejected, billed=True),
+            fresh=part.fresh - totals_of(rejected, billed=False),
+            settled_at=ports.now(),
+            execution_id=shipment.execution_id,
+        )
+
+
+def _facts(shipment: Shipment) -> dict[str, Any]:
+    return {
+        "stage": shipment.stage,
+        "ticket": shipment.ticket,
+        "executionId": shipment.execution_id,
+        "rows": shipment.rows,
+        "level": shipment.level,
+    }

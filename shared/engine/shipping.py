@@ -1,0 +1,88 @@
+"""ship: lease a lane, take what is ready for one map and one company, and start one import.
+
+An import costs seconds however small it is, and a data project takes one at a time, so whatever is ready when a lane
+is free goes in one package. A shipment is named by the ticket of its ship message: a second delivery finds it.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from shared.engine import newer
+from shared.engine.account import After
+from shared.engine.division import divide
+from shared.engine.messages import Ship, new_ticket
+from shared.engine.next_try import evidence_since, halves, is_to_divide
+from shared.engine.settling import start
+from shared.engine.targets.finance_import import look_again
+from shared.errors import LeaseLost
+from shared.ledger.shipments import Cargo, Shipment, View, choose
+from shared.ports import Ports
+from shared.stages import Stage
+
+_CLAIM_TRIES = 5
+_NOT_WORTH_DIVIDING = 5000
+
+
+async def ship(ports: Ports, message: Ship, *, after: After) -> None:
+    """Start one import, if there is something to send and a lane to send it by."""
+    shipment = await ports.dock.shipment(message.stage, message.ticket)
+    if shipment is not None:
+        await look_again(ports, shipment)
+        return
+    shipment = await _claim(ports, message)
+    if shipment is not None:
+        await start(ports, shipment, after)
+
+
+def _lanes(ports: Ports, stage: Stage, view: View) -> int:
+    """How many lanes there are at present: an import that holds others up has one to itself."""
+    slow = timedelta(seconds=ports.settings.slow_import)
+    held_up = sum(shipment.holds_up(ports.now(), slow) for shipment in view.shipments.values())
+    return view.lanes_for(ports.settings.lanes(stage), held_up)
+
+
+def _share(ports: Ports, view: View, ready: Sequence[Cargo], lanes: int) -> int:
+    """How many rows one import takes: what is ready, spread evenly over the lanes that are free, for they work at the
+    same time. A few thousand are not worth a second import."""
+    rows = sum(cargo.rows for cargo in ready)
+    return min(max(-(-rows // max(1, lanes - view.taken_lanes)), _NOT_WORTH_DIVIDING), ports.settings.shipment_rows)
+
+
+async def _claim(ports: Ports, message: Ship) -> Shipment | None:
+    for _ in range(_CLAIM_TRIES):
+        view = await ports.dock.view(message.stage)
+        if view.newer:
+            await newer.tell(ports, message.stage, view.newer[0])
+        for stalled in view.stalled(ports.now()):
+            await look_again(ports, stalled)
+        ready = view.due(ports.now())
+        if not ready:
+            return None
+        lanes = _lanes(ports, message.stage, view)
+        chosen = choose(ready, _share(ports, view, ready, lanes))
+        if await _is_divided(ports, view, chosen, message):
+            continue
+        lane = view.free_lane(lanes, max(cargo.tries + cargo.refusals for cargo in chosen))
+        if lane is None:
+            return None
+        try:
+            shipment = await ports.dock.claim(view, chosen, lane=lane, ticket=message.ticket)
+        except LeaseLost:
+            continue
+        if len(chosen) < len(ready):
+            await ports.queues.send(Ship(stage=message.stage))
+        return shipment
+    raise LeaseLost(f"the dock of {message.stage} is crowded")
+
+
+async def _is_divided(ports: Ports, view: View, chosen: Sequence[Cargo], message: Ship) -> bool:
+    """Divide what failed and would fail again, so that the next look finds its halves."""
+    since = evidence_since(chosen)
+    works = since is not None and await ports.throughput.took_since(message.stage, since)
+    if not is_to_divide(chosen, works=works, failing=view.failing):
+        return False
+    if len(chosen) > 1:
+        await ports.dock.change(halves(chosen, new_ticket(), ports.now()))
+    else:
+        await divide(ports, chosen[0])
+    return True

@@ -1,0 +1,121 @@
+"""Sending one claimed shipment to Finance: write URL, package, upload, import.
+
+The ledger knows the execution id before Finance does. After a lost answer the import is looked for, never sent again
+blind: see `shared/engine/settling.py`.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from azure.core.exceptions import AzureError
+
+from shared.engine import troubles
+from shared.engine.landed_rows import landed_bytes
+from shared.engine.messages import Settle, Ship
+from shared.engine.targets.data_package import build
+from shared.errors import (
+    ContractBroken,
+    NewerVersion,
+    NotPermitted,
+    SignInFailed,
+    Throttled,
+    Unavailable,
+)
+from shared.ledger.shipments import Cargo, Shipment, Step
+from shared.maps.known_maps import MapReplaced
+from shared.maps.table_map import TableMap
+from shared.ports import Ports
+from shared.storage.landing import PartLost
+
+_SOON = timedelta(seconds=1)
+_FIRST_WAIT = timedelta(seconds=3)
+"""An import costs seconds however small it is; only one that fails at once is over sooner."""
+_STEADY_LOOKS = 6
+_SLOWEST = 30
+"""More steps than any pace needs; a power without bounds is no length of time any more."""
+
+
+class MixedMaps(Exception):
+    """Parts that different maps wrote travel together, as an older version of the app has chosen them: no header fits
+    all of them."""
+
+
+async def send(ports: Ports, shipment: Shipment) -> None:
+    """Send a shipment that this worker holds the lease of. Raises Refused when Finance says no; on every other error
+    the lease is given back, so that the next look can try again at once."""
+    try:
+        await _send(ports, shipment)
+    except (Throttled, Unavailable, SignInFailed, NotPermitted, ContractBroken, PartLost, NewerVersion, AzureError):
+        standing = await ports.dock.shipment(shipment.stage, shipment.ticket)
+        if standing and standing.step == Step.CLAIMED:
+            await ports.dock.save(standing, lease_until=ports.now())
+        raise
+
+
+async def _send(ports: Ports, shipment: Shipment) -> None:
+    was_sent_before = shipment.upload_expires is not None
+    if was_sent_before and await ports.finance.counts(shipment.execution_id) is not None:
+        await look_in_time(ports, await ports.dock.save(shipment, step=Step.RUNNING))
+        return
+    cargo = await ports.dock.cargo(shipment)
+    _refuse_replaced(ports, cargo)
+    upload = await ports.finance.write_url(f"{shipment.execution_id}.zip")
+    project = f"{ports.settings.finance_project}-{shipment.stage}-{shipment.lane + 1}"
+    table_map = await _map_of(ports, cargo)
+    parts = [landed_bytes(ports, item) for item in cargo]
+    with await build(table_map, project, parts, without=ports.maps[shipment.stage].owned) as package:
+        await ports.finance.upload(upload, package)
+    sending = await ports.dock.save(shipment, step=Step.SENDING, upload_expires=upload.expires, sent_at=ports.now())
+    try:
+        await ports.finance.start_import(
+            project=project, execution_id=shipment.execution_id, company=shipment.company, package_url=upload.url
+        )
+    except (Throttled, NotPermitted, SignInFailed):
+        # It was not let so far as to start anything.
+        await ports.dock.save(sending, step=Step.CLAIMED)
+        raise
+    except Unavailable as error:
+        await _leave_in_doubt(ports, sending, error)
+        return
+    await look_in_time(ports, await ports.dock.save(sending, step=Step.RUNNING))
+
+
+def _refuse_replaced(ports: Ports, cargo: Sequence[Cargo]) -> None:
+    """A wrong label or column of a map is mended by a deployment, which must help what was read before it too. Raises
+    MapReplaced for a part that keeps failing under a map that is not the present one."""
+    for item in cargo:
+        if item.keeps_failing and item.written_by != ports.maps[item.stage].digest:
+            raise MapReplaced(item.blob)
+
+
+async def _map_of(ports: Ports, cargo: Sequence[Cargo]) -> TableMap:
+    """The map that wrote all these parts, whichever is in use now."""
+    maps = {table_map.digest: table_map for table_map in [await ports.known_maps.of(c.stage, c.blob) for c in cargo]}
+    if len(maps) != 1:
+        raise MixedMaps(f"{len(cargo)} parts were written by {len(maps)} maps")
+    return next(iter(maps.values()))
+
+
+async def _leave_in_doubt(ports: Ports, shipment: Shipment, error: Unavailable) -> None:
+    """Whether the import has begun is unknown. It is found out by asking, and what waits goes by another lane."""
+    await troubles.note(ports, error, _SOON)
+    await look_again(ports, shipment, _SOON)
+    await ports.queues.send(Ship(stage=shipment.stage))
+
+
+async def look_again(ports: Ports, shipment: Shipment, delay: timedelta = timedelta()) -> None:
+    """Have the shipment looked at after `delay`; that look is number `polls`."""
+    await ports.queues.send(Settle(stage=shipment.stage, ticket=shipment.ticket, look=shipment.polls), delay=delay)
+
+
+async def look_in_time(ports: Ports, shipment: Shipment) -> None:
+    """Have the shipment looked at when its import may be over."""
+    looks = shipment.polls - shipment.looks_before
+    await look_again(ports, shipment, pace(looks, timedelta(seconds=ports.settings.poll_longest)))
+
+
+def pace(look: int, longest: timedelta) -> timedelta:
+    """How long to wait before the look number `look` at an import: as long as a small one takes, then a second each
+    time, then growing to `longest`."""
+    steps = min(max(0, look - _STEADY_LOOKS), _SLOWEST)
+    return min(timedelta(seconds=1.4**steps) if look else _FIRST_WAIT, longest)

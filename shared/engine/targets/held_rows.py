@@ -1,0 +1,59 @@
+"""The actuals that Finance holds, asked for by their keys: F&O knows no `in`, so a filter names a few at a time."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from itertools import batched
+from uuid import UUID
+
+from shared.concurrently import together
+from shared.maps.transforms import Row
+from shared.ports import Ports
+from shared.services.odata import Guid, all_of, chunks, guid, quote_text
+from shared.stages import Stage
+
+BILLED_TYPE = "Microsoft.Dynamics.DataEntities.ProjCDSTransType'BilledSales'"
+"""The literal of a billed sale's TransactionType in a filter."""
+_KEYS_IN_A_FILTER = 50
+_FILTERS_AT_ONCE = 8
+
+
+async def held_actuals[Id: (UUID, Guid)](
+    ports: Ports, company: str, keys: Iterable[Id], *, select: str = "", where: str = ""
+) -> AsyncIterator[Row]:
+    """Those of the actuals with these keys that Finance holds in `company` and for which `where` holds."""
+    selection = {"$select": select} if select else {}
+    for some in batched(chunks(keys, _KEYS_IN_A_FILTER), _FILTERS_AT_ONCE, strict=False):
+        found = (_held(ports, {"$filter": _filter(company, portion, where), **selection}) for portion in some)
+        for rows in await together(*found):
+            for row in rows:
+                yield row
+
+
+async def held_by_actual(ports: Ports, ids: Iterable[Guid]) -> set[Guid]:
+    """Those of these actuals, named by their ids in Dataverse, that Finance holds in whatever company: one that came by
+    another way may have another key there."""
+    return {guid(str(row["ActualId"])) async for row in rows_by_actual(ports, ids, select="ActualId")}
+
+
+async def rows_by_actual(ports: Ports, ids: Iterable[Guid], *, select: str = "") -> AsyncIterator[Row]:
+    """What Finance holds, in whatever company, of these actuals, named by their ids in Dataverse."""
+    selection = {"$select": select} if select else {}
+    for some in batched(chunks(ids, _KEYS_IN_A_FILTER), _FILTERS_AT_ONCE, strict=False):
+        asked = (_held(ports, {"$filter": any_actual(portion), **selection}) for portion in some)
+        for rows in await together(*asked):
+            for row in rows:
+                yield row
+
+
+def any_actual(ids: Iterable[Guid]) -> str:
+    """The condition for the actuals with these ids in Dataverse."""
+    return " or ".join(f"ActualId eq {key}" for key in ids)
+
+
+async def _held(ports: Ports, options: Mapping[str, str]) -> list[Row]:
+    pages = ports.finance.pages(str(ports.maps[Stage.ACTUALS].target.set), options)
+    return [row async for rows in pages for row in rows]
+
+
+def _filter(company: str, keys: Iterable[UUID | Guid], where: str) -> str:
+    any_of = " or ".join(f"ActualsImportId eq {key}" for key in keys)
+    return all_of(f"dataAreaId eq {quote_text(company)}", any_of, where)

@@ -1,0 +1,252 @@
+"""One queue message, from its bytes to done, put off, or given up. What is done about each error is decided here.
+
+the service asks to wait   the gate is closed; a reader that has its turn waits while answers keep coming; then what it
+                           was answered is kept, and the message waits on the queue until the gate opens
+storage away, busy or      the message is put off, longer each time, and a note tells the operator; where not even
+closed to us               that can be stored, the work is held for minutes before the host counts a failure
+no usable answer           the message is put off, longer each time, and a note tells the operator
+not permitted              the same, for what needs that table, entity set or action; everything else goes on
+not let in                 the gate is closed for a minute, for everybody: nothing is gained by knocking;
+                           for seconds where the sign-in service just gave no answer
+of a later version         put off, longer each time, and the operators are told: it waits for that version
+a landed part is lost      its rows are read again, and the message is looked at again in a second
+not yet                    the run says what it waits for; in the end a person has to look
+somebody else was faster   looked at again in a second, in case they died right after
+rejected, needs attention  the run ends so, with the reason
+an import refused          the message is put off, longer each time, and a note tells the operator
+anything else              raised: the host tries again, and after the last try the run is failed and says why
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from azure.core.exceptions import AzureError
+
+from shared.clock import jitter
+from shared.engine import newer, troubles
+from shared.engine.lifecycle import end, end_posting
+from shared.engine.lost_parts import read_anew
+from shared.engine.messages import Load, Message, Settle, Ship, Verify, WriteBack, parse, reader_of
+from shared.errors import (
+    ContractBroken,
+    InvoiceRejected,
+    LeaseLost,
+    NeedsAttention,
+    NewerVersion,
+    NotOurMessage,
+    NotPermitted,
+    NotYet,
+    Refused,
+    SignInFailed,
+    Throttled,
+    Unavailable,
+)
+from shared.ledger.run import State
+from shared.log import event, where
+from shared.ports import Ports
+from shared.services.throttle_gates import GATE_SPREAD
+from shared.stages import Stage
+from shared.storage import refusals
+from shared.storage.landing import PartLost
+
+MAX_DEQUEUE_COUNT = 5
+"""As in host.json: after so many failed runs the host moves a message to the poison queue."""
+
+_SHUT_OUT = timedelta(seconds=60)
+_NO_TOKEN = timedelta(seconds=3)
+_WHILE_PAUSED = timedelta(seconds=10)
+_LONGEST_DELAY = 300.0
+
+
+class WorkFailed(Exception):
+    """What the host is told of a failed run: the kind of error and nothing more, for the host logs it."""
+
+
+type Handler = Callable[[Ports, Any], Awaitable[None]]
+
+
+async def work(ports: Ports, queue: str, body: bytes, dequeue_count: int, handlers: Mapping[str, Handler]) -> None:
+    """Do what the message says. Raises what the host has to count as a failed run."""
+    try:
+        message = parse(body, queue)
+    except NewerVersion as error:
+        await newer.put_off(ports, queue, body, error)
+        return
+    except NotOurMessage as error:
+        event("message refused", severity=logging.ERROR, queue=queue, invoiceId=error.invoice_id)
+        # What becomes of the run that it may name is decided where it is kept, in operate/repair/poison.py.
+        raise WorkFailed("NotOurMessage") from None
+    try:
+        await _attempt_in_storage(ports, message, handlers[message.kind])
+    except Exception as error:  # noqa: BLE001 - whatever it is: booked, told by its kind, and raised for the host
+        _tell(message, error, severity=logging.ERROR, where=where(error))
+        if dequeue_count >= MAX_DEQUEUE_COUNT and not _is_storage(error):
+            await _give_up(ports, message, _given_up(f"{type(error).__name__}: {error}"))
+        raise WorkFailed(type(error).__name__) from None
+
+
+async def _attempt_in_storage(ports: Ports, message: Message, handler: Handler) -> None:
+    """Attempt it, and bear with storage that refuses anything of it, the booking of another error included."""
+    try:
+        if message.kind != "settle" and await ports.pauses.of(message.queue):
+            await _put_off(ports, message, _WHILE_PAUSED, attempt=message.attempt)
+        else:
+            await _attempt(ports, message, handler)
+    except AzureError as error:
+        if not refusals.passes(error):
+            raise
+        _tell(message, error, severity=logging.WARNING, status=getattr(error, "status_code", None))
+        delay = backoff(message.attempt)
+        await troubles.note(ports, error, delay, queue=message.queue)
+        await _put_off(ports, message, delay)
+
+
+async def _attempt(ports: Ports, message: Message, handler: Handler) -> None:
+    # Whoever ships holds a lane, and its lease runs.
+    try:
+        if isinstance(message, Ship | Settle):
+            await _handle(ports, message, handler)
+        else:
+            async with ports.reading(reader_of(message), again=message.attempt > 0) as patient:
+                await _handle(patient, message, handler)
+    except Throttled as error:
+        _tell(message, error, severity=logging.WARNING, until=error.until)
+        await _put_off(ports, message, error.until - ports.now() + jitter(GATE_SPREAD), attempt=message.attempt)
+    except LeaseLost as error:
+        _tell(message, error, severity=logging.INFO)
+        await _put_off(ports, message, backoff(message.attempt))
+    except (Unavailable, NotPermitted) as error:
+        _tell(message, error, severity=logging.WARNING)
+        await _await_mending(ports, message, error)
+    except SignInFailed as error:
+        _tell(message, error, severity=logging.ERROR)
+        wait = _NO_TOKEN if error.passing else _SHUT_OUT
+        await ports.gates.close(error.service, ports.now() + wait, error.reason, kind="not let in")
+        await _put_off(ports, message, wait + jitter(GATE_SPREAD))
+    except NewerVersion as error:
+        await newer.tell(ports, message.queue, error)
+        await _put_off(ports, message, backoff(message.attempt))
+    except NotYet as error:
+        await _wait(ports, message, error)
+    except (InvoiceRejected, NeedsAttention, ContractBroken, Refused) as error:
+        await _end(ports, message, error)
+
+
+async def _handle(ports: Ports, message: Message, handler: Handler) -> None:
+    try:
+        await handler(ports, message)
+    except PartLost as lost:
+        _tell(message, lost, severity=logging.ERROR)
+        await read_anew(ports, lost)
+        raise LeaseLost(f"{lost}: it is read again") from lost
+
+
+def _is_storage(error: Exception) -> bool:
+    """Whether storage refuses us, which says nothing against the run; it could not be told of it either."""
+    return isinstance(error, AzureError) and refusals.passes(error)
+
+
+def _tell(message: Message, error: Exception, *, severity: int, **facts: object) -> None:
+    ids = {
+        "invoiceId": getattr(message, "invoiceId", None),
+        "ticket": getattr(message, "ticket", None),
+        "queue": message.queue,
+    }
+    service = getattr(error, "service", None)
+    name, attempt = type(error).__name__, message.attempt
+    event(
+        "work stopped",
+        severity=severity,
+        kind=message.kind,
+        error=name,
+        service=service,
+        attempt=attempt,
+        **ids,
+        **facts,
+    )
+
+
+async def _end(ports: Ports, message: Message, error: Exception) -> None:
+    if isinstance(message, Ship | Settle) and isinstance(error, ContractBroken | Refused):
+        _tell(message, error, severity=logging.ERROR)
+        await _await_mending(ports, message, error)
+        return
+    if isinstance(message, WriteBack):
+        reason = f"{str(error).rstrip('.')}{_blame(ports, error)}. Mend the cause, then write the invoice back again"
+        await end_posting(ports, message.invoiceId, reason)
+        return
+    if not isinstance(message, Load | Verify):
+        raise error
+    state = {InvoiceRejected: State.REJECTED, NeedsAttention: State.NEEDS_ATTENTION}.get(type(error), State.FAILED)
+    await end(ports, message.invoiceId, state, f"{error}{_blame(ports, error)}")
+
+
+async def _await_mending(
+    ports: Ports, message: Message, error: Unavailable | NotPermitted | ContractBroken | Refused
+) -> None:
+    """Put it off, and note why for the runs that wait: they go on by themselves when it is mended. The gate stays open:
+    what one request cannot get must not hold up what others can. Of an import there is no single run that could be
+    failed, and a wrong setting may be behind a refusal."""
+    delay = backoff(message.attempt)
+    await troubles.note(ports, error, delay, queue=message.queue)
+    await _put_off(ports, message, delay)
+
+
+def _blame(ports: Ports, error: Exception) -> str:
+    """The map file and field behind a refused query, so that a wrong column is found at once."""
+    found = [(stage, table_map.blame(str(error))) for stage, table_map in ports.maps.items()]
+    return "".join(
+        f" (shared/maps/{stage}.json, {field})" for stage, field in found if isinstance(error, Refused) and field
+    )
+
+
+async def _wait(ports: Ports, message: Message, error: NotYet) -> None:
+    if not isinstance(message, Load | Verify):
+        raise error
+    run = await ports.ledger.run(message.invoiceId)
+    if run is None or run.state.is_final:
+        return
+    since = run.wait_since or ports.now()
+    if (ports.now() - since).total_seconds() > ports.settings.completeness_patience:
+        await end(ports, message.invoiceId, State.NEEDS_ATTENTION, f"{error}. Gave up waiting; mend it, then replay")
+        return
+    await ports.ledger.save(run, wait=str(error), wait_since=since)
+    await _put_off(ports, message, backoff(message.attempt))
+
+
+async def _put_off(ports: Ports, message: Message, delay: timedelta, *, attempt: int | None = None) -> None:
+    again = message.model_copy(update={"attempt": message.attempt + 1 if attempt is None else attempt})
+    # A few quick failures, and the host would give the message up.
+    await refusals.held(lambda: ports.queues.send(again, delay=delay))
+    if isinstance(message, Load) and message.stage == Stage.INVOICES:
+        # What is on its queue again must not fail any more, or there would be two of it.
+        with suppress(AzureError):
+            await _enlist(ports, message)
+
+
+async def _enlist(ports: Ports, message: Load) -> None:
+    """A webhook writes no more than the run and its message; a run that has to wait from the start is entered into the
+    register here, or no list would show it."""
+    run = await ports.ledger.run(message.invoiceId)
+    if run is not None and run.state == State.ACCEPTED:
+        await ports.register.note(run)
+
+
+async def _give_up(ports: Ports, message: Message, reason: str) -> None:
+    if isinstance(message, Load | Verify):
+        await end(ports, message.invoiceId, State.FAILED, reason)
+    elif isinstance(message, WriteBack):
+        await end_posting(ports, message.invoiceId, reason)
+
+
+def _given_up(reason: str) -> str:
+    return f"{reason}. The message was given up after {MAX_DEQUEUE_COUNT} tries and is kept"
+
+
+def backoff(attempt: int) -> timedelta:
+    """How long to put a message off the next time: 1, 2, 4 ... 300 seconds, and up to half as much again."""
+    seconds = min(2.0 ** min(attempt, 10), _LONGEST_DELAY)
+    return timedelta(seconds=seconds) + jitter(seconds / 2)

@@ -1,0 +1,245 @@
+"""The dock: one partition for each map, holding the parts that are ready, the lanes and the shipments.
+
+    part|<invoice>|<part>   a landed part; `shipment` names the shipment it travels with, empty while it waits
+    lane|<n>                one data project in Finance; `shipment` names the one import that it has now
+    shipment|<ticket>       one import: claimed -> sending -> running -> finished, then gone
+
+A claim is one transaction over a lane, a shipment and its parts: it happens wholly or not at all, and two workers
+cannot claim the same lane or part. Whoever is late raises LeaseLost.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.data.tables.aio import TableClient
+
+from shared.clock import parse_stamp, stamp
+from shared.ledger.run import Part
+from shared.ledger.shipments import Cargo, Lane, Shipment, Step, View, new_execution_id
+from shared.stages import Stage
+from shared.storage.schema import SIGNATURE, check, newer
+from shared.storage.transactions import deleted, guarded, transact
+
+_TEXT_LIMIT = 4000
+
+
+class Dock:
+    """The dock table."""
+
+    def __init__(self, table: TableClient, clock: Callable[[], datetime], lease: timedelta) -> None:
+        self._table = table
+        self._clock = clock
+        self._lease = lease
+
+    async def land(self, part: Part) -> None:
+        """Put a landed part on the dock; doing it twice is the same as once. A piece of a divided part goes alone."""
+        now = self._clock()
+        cargo = Cargo(part.stage, part.invoice_id, part.row_key, part.company, part.rows, part.blob, now)
+        if part.path:
+            cargo = replace(cargo, group=cargo.row_key, formed_at=now)
+        try:
+            await self._table.create_entity(_cargo_entity(cargo))
+        except ResourceExistsError:
+            return
+
+    async def view(self, stage: Stage) -> View:
+        """Everything on the dock of one map."""
+        view = View()
+        async for row in self._table.query_entities("PartitionKey eq @stage", parameters={"stage": str(stage)}):
+            kind, _, name = row["RowKey"].partition("|")
+            if error := newer(row, _name_of(row)):
+                view.newer.append(error)
+                view.foreign.add(name if kind == "shipment" else "")
+            elif kind == "part":
+                view.cargo.append(_cargo(row))
+            elif kind == "lane":
+                view.lanes[int(name)] = Lane(int(name), row["shipment"], str(row.metadata["etag"]))
+            else:
+                view.shipments[name] = _shipment(row)
+        return view
+
+    async def shipment(self, stage: Stage, ticket: str) -> Shipment | None:
+        """A shipment by its ticket."""
+        try:
+            return _shipment(await self._table.get_entity(str(stage), f"shipment|{ticket}"))
+        except ResourceNotFoundError:
+            return None
+
+    async def cargo(self, shipment: Shipment) -> list[Cargo]:
+        """What travels with a shipment, in the order of its rows in the file."""
+        condition = "PartitionKey eq @stage and RowKey ge 'part|' and RowKey lt 'part}' and shipment eq @ticket"
+        names = {"stage": str(shipment.stage), "ticket": shipment.ticket}
+        rows = [_cargo(row) async for row in self._table.query_entities(condition, parameters=names)]
+        return sorted(rows, key=lambda cargo: cargo.row_key)
+
+    async def claim(self, view: View, load: Sequence[Cargo], *, lane: int, ticket: str) -> Shipment:
+        """Claim a lane and some parts for a new shipment, wholly or not at all. Raises LeaseLost."""
+        first = load[0]
+        shipment = Shipment(
+            stage=first.stage,
+            ticket=ticket,
+            company=first.company,
+            lane=lane,
+            execution_id=new_execution_id(first.stage),
+            rows=sum(cargo.rows for cargo in load),
+            level=first.level,
+            step=Step.CLAIMED,
+            lease_until=self._clock() + self._lease,
+        )
+        standing = view.lanes.get(lane)
+        lane_entity = _lane_entity(first.stage, lane, ticket)
+        operations: list[Any] = [("create", _shipment_entity(shipment))]
+        operations.append(guarded(lane_entity, standing.etag) if standing else ("create", lane_entity))
+        operations += [guarded(_cargo_entity(replace(cargo, shipment=ticket)), cargo.etag) for cargo in load]
+        results = await transact(self._table, operations)
+        return replace(shipment, etag=results[0]["etag"])
+
+    async def save(self, shipment: Shipment, **changes: Any) -> Shipment:
+        """Change a shipment as it was read, and renew its lease. Raises LeaseLost when it has changed since."""
+        changed = replace(shipment, **{"lease_until": self._clock() + self._lease} | changes)
+        results = await transact(self._table, [guarded(_shipment_entity(changed), shipment.etag)])
+        return replace(changed, etag=results[0]["etag"])
+
+    async def finish(self, shipment: Shipment) -> Shipment:
+        """Note that the import is over and free its lane, in one transaction. Raises LeaseLost."""
+        changed = replace(shipment, step=Step.FINISHED, lease_until=self._clock() + self._lease)
+        lane = _lane_entity(shipment.stage, shipment.lane, "")
+        results = await transact(self._table, [guarded(_shipment_entity(changed), shipment.etag), ("upsert", lane)])
+        return replace(changed, etag=results[0]["etag"])
+
+    async def remove(self, shipment: Shipment, cargo: Iterable[Cargo]) -> None:
+        """Take a booked shipment and its parts off the dock. Raises LeaseLost."""
+        keys = [f"shipment|{shipment.ticket}", *(item.row_key for item in cargo)]
+        await transact(self._table, [("delete", {"PartitionKey": str(shipment.stage), "RowKey": key}) for key in keys])
+
+    async def put_back(self, shipment: Shipment, cargo: Iterable[Cargo], *, drop: Iterable[Cargo] = ()) -> None:
+        """Take a shipment apart: its parts, changed as `cargo` has them, wait for a lane again, except those to `drop`,
+        which leave the dock. Raises LeaseLost."""
+        operations: list[Any] = [_deletion(shipment.stage, f"shipment|{shipment.ticket}")]
+        operations += [guarded(_cargo_entity(replace(item, shipment="")), item.etag) for item in cargo]
+        operations += [_deletion(item.stage, item.row_key) for item in drop]
+        await transact(self._table, operations)
+
+    async def change(self, cargo: Iterable[Cargo]) -> None:
+        """Change parts that wait, as they were read. Raises LeaseLost when one has changed or gone since."""
+        await transact(self._table, [guarded(_cargo_entity(item), item.etag) for item in cargo])
+
+    async def take_off(self, cargo: Cargo) -> None:
+        """Take a waiting part off the dock as it was read. Raises LeaseLost when it has changed or gone since."""
+        await transact(self._table, [deleted(_cargo_entity(cargo), cargo.etag)])
+
+    async def of_invoice(self, stage: Stage, invoice_id: UUID) -> list[Cargo]:
+        """What of an invoice is on the dock of one map."""
+        condition = "PartitionKey eq @stage and RowKey ge @lower and RowKey lt @upper"
+        names = {"stage": str(stage), "lower": f"part|{invoice_id}|", "upper": f"part|{invoice_id}}}"}
+        return [_cargo(row) async for row in self._table.query_entities(condition, parameters=names)]
+
+
+def _deletion(stage: Stage, row_key: str) -> tuple[str, dict[str, str]]:
+    return ("delete", {"PartitionKey": str(stage), "RowKey": row_key})
+
+
+def _stamped(instant: datetime | None) -> str:
+    return stamp(instant) if instant else ""
+
+
+def _instant(text: str | None) -> datetime | None:
+    return parse_stamp(text) if text else None
+
+
+def _lane_entity(stage: Stage, number: int, ticket: str) -> dict[str, Any]:
+    return {"PartitionKey": str(stage), "RowKey": f"lane|{number}", "shipment": ticket}
+
+
+def _cargo_entity(cargo: Cargo) -> dict[str, Any]:
+    return {
+        "PartitionKey": str(cargo.stage),
+        "RowKey": cargo.row_key,
+        **SIGNATURE,
+        "company": cargo.company,
+        "rows": cargo.rows,
+        "blob": cargo.blob,
+        "landedAt": stamp(cargo.landed_at),
+        "level": cargo.level,
+        "tries": cargo.tries,
+        "shipment": cargo.shipment,
+        "group": cargo.group,
+        "refusals": cargo.refusals,
+        "notBefore": _stamped(cargo.not_before),
+        "formedAt": _stamped(cargo.formed_at),
+        "failedAt": _stamped(cargo.failed_at),
+        "why": cargo.why[:_TEXT_LIMIT],
+    }
+
+
+def _name_of(row: Any) -> str:
+    return f"{row['RowKey'].replace('|', ' ')} on the dock of {row['PartitionKey']}"
+
+
+def _cargo(row: Any) -> Cargo:
+    check(row, _name_of(row))
+    _, invoice_id, part_key = row["RowKey"].split("|", 2)
+    return Cargo(
+        stage=Stage(row["PartitionKey"]),
+        invoice_id=UUID(invoice_id),
+        part_key=part_key,
+        company=row["company"],
+        rows=row["rows"],
+        blob=row["blob"],
+        landed_at=parse_stamp(row["landedAt"]),
+        level=row["level"],
+        tries=row["tries"],
+        shipment=row["shipment"],
+        group=row.get("group", ""),
+        refusals=row.get("refusals", 0),
+        not_before=_instant(row.get("notBefore")),
+        formed_at=_instant(row.get("formedAt")),
+        failed_at=_instant(row.get("failedAt")),
+        why=row.get("why", ""),
+        etag=row.metadata["etag"],
+    )
+
+
+def _shipment_entity(shipment: Shipment) -> dict[str, Any]:
+    return {
+        "PartitionKey": str(shipment.stage),
+        "RowKey": f"shipment|{shipment.ticket}",
+        **SIGNATURE,
+        "company": shipment.company,
+        "lane": shipment.lane,
+        "executionId": shipment.execution_id,
+        "rows": shipment.rows,
+        "level": shipment.level,
+        "step": str(shipment.step),
+        "leaseUntil": stamp(shipment.lease_until),
+        "uploadExpires": _stamped(shipment.upload_expires),
+        "polls": shipment.polls,
+        "attempts": shipment.attempts,
+        "looksBefore": shipment.looks_before,
+        "sentAt": _stamped(shipment.sent_at),
+    }
+
+
+def _shipment(row: Any) -> Shipment:
+    check(row, _name_of(row))
+    return Shipment(
+        stage=Stage(row["PartitionKey"]),
+        ticket=row["RowKey"].removeprefix("shipment|"),
+        company=row["company"],
+        lane=row["lane"],
+        execution_id=row["executionId"],
+        rows=row["rows"],
+        level=row["level"],
+        step=Step(row["step"]),
+        lease_until=parse_stamp(row["leaseUntil"]),
+        upload_expires=_instant(row["uploadExpires"]),
+        polls=row["polls"],
+        attempts=row["attempts"],
+        looks_before=row.get("looksBefore", 0),
+        sent_at=_instant(row.get("sentAt")),
+        etag=row.metadata["etag"],
+    )

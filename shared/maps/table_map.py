@@ -1,0 +1,363 @@
+"""A table map: which columns of a Dataverse table become which columns of a Finance entity. Data, not code.
+
+The files in shared/maps have the shape of a dual-write map, because that is what their readers know. `load_map`
+refuses a wrong one with the file, the field and the reason.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from shared.maps.columns import Write, follow, writer
+from shared.maps.days import Zones
+from shared.maps.transforms import (
+    NAME,
+    LocalDay,
+    MapPart,
+    PathText,
+    PlainDate,
+    Row,
+    RowRefused,
+    Transform,
+    Uuid5,
+    text_of,
+)
+from shared.stages import Stage
+
+MAPS = Path(__file__).parent
+REQUIRED = {
+    Stage.INVOICES: ("INVOICEPROPOSALID",),
+    Stage.ACTUALS: ("ACTUALSIMPORTID", "AMOUNT", "TRANSACTIONCURRENCYID", "TRANSACTIONTYPE", "INVOICEPROPOSALID"),
+    Stage.CONNECTIONS: ("CONNECTIONID",),
+}
+"""The columns without which a run could not be verified."""
+
+
+FORMAT = 1
+"""The form of `TableMap.written`."""
+
+
+def digest_of(written: bytes) -> str:
+    """The digest of what a map writes."""
+    return hashlib.blake2b(written, digest_size=16).hexdigest()
+
+
+class MapRefused(Exception):
+    """A map file is wrong. The text names the file, the field and the reason."""
+
+
+class FieldPair(MapPart):
+    """One column of the target and where it comes from."""
+
+    target: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
+    source: PathText
+    direction: Literal["toFinance", "toDataverse", "both"]
+    transform: Transform | None = None
+
+    @cached_property
+    def steps(self) -> tuple[str, ...]:
+        """The way to the value: lookups by navigation property, the column last."""
+        return tuple(self.source.split("."))
+
+    @cached_property
+    def write(self) -> Write:
+        """Gives the text of this column for the CSV file, empty for an empty column. Raises RowRefused."""
+        return writer(self.steps, self.text, self.transform)
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """What decides about the texts of this column. A member that stands at its default is left out, so that a
+        transform that learns a new one keeps its identity."""
+        transform = self.transform and self.transform.model_dump(mode="json", exclude_defaults=True)
+        return {"target": self.target, "source": self.source} | ({"transform": transform} if transform else {})
+
+    def text(self, value: Any, row: Row, zone: Zones) -> str:
+        """The text of this column when its source holds `value`. Raises RowRefused."""
+        if self.transform:
+            try:
+                value = self.transform.apply(value, row, zone)
+            except (RowRefused, ValueError, TypeError) as error:
+                raise RowRefused(f"{self.target} from {self.source}: {error}") from error
+        text = text_of(value)
+        if not text.isascii():
+            _check_unicode(self, text)
+        return text
+
+
+def _check_unicode(pair: FieldPair, text: str) -> None:
+    """Half an emoji, cut off at a column's end, is valid JSON but no Unicode text: no file can hold it."""
+    try:
+        text.encode("utf-16-le")
+    except UnicodeEncodeError as error:
+        raise RowRefused(f"{pair.target} from {pair.source}: the text holds half a character") from error
+
+
+class Source(MapPart):
+    """The Dataverse side. `filter` is OData and belongs to the map as in dual-write; `lookups` are the navigation
+    properties (case matters) through which the map's paths may go."""
+
+    set: str = Field(pattern=NAME.pattern + "$")
+    key: str = Field(pattern=NAME.pattern + "$")
+    filter: str
+    lookups: tuple[PathText, ...]
+
+
+class Target(MapPart):
+    """The Finance side: `entity` is the Data Management label, `set` the OData entity set or null. `changes` are the
+    columns that Finance changes itself after an import, by posting for one: they stay in no package, see
+    `TableMap.owned`."""
+
+    entity: str = Field(min_length=1)
+    aot: str = Field(pattern=NAME.pattern + "$")
+    set: str | None
+    changes: tuple[str, ...] = ()
+
+
+class WriteBack(MapPart):
+    """What becomes of the accounting detail that Finance has after posting, in Dataverse's `table`.
+
+    `dualWriteColumns` writes the map's own columns, which Dataverse may keep for dual-write; `customColumns` writes the
+    columns named in `columns` (target column to Dataverse column); `off` leaves it to Finance's own half of the map.
+    """
+
+    table: str = Field(pattern=NAME.pattern + "$")
+    strategy: Literal["dualWriteColumns", "customColumns", "off"]
+    columns: dict[str, PathText] = Field(default_factory=dict)
+
+
+class TableMap(MapPart):
+    """One table map, checked."""
+
+    name: str
+    version: str = Field(pattern=r"^\d+(\.\d+)+$")
+    source: Source
+    target: Target
+    integrationKey: tuple[str, ...] = Field(min_length=1)  # noqa: N815 - as in dual-write's map files
+    company: PathText | None
+    customer: PathText | None = None
+    writeBack: WriteBack | None = None  # noqa: N815 - as in dual-write's map files
+    fields: tuple[FieldPair, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        targets = [pair.target for pair in self.fields]
+        if doubled := {target for target in targets if targets.count(target) > 1}:
+            raise ValueError(f"fields: target {', '.join(sorted(doubled))} is given twice")
+        if strange := [key for key in self.integrationKey if key not in self.columns]:
+            raise ValueError(f"integrationKey: {', '.join(strange)} is no target column that goes to Finance")
+        self._check_write_back()
+        if strange := [
+            column for column in self.target.changes if column not in {pair.target for pair in self._sendable}
+        ]:
+            raise ValueError(f"target.changes: {', '.join(strange)} is no target column that goes to Finance")
+        for path in filter(None, [*(pair.source for pair in self.fields), self.company, self.customer]):
+            self._check_lookup(path)
+        return self
+
+    def _check_write_back(self) -> None:
+        given = self.writeBack.columns if self.writeBack else {}
+        if strange := [column for column in given if column not in self.incoming]:
+            raise ValueError(f"writeBack.columns: {', '.join(strange)} is no column that goes to Dataverse")
+        if self.writeBack and self.writeBack.strategy == "customColumns" and not given:
+            raise ValueError("writeBack.columns: customColumns needs to name them")
+
+    def _check_lookup(self, path: str) -> None:
+        lookup = path.rpartition(".")[0]
+        if lookup and lookup not in self.source.lookups:
+            raise ValueError(f"source {path!r} goes through {lookup!r}, which is not among source.lookups")
+
+    @cached_property
+    def _sendable(self) -> tuple[FieldPair, ...]:
+        return tuple(pair for pair in self.fields if pair.direction in {"toFinance", "both"})
+
+    @cached_property
+    def owned(self) -> frozenset[str]:
+        """The columns whose values are Finance's once a row is there: those that it `changes`, and those that come back
+        to Dataverse. Posting may fall between any check and the import, so they are never sent: a new row gets
+        Finance's defaults, a row that is sent again keeps what it has."""
+        # An id that the map itself gives is nothing that posting changes, though it may come back.
+        given = {pair.target for pair in self.fields if isinstance(pair.transform, Uuid5)}
+        return frozenset({*self.target.changes, *(self.incoming.keys() - given)})
+
+    @cached_property
+    def outgoing(self) -> tuple[FieldPair, ...]:
+        """The pairs that are sent to Finance, in the order of the file."""
+        return tuple(pair for pair in self._sendable if pair.target not in self.owned)
+
+    @cached_property
+    def incoming(self) -> dict[str, str]:
+        """The columns that Finance fills after posting, and where the map has them in Dataverse; never the key."""
+        back = [pair for pair in self.fields if pair.direction in {"toDataverse", "both"}]
+        return {pair.target: pair.source for pair in back if pair.target not in self.integrationKey}
+
+    @cached_property
+    def written_back(self) -> dict[str, str]:
+        """The columns that are written back: Finance's column to Dataverse's; none where that is off."""
+        if self.writeBack is None or self.writeBack.strategy == "off":
+            return {}
+        return self.incoming if self.writeBack.strategy == "dualWriteColumns" else dict(self.writeBack.columns)
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The header of the CSV file."""
+        return tuple(pair.target for pair in self.outgoing)
+
+    @cached_property
+    def written(self) -> bytes:
+        """What this map writes, as canonical JSON: the target entity, its integration key, the company of a row, and
+        each column in the order of the file with its source and transform. What it is called, which version it says it
+        has, which rows it chooses and what comes back from Finance are not in it: they change no cell of a row."""
+        content = {
+            "format": FORMAT,
+            "entity": self.target.entity,
+            "integrationKey": self.integrationKey,
+            "company": self.company,
+            "source": {"set": self.source.set, "key": self.source.key},
+            "fields": [pair.written for pair in self.outgoing],
+        }
+        return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+
+    @cached_property
+    def digest(self) -> str:
+        """The map's identity: two maps with the same digest write the same rows."""
+        return digest_of(self.written)
+
+    @cached_property
+    def source_column(self) -> str | None:
+        """The target column that carries the row's id in Dataverse."""
+        return next((pair.target for pair in self.outgoing if pair.source == self.source.key), None)
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        """The OData options `$select` and `$expand` that fetch what the outgoing pairs and the company need."""
+        return self.query_of(self.columns, *filter(None, (self.company, self.customer)))
+
+    def query_of(self, columns: Collection[str], *paths: str) -> dict[str, str]:
+        """The OData options that fetch what some of the target's columns need, the row's id, and other paths."""
+        pairs = [pair for pair in self.outgoing if pair.target in columns]
+        found = {pair.steps for pair in pairs} | {(self.source.key,)} | {tuple(path.split(".")) for path in paths}
+        found |= {(name,) for pair in pairs if pair.transform for name in pair.transform.columns_beside}
+        select, expand = _selection(found)
+        return {"$select": select} | ({"$expand": expand} if expand else {})
+
+    def blame(self, text: str) -> str:
+        """Which field of this map a service means when it quotes a column in an error, or nothing."""
+        for pair in self.outgoing:
+            if any(f"'{step}'" in text for step in pair.steps):
+                return f"field {pair.target} from {pair.source}"
+        return ""
+
+    def company_of(self, row: Row) -> str:
+        """The legal entity that the row belongs to. Raises RowRefused when the row names none."""
+        value = follow(row, tuple((self.company or "").split(".")))
+        if not value:
+            raise RowRefused(f"no company: {self.company} is empty")
+        return str(value).lower()
+
+    def customer_of(self, row: Row) -> str:
+        """The customer's name, for people; empty where the map or the row names none."""
+        return str(follow(row, tuple((self.customer or "").split("."))) or "")
+
+    def write(self, row: Row, zone: Zones) -> list[str]:
+        """The row as the texts of its CSV columns. Raises RowRefused."""
+        return [write(row, zone) for write in self._writers]
+
+    def days_in_doubt(self, row: Row, zone: Zones) -> list[str]:
+        """The row's days that were kept as an instant which is no midnight where people are known, or that differ from
+        a zone-free column beside them, each as `column value`. Of a row that `write` takes."""
+        values = ((target, follow(row, steps), transform) for target, steps, transform in self._days)
+        return [f"{target} {value}" for target, value, transform in values if transform.is_in_doubt(value, row, zone)]
+
+    @cached_property
+    def _days(self) -> tuple[tuple[str, tuple[str, ...], LocalDay | PlainDate], ...]:
+        pairs = self.outgoing
+        return tuple(
+            (pair.target, pair.steps, pair.transform)
+            for pair in pairs
+            if isinstance(pair.transform, LocalDay | PlainDate)
+        )
+
+    @cached_property
+    def _writers(self) -> tuple[Write, ...]:
+        return tuple(pair.write for pair in self.outgoing)
+
+    def position(self, column: str) -> int:
+        """Where a column stands in what `write` returns."""
+        return self.columns.index(column)
+
+
+def read_written(content: Mapping[str, Any], present: TableMap) -> TableMap:
+    """The map whose `written` this is, with its columns as they were written; all else is that of the `present` map.
+    Raises pydantic's ValidationError for what this version cannot read."""
+    fields = tuple(FieldPair.model_validate({**pair, "direction": "toFinance"}) for pair in content["fields"])
+    paths = filter(None, [*(pair.source for pair in fields), content["company"]])
+    lookups = {path.rpartition(".")[0] for path in paths} - {""}
+    return TableMap(
+        name=present.name,
+        version=present.version,
+        source=Source(**content["source"], filter=present.source.filter, lookups=tuple(sorted(lookups))),
+        target=Target(entity=content["entity"], aot=present.target.aot, set=present.target.set),
+        integrationKey=content["integrationKey"],
+        company=content["company"],
+        fields=fields,
+    )
+
+
+def _selection(paths: set[tuple[str, ...]]) -> tuple[str, str]:
+    columns = sorted(path[0] for path in paths if len(path) == 1)
+    expands = []
+    for lookup in sorted({path[0] for path in paths if len(path) > 1}):
+        select, expand = _selection({path[1:] for path in paths if path[0] == lookup and len(path) > 1})
+        inner = ";".join(part for part in (select and f"$select={select}", expand and f"$expand={expand}") if part)
+        expands.append(f"{lookup}({inner})")
+    return ",".join(columns), ",".join(expands)
+
+
+def load_map(stage: Stage, folder: Path = MAPS) -> TableMap:
+    """Read the map of a stage. Raises MapRefused."""
+    file = folder / f"{stage}.json"
+    try:
+        table_map = TableMap.model_validate(json.loads(file.read_text("utf-8"), object_pairs_hook=_no_double))
+        _check_required(stage, table_map)
+    except ValidationError as error:
+        problems = "\n".join(f"  {_where(problem['loc'])}{_reason(problem)}" for problem in error.errors())
+        raise MapRefused(f"{file.name} refused:\n{problems}") from None
+    except (OSError, ValueError) as error:
+        raise MapRefused(f"{file.name} refused: {error}") from error
+    return table_map
+
+
+def _check_required(stage: Stage, table_map: TableMap) -> None:
+    if missing := [column for column in REQUIRED[stage] if column not in table_map.columns]:
+        raise ValueError(f"fields: {', '.join(missing)} must go to Finance, runs are verified by it")
+
+
+def load_maps(folder: Path = MAPS) -> dict[Stage, TableMap]:
+    """Read all three maps. Raises MapRefused."""
+    return {stage: load_map(stage, folder) for stage in Stage}
+
+
+def _no_double(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if doubled := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"{', '.join(sorted(doubled))} is given twice")
+    return dict(pairs)
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    return (
+        "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location).lstrip(".") + ": "
+        if location
+        else ""
+    )
+
+
+def _reason(problem: Any) -> str:
+    if problem["type"] == "extra_forbidden":
+        return "is no field of a map"
+    return str(problem["msg"]).removeprefix("Value error, ")

@@ -1,0 +1,99 @@
+"""Actuals as Finance wants them, piled up company by company while a page is read; the rows themselves are let go."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from shared.engine.loading import Batch
+from shared.ledger.rejected_rows import BILLED, UNBILLED, RejectedRow
+from shared.maps.columns import follow
+from shared.maps.transforms import Row, RowRefused
+from shared.ports import Ports
+from shared.project_operations.chosen_days import DayTally
+from shared.stages import Stage
+from shared.totals import Tally
+
+MEASURED = ("ACTUALSIMPORTID", "AMOUNT", "TRANSACTIONCURRENCYID")
+
+
+@dataclass
+class _Pile:
+    """The rows of one company."""
+
+    rows: list[list[str]] = field(default_factory=list)
+    billed: Tally = field(default_factory=Tally)
+    fresh: Tally = field(default_factory=Tally)
+    odd_days: int = 0
+
+
+class Piles:
+    """What was read of one page. Rows that the map cannot write are rejected."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._map = ports.maps[Stage.ACTUALS]
+        self._zone = ports.settings.zone
+        self._measured = [self._map.position(column) for column in MEASURED]
+        self._piles: dict[str, _Pile] = {}
+        self.rejected: list[RejectedRow] = []
+        self.days = DayTally()
+
+    def add(self, row: Row, *, is_billed: bool) -> None:
+        """Write one row of Dataverse."""
+        try:
+            company = self._map.company_of(row)
+            written = self._map.write(row, self._zone)
+        except RowRefused as refusal:
+            self.rejected.append(_refused(row, str(refusal), is_billed=is_billed))
+            return
+        key, amount, currency = (written[position] for position in self._measured)
+        pile = self._piles.setdefault(company, _Pile())
+        pile.rows.append(written)
+        odd = self._map.days_in_doubt(row, self._zone)
+        pile.odd_days += bool(odd)
+        self.days.add(odd)
+        (pile.billed if is_billed else pile.fresh).add(key, currency, Decimal(amount or 0))
+
+    def batches(self) -> list[Batch]:
+        """A batch for each company."""
+        return [
+            Batch(
+                Stage.ACTUALS,
+                company,
+                pile.rows,
+                billed=pile.billed.totals(),
+                fresh=pile.fresh.totals(),
+                odd_days=pile.odd_days,
+            )
+            for company, pile in self._piles.items()
+        ]
+
+    def projects(self) -> str:
+        """The projects of the rows, for people: one by its number, of several the first and how many more."""
+        if "PROJECTID" not in self._map.columns:
+            return ""
+        position = self._map.position("PROJECTID")
+        numbers = sorted({row[position] for pile in self._piles.values() for row in pile.rows})
+        return "" if not numbers else f"{numbers[0]} +{len(numbers) - 1}" if len(numbers) > 1 else numbers[0]
+
+
+def write_actuals(ports: Ports, billed: Iterable[Row], fresh: Iterable[Row]) -> tuple[list[Batch], list[RejectedRow]]:
+    """Map billed sales and others, company by company; rows that the map cannot write are rejected."""
+    piles = Piles(ports)
+    for rows, is_billed in ((billed, True), (fresh, False)):
+        for row in rows:
+            piles.add(row, is_billed=is_billed)
+    return piles.batches(), piles.rejected
+
+
+def _refused(row: Row, text: str, *, is_billed: bool) -> RejectedRow:
+    """A row that the map cannot write; it is known by its id in Dataverse."""
+    return RejectedRow(
+        stage=Stage.ACTUALS,
+        key=row["msdyn_actualid"],
+        kind="contract",
+        text=text,
+        source_id=row["msdyn_actualid"],
+        transaction_type=BILLED if is_billed else UNBILLED,
+        currency=follow(row, ("transactioncurrencyid", "isocurrencycode")) or "",
+        amount=Decimal(row["msdyn_amount"] or 0),
+    )

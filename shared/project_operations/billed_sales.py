@@ -1,0 +1,82 @@
+"""What Dataverse says was billed on an invoice: the measure that every run is held against."""
+
+from collections import Counter
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+from shared.errors import Refused
+from shared.maps.table_map import TableMap
+from shared.maps.transforms import Row
+from shared.ports import Ports
+from shared.project_operations.codes import BILLED_SALES, CHARGEABLE, UNBILLED_SALES
+from shared.services.odata import all_of
+from shared.stages import Stage
+from shared.totals import Tally, Totals
+
+__all__ = ["BILLED_SALES", "CHARGEABLE", "UNBILLED_SALES"]
+_LIGHT_PAGE = 5000
+_BAD_REQUEST = 400
+
+type Kind = tuple[int | None, int | None]
+"""Billing type and transaction class of a billed sale or of an invoice line detail."""
+
+
+@dataclass(frozen=True)
+class Billed:
+    """The billed sales of an invoice: count and money, and how many there are of each kind."""
+
+    totals: Totals
+    kinds: Counter[Kind]
+
+
+def billed_filter(table_map: TableMap, invoice_id: UUID) -> str:
+    """The billed sales of an invoice that go to Finance."""
+    own = f"_msdyn_invoice_value eq {invoice_id} and msdyn_transactiontypecode eq {BILLED_SALES}"
+    return all_of(own, table_map.source.filter)
+
+
+async def billed_totals(ports: Ports, invoice_id: UUID) -> Totals:
+    """Count and sum per currency of the billed sales of an invoice, read afresh; the digest is of no use here."""
+    return (await read_billed(ports, invoice_id)).totals
+
+
+async def read_billed(ports: Ports, invoice_id: UUID) -> Billed:
+    """The billed sales of an invoice, read afresh."""
+    table_map = ports.maps[Stage.ACTUALS]
+    options = {
+        "$select": "msdyn_actualid,msdyn_amount,msdyn_billingtype,msdyn_transactionclassification",
+        "$expand": "transactioncurrencyid($select=isocurrencycode)",
+        "$filter": billed_filter(table_map, invoice_id),
+    }
+    tally, kinds = Tally(), Counter[Kind]()
+    async for rows in ports.dataverse.pages(table_map.source.set, options, size=_LIGHT_PAGE):
+        for row in rows:
+            currency = (row.get("transactioncurrencyid") or {}).get("isocurrencycode") or "?"
+            tally.add(row["msdyn_actualid"], currency, Decimal(row["msdyn_amount"] or 0))
+            kinds[kind_of(row)] += 1
+    return Billed(tally.totals(), kinds)
+
+
+def kind_of(row: Row) -> Kind:
+    """The kind of a billed sale or of an invoice line detail."""
+    return row.get("msdyn_billingtype"), row.get("msdyn_transactionclassification")
+
+
+async def count_billed(ports: Ports, invoice_id: UUID) -> int:
+    """How many billed sales an invoice has, by one request where Dataverse counts so many."""
+    table_map = ports.maps[Stage.ACTUALS]
+    return await count_rows(ports, table_map.source.set, table_map.source.key, billed_filter(table_map, invoice_id))
+
+
+async def count_rows(ports: Ports, entity_set: str, key: str, condition: str) -> int:
+    """How many rows fulfil a filter. Dataverse aggregates 50,000 rows at most and refuses more; those are paged."""
+    try:
+        options = {"$apply": f"filter({condition})/aggregate($count as rows)"}
+        page = await ports.dataverse.page(entity_set, options, cursor="", size=2)
+        return int(page.rows[0]["rows"]) if page.rows else 0
+    except Refused as refusal:
+        if refusal.status != _BAD_REQUEST:
+            raise
+    pages = ports.dataverse.pages(entity_set, {"$select": key, "$filter": condition}, size=_LIGHT_PAGE)
+    return sum([len(rows) async for rows in pages])

@@ -1,0 +1,23 @@
+"""Transaction connections on their way to Finance: read with their actuals, or by themselves to be sent again."""
+
+from collections.abc import Iterable
+
+from shared.engine.loading import Batch, Reading
+from shared.ledger.rejected_rows import RejectedRow
+from shared.maps.transforms import Row, RowRefused
+from shared.ports import Ports
+from shared.stages import Stage
+
+
+def write_connections(ports: Ports, company: str, links: Iterable[Row], *, held: bool) -> Reading:
+    """Map some connections; one that cannot be mapped is known by its id in Dataverse."""
+    table_map = ports.maps[Stage.CONNECTIONS]
+    written: list[list[str]] = []
+    refused: list[RejectedRow] = []
+    for link in links:
+        try:
+            written.append(table_map.write(link, ports.settings.zone))
+        except RowRefused as refusal:
+            key = link[table_map.source.key]
+            refused.append(RejectedRow(Stage.CONNECTIONS, key, "contract", str(refusal), source_id=key))
+    return Reading([Batch(Stage.CONNECTIONS, company, written, held=held)], refused)

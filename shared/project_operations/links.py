@@ -1,0 +1,161 @@
+"""Which unbilled sales and which transaction connections a confirmation created.
+
+Unbilled sales that were there before carry the same invoice stamp and went to Finance long ago; neither type nor stamp
+nor dates tell them from the new ones. Links do. A new row is reached from the billed ones
+
+    billed -> unbilled                                    ordinary and edited lines, retainers
+    reversal -> original billed <- replacing unbilled     corrections, two hops
+
+and an unbilled sale is an original when the draft's invoice line detail points to it. A link in which one of our
+billed sales is the Original belongs to a later correction, not to this confirmation.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from shared.errors import NotYet
+from shared.maps.transforms import Row
+from shared.ports import Ports
+from shared.project_operations.billing_methods import billing_methods
+from shared.project_operations.codes import (
+    EXPENSE,
+    FEE,
+    FIXED_PRICE,
+    MATERIAL,
+    TIME,
+    TIME_AND_MATERIAL,
+    UNBILLED_SALES,
+)
+from shared.services.odata import Guid, guid
+from shared.stages import Stage
+
+TRACED = ("msdyn_actualid", "msdyn_transactionclassification")
+"""The columns of a billed sale that following its links needs."""
+_ENDS = ("msdyn_transaction1", "msdyn_transaction2")
+_LINKED_CLASSES = {TIME, EXPENSE, MATERIAL, FEE}
+"""Where the contract line is billed by time and material, an unbilled sale stands behind each such billed one."""
+_TO_A_DETAIL = " or ".join(f"{end}type eq 'msdyn_invoicelinetransaction'" for end in _ENDS)
+
+
+@dataclass(frozen=True)
+class Produced:
+    """What some billed sales bring along: new unbilled sales, and the connections that go to Finance. `unlinked` counts
+    the billed sales for which a link was waited for in vain."""
+
+    unbilled: list[Row]
+    connections: list[Row]
+    unlinked: int = 0
+
+
+class Side(NamedTuple):
+    """A connection seen from one end."""
+
+    link: Row
+    near: Guid
+    role: str
+    far: Guid
+    far_role: str
+
+    @property
+    def ends(self) -> set[Guid]:
+        """Both ends."""
+        return {self.near, self.far}
+
+
+async def trace(ports: Ports, billed: Sequence[Row], *, waited: bool = True) -> Produced:
+    """Follow the links from some billed sales. Raises NotYet while a billed sale lacks a link that it must have, and
+    one that it may have until that was `waited` for."""
+    ids = {guid(row["msdyn_actualid"]) for row in billed}
+    created = [side for side in await _sides(ports, ids) if side.role in {"billed sales", "reversing"}]
+    unlinked = await _check_linked(ports, billed, created, waited=waited)
+    replacing = await _replacing(ports, {side.far for side in created if side.role == "reversing"})
+    links = {side.link["msdyn_transactionconnectionid"]: side for side in [*created, *replacing]}
+    types = await _types(ports, {end for side in links.values() for end in side.ends} - ids)
+    fresh = await _without_detail(ports, _unbilled(types, (side.far for side in created)))
+    fresh |= await _unbilled_only(ports, _unbilled(types, (side.far for side in replacing)))
+    sendable = ids | types.keys()
+    return Produced(
+        unbilled=await _rows(ports, fresh),
+        connections=[side.link for side in links.values() if side.ends <= sendable],
+        unlinked=unlinked,
+    )
+
+
+async def _check_linked(ports: Ports, billed: Sequence[Row], created: Iterable[Side], *, waited: bool) -> int:
+    """Whether a billed sale must have an unbilled one behind it is decided by the billing method of its contract line;
+    where that is not known, a link is waited for and then done without. Returns how many were done without."""
+    linked = {end for side in created for end in side.ends}
+    bare = {guid(row["msdyn_actualid"]): row["msdyn_transactionclassification"] for row in billed}
+    bare = {key: kind for key, kind in bare.items() if key not in linked and kind is not None}
+    methods = await billing_methods(ports, bare) if bare else {}
+    worked = [key for key, kind in bare.items() if kind in _LINKED_CLASSES and methods.get(key) != FIXED_PRICE]
+    others = [key for key, kind in bare.items() if kind not in _LINKED_CLASSES]
+    must = [key for key in worked if methods.get(key) == TIME_AND_MATERIAL]
+    may = [*worked, *(key for key in others if methods.get(key) == TIME_AND_MATERIAL)]
+    if must or (may and not waited):
+        lacking = must or may
+        raise NotYet(
+            f"{len(lacking)} of {len(billed)} billed sales have no transaction connection yet, e.g. {lacking[0]}"
+        )
+    return len(may)
+
+
+async def _sides(ports: Ports, ids: Collection[Guid]) -> list[Side]:
+    """The connections between actuals at which one of `ids` is an end, seen from that end."""
+    table_map = ports.maps[Stage.CONNECTIONS]
+    portions = ports.dataverse.rows_in(table_map.source.set, _ENDS, ids, table_map.query, where=table_map.source.filter)
+    return [side async for rows in portions for row in rows for side in _seen_from(row, ids)]
+
+
+def _seen_from(link: Row, ids: Collection[Guid]) -> Iterator[Side]:
+    one, other = ((guid(link[end]), str(link[f"{end}role"]).strip().lower()) for end in _ENDS)
+    for near, far in ((one, other), (other, one)):
+        if near[0] in ids:
+            yield Side(link, *near, *far)
+
+
+async def _replacing(ports: Ports, corrected: Collection[Guid]) -> list[Side]:
+    """The new unbilled sales that replace corrected billed sales."""
+    return [side for side in await _sides(ports, corrected) if side.far_role == "replacing"]
+
+
+async def _types(ports: Ports, ids: Collection[Guid]) -> dict[Guid, int]:
+    """The transaction types of those actuals that go to Finance at all."""
+    table_map = ports.maps[Stage.ACTUALS]
+    options = {"$select": "msdyn_actualid,msdyn_transactiontypecode"}
+    found: dict[Guid, int] = {}
+    async for rows in ports.dataverse.rows_in(
+        table_map.source.set, (table_map.source.key,), ids, options, where=table_map.source.filter
+    ):
+        found |= {guid(row["msdyn_actualid"]): row["msdyn_transactiontypecode"] for row in rows}
+    return found
+
+
+def _unbilled(types: dict[Guid, int], ids: Iterable[Guid]) -> set[Guid]:
+    return {key for key in ids if types.get(key) == UNBILLED_SALES}
+
+
+async def _without_detail(ports: Ports, ids: Collection[Guid]) -> set[Guid]:
+    """Those to which no invoice line detail points: the confirmation made them."""
+    options = {"$select": ",".join(_ENDS)}
+    pointed: set[Guid] = set()
+    async for rows in ports.dataverse.rows_in(
+        ports.maps[Stage.CONNECTIONS].source.set, _ENDS, ids, options, where=_TO_A_DETAIL
+    ):
+        pointed |= {guid(row[end]) for row in rows for end in _ENDS}
+    return set(ids) - pointed
+
+
+async def _unbilled_only(ports: Ports, ids: Collection[Guid]) -> set[Guid]:
+    """Those that no billed sale bills: the others come with their billed sale, which may be on another page."""
+    billed = {side.near for side in await _sides(ports, ids) if side.far_role == "billed sales"}
+    return set(ids) - billed
+
+
+async def _rows(ports: Ports, ids: Collection[Guid]) -> list[Row]:
+    table_map = ports.maps[Stage.ACTUALS]
+    portions = ports.dataverse.rows_in(
+        table_map.source.set, (table_map.source.key,), ids, table_map.query, where=table_map.source.filter
+    )
+    return [row async for rows in portions for row in rows]

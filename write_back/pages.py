@@ -1,0 +1,323 @@
+"""Writing the accounting detail of posted rows back to Dataverse, a page of posted billed sales at a time.
+
+Finance does this itself in one transaction and stops at 1,000 records; here every page is a message of its own, only
+rows whose values differ are written, and a row that Dataverse refuses is recorded and left behind. New unbilled sales
+are found as when they were sent: behind the billed ones by their links, the others by what belongs to the confirmation.
+They are posted in a journal of their own; written back means all of them.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from shared.engine.account import account_of
+from shared.engine.messages import WRITE_BACK, WriteBack
+from shared.engine.targets.held_rows import BILLED_TYPE, held_actuals, rows_by_actual
+from shared.errors import ColumnsLocked, Refused
+from shared.ledger.rejected_rows import RejectedRow
+from shared.ledger.run import Run, State
+from shared.log import event
+from shared.maps.transforms import Row
+from shared.ports import Ports
+from shared.project_operations.confirmation import find_beside
+from shared.project_operations.links import trace
+from shared.services.dataverse import NAME as DATAVERSE
+from shared.services.odata import all_of, guid, quote_text
+from shared.stages import Stage
+from shared.totals import Totals
+from write_back.passes import Pass, totals_of
+
+PAGE = 2000
+_BETWEEN_PASSES = timedelta(seconds=5)
+_NOT_THERE = 404
+_KEPT = 0
+"""The status of what was kept back by the app itself, without asking."""
+_NO_DATE = "1900-01-01"
+_NO_GUID = "00000000-0000-0000-0000-000000000000"
+
+
+async def write_back(ports: Ports, message: WriteBack) -> None:
+    """Write one page back; the last page says how the run stands."""
+    run = await ports.ledger.run(message.invoiceId)
+    if run is None or run.state != State.COMPLETED:
+        return
+    if not message.ticket:
+        standing = Pass()
+        run = await ports.ledger.save(run, write_back=standing.write())
+    else:
+        known = Pass.read(run.write_back)
+        if known is None or known.ticket != message.ticket or message.page > known.page:
+            # Over, superseded, or further than anybody has come.
+            return
+        if message.page < known.page:
+            # Who wrote that page may have died before the message for the next one was sent.
+            await _send_on(ports, run, known)
+            return
+        standing = known
+    companies = sorted({part.company for part in (await account_of(ports, run, Stage.ACTUALS)).parts})
+    following = await _write_page(ports, run, standing, companies)
+    if following is None:
+        return
+    if following.company:
+        await ports.ledger.save(run, write_back=following.write())
+        await _send_on(ports, run, following)
+    else:
+        await _conclude(ports, run, following, companies)
+
+
+async def _write_page(ports: Ports, run: Run, standing: Pass, companies: Sequence[str]) -> Pass | None:
+    """Write the next page; the pass after it, without a company where there is nothing more to write, or None where
+    Dataverse lets nobody write."""
+    company = standing.company or next(iter(companies), "")
+    rows = await _posted_page(ports, run, company, standing.after) if company else []
+    following = _following(standing, company, rows, companies)
+    fresh = await _fresh_behind(ports, run, rows)
+    if not following.company:
+        fresh += await _fresh_beside(ports, run)
+    posted = [*rows, *(row for row in fresh if row["VoucherNumber"])]
+    try:
+        refused = await _write(ports, run, posted)
+    except ColumnsLocked as lock:
+        await ports.ledger.save(
+            run, posting="refused", posting_detail=str(lock), posted_at=run.posted_at or ports.now(), write_back=""
+        )
+        return None
+    event("page written back", runId=run.run_id, invoiceId=run.invoice_id, rows=len(posted), count=len(refused))
+    return following.leaving({guid(row["ActualId"]) for row in fresh if not row["VoucherNumber"]})
+
+
+def _following(standing: Pass, company: str, rows: Sequence[Row], companies: Iterable[str]) -> Pass:
+    done = replace(standing, page=standing.page + 1, seen=standing.seen + totals_of(rows))
+    if len(rows) == PAGE:
+        return replace(done, company=company, after=str(rows[-1]["ActualsImportId"]))
+    return replace(done, company=next((other for other in companies if other > company), ""), after="")
+
+
+async def _send_on(ports: Ports, run: Run, standing: Pass) -> None:
+    await ports.queues.send(WriteBack(invoiceId=run.invoice_id, ticket=standing.ticket, page=standing.page))
+
+
+def posted_condition(run: Run, companies: Iterable[str]) -> str:
+    """The billed sales of an invoice that Finance has posted."""
+    any_company = " or ".join(f"dataAreaId eq {quote_text(company)}" for company in sorted(companies))
+    own = f"InvoiceProposalId eq {quote_text(run.number)} and TransactionType eq {BILLED_TYPE}"
+    return all_of(any_company, own, "VoucherNumber ne ''")
+
+
+async def _posted_page(ports: Ports, run: Run, company: str, after: str) -> list[Row]:
+    """The posted billed sales of a company behind a key. Rows that are posted meanwhile move none of the others."""
+    options = {
+        "$filter": all_of(posted_condition(run, [company]), f"ActualsImportId gt {after}" if after else ""),
+        "$orderby": "ActualsImportId",
+        "$top": str(PAGE),
+    }
+    pages = ports.finance.pages(str(ports.maps[Stage.ACTUALS].target.set), options)
+    return [row async for rows in pages for row in rows][:PAGE]
+
+
+async def _posted_totals(ports: Ports, run: Run, companies: Iterable[str]) -> Totals:
+    options = {
+        "$filter": posted_condition(run, companies),
+        "$select": "ActualsImportId,Amount,TransactionCurrencyId",
+    }
+    pages = ports.finance.pages(str(ports.maps[Stage.ACTUALS].target.set), options)
+    return sum([totals_of(rows) async for rows in pages], Totals())
+
+
+async def _fresh_behind(ports: Ports, run: Run, billed: Sequence[Row]) -> list[Row]:
+    """The new unbilled sales that the confirmation made for these billed ones and Finance holds."""
+    account = await account_of(ports, run, Stage.ACTUALS)
+    if not account.fresh.rows or not billed:
+        return []
+    known = [{"msdyn_actualid": row["ActualId"], "msdyn_transactionclassification": None} for row in billed]
+    produced = await trace(ports, known)
+    table_map = ports.maps[Stage.ACTUALS]
+    key = table_map.position("ACTUALSIMPORTID")
+    keys: dict[str, list[UUID]] = {}
+    for row in produced.unbilled:
+        written = table_map.write(row, ports.settings.zone)
+        keys.setdefault(table_map.company_of(row), []).append(UUID(written[key]))
+    return [row for company, ids in keys.items() async for row in held_actuals(ports, company, ids)]
+
+
+async def _fresh_beside(ports: Ports, run: Run) -> list[Row]:
+    """The new unbilled sales of the confirmation that Finance holds and no billed one leads to."""
+    account = await account_of(ports, run, Stage.ACTUALS)
+    if not account.fresh.rows:
+        return []
+    beside = await find_beside(ports, run.invoice_id, {guid(row.source_id) for row in account.dismissed})
+    return [row async for row in rows_by_actual(ports, beside.belonging)]
+
+
+async def posted_rows(ports: Ports, company: str, ids: Iterable[UUID]) -> list[Row]:
+    """Those of the rows with these keys that Finance has posted."""
+    return [row async for row in held_actuals(ports, company, ids, where="VoucherNumber ne ''")]
+
+
+async def _write(ports: Ports, run: Run, posted: Sequence[Row]) -> dict[UUID, Refused]:
+    refused = await write_rows(ports, posted)
+    await _record(ports, run, {UUID(row["ActualId"]) for row in posted}, refused)
+    return refused
+
+
+async def write_rows(ports: Ports, posted: Sequence[Row]) -> dict[UUID, Refused]:
+    """Write what Finance says of these posted rows to their actuals, where it differs; return what was refused. Raises
+    ColumnsLocked."""
+    table_map = ports.maps[Stage.ACTUALS]
+    columns = table_map.written_back
+    if not columns or table_map.writeBack is None:
+        return {}
+    wanted = {UUID(row["ActualId"]): _values(columns, row) for row in posted}
+    standing = await _standing(ports, wanted, columns)
+    found = {
+        actual: {name: value for name, value in values.items() if not _same(value, standing[actual].get(name))}
+        for actual, values in wanted.items()
+        if actual in standing
+    }
+    emptied = {actual: names for actual, values in found.items() if (names := _emptied(values, standing[actual]))}
+    changes = {
+        actual: left
+        for actual, values in found.items()
+        if (left := {name: value for name, value in values.items() if name not in emptied.get(actual, ())})
+    }
+    refused = await ports.updates.write(table_map.source.set, table_map.writeBack.table, table_map.source.key, changes)
+    if is_locked(refused, tried=len(changes), standing=len(standing)):
+        raise ColumnsLocked(explain_lock(refused))
+    # What a row was refused for weighs more than what was kept back of it.
+    kept = {actual: _kept(names, wanted[actual], standing[actual]) for actual, names in emptied.items()}
+    return kept | refused | {actual: _gone(actual) for actual in wanted.keys() - standing.keys()}
+
+
+def _emptied(values: Mapping[str, Any], standing: Row) -> list[str]:
+    """The columns in which Finance says nothing and Dataverse something. Posting gives values; where one is missing
+    after it, something else has taken it away, and Dataverse may hold the only copy."""
+    return [name for name, value in values.items() if is_nothing(value) and not is_nothing(standing.get(name))]
+
+
+def is_nothing(value: Any) -> bool:
+    """Whether a value of either service means that there is none: F&O has no empty ones."""
+    if isinstance(value, int | Decimal):
+        return not value
+    return not value or str(value) in {"No", _NO_GUID} or str(value).startswith(_NO_DATE)
+
+
+def _kept(names: Sequence[str], values: Mapping[str, Any], standing: Row) -> Refused:
+    what = "; ".join(
+        f"{name} is {standing[name]} in Dataverse and {values[name] or 'empty'} in Finance" for name in names
+    )
+    return Refused(
+        DATAVERSE,
+        _KEPT,
+        "",
+        f"{what}. A value is not replaced by nothing: if Finance is right, empty the column in Dataverse, then replay "
+        "the row; if Dataverse is right, correct Finance, or dismiss the row",
+    )
+
+
+def _gone(actual: UUID) -> Refused:
+    return Refused(DATAVERSE, _NOT_THERE, "", f"Dataverse has no actual {actual}, though Finance has posted it")
+
+
+def _values(columns: Mapping[str, str], row: Row) -> dict[str, Any]:
+    """Finance's values under Dataverse's column names; Finance names its properties like the columns, in other case."""
+    shown = {name.upper(): value for name, value in row.items()}
+    return {column: shown[target] for target, column in columns.items() if target in shown}
+
+
+async def _standing(ports: Ports, ids: Iterable[UUID], columns: Mapping[str, str]) -> dict[UUID, Row]:
+    source = ports.maps[Stage.ACTUALS].source
+    options = {"$select": ",".join(sorted({source.key, *columns.values()}))}
+    portions = ports.dataverse.rows_in(source.set, (source.key,), ids, options)
+    return {UUID(row[source.key]): row async for rows in portions for row in rows}
+
+
+def _same(value: Any, standing: Any) -> bool:
+    if isinstance(value, int | Decimal):
+        return standing is not None and Decimal(value) == Decimal(standing)
+    return bool(value == standing)
+
+
+async def _record(ports: Ports, run: Run, wanted: Collection[UUID], refused: Mapping[UUID, Refused]) -> None:
+    known = {row.source_id: row for row in await ports.rejections.of(run.invoice_id, WRITE_BACK)}
+    dismissed = {source for source, row in known.items() if row.status == "dismissed"}
+    mended = [row for source, row in known.items() if UUID(source) in wanted and UUID(source) not in refused]
+    await ports.rejections.change(run.invoice_id, mended, status="replaying")
+    rows = [
+        RejectedRow(
+            WRITE_BACK,
+            str(actual),
+            "conflict" if error.status == _KEPT else "application",
+            error.text,
+            source_id=str(actual),
+        )
+        for actual, error in refused.items()
+        if str(actual) not in dismissed
+    ]
+    await ports.rejections.keep(run.invoice_id, rows)
+
+
+def is_locked(refused: Mapping[UUID, Refused], *, tried: int, standing: int) -> bool:
+    """Whether it is the columns that are refused, not rows: every row of several, with one code, and none of those
+    looked at has ever got its values. One refused row says only of itself."""
+    return len(refused) == tried == standing > 1 and len({error.code for error in refused.values()}) == 1
+
+
+def explain_lock(refused: Mapping[UUID, Refused]) -> str:
+    """What Dataverse says about locked columns, and what to do about it."""
+    error = next(iter(refused.values()))
+    return (
+        f"Dataverse refused all {len(refused)} rows alike: {error.text.rstrip('.')}. Where it lets only dual-write "
+        "write these columns, set writeBack.strategy in shared/maps/actuals.json to customColumns and name columns of "
+        "your own, or to off and let Finance's own half of the map run; then write the invoice back again"
+    )
+
+
+async def _conclude(ports: Ports, run: Run, done: Pass, companies: Sequence[str]) -> None:
+    """Say how the run stands. All is written back when what the pass has seen is what Finance holds as posted now."""
+    account = await account_of(ports, run, Stage.ACTUALS)
+    posted = await _posted_totals(ports, run, companies) if companies else Totals()
+    if posted.rows < account.billed.rows or not posted.rows:
+        detail = f"{posted.rows} of {account.billed.rows} billed sales are posted"
+        await ports.ledger.save(run, posting="not posted", posting_detail=detail, write_back="")
+        return
+    if not posted.same_set(done.seen):
+        # Rows were posted or changed behind the pages of this pass: the next one finds them.
+        await ports.queues.send(WriteBack(invoiceId=run.invoice_id), delay=_BETWEEN_PASSES)
+        return
+    now = ports.now()
+    left = [row for row in await ports.rejections.of(run.invoice_id, WRITE_BACK) if row.status == "open"]
+    if left:
+        rows, kept = ("1 row", "kept as it is") if len(left) == 1 else (f"{len(left)} rows", "kept as they are")
+        what = "refused by Dataverse" if any(row.kind != "conflict" for row in left) else kept
+        detail = f"{rows} {what}, the first ({left[0].key}): {left[0].text[:400]}"
+        await ports.ledger.save(
+            run,
+            posting="refused",
+            posting_detail=detail,
+            posted_at=run.posted_at or now,
+            rejected=len(left),
+            write_back="",
+        )
+        return
+    if done.unposted:
+        one = done.unposted == 1
+        detail = (
+            f"{posted.rows} of {account.billed.rows} billed sales are posted and written back; "
+            f"{done.unposted} new unbilled {'sale is' if one else 'sales are'} not posted yet, e.g. {done.awaited[0]}"
+        )
+        waiting = Pass(unposted=done.unposted, awaited=done.awaited)
+        await ports.ledger.save(run, posting="not posted", posting_detail=detail, write_back=waiting.write())
+        return
+    off = not ports.maps[Stage.ACTUALS].written_back
+    await ports.ledger.save(
+        run,
+        posting="posted" if off else "written back",
+        posting_detail="",
+        rejected=0,
+        posted_at=run.posted_at or now,
+        written_back_at=None if off else now,
+        write_back="",
+    )

@@ -1,0 +1,59 @@
+"""Looking which completed runs Finance has posted: a count first, then the work only where there is some."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from shared.engine import troubles
+from shared.engine.account import account_of
+from shared.engine.messages import WRITE_BACK, Look, WriteBack
+from shared.engine.newer import tell
+from shared.engine.targets.held_rows import any_actual
+from shared.errors import ContractBroken, NewerVersion, NotPermitted, Refused
+from shared.ledger.run import Run
+from shared.ports import Ports
+from shared.services.odata import all_of
+from shared.stages import Stage
+from write_back.pages import posted_condition
+from write_back.passes import Pass
+
+_A_WHILE = timedelta(minutes=15)
+"""Until the timer looks again."""
+
+
+async def look(ports: Ports, message: Look) -> None:
+    """Start the write-back of every completed run whose billed sales are all posted by now."""
+    for entry in await ports.register.awaiting_posting():
+        try:
+            run = await ports.ledger.run(entry.invoice_id)
+            if run is not None and await _is_posted(ports, run):
+                await start(ports, run.invoice_id)
+        except NewerVersion as error:
+            await tell(ports, WRITE_BACK, error)
+        except (Refused, ContractBroken, NotPermitted) as error:
+            # One invoice that cannot be asked for must not hide the others; the next look asks again.
+            await troubles.note(ports, error, _A_WHILE, queue=message.queue)
+
+
+async def start(ports: Ports, invoice_id: UUID) -> None:
+    """Put the write-back of one invoice on its queue."""
+    await ports.queues.send(WriteBack(invoiceId=invoice_id))
+
+
+async def _is_posted(ports: Ports, run: Run) -> bool:
+    standing = Pass.read(run.write_back)
+    if standing and standing.awaited and not standing.page:
+        # All else is written back: what a pass costs is spent when these are posted too.
+        condition = all_of(any_actual(standing.awaited), "VoucherNumber ne ''")
+        return await ports.finance.count(_actuals(ports), condition) >= len(standing.awaited)
+    if standing and ports.now() - run.updated_at < _A_WHILE:
+        # A pass is under way; another would supersede it, and with many pages never come to an end.
+        return False
+    account = await account_of(ports, run, Stage.ACTUALS)
+    companies = {part.company for part in account.parts}
+    if not companies or (run.posting == "posted" and not ports.maps[Stage.ACTUALS].written_back):
+        return False
+    return await ports.finance.count(_actuals(ports), posted_condition(run, companies)) >= account.billed.rows > 0
+
+
+def _actuals(ports: Ports) -> str:
+    return str(ports.maps[Stage.ACTUALS].target.set)
