@@ -4,7 +4,7 @@ BIN := .venv/bin
 JOBS ?= 2  # test processes; most of a test is waiting
 LINES ?= 2500
 INVOICES ?= 1
-CODE := function_app.py confirm_invoice sync_actuals link_transactions operate write_back shared devhost simulators ops benchmarks tests
+CODE := function_app.py confirm_invoice sync_actuals link_transactions operate write_back relay_contract shared devhost simulators relay_cli benchmarks tests
 
 .PHONY: demo test prove screenshots check bench start setup format clean
 

@@ -9,7 +9,7 @@ from shared.settings import Settings
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 STAGES = ("confirm_invoice", "sync_actuals", "link_transactions")
-NOT_DEPLOYED = {"devhost", "simulators", "ops", "tests", "benchmarks"}
+NOT_DEPLOYED = {"devhost", "simulators", "relay_cli", "tests", "benchmarks"}
 
 
 def _imports(folder: str) -> set[str]:

@@ -1,0 +1,82 @@
+"""`relay`: the commands put together, and how each of them ends."""
+
+import sys
+
+import typer
+
+from relay_cli import changes, errors, pauses, runs, timeline
+from relay_cli.health import health
+from relay_cli.out_of_sync import out_of_sync
+from relay_cli.problems import ExitCode, Problem
+from relay_cli.reconcile import reconcile
+from relay_cli.screen import say
+from relay_cli.sweep import sweep
+from relay_cli.write_back import write_back
+
+HELP = """See and steer the app that carries confirmed invoices to Finance.
+
+Set RELAY_URL to the app's address and RELAY_KEY to its operator key (or name a file with --key-file). The key is never
+given on the command line: other users of the machine see command lines, and the shell keeps them.
+An invoice is named by its id or its exact number. All times are UTC.
+
+Exit codes:
+  0    fine
+  1    usage: wrong arguments, no such invoice, or a question answered with no
+  2    the run shown or watched failed or was rejected; reconcile found a difference; health is not good
+  3    the run shown or watched needs attention: rows were rejected, are missing or differ; out-of-sync found missing
+  4    unreachable: no network, no app, or an app without its storage
+  5    not allowed: the key was refused
+  6    reconcile had nothing to compare: no all-clear
+  130  interrupted with Ctrl-C
+
+Examples:
+  export RELAY_URL=https://contoso.azurewebsites.net
+  export RELAY_KEY=$(pass show invoice-relay/operator)
+  relay health
+  relay runs list --since 2h
+  relay errors list
+  relay replay --group 4f1c22ab90 --dry-run
+"""
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", help=HELP)
+app.add_typer(runs.app, name="runs")
+runs.app.command("timeline")(timeline.timeline)
+app.command("finance-page")(timeline.finance_page)
+app.add_typer(errors.app, name="errors")
+for command in (
+    changes.replay,
+    changes.dismiss,
+    pauses.pause,
+    pauses.resume,
+    reconcile,
+    out_of_sync,
+    write_back,
+    sweep,
+    health,
+):
+    app.command()(command)
+
+
+def main() -> int:
+    """Run the command; return its exit code."""
+    # A terminal that cannot write a character shows another in its place; that is no reason to stop.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        code = typer.main.get_command(app).main(prog_name="relay", standalone_mode=False)
+    except Problem as problem:
+        return _end(problem.code, problem.cause, problem.next_step)
+    except typer.Abort:
+        return _end(ExitCode.USAGE, "Nothing was done.")
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        hint = f"`{context.command_path} --help` says how it is used." if context else ""
+        # Without a message it is the help that was shown instead of a missing command.
+        return _end(ExitCode.USAGE, error.format_message(), hint) if error.format_message() else ExitCode.USAGE
+    return int(code or ExitCode.FINE)
+
+
+def _end(code: ExitCode, cause: str, next_step: str = "") -> int:
+    for line in [*f"Error: {cause}".splitlines(), *next_step.splitlines()]:
+        say(line)
+    return int(code)

@@ -1,0 +1,70 @@
+"""Whatever writes is shown first and asked for, unless it was said beforehand that it may be done."""
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any
+
+import typer
+from rich.console import RenderableType
+
+from relay_cli.connection import App
+from relay_cli.problems import Misused
+from relay_cli.reading import read
+from relay_cli.screen import emit, is_interactive, say
+from relay_cli.views.layout import counted
+from relay_contract.changes import Change
+
+
+class Consent(Enum):
+    """What the operator has agreed to."""
+
+    ONLY_SHOW = auto()
+    ASK = auto()
+    GIVEN = auto()
+
+
+def settle(*, yes: bool, dry_run: bool) -> Consent:
+    """What --yes and --dry-run amount to; Misused where neither is given and nobody can be asked."""
+    if dry_run:
+        return Consent.ONLY_SHOW
+    if yes:
+        return Consent.GIVEN
+    if is_interactive():
+        return Consent.ASK
+    raise Misused(
+        "This writes, and nobody can be asked here: it is no terminal.", "Add --yes to do it, or --dry-run to see it."
+    )
+
+
+def ask(question: str) -> None:
+    """Ask on stderr; typer.Abort unless the answer is yes."""
+    typer.confirm(question, abort=True, err=True)
+
+
+def change[T: Change](
+    app: App,
+    path: str,
+    body: dict[str, Any],
+    *,
+    model: type[T],
+    view: Callable[[T], RenderableType],
+    act: str,
+    consent: Consent,
+    as_json: bool,
+) -> T:
+    """POST a change that the app can also rehearse: only the rehearsal, that and a question, or the change at once.
+
+    A rehearsal that finds no rows asks nothing, and is the result. What is returned has been shown.
+    """
+    if consent is Consent.ASK:
+        document = app.post(path, {**body, "dryRun": True})
+        rehearsed = read(model, document)
+        if not rehearsed.rows:
+            emit(document, view(rehearsed), as_json=as_json)
+            return rehearsed
+        say(view(rehearsed))
+        ask(f"{act} {counted(rehearsed.rows, 'row')}?")
+    document = app.post(path, {**body, "dryRun": consent is Consent.ONLY_SHOW})
+    done = read(model, document)
+    emit(document, view(done), as_json=as_json)
+    return done

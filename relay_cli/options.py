@@ -1,0 +1,76 @@
+"""Options that several commands share, each described once."""
+
+from enum import StrEnum
+from getpass import getuser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from relay_cli.problems import Misused
+
+Url = Annotated[
+    str,
+    typer.Option(
+        "--url", envvar="RELAY_URL", metavar="URL", help="Address of the app: https, or http on this machine only."
+    ),
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--key-file",
+        metavar="FILE",
+        help="File with the operator's key; without it RELAY_KEY is used. There is no option for the key itself: a "
+        "command line is seen by every user of the machine and kept in the shell's history.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the app's JSON, one document, and nothing else on stdout.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking. Needed where nobody can be asked.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+By = Annotated[
+    str, typer.Option("--by", metavar="NAME", help="Who does it, kept for audit; your login name unless given.")
+]
+Every = Annotated[float, typer.Option("--every", min=0.1, metavar="SECONDS", help="Seconds between two looks.")]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="TIME", help="From then on: 2026-03-31, 2026-03-31T14:00Z, 30m, 2h, 3d. UTC."),
+]
+Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Up to then, written like --since.")]
+INVOICE = "An invoice by its id or its exact number."
+
+
+class MapName(StrEnum):
+    """The three table maps."""
+
+    INVOICES = "invoices"
+    ACTUALS = "actuals"
+    TRANSACTIONCONNECTIONS = "transactionconnections"
+
+
+class State(StrEnum):
+    """The states of a run."""
+
+    ACCEPTED = "accepted"
+    SYNCING_HEADER = "syncing header"
+    SYNCING_ACTUALS = "syncing actuals"
+    LINKING = "linking"
+    VERIFYING = "verifying"
+    COMPLETED = "completed"
+    NEEDS_ATTENTION = "needs attention"
+    FAILED = "failed"
+    REJECTED = "rejected"
+
+
+class SyncKind(StrEnum):
+    """What can be done about actuals that are out of sync: those not in Finance, and those not back from there."""
+
+    MISSING = "missing"
+    NOT_WRITTEN_BACK = "not written back"
+
+
+def name_operator(by: str) -> str:
+    """The name to keep for audit: what was given, else the login name."""
+    try:
+        return by.strip() or getuser()
+    except (OSError, KeyError) as error:
+        raise Misused("This machine does not know your login name.", "Give it with --by NAME.") from error

@@ -1,0 +1,25 @@
+"""`relay sweep`: the app's own search for what was lost, now instead of at its next time."""
+
+from relay_cli.connection import connect
+from relay_cli.options import By, Json, KeyFile, Url, name_operator
+from relay_cli.problems import ExitCode
+from relay_cli.reading import read
+from relay_cli.screen import emit, say
+from relay_cli.views.changes import sweep_view
+from relay_contract.changes import Sweep
+
+
+def sweep(*, url: Url, key_file: KeyFile = None, by: By = "", as_json: Json = False) -> int:
+    """Sweep now: start confirmed invoices that have no run, put stopped runs to work, clear blobs nobody owns.
+
+    The app does the same by itself from time to time, so nobody is asked.
+
+    Examples:
+      relay sweep
+      relay sweep --json
+    """
+    relay = connect(url, key_file)
+    say("Sweeping ...")
+    document = relay.post("sweeps", {"by": name_operator(by)})
+    emit(document, sweep_view(read(Sweep, document)), as_json=as_json)
+    return ExitCode.FINE
