@@ -8,7 +8,7 @@ from confirm_invoice.functions import blueprint as confirm_invoice
 from link_transactions.functions import blueprint as link_transactions
 from operate.api.functions import blueprint as operate
 from operate.page.functions import blueprint as page
-from shared.ports import configuration
+from shared.wiring import configuration
 from sync_actuals.functions import blueprint as sync_actuals
 from write_back.functions import blueprint as write_back
 

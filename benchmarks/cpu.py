@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from benchmarks.reading import billed_options, reader
 from benchmarks.workload import Round
-from shared.ports import Ports
+from shared.engine.ports import Ports
 from shared.project_operations.actual_batches import Piles
 from shared.services.answers import Answer, Asked, Reply
 from shared.stages import Stage

@@ -12,8 +12,8 @@ import aiohttp
 from yarl import URL
 
 from shared import clock
+from shared.engine.ports import Ports
 from shared.maps.table_map import TableMap, load_maps
-from shared.ports import Ports
 from shared.project_operations.billed_sales import billed_filter
 from shared.project_operations.links import trace
 from shared.services import dataverse

@@ -15,13 +15,14 @@ from confirm_invoice.webhook import BadConfirmation, Confirmation, Doubtful, Ign
 from shared.concurrently import together
 from shared.engine.loading import load
 from shared.engine.messages import Load, LookUp
+from shared.engine.ports import Ports
 from shared.engine.settling import settle
 from shared.engine.shipping import ship
 from shared.engine.worker import Handler, work
 from shared.errors import NotOurStorage
 from shared.ledger.run import State
-from shared.ports import Ports, configuration, ports, ports_or_put_back
 from shared.stages import Stage
+from shared.wiring import configuration, ports, ports_or_put_back
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 

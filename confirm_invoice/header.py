@@ -5,11 +5,11 @@ from datetime import timedelta
 from shared.engine.account import Account
 from shared.engine.loading import Announce, Batch, Reading, put_on_dock
 from shared.engine.messages import Load
+from shared.engine.ports import Ports
 from shared.errors import InvoiceRejected, NeedsAttention
 from shared.ledger.run import BEFORE_ACTUALS, Page, Run, State
 from shared.maps.proposal_number import COLUMNS, PROPOSAL, SETTING
 from shared.maps.transforms import Row, RowRefused
-from shared.ports import Ports
 from shared.project_operations.chosen_days import check_days_of_actuals
 from shared.project_operations.codes import PROJECT_INVOICE
 from shared.project_operations.invoices import (

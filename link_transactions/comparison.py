@@ -16,6 +16,7 @@ from link_transactions.sample import Candidate, Sample
 from shared.concurrently import both
 from shared.engine.account import Account
 from shared.engine.landed_rows import landed_rows
+from shared.engine.ports import Ports
 from shared.engine.resend import FIRST_REPAIR
 from shared.engine.targets.held_rows import BILLED_TYPE, held_actuals
 from shared.ledger.rejected_rows import UNBILLED
@@ -28,7 +29,6 @@ from shared.maps.columns_compared import (
     unseen_columns,
 )
 from shared.maps.transforms import Row
-from shared.ports import Ports
 from shared.project_operations.billed_sales import billed_filter
 from shared.services.odata import Guid, all_of, guid, quote_text
 from shared.stages import Stage

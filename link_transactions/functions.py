@@ -9,12 +9,13 @@ from link_transactions.release import after_connections, release
 from link_transactions.verification import verify
 from shared.engine.loading import load
 from shared.engine.messages import Load
+from shared.engine.ports import Ports
 from shared.engine.resend import FIRST_REPAIR
 from shared.engine.settling import settle
 from shared.engine.shipping import ship
 from shared.engine.worker import Handler, work
-from shared.ports import Ports, ports_or_put_back
 from shared.stages import Stage
+from shared.wiring import ports_or_put_back
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 

@@ -1,9 +1,9 @@
 """Reading single connections again, when some are to be sent once more."""
 
 from shared.engine.loading import Announce, Reading
+from shared.engine.ports import Ports
 from shared.engine.resend import repaired_ids
 from shared.ledger.run import Page, Run
-from shared.ports import Ports
 from shared.project_operations.connections import write_connections
 from shared.stages import Stage
 

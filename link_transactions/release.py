@@ -5,9 +5,9 @@ from shared.engine.account import Account, hand_over
 from shared.engine.landed_rows import landed_rows
 from shared.engine.loading import put_on_dock
 from shared.engine.messages import Load, Verify
+from shared.engine.ports import Ports
 from shared.engine.targets.held_rows import held_by_actual
 from shared.ledger.run import Part, Run, State
-from shared.ports import Ports
 from shared.services.odata import guid
 from shared.stages import Stage
 from shared.storage.landing import encode

@@ -9,11 +9,11 @@ from shared.engine.account import Account, account_of, read_again
 from shared.engine.landed_rows import landed_rows
 from shared.engine.lifecycle import end
 from shared.engine.messages import Verify
+from shared.engine.ports import Ports
 from shared.errors import LeaseLost, NeedsAttention
 from shared.ledger.run import Part, Run, State
 from shared.maps.columns_compared import RowDiffers, describe_differences
 from shared.maps.transforms import RowRefused
-from shared.ports import Ports
 from shared.stages import Stage
 from shared.storage.landing import PartLost
 from shared.totals import Totals

@@ -1,5 +1,5 @@
-"""What the app answers over HTTP, for its endpoints and its command: pydantic alone, so that the command's wheel needs no
-more."""
+"""What the app answers over HTTP, for its endpoints and its command. It imports pydantic alone, so that the command's
+wheel needs no more."""
 
 from decimal import Decimal
 

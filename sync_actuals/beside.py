@@ -7,13 +7,13 @@ from decimal import Decimal
 from shared.engine.account import Account
 from shared.engine.landed_rows import landed_rows
 from shared.engine.messages import Load
+from shared.engine.ports import Ports
 from shared.engine.resend import open_found, repaired_ids
 from shared.errors import NeedsAttention
 from shared.ledger.rejected_rows import UNBILLED, RejectedRow, totals_of
 from shared.ledger.run import Part, Run
 from shared.maps.columns import follow
 from shared.maps.transforms import Row
-from shared.ports import Ports
 from shared.project_operations.confirmation import Beside, find_beside
 from shared.services.odata import Guid, guid
 from shared.stages import Stage

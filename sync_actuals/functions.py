@@ -8,8 +8,8 @@ from shared.engine.loading import load
 from shared.engine.settling import settle
 from shared.engine.shipping import ship
 from shared.engine.worker import Handler, work
-from shared.ports import ports_or_put_back
 from shared.stages import Stage
+from shared.wiring import ports_or_put_back
 from sync_actuals.pages import after_actuals, have_looked_after, may_be_sent, read_actuals
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]

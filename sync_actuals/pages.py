@@ -9,11 +9,11 @@ from shared.concurrently import both
 from shared.engine.account import Account, read_again
 from shared.engine.loading import Announce, Batch, Reading
 from shared.engine.messages import Load, Verify
+from shared.engine.ports import Ports
 from shared.engine.resend import found_beside, rejected_before, repaired_ids
 from shared.errors import NotYet
 from shared.ledger.run import BEFORE_ACTUALS, Page, Run, State
 from shared.maps.transforms import Row
-from shared.ports import Ports
 from shared.project_operations.actual_batches import Piles, write_actuals
 from shared.project_operations.billed_sales import BILLED_SALES, billed_filter
 from shared.project_operations.completeness import completeness

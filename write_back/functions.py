@@ -5,10 +5,11 @@ import json
 import azure.functions as func
 from azure.core.exceptions import AzureError
 
-from shared.engine.messages import WRITE_BACK, Look
+from shared.engine.messages import Look
 from shared.engine.worker import Handler, work
 from shared.errors import NotOurStorage
-from shared.ports import ports, ports_or_none, ports_or_put_back
+from shared.storage.names import WRITE_BACK
+from shared.wiring import ports, ports_or_none, ports_or_put_back
 from write_back.pages import write_back
 from write_back.posted_invoices import look
 

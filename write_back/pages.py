@@ -14,19 +14,20 @@ from typing import Any
 from uuid import UUID
 
 from shared.engine.account import account_of
-from shared.engine.messages import WRITE_BACK, WriteBack
+from shared.engine.messages import WriteBack
+from shared.engine.ports import Ports
 from shared.engine.targets.held_rows import BILLED_TYPE, held_actuals, rows_by_actual
 from shared.errors import ColumnsLocked, Refused
 from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.run import Run, State
 from shared.log import event
 from shared.maps.transforms import Row
-from shared.ports import Ports
 from shared.project_operations.confirmation import find_beside
 from shared.project_operations.links import trace
 from shared.services.dataverse import NAME as DATAVERSE
 from shared.services.odata import all_of, guid, quote_text
 from shared.stages import Stage
+from shared.storage.names import WRITE_BACK
 from shared.totals import Totals
 from write_back.passes import Pass, totals_of
 

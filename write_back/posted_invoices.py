@@ -5,14 +5,15 @@ from uuid import UUID
 
 from shared.engine import troubles
 from shared.engine.account import account_of
-from shared.engine.messages import WRITE_BACK, Look, WriteBack
+from shared.engine.messages import Look, WriteBack
 from shared.engine.newer import tell
+from shared.engine.ports import Ports
 from shared.engine.targets.held_rows import any_actual
 from shared.errors import ContractBroken, NewerVersion, NotPermitted, Refused
 from shared.ledger.run import Run
-from shared.ports import Ports
 from shared.services.odata import all_of
 from shared.stages import Stage
+from shared.storage.names import WRITE_BACK
 from write_back.pages import posted_condition
 from write_back.passes import Pass
 

@@ -14,8 +14,8 @@ from typing import Any
 import azure.functions as func
 
 from operate.api.refusals import BadRequest
-from shared.ports import configuration
 from shared.settings import Settings
+from shared.wiring import configuration
 
 _PRINCIPAL = "x-ms-client-principal"
 _NAME_CLAIMS = ("preferred_username", "name")

@@ -32,13 +32,13 @@ from operate.views.health import describe_pause, health, health_of_refused
 from operate.views.run import describe
 from operate.views.runs import list_runs, states_of
 from operate.views.timeline import timeline
-from shared.engine.messages import OPERATIONS, WRITE_BACK
+from shared.engine.ports import Ports
 from shared.engine.worker import Handler, work
 from shared.errors import NotOurStorage
 from shared.ledger.run import State
-from shared.ports import Ports, configuration, ports, ports_or_none, ports_or_put_back
 from shared.stages import Stage
-from shared.storage.clients import poison_of
+from shared.storage.names import OPERATIONS, WRITE_BACK, poison_of
+from shared.wiring import configuration, ports, ports_or_none, ports_or_put_back
 from write_back.posted_invoices import start as start_write_back
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]

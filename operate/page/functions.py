@@ -6,7 +6,7 @@ from operate.api.access import auth_level, name_of
 from operate.api.answers import answer, guarded, problem
 from operate.page.files import HEADERS, find
 from shared import VERSION
-from shared.ports import configuration
+from shared.wiring import configuration
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 

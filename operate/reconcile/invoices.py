@@ -16,6 +16,7 @@ from operate.reconcile.period import Scope, scope_of
 from operate.reconcile.reports import Jobs
 from shared.engine.account import account_of, read_again
 from shared.engine.messages import Load, Reconcile
+from shared.engine.ports import Ports
 from shared.engine.resend import claim, go_on, send_again
 from shared.engine.targets.held_rows import BILLED_TYPE, held_actuals, held_by_actual
 from shared.errors import ContractBroken, NeedsAttention, NotPermitted, NotYet, Refused
@@ -23,7 +24,6 @@ from shared.ledger.rejected_rows import BILLED, RejectedRow, totals_of
 from shared.ledger.run import Run, State
 from shared.maps.columns_compared import differing_columns, unseen_columns
 from shared.maps.transforms import Row, RowRefused
-from shared.ports import Ports
 from shared.project_operations.billed_sales import billed_totals
 from shared.project_operations.codes import CANCELED
 from shared.project_operations.completeness import Completeness, completeness

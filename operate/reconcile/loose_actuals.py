@@ -9,9 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from shared.engine.loading import land, put_on_dock
+from shared.engine.ports import Ports
 from shared.ledger.run import Page, Part
 from shared.maps.transforms import Row
-from shared.ports import Ports
 from shared.project_operations.actual_batches import write_actuals
 from shared.stages import Stage
 

@@ -18,8 +18,8 @@ from operate.reconcile.period import is_of_dual_write
 from operate.reconcile.reports import Jobs
 from operate.reconcile.searches import Search, Searches
 from shared.engine.messages import Examine, Look, Reconcile
+from shared.engine.ports import Ports
 from shared.errors import ColumnsLocked, ContractBroken, NotPermitted, Refused
-from shared.ports import Ports
 from shared.project_operations.billed_sales import BILLED_SALES
 from shared.project_operations.invoices import invoices_with
 from shared.stages import Stage

@@ -14,12 +14,12 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from shared.engine.ports import Ports
 from shared.engine.targets.held_rows import held_actuals
 from shared.maps.columns import follow
 from shared.maps.proposal_number import number_pair
 from shared.maps.table_map import TableMap
 from shared.maps.transforms import Row, RowRefused
-from shared.ports import Ports
 from shared.project_operations.codes import UNBILLED_SALES
 from shared.project_operations.confirmation import whose
 from shared.project_operations.invoices import invoices_with

@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from shared.engine.ports import Ports
 from shared.ledger.run import State
-from shared.ports import Ports
 from shared.project_operations.invoices import (
     Invoice,
     changed_invoices,

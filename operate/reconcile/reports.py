@@ -9,7 +9,7 @@ from uuid import UUID
 from azure.core.exceptions import ResourceNotFoundError
 
 from shared.clock import stamp
-from shared.ports import Ports
+from shared.engine.ports import Ports
 
 _HEAD = "job"
 _SHOWN = 200

@@ -14,7 +14,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from operate.reconcile.out_of_sync_actuals import Kind, Period
 from shared.clock import stamp
-from shared.ports import Ports
+from shared.engine.ports import Ports
 from shared.storage.transactions import guarded, transact
 
 _HEAD = "job"

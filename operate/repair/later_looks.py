@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.engine.account import read_again
+from shared.engine.ports import Ports
 from shared.engine.targets.held_rows import held_by_actual
 from shared.errors import (
     ContractBroken,
@@ -24,7 +25,6 @@ from shared.errors import (
 from shared.ledger.run import Run, State
 from shared.ledger.run_list import Entry
 from shared.log import event
-from shared.ports import Ports
 from shared.project_operations.billed_sales import count_billed
 from shared.project_operations.confirmation import count_beside, find_beside
 from shared.services.odata import guid

@@ -12,13 +12,13 @@ from operate.reconcile.invoices import give_up
 from operate.reconcile.searches import Searches
 from shared.clock import stamp
 from shared.engine.lifecycle import end, end_posting
-from shared.engine.messages import OPERATIONS, WRITE_BACK, Examine, Reconcile, Settle, Ship, parse
+from shared.engine.messages import Examine, Reconcile, Settle, Ship, parse
 from shared.engine.newer import put_off
+from shared.engine.ports import Ports
 from shared.errors import LeaseLost, NewerVersion, NotOurMessage
 from shared.ledger.run import State
 from shared.log import event
-from shared.ports import Ports
-from shared.storage.clients import poison_of
+from shared.storage.names import OPERATIONS, WRITE_BACK, poison_of
 
 _PORTION = 30_000
 _ANOTHER_TRY = timedelta(minutes=10)

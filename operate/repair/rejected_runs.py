@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
+from shared.engine.ports import Ports
 from shared.ledger.run import State
-from shared.ports import Ports
 
 _LATELY = timedelta(days=1)
 _NAMED = 5

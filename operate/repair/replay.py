@@ -9,14 +9,15 @@ from operate.api.refusals import BadRequest
 from operate.reconcile.reports import Jobs
 from operate.repair.selection import Selected, Selection, select
 from shared.engine.account import read_again
-from shared.engine.messages import WRITE_BACK, Reconcile
+from shared.engine.messages import Reconcile
+from shared.engine.ports import Ports
 from shared.engine.resend import FIRST_REPAIR, claim, go_on, send_again, source_of
 from shared.engine.targets.held_rows import held_actuals
 from shared.errors import LeaseLost, NeedsAttention
 from shared.ledger.run import Run, State
-from shared.ports import Ports
 from shared.services.odata import guid
 from shared.stages import Stage
+from shared.storage.names import WRITE_BACK
 from write_back.posted_invoices import start as start_write_back
 
 _SHOWN_KEYS = 100

@@ -8,11 +8,11 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from operate.instants import Instant
+from shared.engine.ports import Ports
 from shared.errors import NewerVersion
 from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.run import Run, State
 from shared.ledger.run_list import Entry
-from shared.ports import Ports
 from shared.stages import Stage
 
 _STOPPED = {State.NEEDS_ATTENTION, State.FAILED, State.REJECTED}

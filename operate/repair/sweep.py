@@ -18,6 +18,7 @@ from operate.repair.later_looks import look_again
 from shared.clock import stamp
 from shared.engine.messages import Load, LookUp
 from shared.engine.newer import tell
+from shared.engine.ports import Ports
 from shared.engine.resend import revive, stage_of
 from shared.errors import (
     ContractBroken,
@@ -31,7 +32,6 @@ from shared.errors import (
 )
 from shared.ledger.run import Run, State
 from shared.log import event
-from shared.ports import Ports
 from shared.project_operations.invoices import (
     Invoice,
     changed_invoices,

@@ -6,11 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from shared.clock import stamp
-from shared.engine.messages import WRITE_BACK
+from shared.engine.ports import Ports
 from shared.errors import NewerVersion
 from shared.ledger.rejected_rows import RejectedRow
-from shared.ports import Ports
 from shared.stages import Stage
+from shared.storage.names import WRITE_BACK
 
 _SHOWN_INVOICES = 20
 

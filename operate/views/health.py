@@ -15,14 +15,14 @@ from shared.clock import stamp
 from shared.engine import troubles
 from shared.engine.import_waits import ImportWait, waits_of_map
 from shared.engine.newer import told
+from shared.engine.ports import Ports
 from shared.ledger.run import State
 from shared.ledger.run_list import Entry
 from shared.ledger.shipments import Shipment, Step
 from shared.maps.table_map import TableMap
-from shared.ports import Ports
 from shared.stages import Stage
 from shared.storage import refusals
-from shared.storage.clients import poison_of
+from shared.storage.names import poison_of
 from shared.storage.pauses import Pause
 from shared.storage.throughput import SLOT, Slot
 

@@ -10,6 +10,7 @@ from shared.engine import troubles
 from shared.engine.account import is_over, pages_of
 from shared.engine.import_waits import waits_of_run
 from shared.engine.newer import told
+from shared.engine.ports import Ports
 from shared.engine.resend import stage_of
 from shared.engine.troubles import Trouble
 from shared.errors import NewerVersion
@@ -17,7 +18,6 @@ from shared.ledger.progress import progress_of
 from shared.ledger.rejected_rows import RejectedRow, totals_of
 from shared.ledger.run import Page, Part, Run
 from shared.ledger.run_list import Entry
-from shared.ports import Ports
 from shared.services import dataverse, finance
 from shared.services.throttle_gates import Gate
 from shared.stages import Stage

@@ -7,10 +7,10 @@ from urllib.parse import parse_qs, urlsplit
 from operate.api.requests import RunsQuery
 from operate.views.run import Standing, standing
 from shared.clock import stamp
+from shared.engine.ports import Ports
 from shared.ledger.progress import Progress
 from shared.ledger.run import State
 from shared.ledger.run_list import Entry
-from shared.ports import Ports
 from shared.stages import Stage
 
 _SEARCHED_AT_ONCE = 1000

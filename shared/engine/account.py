@@ -7,11 +7,11 @@ from uuid import UUID
 
 from shared.engine.lifecycle import end
 from shared.engine.messages import MOST_READINGS, Load
+from shared.engine.ports import Ports
 from shared.errors import NeedsAttention
 from shared.ledger.progress import progress_of
 from shared.ledger.rejected_rows import RejectedRow, totals_of
 from shared.ledger.run import Page, Part, Run, State
-from shared.ports import Ports
 from shared.stages import Stage
 from shared.totals import Totals
 

@@ -7,11 +7,11 @@ worker that finds a part on the dock that the ledger does not know any more fini
 from dataclasses import replace
 
 from shared.engine.landed_rows import landed_rows
+from shared.engine.ports import Ports
 from shared.ledger.rejected_rows import rejected_row, totals_of
 from shared.ledger.run import Part
 from shared.ledger.shipments import Cargo
 from shared.log import event
-from shared.ports import Ports
 from shared.storage.landing import encode
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from shared.engine.ports import Ports
 from shared.engine.settling import given_up_at
 from shared.ledger.run import Run
 from shared.ledger.shipments import Cargo, Shipment, Step, View
-from shared.ports import Ports
 from shared.stages import Stage
 
 _PLAIN_FROM = 3

@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from shared.engine.ports import Ports
 from shared.ledger.run import Part
 from shared.ledger.shipments import Cargo
 from shared.maps.table_map import TableMap
-from shared.ports import Ports
 from shared.storage.landing import BlobChanged, LandedName
 
 

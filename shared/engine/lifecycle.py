@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from shared.engine.ports import Ports
 from shared.errors import LeaseLost
 from shared.ledger.progress import Progress
 from shared.ledger.run import State
 from shared.log import event
-from shared.ports import Ports
 
 _TRIES = 5
 _POSTED_ANEW = {"posting": "not posted", "posting_detail": "", "written_back_at": None}

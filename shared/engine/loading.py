@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 
 from shared.engine.account import After, hand_over, read_again
 from shared.engine.messages import Load, Ship
+from shared.engine.ports import Ports
 from shared.engine.resend import FIRST_REPAIR
 from shared.errors import ContractBroken, NotOurMessage, NotYet, Refused
 from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.run import BEFORE_ACTUALS, Page, Part, Run
 from shared.log import event
-from shared.ports import Ports
 from shared.services import dataverse
 from shared.stages import Stage
 from shared.storage.landing import encode

@@ -10,10 +10,10 @@ from uuid import UUID
 from shared.engine.account import read_again
 from shared.engine.lifecycle import end
 from shared.engine.messages import MOST_READINGS, Load
+from shared.engine.ports import Ports
 from shared.errors import LeaseLost, NeedsAttention
 from shared.ledger.run import BEFORE_ACTUALS, Part, Run, State
 from shared.log import event
-from shared.ports import Ports
 from shared.stages import Stage
 from shared.storage.landing import LandedName, PartLost
 

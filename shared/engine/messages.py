@@ -20,15 +20,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, V
 
 from shared.errors import NewerVersion, NotOurMessage
 from shared.stages import Stage
+from shared.storage.names import OPERATIONS, WRITE_BACK
 
 VERSION: Literal[1] = 1
 """The form of the messages. A release that adds a kind or a field sends it under a higher one, and its own version as
 `by`: an earlier release, after a roll-back, then leaves it on its queue instead of giving it up."""
 _MOST_VERSIONS, _LONGEST_VERSION = 999, 40
-WRITE_BACK = "write-back"
-"""The queue of what comes back from Finance after posting."""
-OPERATIONS = "operations"
-"""The queue of what an operator asks for and takes its time."""
 
 
 MOST_READINGS, MOST_PAGES = 9_999, 999_999

@@ -4,9 +4,9 @@ import logging
 from datetime import datetime, timedelta
 
 from shared.clock import jitter, parse_stamp, stamp
+from shared.engine.ports import Ports
 from shared.errors import NewerVersion
 from shared.log import event
-from shared.ports import Ports
 
 _NOTE = "newer version: "
 _STANDS = timedelta(minutes=15)

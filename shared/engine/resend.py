@@ -13,11 +13,11 @@ from uuid import UUID
 
 from shared.engine.account import is_over, pages_of
 from shared.engine.messages import Load, Ship, Verify
+from shared.engine.ports import Ports
 from shared.errors import LeaseLost
 from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.run import Page, Run, State
 from shared.ledger.run_list import Entry
-from shared.ports import Ports
 from shared.services.odata import Guid, guid
 from shared.stages import Stage
 

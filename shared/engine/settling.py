@@ -16,13 +16,13 @@ from shared.engine.account import After, hand_over
 from shared.engine.division import put_pieces_on_dock
 from shared.engine.messages import Settle, Ship
 from shared.engine.next_try import failed, is_the_fault, turned_away
+from shared.engine.ports import Ports
 from shared.engine.targets.finance_import import MixedMaps, look_again, look_in_time, send
 from shared.engine.targets.import_result import Outcome, outcome_of, refuse_all
 from shared.errors import LeaseLost, Refused, UploadRefused
 from shared.ledger.rejected_rows import RejectedRow, totals_of
 from shared.ledger.shipments import Cargo, Shipment, Step, new_execution_id
 from shared.log import event
-from shared.ports import Ports
 from shared.services.finance import ImportStatus
 from shared.storage.landing import PartLost
 

@@ -12,11 +12,11 @@ from shared.engine.account import After
 from shared.engine.division import divide
 from shared.engine.messages import Ship, new_ticket
 from shared.engine.next_try import evidence_since, halves, is_to_divide
+from shared.engine.ports import Ports
 from shared.engine.settling import start
 from shared.engine.targets.finance_import import look_again
 from shared.errors import LeaseLost
 from shared.ledger.shipments import Cargo, Shipment, View, choose
-from shared.ports import Ports
 from shared.stages import Stage
 
 _CLAIM_TRIES = 5

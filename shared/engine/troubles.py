@@ -11,8 +11,8 @@ from typing import Any
 from azure.core.exceptions import AzureError
 
 from shared.clock import parse_stamp, stamp
+from shared.engine.ports import Ports
 from shared.errors import ContractBroken, NotPermitted, Refused, Unavailable
-from shared.ports import Ports
 from shared.storage import refusals
 from shared.storage.notes import trouble
 

@@ -30,6 +30,7 @@ from shared.engine import newer, troubles
 from shared.engine.lifecycle import end, end_posting
 from shared.engine.lost_parts import read_anew
 from shared.engine.messages import Load, Message, Settle, Ship, Verify, WriteBack, parse, reader_of
+from shared.engine.ports import Ports
 from shared.errors import (
     ContractBroken,
     InvoiceRejected,
@@ -46,7 +47,6 @@ from shared.errors import (
 )
 from shared.ledger.run import State
 from shared.log import event, where
-from shared.ports import Ports
 from shared.services.throttle_gates import GATE_SPREAD
 from shared.stages import Stage
 from shared.storage import refusals

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from shared.engine.loading import Batch
+from shared.engine.ports import Ports
 from shared.ledger.rejected_rows import BILLED, UNBILLED, RejectedRow
 from shared.maps.columns import follow
 from shared.maps.transforms import Row, RowRefused
-from shared.ports import Ports
 from shared.project_operations.chosen_days import DayTally
 from shared.stages import Stage
 from shared.totals import Tally

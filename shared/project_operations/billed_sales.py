@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
+from shared.engine.ports import Ports
 from shared.errors import Refused
 from shared.maps.table_map import TableMap
 from shared.maps.transforms import Row
-from shared.ports import Ports
 from shared.project_operations.codes import BILLED_SALES, CHARGEABLE, UNBILLED_SALES
 from shared.services.odata import all_of
 from shared.stages import Stage

@@ -7,8 +7,8 @@ invoice of a fixed price is billed like a milestone (articles actuals/ActualsonT
 from collections.abc import Collection
 from contextlib import suppress
 
+from shared.engine.ports import Ports
 from shared.errors import Refused
-from shared.ports import Ports
 from shared.services.odata import Guid, guid
 from shared.stages import Stage
 

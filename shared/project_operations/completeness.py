@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from shared.concurrently import both
+from shared.engine.ports import Ports
 from shared.maps.transforms import Row
-from shared.ports import Ports
 from shared.project_operations.billed_sales import Billed, Kind, kind_of, read_billed
 from shared.project_operations.codes import CHARGEABLE
 

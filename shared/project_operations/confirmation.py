@@ -22,10 +22,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from shared.clock import parse_stamp
+from shared.engine.ports import Ports
 from shared.engine.resend import sent_singly
 from shared.engine.targets.held_rows import held_by_actual
 from shared.maps.transforms import Row
-from shared.ports import Ports
 from shared.project_operations.billed_sales import billed_filter, count_rows
 from shared.project_operations.codes import BILLED_SALES, INVOICE_LINE_DETAIL, UNBILLED_SALES
 from shared.services.odata import Guid, all_of, guid

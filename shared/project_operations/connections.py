@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from shared.engine.loading import Batch, Reading
+from shared.engine.ports import Ports
 from shared.ledger.rejected_rows import RejectedRow
 from shared.maps.transforms import Row, RowRefused
-from shared.ports import Ports
 from shared.stages import Stage
 
 

@@ -14,9 +14,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from shared.engine.ports import Ports
 from shared.errors import NotYet
 from shared.maps.transforms import Row
-from shared.ports import Ports
 from shared.project_operations.billing_methods import billing_methods
 from shared.project_operations.codes import (
     EXPENSE,

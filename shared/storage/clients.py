@@ -1,10 +1,7 @@
 """The app's own storage: tables, queues and a private container, in the account of AzureWebJobsStorage."""
 
-import base64
-import math
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from azure.core.credentials import AccessToken
@@ -15,21 +12,9 @@ from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-from shared.engine.messages import OPERATIONS, WRITE_BACK, Message
 from shared.settings import Settings
 from shared.sign_in import SignIn
-from shared.stages import Stage
-
-CONTAINER = "landed"
-MAPS = "maps"
-"""The container of the table maps that parts were written with."""
-QUEUES = (*map(str, Stage), WRITE_BACK, OPERATIONS)
-TABLES = ("runs", "register", "dock", "gates", "audit")
-
-
-def poison_of(queue: str) -> str:
-    """The queue to which the host moves what it gives up."""
-    return f"{queue}-poison"
+from shared.storage.names import LANDED, MAPS, QUEUES, TABLES, poison_of
 
 
 @dataclass(frozen=True)
@@ -43,35 +28,15 @@ class Storage:
     audit: TableClient
     landed: ContainerClient
     maps: ContainerClient
-    queues: "Queues"
+    queues: "QueueClients"
 
 
-class Queues:
-    """Sends messages; the Functions host receives them."""
+@dataclass(frozen=True)
+class QueueClients:
+    """The queues by name, and the same ones with their poison queues, for bodies that are sent as they are."""
 
-    def __init__(self, clients: Mapping[str, QueueClient], untouched: Mapping[str, QueueClient] | None = None) -> None:
-        """`untouched` are the same queues, and those to which the host moves what it gives up, for bodies that are sent
-        byte by byte as they are."""
-        self.clients = clients
-        self._untouched = untouched or {}
-
-    async def send(self, message: Message, *, delay: timedelta = timedelta()) -> None:
-        """Put a message on the queue of its stage, to be seen after `delay`. It stays until somebody handles it."""
-        queue = self.clients[message.queue]
-        await queue.send_message(message.model_dump_json(), visibility_timeout=_seconds(delay), time_to_live=-1)
-
-    async def send_again(self, queue: str, body: bytes, *, delay: timedelta) -> None:
-        """Put a message that this app cannot read, or must not, on the queue that it was on, or its poison queue, as it
-        is."""
-        if queue in self._untouched:
-            client, content = self._untouched[queue], base64.b64encode(body).decode()
-        else:
-            client, content = self.clients[queue], body.decode()
-        await client.send_message(content, visibility_timeout=_seconds(delay), time_to_live=-1)
-
-
-def _seconds(delay: timedelta) -> int:
-    return max(0, math.ceil(delay.total_seconds()))
+    own: Mapping[str, QueueClient]
+    untouched: Mapping[str, QueueClient]
 
 
 class _AppCredential:
@@ -97,27 +62,27 @@ class _AppCredential:
 async def open_storage(settings: Settings) -> Storage:
     """Open the clients and create what is missing."""
     tables, blobs, queues = _services(settings)
-    landed, maps = blobs.get_container_client(CONTAINER), blobs.get_container_client(MAPS)
+    landed, maps = blobs.get_container_client(LANDED), blobs.get_container_client(MAPS)
     found = {name: tables.get_table_client(name) for name in TABLES}
     for table in found.values():
         await _unless_there(table.create_table())
     opened = _queues(queues)
-    for queue in opened.clients.values():
+    for queue in opened.own.values():
         await _unless_there(queue.create_queue())
     await _unless_there(landed.create_container())
     await _unless_there(maps.create_container())
     return Storage(**found, landed=landed, maps=maps, queues=opened)
 
 
-def queues_alone(settings: Settings) -> Queues:
+def queues_alone(settings: Settings) -> QueueClients:
     """The queues, when nothing else of storage can be opened; nothing is asked of them yet."""
     return _queues(_services(settings)[2])
 
 
-def _queues(service: QueueServiceClient) -> Queues:
+def _queues(service: QueueServiceClient) -> QueueClients:
     clients = {name: service.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy()) for name in QUEUES}
     untouched = {name: service.get_queue_client(name) for name in (*QUEUES, *map(poison_of, QUEUES))}
-    return Queues(clients, untouched)
+    return QueueClients(clients, untouched)
 
 
 def _services(settings: Settings) -> tuple[TableServiceClient, BlobServiceClient, QueueServiceClient]:

@@ -13,7 +13,7 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
-from shared.storage.clients import CONTAINER, MAPS, QUEUES, TABLES
+from shared.storage.names import LANDED, MAPS, QUEUES, TABLES, poison_of
 
 HELD = 240.0
 """Seconds for which work is held that storage refuses: well within the host's time-out, and with its five tries longer
@@ -24,8 +24,8 @@ _PASSING = {401, 403, 408, 429, 500, 502, 503, 504}
 """Roles, a rotated key or the account's firewall are mended by people; what waits then goes on."""
 _KINDS = {
     **dict.fromkeys(TABLES, "table"),
-    **dict.fromkeys((*QUEUES, *(f"{name}-poison" for name in QUEUES)), "queue"),
-    CONTAINER: "container",
+    **dict.fromkeys((*QUEUES, *map(poison_of, QUEUES)), "queue"),
+    LANDED: "container",
     MAPS: "container",
 }
 

@@ -13,12 +13,12 @@ from uuid import UUID, uuid4
 
 from shared.engine.account import Account
 from shared.engine.messages import Settle, Ship
+from shared.engine.ports import Ports
 from shared.engine.settling import settle
 from shared.engine.shipping import ship
 from shared.errors import LeaseLost
 from shared.ledger.rejected_rows import RejectedRow, rejected_row, totals_of
 from shared.ledger.run import Page, Part, Run
-from shared.ports import Ports
 from shared.stages import Stage
 from shared.storage.landing import encode
 from tests.contract.server import Manner, Received, Reply, said

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from shared import clock
+from shared.engine.ports import Ports
 from shared.maps.proposal_number import name_proposals
 from shared.maps.table_map import load_maps
-from shared.ports import Ports, open_ports
+from shared.wiring import open_ports
 from simulators.azurite import Azurite
 from tests.contract.conftest import APPLICATION, Tenant
 from tests.contract.server import Server

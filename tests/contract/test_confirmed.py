@@ -15,9 +15,9 @@ from operate.reconcile.period import scope_of
 from operate.reconcile.reports import summary
 from operate.repair.sweep import look_up, sweep
 from shared.engine.messages import LookUp
+from shared.engine.ports import Ports
 from shared.errors import InvoiceRejected, NeedsAttention
 from shared.ledger.run import Page, Run, State
-from shared.ports import Ports
 from shared.project_operations.codes import CANCELED, CONFIRMED, DRAFT, IN_REVIEW, PAID, PROJECT_INVOICE
 from shared.project_operations.invoices import invoices_numbered
 from shared.stages import Stage

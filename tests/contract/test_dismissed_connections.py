@@ -7,9 +7,9 @@ import pytest
 
 from link_transactions.release import release
 from shared.engine.messages import Load
+from shared.engine.ports import Ports
 from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.run import Page, Part, State
-from shared.ports import Ports
 from shared.stages import Stage
 from shared.storage.landing import encode
 from tests.contract.server import Server, said

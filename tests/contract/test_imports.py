@@ -18,8 +18,8 @@ from shared.engine.division import divide
 from shared.errors import LeaseLost
 from shared.ledger.run import Part, Run, State
 from shared.maps.table_map import load_maps
-from shared.ports import open_ports
 from shared.stages import Stage
+from shared.wiring import open_ports
 from simulators.azurite import Azurite
 from tests.contract.conftest import APPLICATION, Tenant
 from tests.contract.data_management import DataManagement, Result, Row, Yard, all_in, key_of, lost, refused

@@ -17,6 +17,7 @@ from azure.storage.blob.aio import BlobServiceClient
 from link_transactions.release import release
 from shared.clock import now
 from shared.engine.messages import Load, Settle
+from shared.engine.ports import Ports
 from shared.engine.settling import settle
 from shared.engine.targets.import_result import outcome_of
 from shared.engine.worker import Handler, work
@@ -25,7 +26,6 @@ from shared.ledger.run import Page, Part, Run, State
 from shared.ledger.shipments import Shipment
 from shared.maps.known_maps import KnownMaps
 from shared.maps.table_map import TableMap, load_map
-from shared.ports import Ports
 from shared.services.finance import ImportStatus
 from shared.stages import Stage
 from shared.storage.landing import FIRST_RELEASE, LandedName, encode

@@ -22,15 +22,15 @@ from operate.views.run import describe
 from operate.views.runs import list_runs
 from operate.views.timeline import timeline
 from shared import VERSION
-from shared.engine.messages import OPERATIONS, WRITE_BACK, Load, Settle
+from shared.engine.messages import Load, Settle
+from shared.engine.ports import Ports
 from shared.engine.worker import WorkFailed, work
 from shared.errors import NewerVersion
 from shared.ledger.run import State
 from shared.maps.table_map import digest_of
-from shared.ports import Ports
 from shared.stages import Stage
-from shared.storage.clients import QUEUES, poison_of
 from shared.storage.landing import LandedName
+from shared.storage.names import OPERATIONS, QUEUES, WRITE_BACK, poison_of
 from tests.contract.server import Server, said
 from tests.contract.test_landed_parts import HANDLERS, _claimed, _deployed, _landed, _relabel, _row, _run
 from tests.contract.test_wiring import ports

@@ -11,11 +11,11 @@ import pytest
 from shared.clock import now
 from shared.engine.account import Account
 from shared.engine.messages import Settle
+from shared.engine.ports import Ports
 from shared.engine.settling import settle
 from shared.engine.targets.import_result import outcome_of
 from shared.ledger.run import Page, Part, Run
 from shared.ledger.shipments import Cargo, Shipment, Step
-from shared.ports import Ports
 from shared.services.finance import ImportStatus
 from shared.stages import Stage
 from shared.storage.landing import encode

@@ -15,14 +15,15 @@ from azure.core.exceptions import ResourceExistsError, ServiceRequestError
 from azure.data.tables.aio import TableClient
 from azure.storage.queue.aio import QueueServiceClient
 
-from shared import ports as wiring
+from shared import wiring
+from shared.engine.ports import Ports
+from shared.engine.queues import Queues
 from shared.errors import NotOurStorage
-from shared.ports import Ports, ports_or_none, ports_or_put_back
 from shared.storage import owner
 from shared.storage.audit import Audit
-from shared.storage.clients import Queues
 from shared.storage.notes import Notes
 from shared.storage.owner import Owner, Ownership
+from shared.wiring import ports_or_none, ports_or_put_back
 from simulators.azurite import Azurite
 from tests.contract.test_wiring import ports
 from tests.contract.wiring import Clock

@@ -7,8 +7,8 @@ from urllib.parse import unquote
 import pytest
 
 from shared.engine.messages import WriteBack
+from shared.engine.ports import Ports
 from shared.ledger.run import State
-from shared.ports import Ports
 from tests.contract.server import Received, Reply, Server
 from tests.contract.test_wiring import ports
 from tests.contract.world import World, actual

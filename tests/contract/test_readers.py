@@ -9,9 +9,9 @@ import pytest
 
 from shared.clock import now
 from shared.engine.messages import Load
+from shared.engine.ports import Ports
 from shared.engine.worker import work
 from shared.errors import Throttled
-from shared.ports import Ports
 from shared.services.answers import Reply as AnswerReply
 from shared.services.dataverse import IDS_IN_A_URL
 from shared.services.reader import LONGEST_READING, AnswerRoom, Reader

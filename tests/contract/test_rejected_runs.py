@@ -9,10 +9,10 @@ import pytest
 from azure.data.tables.aio import TableClient
 
 from operate.repair.rejected_runs import rejected_lately
+from shared.engine.ports import Ports
 from shared.ledger.run import State
 from shared.ledger.run_list import Register
 from shared.ledger.runs import Ledger
-from shared.ports import Ports
 from simulators.azurite import Azurite
 from tests.contract.test_wiring import ports
 

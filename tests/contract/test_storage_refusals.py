@@ -13,14 +13,14 @@ from azure.core.exceptions import HttpResponseError
 
 from operate.views.health import health
 from operate.views.run import describe
-from shared import ports as wiring
+from shared import wiring
 from shared.engine.messages import Load, Settle, Ship
+from shared.engine.ports import Ports
 from shared.engine.settling import settle
 from shared.engine.shipping import ship
 from shared.engine.worker import MAX_DEQUEUE_COUNT, work
 from shared.errors import Unavailable
 from shared.ledger.run import State
-from shared.ports import Ports
 from shared.stages import Stage
 from shared.storage import refusals
 from shared.storage.landing import encode

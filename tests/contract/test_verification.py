@@ -9,9 +9,9 @@ from link_transactions.verification import verify
 from shared.clock import now
 from shared.engine.leases import Leases
 from shared.engine.messages import Verify
+from shared.engine.ports import Ports
 from shared.errors import LeaseLost, NeedsAttention
 from shared.ledger.run import State
-from shared.ports import Ports
 from shared.stages import Stage
 from tests.contract.server import Server
 from tests.contract.test_wiring import ports

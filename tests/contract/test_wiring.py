@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shared.ports import Ports
+from shared.engine.ports import Ports
 from simulators.azurite import Azurite
 from tests.contract.conftest import Tenant
 from tests.contract.opening import opened

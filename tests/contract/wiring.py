@@ -1,4 +1,4 @@
-"""The app's own objects, wired as `shared.ports` wires them, against servers and a clock of the test's choice."""
+"""The app's own objects, wired as `shared.wiring` wires them, against servers and a clock of the test's choice."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +10,6 @@ import aiohttp
 from azure.data.tables.aio import TableClient
 
 from shared import clock
-from shared.ports import timeout_of
 from shared.services import dataverse, finance
 from shared.services.answers import Forms
 from shared.services.dataverse import Dataverse
@@ -19,6 +18,7 @@ from shared.services.http import Service
 from shared.services.throttle_gates import Gates
 from shared.settings import Settings, read_settings
 from shared.sign_in import SignIn
+from shared.wiring import timeout_of
 
 PATIENCE = aiohttp.ClientTimeout(total=0.4)
 ORDINARY_PATIENCE = timeout_of(120.0)

@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 
 import orjson
 
+from shared.engine.ports import Ports
 from shared.ledger.run import Page, Part, Run, State
 from shared.maps.table_map import TableMap
-from shared.ports import Ports
 from shared.stages import Stage
 from shared.storage.landing import encode
 from shared.totals import Tally

@@ -8,7 +8,8 @@ from uuid import UUID
 import requests
 from azure.storage.queue import TextBase64DecodePolicy, TextBase64EncodePolicy
 
-from shared.engine.messages import OPERATIONS, LookUp
+from shared.engine.messages import LookUp
+from shared.storage.names import OPERATIONS
 from simulators.processes import Server
 from simulators.stack import HOST_GRACE_SECONDS
 from tests.endtoend.relay import Relay, await_that

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import shared.ports  # noqa: F401 - imported once, for all lives
+import shared.wiring  # noqa: F401 - imported once, for all lives
 from devhost.__main__ import main
 from tests.proof.effects import install
 

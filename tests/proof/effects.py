@@ -34,10 +34,10 @@ type Around = Callable[[str, str], None]
 """Called with "before" or "after" and the name of the effect."""
 
 _APP = {"confirm_invoice", "sync_actuals", "link_transactions", "write_back", "operate", "shared"}
-_PLUMBING = {"work", "transaction", "service", "functions", "ports", "slots", "answers"}
+_PLUMBING = {"worker", "transactions", "http", "functions", "wiring", "ports", "concurrency_limit", "answers"}
 _DOORS = {
-    "audit", "clients", "dataverse", "dock", "endings", "finance", "gates", "jobs", "landing", "ledger", "notes",
-    "pauses", "register", "rejections", "signin", "updates",
+    "audit", "bulk_updates", "dataverse", "dock", "finance", "landing", "lifecycle", "notes", "pauses", "queues",
+    "rejections", "reports", "run_list", "runs", "sign_in", "throttle_gates",
 }  # fmt: skip
 """The modules whose functions are the actions; who asks for them is outside."""
 _OF_THE_HOST = {"_delete", "_release", "_poison"}
@@ -103,8 +103,7 @@ def name_of(method: str, url: URL, body: Any, frame: FrameType | None) -> str:
 
 def _action(steps: list[tuple[str, str]]) -> tuple[str, str]:
     module, name = steps[0]
-    public = next((step for step in steps if step[0] == module and not step[1].startswith("_")), (module, name))
-    return ("queues", "send") if public == ("clients", "send") else public
+    return next((step for step in steps if step[0] == module and not step[1].startswith("_")), (module, name))
 
 
 def _frames(frame: FrameType | None) -> Iterator[tuple[FrameType, str, str]]:
@@ -125,7 +124,7 @@ def _module(file: str) -> str:
 
 def _work(frames: list[tuple[FrameType, str, str]]) -> str:
     for frame, module, name in frames:
-        if (module, name) == ("work", "work"):
+        if (module, name) == ("worker", "work"):
             message = frame.f_locals.get("message")
             return f"{getattr(message, 'kind', 'unreadable')} {frame.f_locals['queue']}: "
     functions = [name for _, module, name in frames if module == "functions" and not name.startswith("_")]
@@ -136,9 +135,9 @@ def _detail(method: str, url: URL, body: Any, action: str) -> str:
     if action == "queues.send":
         text = ET.fromstring(body).findtext("MessageText") or ""  # noqa: S314 - the app's own request
         return f" {json.loads(b64decode(text))['kind']} to {_target(url)}"
-    if action.startswith(("dataverse.", "updates.")) or action in {"finance.pages", "finance.count"}:
+    if action.startswith(("dataverse.", "bulk_updates.")) or action in {"finance.pages", "finance.count"}:
         return f" {url.path.removesuffix('/$count').rpartition('/')[2].partition('(')[0]}"
-    if action.startswith("signin."):
+    if action.startswith("sign_in."):
         return f" {method} {url.path.rpartition('/')[2]}"
     return ""
 

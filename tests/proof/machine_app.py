@@ -22,15 +22,16 @@ from azure.functions.queue import QueueMessage
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
-from shared import ports as wiring
-from shared.engine.messages import OPERATIONS, WRITE_BACK
+from shared import wiring
+from shared.engine.ports import Ports
+from shared.engine.queues import Queues
 from shared.engine.worker import MAX_DEQUEUE_COUNT, WorkFailed
 from shared.maps.known_maps import KnownMaps
 from shared.maps.table_map import TableMap, load_maps
-from shared.ports import Ports, open_ports
 from shared.settings import Settings
 from shared.stages import Stage
-from shared.storage.clients import Queues
+from shared.storage.names import OPERATIONS, WRITE_BACK
+from shared.wiring import open_ports
 from tests.contract.wiring import Clock
 from tests.proof.machine_wire import Crashed, Fate, Journey, travelling
 

@@ -15,12 +15,13 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables.aio import TableClient
 
 from shared.clock import parse_stamp
-from shared.engine.messages import WRITE_BACK, Look
+from shared.engine.messages import Look
 from shared.maps.table_map import TableMap, load_maps
-from shared.ports import configuration
 from shared.services import dataverse, finance
 from shared.settings import read_settings
 from shared.stages import Stage
+from shared.storage.names import WRITE_BACK
+from shared.wiring import configuration
 from simulators.azurite import FINANCE_ACCOUNT
 from simulators.stack import Stack
 from simulators.tenant import Tenant, app_settings

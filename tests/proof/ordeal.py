@@ -14,8 +14,8 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableServiceClient
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from shared.engine.messages import OPERATIONS, WRITE_BACK
 from shared.stages import Stage
+from shared.storage.names import OPERATIONS, WRITE_BACK
 from simulators.demo import FINAL
 from tests.endtoend.relay import Relay, await_that, relay
 from tests.proof.checker import check, records_of

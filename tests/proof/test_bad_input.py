@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from shared.engine.ports import Ports
 from shared.engine.worker import WorkFailed, work
-from shared.ports import Ports
 from shared.stages import Stage
 from tests.proof.machine_rest import Rest
 from tests.proof.machine_stage import Scene

@@ -12,6 +12,7 @@ from azure.core.exceptions import AzureError
 from shared.engine import troubles
 from shared.engine.landed_rows import landed_bytes
 from shared.engine.messages import Settle, Ship
+from shared.engine.ports import Ports
 from shared.engine.targets.data_package import build
 from shared.errors import (
     ContractBroken,
@@ -24,7 +25,6 @@ from shared.errors import (
 from shared.ledger.shipments import Cargo, Shipment, Step
 from shared.maps.known_maps import MapReplaced
 from shared.maps.table_map import TableMap
-from shared.ports import Ports
 from shared.storage.landing import PartLost
 
 _SOON = timedelta(seconds=1)

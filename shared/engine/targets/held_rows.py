@@ -5,8 +5,8 @@ from itertools import batched
 from uuid import UUID
 
 from shared.concurrently import together
+from shared.engine.ports import Ports
 from shared.maps.transforms import Row
-from shared.ports import Ports
 from shared.services.odata import Guid, all_of, chunks, guid, quote_text
 from shared.stages import Stage
 

@@ -12,13 +12,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from shared.engine.landed_rows import landed_rows
+from shared.engine.ports import Ports
 from shared.engine.targets.held_rows import held_actuals
 from shared.ledger.rejected_rows import RejectedRow, rejected_row
 from shared.ledger.shipments import Cargo, Shipment
 from shared.maps.columns_compared import differing_columns
 from shared.maps.table_map import TableMap
 from shared.maps.transforms import Row
-from shared.ports import Ports
 from shared.services.finance import Counts, ImportStatus, RowError
 from shared.services.odata import guid
 

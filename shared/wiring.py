@@ -1,9 +1,7 @@
-"""Everything a stage works with, wired in one place."""
+"""The only place that knows the concrete clients: it wires the ports. Entry points call it, nothing else does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import cache, partial
 
@@ -12,7 +10,9 @@ from azure.core.exceptions import AzureError
 
 from shared import clock
 from shared.engine.leases import Leases
-from shared.errors import NotOurStorage, Throttled
+from shared.engine.ports import Ports
+from shared.engine.queues import Queues
+from shared.errors import NotOurStorage
 from shared.ledger.dock import Dock
 from shared.ledger.rejections import Rejections
 from shared.ledger.run_list import Register
@@ -26,15 +26,15 @@ from shared.services.dataverse import Dataverse
 from shared.services.finance import Finance
 from shared.services.http import Service
 from shared.services.memory_budget import Room
-from shared.services.reader import AnswerRoom, Reader
+from shared.services.reader import AnswerRoom
 from shared.services.throttle_gates import Gates
 from shared.settings import Settings, read_settings_at_start
 from shared.sign_in import SignIn
 from shared.stages import Stage
 from shared.storage import refusals
 from shared.storage.audit import Audit
-from shared.storage.clients import Queues, open_storage, queues_alone
-from shared.storage.kept_answers import KEPT_FOR, KeptAnswers
+from shared.storage.clients import QueueClients, open_storage, queues_alone
+from shared.storage.kept_answers import KeptAnswers
 from shared.storage.landing import Landing
 from shared.storage.notes import Notes
 from shared.storage.owner import Owner, Ownership
@@ -51,66 +51,6 @@ _PAGES_IN_WORK = 12 * 1024 * 1024
 
 _ANSWERS_KEPT = 32 * 1024 * 1024
 """Bytes of answers that the readers of a process keep until they have come to their end."""
-
-
-@dataclass(frozen=True)
-class Ports:
-    """The services, the stores and the clock. `maps` are those that rows are read with now; a part that was landed may
-    have been written with another, which `known_maps` tells."""
-
-    settings: Settings
-    maps: Mapping[Stage, TableMap]
-    known_maps: KnownMaps
-    dataverse: Dataverse
-    updates: Updates
-    finance: Finance
-    ledger: Ledger
-    rejections: Rejections
-    register: Register
-    dock: Dock
-    landing: Landing
-    queues: Queues
-    room: Room
-    answer_room: AnswerRoom
-    kept_answers: KeptAnswers
-    gates: Gates
-    leases: Leases
-    pauses: Pauses
-    notes: Notes
-    throughput: Throughput
-    audit: Audit
-    ownership: Ownership
-    now: Callable[[], datetime]
-
-    @asynccontextmanager
-    async def reading(self, name: str = "", *, again: bool = False) -> AsyncIterator["Ports"]:
-        """These ports for a reader who begins now: what is asked to wait waits where it is while answers keep coming.
-
-        What a reader with a `name` was answered is kept when it is asked to wait for longer, and taken up when the
-        same one reads `again`.
-        """
-        reader = Reader(self.now, timedelta(seconds=self.settings.throttle_in_place), self.answer_room)
-        kept = await self.kept_answers.load(name, self.now()) if name and await self._may_be_kept(again) else []
-        reader.go_on_from(kept)
-        refused = False
-        try:
-            yield replace(self, dataverse=self.dataverse.patient(reader), finance=self.finance.patient(reader))
-        except Throttled:
-            refused = True
-            if name and reader.answers:
-                await self.kept_answers.save(name, reader.answers)
-            raise
-        finally:
-            reader.leave()
-            for service in (self.dataverse, self.finance):
-                service.leave(reader, refused=refused)
-            if kept and not refused:
-                await self.kept_answers.delete(name)
-
-    async def _may_be_kept(self, again: bool) -> bool:
-        """Whether it is worth looking for kept answers: lately a service has asked somebody to wait."""
-        since = self.now() - KEPT_FOR
-        return again or any([await self.gates.was_closed(name, since) for name in (dataverse.NAME, finance.NAME)])
 
 
 def timeout_of(patience: float) -> aiohttp.ClientTimeout:
@@ -168,7 +108,7 @@ async def open_ports(
         rejections=Rejections(storage.runs, now),
         dock=Dock(storage.dock, now, timedelta(seconds=settings.shipment_lease)),
         landing=Landing(storage.landed),
-        queues=storage.queues,
+        queues=_queues(storage.queues),
         room=Room(_PAGES_IN_WORK),
         answer_room=AnswerRoom(_ANSWERS_KEPT),
         kept_answers=KeptAnswers(storage.landed),
@@ -188,6 +128,10 @@ async def open_ports(
         ),
         now=now,
     )
+
+
+def _queues(clients: QueueClients) -> Queues:
+    return Queues(clients.own, clients.untouched)
 
 
 _UNOPENED = timedelta(seconds=30)
@@ -222,7 +166,7 @@ class _Process:
 
     async def put_back_unopened(self, queue: str, body: bytes) -> None:
         """Put a message back although nothing but its queue may be at hand."""
-        queues = self._ports.queues if self._ports else queues_alone(configuration()[0])
+        queues = self._ports.queues if self._ports else _queues(queues_alone(configuration()[0]))
         await queues.send_again(queue, body, delay=_UNOPENED + clock.jitter(_APART))
 
     async def _open(self) -> Ports:

@@ -1,0 +1,92 @@
+"""What the engine works with: the services, the stores, the queues and the clock. `shared/wiring.py` opens them."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.engine.leases import Leases
+from shared.engine.queues import Queues
+from shared.errors import Throttled
+from shared.ledger.dock import Dock
+from shared.ledger.rejections import Rejections
+from shared.ledger.run_list import Register
+from shared.ledger.runs import Ledger
+from shared.maps.known_maps import KnownMaps
+from shared.maps.table_map import TableMap
+from shared.services import dataverse, finance
+from shared.services.bulk_updates import Updates
+from shared.services.dataverse import Dataverse
+from shared.services.finance import Finance
+from shared.services.memory_budget import Room
+from shared.services.reader import AnswerRoom, Reader
+from shared.services.throttle_gates import Gates
+from shared.settings import Settings
+from shared.stages import Stage
+from shared.storage.audit import Audit
+from shared.storage.kept_answers import KEPT_FOR, KeptAnswers
+from shared.storage.landing import Landing
+from shared.storage.notes import Notes
+from shared.storage.owner import Ownership
+from shared.storage.pauses import Pauses
+from shared.storage.throughput import Throughput
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The services, the stores and the clock. `maps` are those that rows are read with now; a part that was landed may
+    have been written with another, which `known_maps` tells."""
+
+    settings: Settings
+    maps: Mapping[Stage, TableMap]
+    known_maps: KnownMaps
+    dataverse: Dataverse
+    updates: Updates
+    finance: Finance
+    ledger: Ledger
+    rejections: Rejections
+    register: Register
+    dock: Dock
+    landing: Landing
+    queues: Queues
+    room: Room
+    answer_room: AnswerRoom
+    kept_answers: KeptAnswers
+    gates: Gates
+    leases: Leases
+    pauses: Pauses
+    notes: Notes
+    throughput: Throughput
+    audit: Audit
+    ownership: Ownership
+    now: Callable[[], datetime]
+
+    @asynccontextmanager
+    async def reading(self, name: str = "", *, again: bool = False) -> AsyncIterator["Ports"]:
+        """These ports for a reader who begins now: what is asked to wait waits where it is while answers keep coming.
+
+        What a reader with a `name` was answered is kept when it is asked to wait for longer, and taken up when the
+        same one reads `again`.
+        """
+        reader = Reader(self.now, timedelta(seconds=self.settings.throttle_in_place), self.answer_room)
+        kept = await self.kept_answers.load(name, self.now()) if name and await self._may_be_kept(again) else []
+        reader.go_on_from(kept)
+        refused = False
+        try:
+            yield replace(self, dataverse=self.dataverse.patient(reader), finance=self.finance.patient(reader))
+        except Throttled:
+            refused = True
+            if name and reader.answers:
+                await self.kept_answers.save(name, reader.answers)
+            raise
+        finally:
+            reader.leave()
+            for service in (self.dataverse, self.finance):
+                service.leave(reader, refused=refused)
+            if kept and not refused:
+                await self.kept_answers.delete(name)
+
+    async def _may_be_kept(self, again: bool) -> bool:
+        """Whether it is worth looking for kept answers: lately a service has asked somebody to wait."""
+        since = self.now() - KEPT_FOR
+        return again or any([await self.gates.was_closed(name, since) for name in (dataverse.NAME, finance.NAME)])
