@@ -20,10 +20,11 @@ prove: setup  ## the long form of every proof, into the table of docs/reliabilit
 screenshots: setup .local/chromium.done  ## every screen of the operator's page, dark and light, into docs/screenshots
 	@$(BIN)/python -m tests.page.screenshots
 
-check: setup  ## formatter, linter, types
+check: setup  ## formatter, linter, types, and which package may import which
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --cache-dir .local/imports
 
 bench: setup  ## against what people use today and against the wire; QUICK=1 for small sizes; writes docs/benchmarks.md
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)

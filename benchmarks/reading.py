@@ -20,9 +20,9 @@ from shared.services import dataverse
 from shared.services.answers import Answer, Expected
 from shared.services.dataverse import Dataverse
 from shared.services.http import Service
+from shared.services.sign_in import SignIn
 from shared.services.throttle_gates import Gates
 from shared.settings import read_settings
-from shared.sign_in import SignIn
 from shared.stages import Stage
 from simulators.tokens import issue
 from sync_actuals.pages import NEEDED

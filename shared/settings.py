@@ -43,8 +43,7 @@ from shared.configuration.storage_account import (
     table_address,
 )
 from shared.configuration.texts import broken, secret, stripped, unresolved
-from shared.configuration.time_zones import zone_name
-from shared.maps.days import ZONES_SETTING, Zones
+from shared.configuration.time_zones import ZONES_SETTING, Zones, zone_name
 from shared.stages import Stage
 
 

@@ -17,7 +17,6 @@ from shared.ledger.dock import Dock
 from shared.ledger.rejections import Rejections
 from shared.ledger.run_list import Register
 from shared.ledger.runs import Ledger
-from shared.maps.known_maps import KnownMaps
 from shared.maps.proposal_number import name_proposals
 from shared.maps.table_map import TableMap, load_maps
 from shared.services import dataverse, finance
@@ -27,14 +26,15 @@ from shared.services.finance import Finance
 from shared.services.http import Service
 from shared.services.memory_budget import Room
 from shared.services.reader import AnswerRoom
+from shared.services.sign_in import SignIn
 from shared.services.throttle_gates import Gates
 from shared.settings import Settings, read_settings_at_start
-from shared.sign_in import SignIn
 from shared.stages import Stage
 from shared.storage import refusals
 from shared.storage.audit import Audit
 from shared.storage.clients import QueueClients, open_storage, queues_alone
 from shared.storage.kept_answers import KeptAnswers
+from shared.storage.known_maps import KnownMaps
 from shared.storage.landing import Landing
 from shared.storage.notes import Notes
 from shared.storage.owner import Owner, Ownership

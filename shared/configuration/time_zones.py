@@ -1,6 +1,21 @@
 """Time zones by their IANA names, and the database that knows them."""
 
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+ZONES_SETTING = "DATAVERSE_USER_TIME_ZONES"
+
+
+@dataclass(frozen=True, eq=False)
+class Zones:
+    """`home` is the zone in which Dataverse means its local midnights for the app, `people` those of other users who
+    choose dates. Compared by identity, for it is part of the key of many small caches."""
+
+    home: ZoneInfo
+    people: tuple[ZoneInfo, ...] = ()
+
+    def __str__(self) -> str:
+        return ", ".join(zone.key for zone in (self.home, *self.people))
 
 
 def zone_name(value: str) -> str:

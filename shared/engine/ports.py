@@ -12,7 +12,6 @@ from shared.ledger.dock import Dock
 from shared.ledger.rejections import Rejections
 from shared.ledger.run_list import Register
 from shared.ledger.runs import Ledger
-from shared.maps.known_maps import KnownMaps
 from shared.maps.table_map import TableMap
 from shared.services import dataverse, finance
 from shared.services.bulk_updates import Updates
@@ -25,6 +24,7 @@ from shared.settings import Settings
 from shared.stages import Stage
 from shared.storage.audit import Audit
 from shared.storage.kept_answers import KEPT_FOR, KeptAnswers
+from shared.storage.known_maps import KnownMaps
 from shared.storage.landing import Landing
 from shared.storage.notes import Notes
 from shared.storage.owner import Ownership

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from shared.maps.days import Zones
+from shared.configuration.time_zones import Zones
 from shared.maps.transforms import Change, Row
 
 type Write = Callable[[Row, Zones], str]

@@ -13,12 +13,12 @@ midnight in Sydney for one person and in Mumbai for the next, whatever zone the 
 Source: DateTimeBehavior of Dataverse's date columns.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-ZONES_SETTING = "DATAVERSE_USER_TIME_ZONES"
+from shared.configuration.time_zones import ZONES_SETTING, Zones
+
 _FARTHEST_WEST = timedelta(hours=-11)
 """And UTC+13, a day later, is the farthest east; the few people beyond are not thought of."""
 _DAY = timedelta(days=1)
@@ -29,18 +29,6 @@ _DATE_LENGTH = len("2026-11-20")
 
 class Undecidable(ValueError):
     """An instant that may be the midnight of either of two days."""
-
-
-@dataclass(frozen=True, eq=False)
-class Zones:
-    """`home` is the zone in which Dataverse means its local midnights for the app, `people` those of other users who
-    choose dates. Compared by identity, for it is part of the key of many small caches."""
-
-    home: ZoneInfo
-    people: tuple[ZoneInfo, ...] = ()
-
-    def __str__(self) -> str:
-        return ", ".join(zone.key for zone in (self.home, *self.people))
 
 
 def read_instant(text: str) -> datetime:

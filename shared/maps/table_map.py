@@ -13,8 +13,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from shared.configuration.time_zones import Zones
 from shared.maps.columns import Write, follow, writer
-from shared.maps.days import Zones
 from shared.maps.transforms import (
     NAME,
     LocalDay,

@@ -8,7 +8,8 @@ from uuid import UUID, uuid5
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from shared.maps.days import Zones, day_meant, is_midnight, is_zone_free, read_instant
+from shared.configuration.time_zones import Zones
+from shared.maps.days import day_meant, is_midnight, is_zone_free, read_instant
 from shared.totals import plain
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from shared.configuration.time_zones import ZONES_SETTING, Zones
 from shared.engine.ports import Ports
 from shared.errors import NeedsAttention
-from shared.maps.days import ZONES_SETTING, Zones
 from shared.project_operations.billed_sales import billed_filter
 from shared.stages import Stage
 

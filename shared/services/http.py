@@ -34,9 +34,9 @@ from shared.services.answers import (
 )
 from shared.services.concurrency_limit import Slots
 from shared.services.reader import Reader, name_of
+from shared.services.sign_in import SignIn
 from shared.services.throttle_gates import GATE_SPREAD, Gates, retry_instant
 from shared.services.turns import Turns
-from shared.sign_in import SignIn
 
 _PRIVILEGE = re.compile(r"\bprv[A-Za-z_0-9]+")
 """Dataverse's name of a privilege, which is the same in every language."""

@@ -12,8 +12,8 @@ from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
+from shared.services.sign_in import SignIn
 from shared.settings import Settings
-from shared.sign_in import SignIn
 from shared.storage.names import LANDED, MAPS, QUEUES, TABLES, poison_of
 
 

@@ -11,7 +11,7 @@ import pytest
 import requests
 from azure.data.tables.aio import TableClient
 
-from shared.sign_in import SignIn
+from shared.services.sign_in import SignIn
 from simulators.azurite import Azurite
 from simulators.processes import Server as Process
 from simulators.tokens import issue

@@ -13,7 +13,7 @@ from azure.data.tables.aio import TableClient
 from shared.errors import NotPermitted, Refused, SignInFailed, Unavailable
 from shared.services.answers import Answer
 from shared.services.http import Service
-from shared.sign_in import SignIn
+from shared.services.sign_in import SignIn
 from tests.contract.conftest import Tenant
 from tests.contract.server import Manner, Reply, Server, html, said
 from tests.contract.wiring import PATIENCE, App, wired

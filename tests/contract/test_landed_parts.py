@@ -24,10 +24,10 @@ from shared.engine.worker import Handler, work
 from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.run import Page, Part, Run, State
 from shared.ledger.shipments import Shipment
-from shared.maps.known_maps import KnownMaps
 from shared.maps.table_map import TableMap, load_map
 from shared.services.finance import ImportStatus
 from shared.stages import Stage
+from shared.storage.known_maps import KnownMaps
 from shared.storage.landing import FIRST_RELEASE, LandedName, encode
 from tests.contract.server import Received, Reply, Server, said
 from tests.contract.test_uploads import place, read, storage

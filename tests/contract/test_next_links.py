@@ -9,7 +9,7 @@ from azure.data.tables.aio import TableClient
 
 from shared.errors import ContractBroken, Unavailable
 from shared.maps.transforms import Row
-from shared.sign_in import SignIn
+from shared.services.sign_in import SignIn
 from tests.contract.server import Reply, Server, html, said
 from tests.contract.wiring import App, wired
 

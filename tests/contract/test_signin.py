@@ -308,7 +308,7 @@ async def test_a_managed_identity_endpoint_that_stays_silent_is_given_up(
     # Without a time limit one lost answer would hold the lock, and with it every worker, for good.
     monkeypatch.setenv("IDENTITY_ENDPOINT", f"{silent.url}/msi/token")
     monkeypatch.setenv("IDENTITY_HEADER", "x")
-    monkeypatch.setattr("shared.sign_in.LONGEST_SILENCE", 0.3)
+    monkeypatch.setattr("shared.services.sign_in.LONGEST_SILENCE", 0.3)
     signin = tenant.sign_in(SIGN_IN_METHOD="managedIdentity", SIGN_IN_CLIENT_ID="")
     async with asyncio.timeout(10):
         with pytest.raises(SignInFailed, match=r"[Tt]ime"):
@@ -317,7 +317,7 @@ async def test_a_managed_identity_endpoint_that_stays_silent_is_given_up(
 
 async def test_an_authority_that_stays_silent_is_given_up(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     tenant.switch(latencySeconds=3)
-    monkeypatch.setattr("shared.sign_in.LONGEST_SILENCE", 0.3)
+    monkeypatch.setattr("shared.services.sign_in.LONGEST_SILENCE", 0.3)
     async with asyncio.timeout(10):
         with pytest.raises(SignInFailed, match=r"[Tt]ime"):
             await tenant.sign_in().token(RESOURCE)

@@ -13,8 +13,8 @@ from shared import clock
 from shared.errors import Throttled, Unavailable
 from shared.services.http import Service
 from shared.services.reader import Reader
+from shared.services.sign_in import SignIn
 from shared.services.throttle_gates import Gates, retry_instant
-from shared.sign_in import SignIn
 from tests.contract.server import Server, html, said
 from tests.contract.wiring import App, Clock, wired
 

@@ -15,9 +15,9 @@ from shared.services.answers import Forms
 from shared.services.dataverse import Dataverse
 from shared.services.finance import Finance
 from shared.services.http import Service
+from shared.services.sign_in import SignIn
 from shared.services.throttle_gates import Gates
 from shared.settings import Settings, read_settings
-from shared.sign_in import SignIn
 from shared.wiring import timeout_of
 
 PATIENCE = aiohttp.ClientTimeout(total=0.4)

@@ -26,10 +26,10 @@ from shared import wiring
 from shared.engine.ports import Ports
 from shared.engine.queues import Queues
 from shared.engine.worker import MAX_DEQUEUE_COUNT, WorkFailed
-from shared.maps.known_maps import KnownMaps
 from shared.maps.table_map import TableMap, load_maps
 from shared.settings import Settings
 from shared.stages import Stage
+from shared.storage.known_maps import KnownMaps
 from shared.storage.names import OPERATIONS, WRITE_BACK
 from shared.wiring import open_ports
 from tests.contract.wiring import Clock

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.maps.days import Zones
+from shared.configuration.time_zones import Zones
 from shared.maps.table_map import MAPS, MapRefused, TableMap, load_map
 from shared.maps.transforms import RowRefused
 from shared.stages import Stage

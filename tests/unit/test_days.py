@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.configuration.time_zones import Zones
 from shared.errors import NeedsAttention
-from shared.maps.days import Undecidable, Zones, day_meant, is_midnight
+from shared.maps.days import Undecidable, day_meant, is_midnight
 from shared.maps.table_map import load_map
 from shared.project_operations.chosen_days import DayTally
 from shared.stages import Stage

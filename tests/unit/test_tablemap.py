@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from shared.maps.days import Zones
+from shared.configuration.time_zones import Zones
 from shared.maps.table_map import MAPS, MapRefused, load_map, load_maps
 from shared.maps.transforms import RowRefused, ValueMap
 from shared.stages import Stage

@@ -10,7 +10,7 @@ import pytest
 import requests
 from azure.data.tables.aio import TableClient
 
-from shared.sign_in import SignIn
+from shared.services.sign_in import SignIn
 from simulators.processes import Server as Process
 from tests.contract.conftest import APPLICATION, Tenant, server, signin, table, tenant
 from tests.endtoend.relay import Relay, relay

@@ -11,7 +11,7 @@ from azure.data.tables.aio import TableClient
 from shared.errors import Throttled, Unavailable
 from shared.services.bulk_updates import MOST_ROWS, Values
 from shared.services.concurrency_limit import Slots
-from shared.sign_in import SignIn
+from shared.services.sign_in import SignIn
 from tests.contract.server import Reply, Server
 from tests.write_back.conftest import Organization
 from tests.write_back.wire import Environment, environment

@@ -18,8 +18,8 @@ from shared.services import dataverse
 from shared.services.bulk_updates import Updates, Values
 from shared.services.dataverse import Dataverse
 from shared.services.http import Service
+from shared.services.sign_in import SignIn
 from shared.services.throttle_gates import Gates
-from shared.sign_in import SignIn
 
 TABLE, SET, KEY = "msdyn_actual", "msdyn_actuals", "msdyn_actualid"
 

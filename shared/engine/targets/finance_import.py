@@ -23,8 +23,8 @@ from shared.errors import (
     Unavailable,
 )
 from shared.ledger.shipments import Cargo, Shipment, Step
-from shared.maps.known_maps import MapReplaced
 from shared.maps.table_map import TableMap
+from shared.storage.known_maps import MapReplaced
 from shared.storage.landing import PartLost
 
 _SOON = timedelta(seconds=1)
