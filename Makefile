@@ -38,7 +38,7 @@ format: setup
 
 setup: .local/python.done .local/node.done
 
-.local/python.done: requirements.txt requirements-dev.txt constraints.txt
+.local/python.done: pyproject.toml requirements.txt requirements-dev.txt constraints.txt
 	@mkdir -p .local
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 13) else "Python 3.13 is needed, this is " + sys.version)'
 	$(PYTHON) -m venv .venv
