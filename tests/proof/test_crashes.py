@@ -34,7 +34,7 @@ def test_a_host_killed_at_a_sample_of_its_effects_carries_every_row_once(tmp_pat
 def test_a_replay_that_dies_before_its_page_leaves_its_rows_rejected(tmp_path: Path) -> None:
     """The operator's replay noted rows as sent again and died before there was a page to send them. Nothing held the
     run up any more, and its connections went to Finance before their actuals."""
-    place = Place("post_replay: repair.send_again > ledger.open_repair", "before", 1)
+    place = Place("post_replay: resend.send_again > runs.open_repair", "before", 1)
     result = Result(undisturbed={"mend": 0.0})
     with ordeal(tmp_path) as tested:
         Matrix(result, [Case("mend", (place,))]).run_on(tested)
