@@ -20,7 +20,7 @@ from typing import Any, cast
 from benchmarks.reading import billed_options, reader
 from benchmarks.workload import Round
 from shared.engine.ports import Ports
-from shared.project_operations.actual_batches import Piles
+from shared.project_operations.actual_batches import ActualBatches
 from shared.services.answers import Answer, Asked, Reply
 from shared.stages import Stage
 from shared.storage.landing import encode
@@ -54,12 +54,12 @@ async def _page(job: dict[str, Any]) -> tuple[bytes, Ports]:
 
 def _ours(body: bytes, ports: Ports) -> int:
     rows, _ = Answer("Dataverse", Asked("GET", "/"), Reply(200, {}, body)).stream()
-    piles = Piles(ports)
+    actuals = ActualBatches(ports)
     for row in rows:
-        piles.add(row, is_billed=True)
+        actuals.add(row, is_billed=True)
     zipper = zlib.compressobj(1)
     count = 0
-    for batch in piles.batches():
+    for batch in actuals.batches():
         zipper.compress(encode(batch.rows))
         count += len(batch.rows)
     zipper.flush()

@@ -21,7 +21,7 @@ from shared.services.answers import Answer, Expected
 from shared.services.dataverse import Dataverse
 from shared.services.http import Service
 from shared.services.sign_in import SignIn
-from shared.services.throttle_gates import Gates
+from shared.services.throttle_gates import ThrottleGates
 from shared.settings import read_settings
 from shared.stages import Stage
 from simulators.tokens import issue
@@ -78,7 +78,7 @@ async def reader(job: Mapping[str, Any]) -> AsyncIterator[tuple[Ports, _Recorder
             origin=job["dataverse"],
             session=session,
             signin=cast("SignIn", signin),
-            gates=cast("Gates", gates),
+            gates=cast("ThrottleGates", gates),
             clock=clock.now,
             concurrency=settings.dataverse_concurrency,
             longest_wait=timedelta(seconds=60),

@@ -12,7 +12,7 @@ from azure.core.exceptions import AzureError
 
 from confirm_invoice.header import after_header, read_header
 from confirm_invoice.webhook import BadConfirmation, Confirmation, Doubtful, Ignored, Several, read_event
-from shared.concurrently import together
+from shared.concurrently import concurrently
 from shared.engine.loading import load
 from shared.engine.messages import Load, LookUp
 from shared.engine.ports import Ports
@@ -73,7 +73,7 @@ async def _take(event: Confirmation | Doubtful | Several, url: str) -> func.Http
     accepted = [
         answer
         for some in batched(confirmed, _AT_ONCE, strict=False)
-        for answer in await together(*(_accept(works, each, url) for each in some))
+        for answer in await concurrently(*(_accept(works, each, url) for each in some))
     ]
     await _look_up(works, doubtful, unnamed)
     ignored = [{"invoiceId": str(row.invoice_id), "reason": row.reason} for row in rows if isinstance(row, Ignored)]

@@ -15,19 +15,19 @@ from shared.engine.queues import Queues
 from shared.errors import NotOurStorage
 from shared.ledger.dock import Dock
 from shared.ledger.rejections import Rejections
-from shared.ledger.run_list import Register
+from shared.ledger.run_list import RunList
 from shared.ledger.runs import Ledger
 from shared.maps.proposal_number import name_proposals
 from shared.maps.table_map import TableMap, load_maps
 from shared.services import dataverse, finance
-from shared.services.bulk_updates import Updates
+from shared.services.bulk_updates import BulkUpdates
 from shared.services.dataverse import Dataverse
 from shared.services.finance import Finance
 from shared.services.http import Service
-from shared.services.memory_budget import Room
-from shared.services.reader import AnswerRoom
+from shared.services.memory_budget import MemoryBudget
+from shared.services.reader import AnswerBudget
 from shared.services.sign_in import SignIn
-from shared.services.throttle_gates import Gates
+from shared.services.throttle_gates import ThrottleGates
 from shared.settings import Settings, read_settings_at_start
 from shared.stages import Stage
 from shared.storage import refusals
@@ -69,7 +69,7 @@ async def open_ports(
     storage = await open_storage(settings)
     known_maps = KnownMaps(storage.maps, maps)
     await known_maps.keep()
-    gates = Gates(storage.gates, now)
+    gates = ThrottleGates(storage.gates, now)
     # Cookies would tie all requests to one of the service's web servers and its limits.
     session = aiohttp.ClientSession(
         cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout_of(settings.answer_patience), auto_decompress=True
@@ -94,23 +94,23 @@ async def open_ports(
         concurrency=settings.finance_concurrency,
         forms=finance.FORMS,
     )
-    register = Register(storage.register)
+    run_list = RunList(storage.register)
     audit, notes = Audit(storage.audit, now), Notes(storage.gates)
     return Ports(
         settings=settings,
         maps=maps,
         known_maps=known_maps,
         dataverse=Dataverse(source, {table_map.source.set: table_map.source.key for table_map in maps.values()}),
-        updates=Updates(source),
+        bulk_updates=BulkUpdates(source),
         finance=Finance(target, settings.finance_upload_hosts, settings.answer_patience),
-        ledger=Ledger(storage.runs, register, now),
-        register=register,
+        ledger=Ledger(storage.runs, run_list, now),
+        run_list=run_list,
         rejections=Rejections(storage.runs, now),
         dock=Dock(storage.dock, now, timedelta(seconds=settings.shipment_lease)),
         landing=Landing(storage.landed),
         queues=_queues(storage.queues),
-        room=Room(_PAGES_IN_WORK),
-        answer_room=AnswerRoom(_ANSWERS_KEPT),
+        memory_budget=MemoryBudget(_PAGES_IN_WORK),
+        answer_budget=AnswerBudget(_ANSWERS_KEPT),
         kept_answers=KeptAnswers(storage.landed),
         gates=gates,
         leases=Leases(storage.gates, now, timedelta(seconds=settings.shipment_lease)),
@@ -197,7 +197,7 @@ async def ports_or_put_back(queue: str, body: bytes) -> Ports | None:
     except AzureError as error:
         if not refusals.passes(error):
             raise
-        await refusals.held(partial(_process.put_back_unopened, queue, body))
+        await refusals.retry_while_unavailable(partial(_process.put_back_unopened, queue, body))
         return None
 
 

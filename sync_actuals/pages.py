@@ -14,7 +14,7 @@ from shared.engine.resend import found_beside, rejected_before, repaired_ids
 from shared.errors import NotYet
 from shared.ledger.run import BEFORE_ACTUALS, Page, Run, State
 from shared.maps.transforms import Row
-from shared.project_operations.actual_batches import Piles, write_actuals
+from shared.project_operations.actual_batches import ActualBatches, write_actuals
 from shared.project_operations.billed_sales import BILLED_SALES, billed_filter
 from shared.project_operations.completeness import completeness
 from shared.project_operations.confirmation import find_beside
@@ -52,26 +52,26 @@ async def _read_page(ports: Ports, run: Run, page: Page, announce: Announce) -> 
     options = {**table_map.query, "$select": select, "$filter": billed_filter(table_map, run.invoice_id)}
     size = ports.settings.page_rows
     page_read = await ports.dataverse.stream(table_map.source.set, options, cursor=page.cursor, size=size)
-    async with ports.room.of(page_read.size):
+    async with ports.memory_budget.reserve(page_read.size):
         await announce(page_read.next_link)
         dismissed = await _dismissed(ports, run)
-        piles, billed = Piles(ports), []
+        actuals, billed = ActualBatches(ports), []
         for row in page_read.rows:
             if row["msdyn_actualid"].lower() not in dismissed:
-                piles.add(row, is_billed=True)
+                actuals.add(row, is_billed=True)
             billed.append({name: row[name] for name in TRACED})
         if page.number == 0:
-            piles.days.check(ports.settings.zone)
+            actuals.days.check(ports.settings.zone)
         produced = await trace(ports, billed, waited=has_waited(ports, run))
         for row in produced.unbilled:
             if row["msdyn_actualid"].lower() not in dismissed:
-                piles.add(row, is_billed=False)
+                actuals.add(row, is_billed=False)
         connections = write_connections(ports, run.company, produced.connections, held=True)
-    batches = [*piles.batches(), *connections.batches]
+    batches = [*actuals.batches(), *connections.batches]
     if produced.unlinked and batches:
         batches[0] = replace(batches[0], unlinked=produced.unlinked)
-    reading = Reading(batches, [*piles.rejected, *connections.rejected])
-    return reading, piles.projects()
+    reading = Reading(batches, [*actuals.rejected, *connections.rejected])
+    return reading, actuals.projects()
 
 
 async def _dismissed(ports: Ports, run: Run) -> set[str]:

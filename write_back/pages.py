@@ -184,7 +184,8 @@ async def write_rows(ports: Ports, posted: Sequence[Row]) -> dict[UUID, Refused]
         for actual, values in found.items()
         if (left := {name: value for name, value in values.items() if name not in emptied.get(actual, ())})
     }
-    refused = await ports.updates.write(table_map.source.set, table_map.writeBack.table, table_map.source.key, changes)
+    source, write_back = table_map.source, table_map.writeBack
+    refused = await ports.bulk_updates.write(source.set, write_back.table, source.key, changes)
     if is_locked(refused, tried=len(changes), standing=len(standing)):
         raise ColumnsLocked(explain_lock(refused))
     # What a row was refused for weighs more than what was kept back of it.

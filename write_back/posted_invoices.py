@@ -23,7 +23,7 @@ _A_WHILE = timedelta(minutes=15)
 
 async def look(ports: Ports, message: Look) -> None:
     """Start the write-back of every completed run whose billed sales are all posted by now."""
-    for entry in await ports.register.awaiting_posting():
+    for entry in await ports.run_list.awaiting_posting():
         try:
             run = await ports.ledger.run(entry.invoice_id)
             if run is not None and await _is_posted(ports, run):

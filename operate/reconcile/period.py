@@ -39,7 +39,7 @@ class Scope:
 async def scope_of(ports: Ports, since: datetime, until: datetime) -> Scope:
     """The invoices that were confirmed in [since, until], or changed in it while confirmed, and those whose run was
     accepted in it. Raises what reading raises."""
-    entries = ports.register.entries(since=since, until=until)
+    entries = ports.run_list.entries(since=since, until=until)
     runs = [entry.invoice_id async for entry in entries if entry.state != State.REJECTED]
     known = frozenset(runs)
     listed = [

@@ -38,7 +38,7 @@ async def look_again(ports: Ports) -> tuple[list[dict[str, Any]], str]:
     """Look at the completed runs that are due, the oldest first. Returns those in which something has changed, as JSON,
     and why the rest could not be looked at, or nothing."""
     changed: list[dict[str, Any]] = []
-    due = await ports.register.due(ports.now())
+    due = await ports.run_list.due(ports.now())
     for entry in due[::-1][:_MOST]:
         try:
             found = await _look_at(ports, entry)
@@ -57,7 +57,7 @@ async def _look_at(ports: Ports, entry: Entry) -> str:
         return ""
     if run.state != State.COMPLETED or run.look_at is None or run.look_at > ports.now():
         # The note in the register is one change behind.
-        await ports.register.note(run)
+        await ports.run_list.note(run)
         return ""
     found = await _late_rows(ports, run)
     if found:

@@ -16,7 +16,7 @@ _ALL = (
 async def rejected_lately(ports: Ports) -> list[str]:
     """What an operator should read about the runs of the last day that were rejected."""
     since = ports.now() - _LATELY
-    rejected = [entry async for entry in ports.register.entries(since=since, where=f"state eq '{State.REJECTED}'")]
+    rejected = [entry async for entry in ports.run_list.entries(since=since, where=f"state eq '{State.REJECTED}'")]
     if not rejected:
         return []
     last = rejected[0]
@@ -29,5 +29,5 @@ async def rejected_lately(ports: Ports) -> list[str]:
 
 async def _has_others(ports: Ports) -> bool:
     condition = f"state ne '{State.REJECTED}'"
-    others = ports.register.entries(since=ports.now() - _LATELY, where=condition, page_size=1)
+    others = ports.run_list.entries(since=ports.now() - _LATELY, where=condition, page_size=1)
     return await anext(others, None) is not None

@@ -82,9 +82,9 @@ async def _invoices(ports: Ports, selection: Selection) -> list[UUID]:
     if selection.invoiceId:
         return [selection.invoiceId]
     if selection.since and not selection.picks_rows:
-        entries = [entry async for entry in ports.register.entries(since=selection.since)]
+        entries = [entry async for entry in ports.run_list.entries(since=selection.since)]
         return [entry.invoice_id for entry in entries if entry.state in _STOPPED]
-    return [entry.invoice_id for entry in await ports.register.rejecting() if _since(entry, selection.since)]
+    return [entry.invoice_id for entry in await ports.run_list.rejecting() if _since(entry, selection.since)]
 
 
 def _since(entry: Entry, since: datetime | None) -> bool:

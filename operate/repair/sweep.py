@@ -117,7 +117,7 @@ async def _start(ports: Ports, invoice: Invoice, found: Found) -> None:
     quiet = ports.now() - standing.updated_at > timedelta(seconds=ports.settings.stalled_after)
     if standing.state == State.ACCEPTED and quiet:
         # A webhook writes no more than the run and its message: the register does not know this one yet.
-        await ports.register.note(standing)
+        await ports.run_list.note(standing)
         if await _wake(ports, standing):
             found.woken.append({"invoiceId": str(invoice.invoice_id), "state": str(standing.state)})
 
@@ -138,7 +138,7 @@ async def _open(ports: Ports, invoice: Invoice, found: Found) -> None:
 async def _revive(ports: Ports) -> list[dict[str, str]]:
     revived = []
     quiet_since = ports.now() - timedelta(seconds=ports.settings.stalled_after)
-    for entry in await ports.register.unfinished():
+    for entry in await ports.run_list.unfinished():
         try:
             run = await ports.ledger.run(entry.invoice_id)
         except NewerVersion as error:
@@ -151,7 +151,7 @@ async def _revive(ports: Ports) -> list[dict[str, str]]:
             with suppress(LeaseLost):
                 await ports.ledger.save(run)
         elif run.state != entry.state:
-            await ports.register.note(run)
+            await ports.run_list.note(run)
         if not run.state.is_final and run.updated_at < quiet_since and await _wake(ports, run):
             revived.append({"invoiceId": str(run.invoice_id), "state": str(run.state)})
     return revived

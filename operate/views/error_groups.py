@@ -66,7 +66,7 @@ async def _rejected(ports: Ports, invoice_id: UUID | None) -> AsyncIterator[tupl
         run = await ports.ledger.look(invoice_id)
         invoices = [(invoice_id, run.number if run else "")]
     else:
-        invoices = [(entry.invoice_id, entry.number) for entry in await ports.register.rejecting()]
+        invoices = [(entry.invoice_id, entry.number) for entry in await ports.run_list.rejecting()]
     for invoice, number in invoices:
         try:
             rows = [row for row in await ports.rejections.of(invoice) if row.status != "replaying"]

@@ -63,9 +63,9 @@ async def health(ports: Ports) -> dict[str, Any]:
     poison = [
         await asking(_poison(ports, name), {"name": poison_of(name), "count": 0}) for name in ports.queues.clients
     ]
-    unfinished = await asking(ports.register.unfinished(), [])
-    stopped = await asking(ports.register.stopped(), [])
-    kept_back = await asking(ports.register.kept_back(), [])
+    unfinished = await asking(ports.run_list.unfinished(), [])
+    stopped = await asking(ports.run_list.stopped(), [])
+    kept_back = await asking(ports.run_list.kept_back(), [])
     pauses = await asking(ports.pauses.standing(), [])
     sweep = await asking(ports.notes.read("sweep"), None)
     gates = [gate for service in SERVICES if (gate := await asking(ports.gates.look(service), None))]

@@ -31,7 +31,7 @@ async def _page(ports: Ports, query: RunsQuery, where: str) -> tuple[list[Entry]
     with by whoever wants more."""
     text = query.search.lower()
     size = _SEARCHED_AT_ONCE if text else query.top + 1
-    entries = ports.register.entries(
+    entries = ports.run_list.entries(
         after=query.continuation, since=query.since, until=query.until, where=where, page_size=size
     )
     found: list[Entry] = []

@@ -10,16 +10,16 @@ from shared.engine.queues import Queues
 from shared.errors import Throttled
 from shared.ledger.dock import Dock
 from shared.ledger.rejections import Rejections
-from shared.ledger.run_list import Register
+from shared.ledger.run_list import RunList
 from shared.ledger.runs import Ledger
 from shared.maps.table_map import TableMap
 from shared.services import dataverse, finance
-from shared.services.bulk_updates import Updates
+from shared.services.bulk_updates import BulkUpdates
 from shared.services.dataverse import Dataverse
 from shared.services.finance import Finance
-from shared.services.memory_budget import Room
-from shared.services.reader import AnswerRoom, Reader
-from shared.services.throttle_gates import Gates
+from shared.services.memory_budget import MemoryBudget
+from shared.services.reader import AnswerBudget, Reader
+from shared.services.throttle_gates import ThrottleGates
 from shared.settings import Settings
 from shared.stages import Stage
 from shared.storage.audit import Audit
@@ -41,18 +41,18 @@ class Ports:
     maps: Mapping[Stage, TableMap]
     known_maps: KnownMaps
     dataverse: Dataverse
-    updates: Updates
+    bulk_updates: BulkUpdates
     finance: Finance
     ledger: Ledger
     rejections: Rejections
-    register: Register
+    run_list: RunList
     dock: Dock
     landing: Landing
     queues: Queues
-    room: Room
-    answer_room: AnswerRoom
+    memory_budget: MemoryBudget
+    answer_budget: AnswerBudget
     kept_answers: KeptAnswers
-    gates: Gates
+    gates: ThrottleGates
     leases: Leases
     pauses: Pauses
     notes: Notes
@@ -68,7 +68,7 @@ class Ports:
         What a reader with a `name` was answered is kept when it is asked to wait for longer, and taken up when the
         same one reads `again`.
         """
-        reader = Reader(self.now, timedelta(seconds=self.settings.throttle_in_place), self.answer_room)
+        reader = Reader(self.now, timedelta(seconds=self.settings.throttle_in_place), self.answer_budget)
         kept = await self.kept_answers.load(name, self.now()) if name and await self._may_be_kept(again) else []
         reader.go_on_from(kept)
         refused = False

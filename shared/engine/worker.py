@@ -220,7 +220,7 @@ async def _wait(ports: Ports, message: Message, error: NotYet) -> None:
 async def _put_off(ports: Ports, message: Message, delay: timedelta, *, attempt: int | None = None) -> None:
     again = message.model_copy(update={"attempt": message.attempt + 1 if attempt is None else attempt})
     # A few quick failures, and the host would give the message up.
-    await refusals.held(lambda: ports.queues.send(again, delay=delay))
+    await refusals.retry_while_unavailable(lambda: ports.queues.send(again, delay=delay))
     if isinstance(message, Load) and message.stage == Stage.INVOICES:
         # What is on its queue again must not fail any more, or there would be two of it.
         with suppress(AzureError):
@@ -232,7 +232,7 @@ async def _enlist(ports: Ports, message: Load) -> None:
     register here, or no list would show it."""
     run = await ports.ledger.run(message.invoiceId)
     if run is not None and run.state == State.ACCEPTED:
-        await ports.register.note(run)
+        await ports.run_list.note(run)
 
 
 async def _give_up(ports: Ports, message: Message, reason: str) -> None:

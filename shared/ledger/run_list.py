@@ -53,7 +53,7 @@ class Entry:
     position: str
 
 
-class Register:
+class RunList:
     """The register table."""
 
     def __init__(self, table: TableClient) -> None:

@@ -30,7 +30,7 @@ from shared.ledger.history import Step
 from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.rejections import entity_of
 from shared.ledger.run import Page, Part, Run, State, known_state
-from shared.ledger.run_list import Register
+from shared.ledger.run_list import RunList
 from shared.stages import Stage
 from shared.storage.schema import SIGNATURE, check, newer
 from shared.storage.transactions import deleted, guarded, transact
@@ -45,9 +45,9 @@ _BARS_WITH_PATH = 5
 class Ledger:
     """The runs table. Changes of a run are noted in the register."""
 
-    def __init__(self, table: TableClient, register: Register, clock: Callable[[], datetime]) -> None:
+    def __init__(self, table: TableClient, run_list: RunList, clock: Callable[[], datetime]) -> None:
         self._table = table
-        self._register = register
+        self._run_list = run_list
         self._clock = clock
 
     async def accept(self, invoice_id: UUID, *, is_named: bool = False) -> tuple[Run, bool]:
@@ -101,7 +101,7 @@ class Ledger:
         if run.state.is_final and not changed.state.is_final:
             # The sweep looks after what the register shows as unfinished: it has to know before anybody can die. This
             # revision may become another's, so that the note counts as one of the present revision.
-            await self._register.note(replace(changed, revision=run.revision))
+            await self._run_list.note(replace(changed, revision=run.revision))
         try:
             result = await self._table.update_entity(
                 _run_entity(changed),
@@ -111,12 +111,12 @@ class Ledger:
             )
         except ResourceModifiedError as error:
             raise LeaseLost(f"run {run.invoice_id}") from error
-        await self._register.note(changed)
+        await self._run_list.note(changed)
         return replace(changed, etag=result["etag"])
 
     async def show_progress(self, run: Run) -> None:
         """Let the list of runs show the progress of a run that has not changed otherwise."""
-        await self._register.note_progress(run)
+        await self._run_list.note_progress(run)
 
     async def page(self, invoice_id: UUID, stage: Stage, generation: int, number: int) -> Page | None:
         """One page of a reading."""

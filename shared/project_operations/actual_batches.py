@@ -17,7 +17,7 @@ MEASURED = ("ACTUALSIMPORTID", "AMOUNT", "TRANSACTIONCURRENCYID")
 
 
 @dataclass
-class _Pile:
+class _CompanyRows:
     """The rows of one company."""
 
     rows: list[list[str]] = field(default_factory=list)
@@ -26,14 +26,14 @@ class _Pile:
     odd_days: int = 0
 
 
-class Piles:
+class ActualBatches:
     """What was read of one page. Rows that the map cannot write are rejected."""
 
     def __init__(self, ports: Ports) -> None:
         self._map = ports.maps[Stage.ACTUALS]
         self._zone = ports.settings.zone
         self._measured = [self._map.position(column) for column in MEASURED]
-        self._piles: dict[str, _Pile] = {}
+        self._companies: dict[str, _CompanyRows] = {}
         self.rejected: list[RejectedRow] = []
         self.days = DayTally()
 
@@ -46,12 +46,12 @@ class Piles:
             self.rejected.append(_refused(row, str(refusal), is_billed=is_billed))
             return
         key, amount, currency = (written[position] for position in self._measured)
-        pile = self._piles.setdefault(company, _Pile())
-        pile.rows.append(written)
+        group = self._companies.setdefault(company, _CompanyRows())
+        group.rows.append(written)
         odd = self._map.days_in_doubt(row, self._zone)
-        pile.odd_days += bool(odd)
+        group.odd_days += bool(odd)
         self.days.add(odd)
-        (pile.billed if is_billed else pile.fresh).add(key, currency, Decimal(amount or 0))
+        (group.billed if is_billed else group.fresh).add(key, currency, Decimal(amount or 0))
 
     def batches(self) -> list[Batch]:
         """A batch for each company."""
@@ -59,12 +59,12 @@ class Piles:
             Batch(
                 Stage.ACTUALS,
                 company,
-                pile.rows,
-                billed=pile.billed.totals(),
-                fresh=pile.fresh.totals(),
-                odd_days=pile.odd_days,
+                group.rows,
+                billed=group.billed.totals(),
+                fresh=group.fresh.totals(),
+                odd_days=group.odd_days,
             )
-            for company, pile in self._piles.items()
+            for company, group in self._companies.items()
         ]
 
     def projects(self) -> str:
@@ -72,17 +72,17 @@ class Piles:
         if "PROJECTID" not in self._map.columns:
             return ""
         position = self._map.position("PROJECTID")
-        numbers = sorted({row[position] for pile in self._piles.values() for row in pile.rows})
+        numbers = sorted({row[position] for group in self._companies.values() for row in group.rows})
         return "" if not numbers else f"{numbers[0]} +{len(numbers) - 1}" if len(numbers) > 1 else numbers[0]
 
 
 def write_actuals(ports: Ports, billed: Iterable[Row], fresh: Iterable[Row]) -> tuple[list[Batch], list[RejectedRow]]:
     """Map billed sales and others, company by company; rows that the map cannot write are rejected."""
-    piles = Piles(ports)
+    actuals = ActualBatches(ports)
     for rows, is_billed in ((billed, True), (fresh, False)):
         for row in rows:
-            piles.add(row, is_billed=is_billed)
-    return piles.batches(), piles.rejected
+            actuals.add(row, is_billed=is_billed)
+    return actuals.batches(), actuals.rejected
 
 
 def _refused(row: Row, text: str, *, is_billed: bool) -> RejectedRow:

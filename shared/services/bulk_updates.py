@@ -33,7 +33,7 @@ _EXACT = re.compile(r'"\\u0000(-?[0-9.]+)\\u0000"')
 type Values = Mapping[str, str | Decimal | None]
 
 
-class Updates:
+class BulkUpdates:
     """Updates of one Dataverse environment. Raises what `Service.post` raises."""
 
     def __init__(self, service: Service) -> None:

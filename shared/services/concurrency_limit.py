@@ -8,7 +8,7 @@ import asyncio
 from types import TracebackType
 
 
-class Slots:
+class ConcurrencyLimit:
     """An asynchronous context manager that lets so many through at a time."""
 
     def __init__(self, most: int) -> None:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from yarl import URL
 
-from shared.concurrently import together
+from shared.concurrently import concurrently
 from shared.errors import ContractBroken, Refused, Unavailable
 from shared.maps.transforms import Row
 from shared.services.answers import DATAVERSE, Answer
@@ -162,7 +162,7 @@ class Dataverse:
         )
         for some in batched(conditions, _PORTIONS_AT_ONCE, strict=False):
             found = (self._all(entity_set, {**options, "$filter": condition}) for condition in some)
-            for rows in await together(*found):
+            for rows in await concurrently(*found):
                 yield rows
 
     async def _all(self, entity_set: str, options: Mapping[str, str]) -> list[Row]:

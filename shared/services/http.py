@@ -32,10 +32,10 @@ from shared.services.answers import (
     Unusable,
     judge,
 )
-from shared.services.concurrency_limit import Slots
+from shared.services.concurrency_limit import ConcurrencyLimit
 from shared.services.reader import Reader, name_of
 from shared.services.sign_in import SignIn
-from shared.services.throttle_gates import GATE_SPREAD, Gates, retry_instant
+from shared.services.throttle_gates import GATE_SPREAD, ThrottleGates, retry_instant
 from shared.services.turns import Turns
 
 _PRIVILEGE = re.compile(r"\bprv[A-Za-z_0-9]+")
@@ -57,7 +57,7 @@ class Service:
         origin: str,
         session: aiohttp.ClientSession,
         signin: SignIn,
-        gates: Gates,
+        gates: ThrottleGates,
         clock: Callable[[], datetime],
         concurrency: int,
         longest_wait: timedelta,
@@ -69,7 +69,7 @@ class Service:
         self._signin = signin
         self._gates = gates
         self._clock = clock
-        self._slots = Slots(concurrency)
+        self._limit = ConcurrencyLimit(concurrency)
         self._longest_wait = longest_wait
         self._forms = forms
         self._turns = Turns()
@@ -158,7 +158,7 @@ class Service:
             raise SignInFailed(self.name, error.reason, passing=error.passing) from error
 
     async def _send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, token: str) -> Reply:
-        async with self._slots:
+        async with self._limit:
             await self._gates.pass_through(self.name)
             try:
                 async with self._session.request(
@@ -169,10 +169,10 @@ class Service:
                     allow_redirects=False,
                 ) as response:
                     if (hint := response.headers.get("x-ms-dop-hint", "")).isdecimal():
-                        self._slots.advise(int(hint))
+                        self._limit.advise(int(hint))
                     content = await response.read()
                     if response.ok:
-                        self._slots.grow()
+                        self._limit.grow()
                     return Reply(response.status, response.headers, content)
             except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
                 raise Unavailable(self.name, f"{type(error).__name__} on {method} {url.path}") from error
@@ -184,7 +184,7 @@ class Service:
             return meaning
         if isinstance(meaning, Throttling):
             until = retry_instant(meaning.retry_after, self._clock(), self._longest_wait)
-            self._slots.shrink()
+            self._limit.shrink()
             await self._gates.close(self.name, until, meaning.text)
             raise Throttled(self.name, until, meaning.text)
         if isinstance(meaning, Shut) and meaning.doubtful and await self._is_let_in():

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Room:
+class MemoryBudget:
     """So many bytes."""
 
     def __init__(self, most: int) -> None:
@@ -17,7 +17,7 @@ class Room:
         self._freed = asyncio.Condition()
 
     @asynccontextmanager
-    async def of(self, size: int) -> AsyncIterator[None]:
+    async def reserve(self, size: int) -> AsyncIterator[None]:
         """Wait until there is room for `size` bytes, and take it."""
         async with self._freed:
             await self._freed.wait_for(lambda: not self._taken or self._taken + size <= self._most)

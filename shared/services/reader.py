@@ -15,7 +15,7 @@ LONGEST_READING = timedelta(minutes=8)
 """From its beginning on, however many answers come: the host ends a function after ten minutes."""
 
 
-class AnswerRoom:
+class AnswerBudget:
     """So many bytes of answers may be kept in this process; what does not fit is asked for again."""
 
     def __init__(self, most: int) -> None:
@@ -36,10 +36,10 @@ class AnswerRoom:
 class Reader:
     """What one reader has been answered, and for how long it waits: `patience` from its last answer on."""
 
-    def __init__(self, clock: Callable[[], datetime], patience: timedelta, room: AnswerRoom | None = None) -> None:
+    def __init__(self, clock: Callable[[], datetime], patience: timedelta, budget: AnswerBudget | None = None) -> None:
         self._clock = clock
         self._patience = patience
-        self._room = room or AnswerRoom(0)
+        self._budget = budget or AnswerBudget(0)
         self._began = self._last = clock()
         self._before: dict[str, deque[Reply]] = {}
         self._answers: list[tuple[str, Reply]] = []
@@ -60,7 +60,7 @@ class Reader:
         before: defaultdict[str, deque[Reply]] = defaultdict(deque)
         for name, reply in answers:
             before[name].append(reply)
-            self._taken += len(reply.body) if self._room.take(len(reply.body)) else 0
+            self._taken += len(reply.body) if self._budget.take(len(reply.body)) else 0
         self._before = dict(before)
 
     def recall(self, name: str) -> Reply | None:
@@ -75,13 +75,13 @@ class Reader:
     def take(self, name: str, reply: Reply) -> None:
         """Note an answer that has just come."""
         self._last = self._clock()
-        if self._room.take(len(reply.body)):
+        if self._budget.take(len(reply.body)):
             self._taken += len(reply.body)
             self._answers.append((name, reply))
 
     def leave(self) -> None:
         """Let go of what it was answered."""
-        self._room.give_back(self._taken)
+        self._budget.give_back(self._taken)
         self._taken = 0
         self._answers, self._before = [], {}
 

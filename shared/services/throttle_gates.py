@@ -64,7 +64,7 @@ class _Found:
     etag: str
 
 
-class Gates:
+class ThrottleGates:
     """The gates as the ledger holds them."""
 
     def __init__(self, table: TableClient, clock: Callable[[], datetime]) -> None:

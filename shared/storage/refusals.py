@@ -15,7 +15,7 @@ from azure.core.exceptions import (
 
 from shared.storage.names import LANDED, MAPS, QUEUES, TABLES, poison_of
 
-HELD = 240.0
+RETRIED_FOR = 240.0
 """Seconds for which work is held that storage refuses: well within the host's time-out, and with its five tries longer
 than people take to mend a role."""
 _LONGEST_PAUSE = 30.0
@@ -71,9 +71,9 @@ def _place(url: str) -> str:
     return path
 
 
-async def held[T](effort: Callable[[], Awaitable[T]]) -> T:
+async def retry_while_unavailable[T](effort: Callable[[], Awaitable[T]]) -> T:
     """Make an effort again and again while storage refuses it in a way that passes, for minutes. Raises its error."""
-    until, pause = time.monotonic() + HELD, 1.0
+    until, pause = time.monotonic() + RETRIED_FOR, 1.0
     while True:
         try:
             return await effort()

@@ -161,16 +161,16 @@ async def test_a_run_of_a_later_version_is_shown_and_refuses_what_operators_ask(
 async def test_lists_show_what_they_can_of_a_run_of_a_later_version(ports: Ports) -> None:
     part = await _landed(ports, Stage.ACTUALS, [_row(ports.maps[Stage.ACTUALS])])
     run = await ports.ledger.save(await _run(ports, part.invoice_id), number="PI-LISTED")
-    row = next([row async for row in ports.register._table.query_entities(f"runId eq '{run.run_id}'")].__iter__())
+    row = next([row async for row in ports.run_list._table.query_entities(f"runId eq '{run.run_id}'")].__iter__())
     changed = {name: row[name] for name in ("PartitionKey", "RowKey")}
-    await ports.register._table.update_entity({**changed, **LATER, "state": "archiving", "expected": "another form"})
+    await ports.run_list._table.update_entity({**changed, **LATER, "state": "archiving", "expected": "another form"})
     listed = await list_runs(ports, RunsQuery(top=100), [])
     mine = next(each for each in listed["runs"] if each["invoiceId"] == str(part.invoice_id))
     assert mine["invoiceNumber"] == "PI-LISTED"
     assert "version 9.1" in mine["detail"] + str(mine["waitsFor"])
     # A note of ours does not replace that of a later version.
-    await ports.register.note(replace(run, revision=run.revision + 5))
-    kept = await ports.register._table.get_entity(row["PartitionKey"], row["RowKey"])
+    await ports.run_list.note(replace(run, revision=run.revision + 5))
+    kept = await ports.run_list._table.get_entity(row["PartitionKey"], row["RowKey"])
     assert (kept["state"], kept["schema"]) == ("archiving", 2)
 
 

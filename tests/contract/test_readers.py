@@ -14,7 +14,7 @@ from shared.engine.worker import work
 from shared.errors import Throttled
 from shared.services.answers import Reply as AnswerReply
 from shared.services.dataverse import IDS_IN_A_URL
-from shared.services.reader import LONGEST_READING, AnswerRoom, Reader
+from shared.services.reader import LONGEST_READING, AnswerBudget, Reader
 from shared.stages import Stage
 from shared.storage.kept_answers import KEPT_FOR
 from tests.contract.server import Received, Reply, Server, said
@@ -172,10 +172,10 @@ def test_a_reader_waits_for_so_long_since_its_last_answer_and_never_as_long_as_t
 
 
 def test_answers_that_do_not_fit_are_asked_for_again() -> None:
-    room = AnswerRoom(10)
-    reader = Reader(now, timedelta(), room)
+    budget = AnswerBudget(10)
+    reader = Reader(now, timedelta(), budget)
     for size in (6, 6, 4):
         reader.take(str(size), AnswerReply(200, {}, b"x" * size))
     assert [name for name, _ in reader.answers] == ["6", "4"]
     reader.leave()
-    assert room.take(10)
+    assert budget.take(10)

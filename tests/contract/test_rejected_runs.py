@@ -11,7 +11,7 @@ from azure.data.tables.aio import TableClient
 from operate.repair.rejected_runs import rejected_lately
 from shared.engine.ports import Ports
 from shared.ledger.run import State
-from shared.ledger.run_list import Register
+from shared.ledger.run_list import RunList
 from shared.ledger.runs import Ledger
 from simulators.azurite import Azurite
 from tests.contract.test_wiring import ports
@@ -24,8 +24,8 @@ async def own(ports: Ports, azurite: Azurite) -> AsyncIterator[Ports]:
     """The app's ports with a ledger of their own."""
     async with TableClient.from_connection_string(azurite.connection_string(), f"runs{uuid4().hex[:12]}") as table:
         await table.create_table()
-        register = Register(table)
-        yield replace(ports, register=register, ledger=Ledger(table, register, ports.now))
+        register = RunList(table)
+        yield replace(ports, run_list=register, ledger=Ledger(table, register, ports.now))
         await table.delete_table()
 
 

@@ -14,7 +14,7 @@ from shared.errors import Throttled, Unavailable
 from shared.services.http import Service
 from shared.services.reader import Reader
 from shared.services.sign_in import SignIn
-from shared.services.throttle_gates import Gates, retry_instant
+from shared.services.throttle_gates import ThrottleGates, retry_instant
 from tests.contract.server import Server, html, said
 from tests.contract.wiring import App, Clock, wired
 
@@ -174,7 +174,7 @@ async def test_a_reader_whose_patience_ends_before_the_wait_raises_at_once(
 
 async def test_of_two_ends_the_later_counts(table: TableClient) -> None:
     still = Clock()
-    ours, theirs, third = (Gates(table, still.now) for _ in range(3))
+    ours, theirs, third = (ThrottleGates(table, still.now) for _ in range(3))
     near, far = still.now() + timedelta(seconds=5), still.now() + timedelta(seconds=60)
     await asyncio.gather(theirs.close("Finance", far, "long"), ours.close("Finance", near, "short"))
     await ours.close("Finance", near, "short")
@@ -186,8 +186,8 @@ async def test_of_two_ends_the_later_counts(table: TableClient) -> None:
 async def test_many_processes_that_are_told_to_wait_at_once_leave_the_latest_end(table: TableClient) -> None:
     still = Clock()
     ends = [still.now() + timedelta(seconds=seconds) for seconds in (9, 3, 60, 1, 30, 5, 20, 2)]
-    await asyncio.gather(*(Gates(table, still.now).close("Finance", end, f"{end}") for end in ends))
-    gate = await Gates(table, still.now).look("Finance")
+    await asyncio.gather(*(ThrottleGates(table, still.now).close("Finance", end, f"{end}") for end in ends))
+    gate = await ThrottleGates(table, still.now).look("Finance")
     assert gate is not None
     assert gate.reason == f"{max(ends)}"
 

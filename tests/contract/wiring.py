@@ -16,7 +16,7 @@ from shared.services.dataverse import Dataverse
 from shared.services.finance import Finance
 from shared.services.http import Service
 from shared.services.sign_in import SignIn
-from shared.services.throttle_gates import Gates
+from shared.services.throttle_gates import ThrottleGates
 from shared.settings import Settings, read_settings
 from shared.wiring import timeout_of
 
@@ -48,7 +48,7 @@ class App:
     finance: Finance
     source: Service
     target: Service
-    gates: Gates
+    gates: ThrottleGates
     clock: Clock
 
 
@@ -64,7 +64,7 @@ async def wired(
 ) -> AsyncIterator[App]:
     """The app with both services at `url`; they wait an hour at most when they are told to."""
     moving = moving or Clock()
-    gates = Gates(table, moving.now)
+    gates = ThrottleGates(table, moving.now)
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout) as session:
 
         def service(name: str, forms: Forms) -> Service:

@@ -13,7 +13,7 @@ from shared.clock import now
 from shared.errors import LeaseLost
 from shared.ledger.rejections import Rejections
 from shared.ledger.run import Run, State
-from shared.ledger.run_list import Register
+from shared.ledger.run_list import RunList
 from shared.ledger.runs import Ledger
 from simulators.azurite import Azurite
 from tests.endtoend.relay import Relay
@@ -51,13 +51,13 @@ async def test_a_run_goes_back_to_work_only_after_the_register_shows_it_as_unfin
     at it again."""
     async with TableServiceClient.from_connection_string(azurite.connection_string()) as tables:
         table = await tables.create_table(f"t{uuid4().hex}")
-        register = Register(await tables.create_table(f"r{uuid4().hex}"))
+        register = RunList(await tables.create_table(f"r{uuid4().hex}"))
         ledger = Ledger(table, register, now)
         invoice_id = (await ledger.accept(uuid4()))[0].invoice_id
         run = await ledger.run(invoice_id)
         assert run is not None
         stopped = await ledger.save(run, state=State.NEEDS_ATTENTION)
-        dying = Ledger(table, Register(tables.get_table_client("nosuchtable")), now)
+        dying = Ledger(table, RunList(tables.get_table_client("nosuchtable")), now)
         with pytest.raises(ResourceNotFoundError):
             await dying.save(stopped, state=State.SYNCING_ACTUALS)
         standing = await ledger.run(invoice_id)
@@ -104,10 +104,10 @@ async def test_notes_of_a_run_at_the_same_moment_leave_the_latest(azurite: Azuri
 
 
 @asynccontextmanager
-async def _books(azurite: Azurite) -> AsyncIterator[tuple[Ledger, Register]]:
-    """A ledger and its register, empty."""
+async def _books(azurite: Azurite) -> AsyncIterator[tuple[Ledger, RunList]]:
+    """A ledger and its list of runs, empty."""
     async with TableServiceClient.from_connection_string(azurite.connection_string()) as tables:
-        register = Register(await tables.create_table(f"r{uuid4().hex}"))
+        register = RunList(await tables.create_table(f"r{uuid4().hex}"))
         yield Ledger(await tables.create_table(f"t{uuid4().hex}"), register, now), register
 
 
@@ -117,5 +117,5 @@ async def _completed(ledger: Ledger, invoice_id: UUID) -> Run:
     return await ledger.save(run, state=State.COMPLETED)
 
 
-async def _listed(register: Register) -> list[State]:
+async def _listed(register: RunList) -> list[State]:
     return [entry.state async for entry in register.entries()]

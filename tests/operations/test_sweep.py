@@ -12,7 +12,7 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 from shared.clock import now
 from shared.errors import LeaseLost
 from shared.ledger.run import State
-from shared.ledger.run_list import Register
+from shared.ledger.run_list import RunList
 from shared.ledger.runs import Ledger
 from tests.endtoend.relay import Relay, await_that
 from tests.endtoend.test_messages import accept_without_message
@@ -110,7 +110,7 @@ def test_a_completed_run_that_the_list_calls_unfinished_is_put_right_by_one_swee
 async def _put_to_work(system: Relay, operator: Operator, invoice_id: str) -> None:
     """List a completed run as under way, let the sweep look, and only then go on to save it."""
     async with TableServiceClient.from_connection_string(system.stack.azurite.connection_string()) as tables:
-        register = Register(tables.get_table_client("register"))
+        register = RunList(tables.get_table_client("register"))
         ledger = Ledger(tables.get_table_client("runs"), register, now)
         run = await ledger.run(UUID(invoice_id))
         assert run

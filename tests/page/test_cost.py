@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from azure.data.tables.aio import TableClient, TableServiceClient
 
-from shared.ledger.run_list import Register
+from shared.ledger.run_list import RunList
 from shared.stages import Stage
 from shared.storage.throughput import SLOT, Throughput
 from simulators.azurite import Azurite
@@ -61,7 +61,7 @@ async def counted(table: TableClient, **query: Any) -> tuple[int, list[str]]:
 
     table.query_entities = counting  # type: ignore[method-assign]
     try:
-        async for found in Register(table).entries(page_size=51, **query):
+        async for found in RunList(table).entries(page_size=51, **query):
             numbers.append(found.number)
             if len(numbers) > 50:
                 break

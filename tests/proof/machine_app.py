@@ -302,7 +302,7 @@ async def running(settings: Settings, *, slow: frozenset[int]) -> AsyncIterator[
 
 
 def _clients(ports: Ports) -> list[Any]:
-    tables = (ports.ledger._table, ports.register._table, ports.dock._table, ports.gates._table, ports.audit.table)
+    tables = (ports.ledger._table, ports.run_list._table, ports.dock._table, ports.gates._table, ports.audit.table)
     return [*tables, ports.landing._container, *ports.queues.clients.values(), ports.dataverse._service._session]
 
 

@@ -100,7 +100,7 @@ class Scene:
         for number in range(len(self.app.hosts)):
             await self.app.deploy(number, _SHIPPED)
         host = self.app.hosts[0]
-        for table in (host.ledger._table, host.register._table, host.dock._table, host.gates._table):
+        for table in (host.ledger._table, host.run_list._table, host.dock._table, host.gates._table):
             await _empty(table)
         for each in self.app.hosts:
             forget(each)

@@ -10,7 +10,7 @@ from azure.data.tables.aio import TableClient
 
 from shared.errors import Throttled, Unavailable
 from shared.services.bulk_updates import MOST_ROWS, Values
-from shared.services.concurrency_limit import Slots
+from shared.services.concurrency_limit import ConcurrencyLimit
 from shared.services.sign_in import SignIn
 from tests.contract.server import Reply, Server
 from tests.write_back.conftest import Organization
@@ -204,24 +204,24 @@ async def test_dataverses_hint_narrows_the_requests_in_flight_and_never_widens_t
 
 async def test_advice_that_widens_again_lets_those_go_that_wait_already() -> None:
     # Each one that left woke one of those that waited, however many could go.
-    slots, inside, together = Slots(8), 0, asyncio.Event()
+    limit, inside, together = ConcurrencyLimit(8), 0, asyncio.Event()
 
     async def stay() -> None:
         nonlocal inside
-        async with slots:
+        async with limit:
             inside += 1
             if inside == 8:
                 together.set()
             await together.wait()
 
-    slots.advise(1)
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group, slots:
+    limit.advise(1)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group, limit:
         for _ in range(8):
             group.create_task(stay())
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert inside == 0
-        slots.advise(8)
+        limit.advise(8)
 
 
 async def test_a_batch_answers_row_by_row_across_its_portions(app: Environment, organization: Organization) -> None:

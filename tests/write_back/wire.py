@@ -15,11 +15,11 @@ from azure.data.tables.aio import TableClient
 
 from shared import clock
 from shared.services import dataverse
-from shared.services.bulk_updates import Updates, Values
+from shared.services.bulk_updates import BulkUpdates, Values
 from shared.services.dataverse import Dataverse
 from shared.services.http import Service
 from shared.services.sign_in import SignIn
-from shared.services.throttle_gates import Gates
+from shared.services.throttle_gates import ThrottleGates
 
 TABLE, SET, KEY = "msdyn_actual", "msdyn_actuals", "msdyn_actualid"
 
@@ -107,7 +107,7 @@ class Wire:
 class Environment:
     """The app's way to one Dataverse environment."""
 
-    updates: Updates
+    updates: BulkUpdates
     dataverse: Dataverse
     wire: Wire
 
@@ -135,10 +135,10 @@ async def environment(
             origin=url,
             session=session,
             signin=signin,
-            gates=Gates(table, clock.now),
+            gates=ThrottleGates(table, clock.now),
             clock=clock.now,
             concurrency=concurrency,
             longest_wait=timedelta(hours=1),
             forms=dataverse.FORMS,
         )
-        yield Environment(Updates(service), Dataverse(service), wire)
+        yield Environment(BulkUpdates(service), Dataverse(service), wire)

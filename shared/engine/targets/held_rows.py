@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from itertools import batched
 from uuid import UUID
 
-from shared.concurrently import together
+from shared.concurrently import concurrently
 from shared.engine.ports import Ports
 from shared.maps.transforms import Row
 from shared.services.odata import Guid, all_of, chunks, guid, quote_text
@@ -22,8 +22,8 @@ async def held_actuals[Id: (UUID, Guid)](
     """Those of the actuals with these keys that Finance holds in `company` and for which `where` holds."""
     selection = {"$select": select} if select else {}
     for some in batched(chunks(keys, _KEYS_IN_A_FILTER), _FILTERS_AT_ONCE, strict=False):
-        found = (_held(ports, {"$filter": _filter(company, portion, where), **selection}) for portion in some)
-        for rows in await together(*found):
+        found = (_read(ports, {"$filter": _filter(company, portion, where), **selection}) for portion in some)
+        for rows in await concurrently(*found):
             for row in rows:
                 yield row
 
@@ -38,8 +38,8 @@ async def rows_by_actual(ports: Ports, ids: Iterable[Guid], *, select: str = "")
     """What Finance holds, in whatever company, of these actuals, named by their ids in Dataverse."""
     selection = {"$select": select} if select else {}
     for some in batched(chunks(ids, _KEYS_IN_A_FILTER), _FILTERS_AT_ONCE, strict=False):
-        asked = (_held(ports, {"$filter": any_actual(portion), **selection}) for portion in some)
-        for rows in await together(*asked):
+        asked = (_read(ports, {"$filter": any_actual(portion), **selection}) for portion in some)
+        for rows in await concurrently(*asked):
             for row in rows:
                 yield row
 
@@ -49,7 +49,7 @@ def any_actual(ids: Iterable[Guid]) -> str:
     return " or ".join(f"ActualId eq {key}" for key in ids)
 
 
-async def _held(ports: Ports, options: Mapping[str, str]) -> list[Row]:
+async def _read(ports: Ports, options: Mapping[str, str]) -> list[Row]:
     pages = ports.finance.pages(str(ports.maps[Stage.ACTUALS].target.set), options)
     return [row async for rows in pages for row in rows]
 

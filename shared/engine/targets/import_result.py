@@ -130,7 +130,7 @@ async def _judge_by_rows_held(ports: Ports, found: _Import) -> Outcome:
     missing: list[_Line] = []
     stale: list[_Line] = []
     async for part in _parts(ports, found):
-        held = await _held(ports, part)
+        held = await _held_rows(ports, part)
         for line, row in part.rows:
             if line.key not in held:
                 missing.append(line)
@@ -214,7 +214,7 @@ async def _parts(ports: Ports, found: _Import, wanted: Set[int] | None = None) -
         yield _Rows(item, landed.table_map, rows)
 
 
-async def _held(ports: Ports, part: _Rows) -> dict[str, Row]:
+async def _held_rows(ports: Ports, part: _Rows) -> dict[str, Row]:
     keys = [guid(line.key) for line, _ in part.rows]
     return {str(row["ActualsImportId"]).lower(): row async for row in held_actuals(ports, part.cargo.company, keys)}
 

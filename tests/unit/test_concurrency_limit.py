@@ -2,18 +2,18 @@
 
 import asyncio
 
-from shared.services.concurrency_limit import Slots
+from shared.services.concurrency_limit import ConcurrencyLimit
 
 MOST = 4
 
 
-async def most_at_once(slots: Slots) -> int:
+async def most_at_once(limit: ConcurrencyLimit) -> int:
     """How many of a crowd are let in before the first of them leaves."""
     inside, leave = 0, asyncio.Event()
 
     async def enter() -> None:
         nonlocal inside
-        async with slots:
+        async with limit:
             inside += 1
             await leave.wait()
 
@@ -28,18 +28,18 @@ async def most_at_once(slots: Slots) -> int:
 
 
 async def test_after_a_wait_one_goes_first_and_one_more_for_each_answer() -> None:
-    slots = Slots(MOST)
-    assert await most_at_once(slots) == MOST
-    slots.shrink()
+    limit = ConcurrencyLimit(MOST)
+    assert await most_at_once(limit) == MOST
+    limit.shrink()
     for allowed in (1, 2, 3, MOST, MOST):
-        assert await most_at_once(slots) == allowed
-        slots.grow()
+        assert await most_at_once(limit) == allowed
+        limit.grow()
 
 
 async def test_the_services_advice_holds_meanwhile() -> None:
-    slots = Slots(MOST)
-    slots.advise(2)
-    slots.shrink()
+    limit = ConcurrencyLimit(MOST)
+    limit.advise(2)
+    limit.shrink()
     for allowed in (1, 2, 2):
-        assert await most_at_once(slots) == allowed
-        slots.grow()
+        assert await most_at_once(limit) == allowed
+        limit.grow()
