@@ -14,7 +14,7 @@ from shared.engine.ports import Ports
 from shared.engine.queues import Queues
 from shared.errors import NotOurStorage
 from shared.ledger.dock import Dock
-from shared.ledger.rejections import Rejections
+from shared.ledger.rejected_rows import Rejections
 from shared.ledger.run_list import RunList
 from shared.ledger.runs import Ledger
 from shared.maps.proposal_number import name_proposals

@@ -9,7 +9,7 @@ from shared.engine.leases import Leases
 from shared.engine.queues import Queues
 from shared.errors import Throttled
 from shared.ledger.dock import Dock
-from shared.ledger.rejections import Rejections
+from shared.ledger.rejected_rows import Rejections
 from shared.ledger.run_list import RunList
 from shared.ledger.runs import Ledger
 from shared.maps.table_map import TableMap

@@ -1,21 +1,32 @@
-"""Rows that did not get into Finance, one by one, with Finance's own words and what the operator did about them."""
+"""Rows that did not get into Finance, one by one, with Finance's own words and what the operator did about them.
+
+In the ledger they are `row|<stage>|<key>` in the partition of their invoice.
+"""
 
 import hashlib
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from itertools import batched
+from typing import Any, Literal
+from urllib.parse import quote
+from uuid import UUID
 
+from azure.data.tables.aio import TableClient
+
+from shared.clock import parse_stamp, stamp
 from shared.maps.table_map import TableMap
 from shared.stages import Stage
-from shared.totals import Tally, Totals
+from shared.storage.schema import SIGNATURE, check
+from shared.totals import Tally, Totals, plain
 
 BILLED = "BilledSales"
 UNBILLED = "Sales"
 type ErrorClass = Literal["application", "system", "concurrency", "conflict", "throttled", "auth", "contract"]
 
+_TEXT_LIMIT = 8000
 _VARYING = (
     (re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"), "{id}"),
     (re.compile(r"'[^']*'|\"[^\"]*\""), "{text}"),
@@ -86,3 +97,106 @@ def totals_of(rows: Iterable[RejectedRow], *, billed: bool) -> Totals:
         if row.stage == Stage.ACTUALS and (row.transaction_type == BILLED) == billed:
             tally.add(row.key, row.currency, row.amount)
     return tally.totals()
+
+
+class Rejections:
+    """Keeps rejected rows. A row that is rejected again keeps when it was first seen and counts its tries; one
+    that was dismissed stays so."""
+
+    def __init__(self, table: TableClient, clock: Callable[[], datetime]) -> None:
+        self._table = table
+        self._clock = clock
+
+    async def keep(self, invoice_id: UUID, rows: Iterable[RejectedRow]) -> None:
+        """Note rows as rejected now. Booking the same import twice counts as one try."""
+        fresh = {_row_key(row): row for row in rows}
+        if not fresh:
+            return
+        known = {_row_key(row): row for row in await self.of(invoice_id)}
+        await self._write(invoice_id, (self._seen(row, known.get(name)) for name, row in fresh.items()))
+
+    async def of(self, invoice_id: UUID, stage: str | None = None) -> list[RejectedRow]:
+        """The rejected rows of an invoice, in whatever status."""
+        lower = f"row|{stage}|" if stage else "row|"
+        upper = lower[:-1] + "}"
+        condition = "PartitionKey eq @invoice and RowKey ge @lower and RowKey lt @upper"
+        names = {"invoice": str(invoice_id), "lower": lower, "upper": upper}
+        return [_row(row) async for row in self._table.query_entities(condition, parameters=names)]
+
+    async def change(self, invoice_id: UUID, rows: Iterable[RejectedRow], **changes: Any) -> None:
+        """Change the status, or who dismissed the rows and why."""
+        await self._write(invoice_id, (replace(row, **changes) for row in rows))
+
+    def _seen(self, row: RejectedRow, known: RejectedRow | None) -> RejectedRow:
+        now = self._clock()
+        if known is None:
+            return replace(row, first_seen=now, last_seen=now)
+        again = known.status == "replaying"
+        tries = known.tries + 1 if again else known.tries
+        seen = replace(row, first_seen=known.first_seen, last_seen=now, tries=tries)
+        if known.status != "dismissed":
+            return seen
+        return replace(seen, status=known.status, reason=known.reason, by=known.by, at=known.at)
+
+    async def _write(self, invoice_id: UUID, rows: Iterable[RejectedRow]) -> None:
+        for portion in batched(rows, 100, strict=False):
+            await self._table.submit_transaction([("upsert", entity_of(invoice_id, row)) for row in portion])
+
+
+def _row_key(row: RejectedRow) -> str:
+    return f"row|{row.stage}|{quote(row.key, safe='')}"[:500]
+
+
+def entity_of(invoice_id: UUID, row: RejectedRow) -> dict[str, Any]:
+    """A rejected row as the table holds it."""
+    return {
+        **SIGNATURE,
+        "PartitionKey": str(invoice_id),
+        "RowKey": _row_key(row),
+        "stage": str(row.stage),
+        "key": row.key,
+        "kind": row.kind,
+        "text": row.text[:_TEXT_LIMIT],
+        "sourceId": row.source_id,
+        "line": row.line,
+        "transactionType": row.transaction_type,
+        "currency": row.currency,
+        "amount": plain(row.amount),
+        "status": row.status,
+        "firstSeen": _stamped(row.first_seen),
+        "lastSeen": _stamped(row.last_seen),
+        "tries": row.tries,
+        "reason": row.reason[:_TEXT_LIMIT],
+        "by": row.by,
+        "at": _stamped(row.at),
+    }
+
+
+def _stamped(instant: datetime | None) -> str:
+    return stamp(instant) if instant else ""
+
+
+def _instant(text: str) -> datetime | None:
+    return parse_stamp(text) if text else None
+
+
+def _row(row: Mapping[str, Any]) -> RejectedRow:
+    check(row, f"a rejected row of invoice {row['PartitionKey']}")
+    return RejectedRow(
+        stage=str(row["stage"]),
+        key=row["key"],
+        kind=row["kind"],
+        text=row["text"],
+        source_id=row["sourceId"],
+        line=row["line"],
+        transaction_type=row["transactionType"],
+        currency=row["currency"],
+        amount=Decimal(row["amount"]),
+        status=row["status"],
+        first_seen=_instant(row["firstSeen"]),
+        last_seen=_instant(row["lastSeen"]),
+        tries=row["tries"],
+        reason=row["reason"],
+        by=row["by"],
+        at=_instant(row["at"]),
+    )

@@ -27,8 +27,7 @@ from shared.clock import parse_stamp, stamp
 from shared.errors import LeaseLost
 from shared.ledger import history, progress
 from shared.ledger.history import Step
-from shared.ledger.rejected_rows import RejectedRow
-from shared.ledger.rejections import entity_of
+from shared.ledger.rejected_rows import RejectedRow, entity_of
 from shared.ledger.run import Page, Part, Run, State, known_state
 from shared.ledger.run_list import RunList
 from shared.stages import Stage

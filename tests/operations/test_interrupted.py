@@ -11,7 +11,7 @@ from azure.data.tables.aio import TableServiceClient
 
 from shared.clock import now
 from shared.errors import LeaseLost
-from shared.ledger.rejections import Rejections
+from shared.ledger.rejected_rows import Rejections
 from shared.ledger.run import Run, State
 from shared.ledger.run_list import RunList
 from shared.ledger.runs import Ledger

@@ -37,7 +37,7 @@ _APP = {"confirm_invoice", "sync_actuals", "link_transactions", "write_back", "o
 _PLUMBING = {"worker", "transactions", "http", "functions", "wiring", "ports", "concurrency_limit", "answers"}
 _DOORS = {
     "audit", "bulk_updates", "dataverse", "dock", "finance", "landing", "lifecycle", "notes", "pauses", "queues",
-    "rejections", "reports", "run_list", "runs", "sign_in", "throttle_gates",
+    "rejected_rows", "reports", "run_list", "runs", "sign_in", "throttle_gates",
 }  # fmt: skip
 """The modules whose functions are the actions; who asks for them is outside."""
 _OF_THE_HOST = {"_delete", "_release", "_poison"}
