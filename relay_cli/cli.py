@@ -1,6 +1,7 @@
 """`relay`: the commands put together, and how each of them ends."""
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -12,6 +13,7 @@ from relay_cli.reconcile import reconcile
 from relay_cli.screen import say
 from relay_cli.sweep import sweep
 from relay_cli.write_back import write_back
+from relay_contract.version import VERSION
 
 HELP = """See and steer the app that carries confirmed invoices to Finance.
 
@@ -55,6 +57,22 @@ for command in (
     health,
 ):
     app.command()(command)
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"relay {VERSION}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version of the command."),
+    ] = False,
+) -> None:
+    """The options of the command itself."""
 
 
 def main() -> int:

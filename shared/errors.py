@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from shared import VERSION
+from relay_contract.version import VERSION
 
 _LONGEST_QUOTE = 400
 

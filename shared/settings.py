@@ -87,7 +87,7 @@ _LONGEST_LOOK = 365 * 86400
 
 
 class Settings(BaseModel):
-    """Every app setting. The environment names are the aliases; README.md explains each to the person who deploys."""
+    """Every app setting. The aliases are the names in the environment; docs/settings.md explains each of them."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, validate_default=True)
 

@@ -5,7 +5,7 @@ import azure.functions as func
 from operate.api.access import auth_level, name_of
 from operate.api.answers import answer, guarded, problem
 from operate.page.files import HEADERS, find
-from shared import VERSION
+from relay_contract.version import VERSION
 from shared.wiring import configuration
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]

@@ -10,7 +10,7 @@ from azure.storage.queue.aio import QueueClient
 
 from operate.repair.rejected_runs import rejected_lately
 from operate.views.run import SERVICES, describe_gate
-from shared import VERSION
+from relay_contract.version import VERSION
 from shared.clock import stamp
 from shared.engine import troubles
 from shared.engine.import_waits import ImportWait, waits_of_map

@@ -13,7 +13,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob.aio import ContainerClient
 from pydantic import ValidationError
 
-from shared import VERSION
+from relay_contract.version import VERSION
 from shared.errors import NewerVersion
 from shared.log import event
 from shared.maps.table_map import FORMAT, MAPS, TableMap, digest_of, read_written

@@ -6,7 +6,7 @@ A row without a schema was written by the first release, which had none; its row
 from collections.abc import Mapping
 from typing import Any
 
-from shared import VERSION
+from relay_contract.version import VERSION
 from shared.errors import NewerVersion
 
 SCHEMA = 1

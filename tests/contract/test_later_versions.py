@@ -21,7 +21,7 @@ from operate.views.health import health
 from operate.views.run import describe
 from operate.views.runs import list_runs
 from operate.views.timeline import timeline
-from shared import VERSION
+from relay_contract.version import VERSION
 from shared.engine.messages import Load, Settle
 from shared.engine.ports import Ports
 from shared.engine.worker import WorkFailed, work

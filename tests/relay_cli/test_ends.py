@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from relay_cli.cli import app as cli
 from relay_cli.problems import ExitCode
+from relay_contract.version import VERSION
 from simulators.processes import find_free_ports
 from tests.relay_cli import documents
 from tests.relay_cli.app import FakeApp, error
@@ -51,6 +52,11 @@ def test_the_exit_code_says_how_the_run_stands(app: FakeApp, env: dict[str, str]
 )
 def test_every_usage_error_is_1(env: dict[str, str], arguments: list[str]) -> None:
     assert relay(*arguments, env=env).code == ExitCode.USAGE
+
+
+def test_the_command_tells_its_version_without_an_app() -> None:
+    ended = relay("--version", env=environment(None, key=None))
+    assert (ended.code, ended.stdout, ended.stderr) == (ExitCode.FINE, f"relay {VERSION}\n", "")
 
 
 @pytest.mark.parametrize(
