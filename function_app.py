@@ -6,7 +6,10 @@ import azure.functions as func
 
 from confirm_invoice.functions import blueprint as confirm_invoice
 from link_transactions.functions import blueprint as link_transactions
-from operate.api.functions import blueprint as operate
+from operate.api.changes import blueprint as changes
+from operate.api.comparisons import blueprint as comparisons
+from operate.api.runs import blueprint as runs
+from operate.functions import blueprint as operate
 from operate.page.functions import blueprint as page
 from shared.wiring import configuration
 from sync_actuals.functions import blueprint as sync_actuals
@@ -16,5 +19,15 @@ logging.getLogger("azure").setLevel(logging.WARNING)  # the storage SDK logs eve
 configuration()  # a wrong setting or map is refused here, before the first message
 
 app = func.FunctionApp()
-for blueprint in (confirm_invoice, sync_actuals, link_transactions, write_back, operate, page):
+for blueprint in (
+    confirm_invoice,
+    sync_actuals,
+    link_transactions,
+    write_back,
+    operate,
+    runs,
+    changes,
+    comparisons,
+    page,
+):
     app.register_functions(blueprint)

@@ -50,12 +50,20 @@ def function(name: str) -> Function:
     return cast("Function", getattr(import_module(module), attribute))
 
 
+_ENDPOINTS = ("operate.api.runs", "operate.api.changes", "operate.api.comparisons")
+
+
+def endpoint(name: str) -> str:
+    """The `module.function` of one of the operator's endpoints."""
+    return next(f"{module}.{name}" for module in _ENDPOINTS if hasattr(import_module(module), name))
+
+
 _HANDLERS = {
     str(Stage.INVOICES): "confirm_invoice.functions.sync_header",
     str(Stage.ACTUALS): "sync_actuals.functions.sync_actuals",
     str(Stage.CONNECTIONS): "link_transactions.functions.link_transactions",
     WRITE_BACK: "write_back.functions.handle_write_back",
-    OPERATIONS: "operate.api.functions.operate",
+    OPERATIONS: "operate.functions.operate",
 }
 
 
@@ -256,7 +264,7 @@ class App:
 
     async def _give_up(self, letter: Letter, host: int) -> str:
         self.board.current.set(self.hosts[host])
-        poison = f"operate.api.functions.book_poison_{letter.queue.replace('-', '_')}"
+        poison = f"operate.functions.book_poison_{letter.queue.replace('-', '_')}"
         await function(poison)(letter.as_trigger(1))
         await self._delete(letter)
         await self.collect()

@@ -25,7 +25,7 @@ from shared.wiring import configuration
 from simulators.azurite import FINANCE_ACCOUNT
 from simulators.stack import Stack
 from simulators.tenant import Tenant, app_settings
-from tests.proof.machine_app import App, forget, running
+from tests.proof.machine_app import App, endpoint, forget, running
 from tests.proof.machine_wire import Fate, watched
 from tests.proof.machine_world import Invoice, World
 
@@ -168,7 +168,7 @@ class Scene:
     async def ask(self, name: str, host: int, fate: Fate | None, **asked: Any) -> tuple[int, Any]:
         """Ask as an operator does; only a lost answer of storage or a service may be the reason for a 503."""
         given = {name: value for name, value in asked.items() if value is not None}
-        status, answer = await self.app.call(f"operate.api.functions.{name}", host, fate, body={"by": "olga", **given})
+        status, answer = await self.app.call(endpoint(name), host, fate, body={"by": "olga", **given})
         assert status in {0, 200, 202, 400, 404, 409, 502, 503}, (status, answer)
         return status, answer
 

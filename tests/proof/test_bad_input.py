@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from shared.engine.ports import Ports
 from shared.engine.worker import WorkFailed, work
 from shared.stages import Stage
+from tests.proof.machine_app import endpoint
 from tests.proof.machine_rest import Rest
 from tests.proof.machine_stage import Scene
 
@@ -91,7 +92,7 @@ def test_the_operators_endpoints_say_what_is_wrong_with_any_body(
     emptied: Scene, name: str, data: st.DataObject
 ) -> None:
     body = data.draw(_bodies(_POSTS[name]))
-    status, answer = emptied.run(emptied.app.call(f"operate.api.functions.{name}", 0, body=body))
+    status, answer = emptied.run(emptied.app.call(endpoint(name), 0, body=body))
     assert status < 500, (name, body, answer)
     assert status < 400 or answer["error"]["message"]
 
@@ -103,7 +104,7 @@ def test_the_operators_endpoints_say_what_is_wrong_with_any_address(
 ) -> None:
     texts = st.text(max_size=40) | _SCALARS.map(str)
     params = {key: data.draw(st.just(good) | texts) for key, good in _GETS[name].items()}
-    asked = emptied.app.call(f"operate.api.functions.{name}", 0, params=params, route_params=params)
+    asked = emptied.app.call(endpoint(name), 0, params=params, route_params=params)
     status, answer = emptied.run(asked)
     assert status < 500, (name, params, answer)
 

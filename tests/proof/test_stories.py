@@ -10,7 +10,7 @@ from shared.engine.worker import MAX_DEQUEUE_COUNT
 from shared.ledger.run import State
 from shared.ledger.shipments import Shipment
 from shared.stages import Stage
-from tests.proof.machine_app import AFTER_A_CRASH
+from tests.proof.machine_app import AFTER_A_CRASH, endpoint
 from tests.proof.machine_rest import Rest
 from tests.proof.machine_stage import Scene
 from tests.proof.machine_wire import Fate
@@ -93,7 +93,7 @@ def test_a_comparison_that_was_given_up_is_over_and_its_run_is_as_it_was(staged:
         letter.count = MAX_DEQUEUE_COUNT
         assert staged.step(staged.app.deliver(letter, 0)) == "poison"
     for name, job in (("show_reconciliation", started["id"]), ("show_out_of_sync", searched["id"])):
-        status, told = staged.run(staged.app.call(f"operate.api.functions.{name}", 0, route_params={"job": job}))
+        status, told = staged.run(staged.app.call(endpoint(name), 0, route_params={"job": job}))
         assert (status, told["state"]) == (200, "failed")
         assert "given up" in told["detail"]
     _settle_down(staged)

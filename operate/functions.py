@@ -1,0 +1,74 @@
+"""The triggers of the operators' work: its queue, the sweep's timer, the poison queues. They hold no rules."""
+
+import azure.functions as func
+
+from operate.reconcile.invoices import reconcile
+from operate.reconcile.out_of_sync import examine
+from operate.repair.poison import book
+from operate.repair.sweep import look_up, sweep
+from shared.engine.worker import Handler, work
+from shared.stages import Stage
+from shared.storage.names import OPERATIONS, WRITE_BACK, poison_of
+from shared.wiring import ports_or_none, ports_or_put_back
+
+blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
+
+HANDLERS: dict[str, Handler] = {"reconcile": reconcile, "examine": examine, "lookUp": look_up}
+
+
+@blueprint.function_name("sweep")
+@blueprint.timer_trigger("timer", "0 */10 * * * *")
+async def sweep_by_the_clock(timer: func.TimerRequest) -> None:
+    """Sweep every ten minutes."""
+    del timer
+    if works := await ports_or_none():
+        async with works.reading() as patient:
+            await sweep(patient)
+
+
+@blueprint.function_name("operate")
+@blueprint.queue_trigger("msg", OPERATIONS, "AzureWebJobsStorage")
+async def operate(msg: func.QueueMessage) -> None:
+    """Handle what an operator asked for and takes its time."""
+    if works := await ports_or_put_back(OPERATIONS, msg.get_body()):
+        await work(works, OPERATIONS, msg.get_body(), msg.dequeue_count or 1, HANDLERS)
+
+
+@blueprint.function_name("book_poison_invoices")
+@blueprint.queue_trigger("msg", "invoices-poison", "AzureWebJobsStorage")
+async def book_poison_invoices(msg: func.QueueMessage) -> None:
+    """Book what the host gave up on the first map's queue."""
+    await _book(Stage.INVOICES, msg)
+
+
+@blueprint.function_name("book_poison_actuals")
+@blueprint.queue_trigger("msg", "actuals-poison", "AzureWebJobsStorage")
+async def book_poison_actuals(msg: func.QueueMessage) -> None:
+    """Book what the host gave up on the second map's queue."""
+    await _book(Stage.ACTUALS, msg)
+
+
+@blueprint.function_name("book_poison_transactionconnections")
+@blueprint.queue_trigger("msg", "transactionconnections-poison", "AzureWebJobsStorage")
+async def book_poison_transactionconnections(msg: func.QueueMessage) -> None:
+    """Book what the host gave up on the third map's queue."""
+    await _book(Stage.CONNECTIONS, msg)
+
+
+@blueprint.function_name("book_poison_write_back")
+@blueprint.queue_trigger("msg", "write-back-poison", "AzureWebJobsStorage")
+async def book_poison_write_back(msg: func.QueueMessage) -> None:
+    """Book what the host gave up on the write-back's queue."""
+    await _book(WRITE_BACK, msg)
+
+
+@blueprint.function_name("book_poison_operations")
+@blueprint.queue_trigger("msg", "operations-poison", "AzureWebJobsStorage")
+async def book_poison_operations(msg: func.QueueMessage) -> None:
+    """Book what the host gave up on the operators' queue."""
+    await _book(OPERATIONS, msg)
+
+
+async def _book(queue: str, msg: func.QueueMessage) -> None:
+    if works := await ports_or_put_back(poison_of(queue), msg.get_body()):
+        await book(works, queue, msg.get_body())
