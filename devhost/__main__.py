@@ -43,7 +43,7 @@ async def _run(arguments: argparse.Namespace) -> int:
     print(describe(host.functions, host.url, options.host_json.route_prefix), flush=True)
     if arguments.ready_file:
         _write_ready_file(arguments.ready_file, {"url": host.url, "pid": os.getpid()})
-    # A listener ends only when it is told to, or by an error that must not go unseen.
+    # A listener task ends only when it is stopped or by an error. The error must stop the host, so it is awaited here.
     await asyncio.wait({asyncio.create_task(stopping.wait()), *host.listening}, return_when=asyncio.FIRST_COMPLETED)
     await host.stop()
     return 0
@@ -128,5 +128,5 @@ if __name__ == "__main__":
     code = main()
     logging.shutdown()
     sys.stdout.flush()
-    # Not sys.exit: Python waits for pool threads, and a `def` that never returns would hold the host.
+    # os._exit, not sys.exit: sys.exit waits for pool threads, and a `def` function that never returns would block it.
     os._exit(code)

@@ -1,4 +1,4 @@
-"""Functions and their bindings, as the worker describes them: what this host can serve, and nothing else."""
+"""Functions and their bindings as the worker describes them, limited to the bindings that devhost serves."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ RETURN = "$return"
 
 @dataclass(frozen=True)
 class HttpTrigger:
-    """`methods` empty: every method. `level`: anonymous, function or admin."""
+    """An HTTP trigger. Empty `methods` means every method. `level` is anonymous, function or admin."""
 
     parameter: str
     route: str
@@ -49,7 +49,7 @@ Trigger = HttpTrigger | QueueTrigger | TimerTrigger
 
 @dataclass(frozen=True)
 class Function:
-    """One function of the app. `id` is what the worker calls it by."""
+    """One function of the app. The worker identifies it by `id`."""
 
     id: str
     name: str
@@ -58,12 +58,13 @@ class Function:
     binding_texts: tuple[str, ...]
 
     def output(self, parameter: str) -> QueueOutput | None:
-        """The queue output of that parameter, None when there is none."""
+        """The queue output bound to that parameter, or None."""
         return next((output for output in self.outputs if output.parameter == parameter), None)
 
 
 def read_function(function_id: str, name: str, raw_bindings: Sequence[str]) -> Function:
-    """Read the bindings of one function; StartRefused names one that this host does not serve."""
+    """Read the bindings of one function. Raises StartRefused, naming the binding, for a type that devhost does not
+    serve."""
     triggers: list[Trigger] = []
     outputs: list[QueueOutput] = []
     for binding in map(json.loads, raw_bindings):

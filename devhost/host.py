@@ -62,7 +62,7 @@ class Host:
         self.url = ""
 
     async def start(self) -> None:
-        """Index the app, serve HTTP, start the listeners; StartRefused when any of it cannot be."""
+        """Index the app, serve HTTP and start the listeners. Raises StartRefused when one of these fails."""
         start_logging(self._options.host_json.log_levels, self._invoker.names)
         indexed = await self._worker.start()
         self.functions = [function for function in indexed if not is_disabled(function.name)]
@@ -73,7 +73,8 @@ class Host:
             self.listening.append(asyncio.create_task(listener.listen()))
 
     async def stop(self) -> None:
-        """Fetch and accept nothing more, give what runs 30 s to end, then close; raise what ended a listener."""
+        """Stop fetching and accepting, give running functions 30 s to finish, then close. Raises the error of a failed
+        listener."""
         self._admin.state = "Stopping"
         for listener in self._listeners():
             listener.stop()
@@ -85,7 +86,7 @@ class Host:
                 task.result()
 
     async def abandon(self) -> None:
-        """Release what a start that failed half way has opened."""
+        """Release what a failed start has opened."""
         await self._worker.stop()
         await self._accounts.close()
 

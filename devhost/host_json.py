@@ -19,7 +19,7 @@ MAXIMUM_VISIBILITY = timedelta(days=7)
 
 @dataclass(frozen=True)
 class QueueOptions:
-    """`extensions.queues`: how every queue function's listener works."""
+    """`extensions.queues`: settings of the queue listeners."""
 
     batch_size: int
     new_batch_threshold: int
@@ -31,7 +31,7 @@ class QueueOptions:
 
 @dataclass(frozen=True)
 class HostJson:
-    """What host.json says, of the parts that mean something on a laptop. `function_timeout` None: unbounded."""
+    """The settings of host.json that have an effect in devhost. `function_timeout` None means unbounded."""
 
     queues: QueueOptions
     route_prefix: str = "api"
@@ -40,7 +40,7 @@ class HostJson:
 
 
 def read_host_json(path: Path) -> HostJson:
-    """Read host.json; StartRefused names a setting that is malformed or out of its range."""
+    """Read host.json. Raises StartRefused, naming the setting, when one is malformed or out of range."""
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
@@ -53,7 +53,7 @@ def read_host_json(path: Path) -> HostJson:
 
 
 def parse_host_json(content: Mapping[str, Any]) -> HostJson:
-    """Read the content of host.json; StartRefused as `read_host_json`."""
+    """Parse the content of host.json. Raises StartRefused like `read_host_json`."""
     root = Section("host.json", content)
     extensions = root.section("extensions")
     return HostJson(
@@ -66,20 +66,20 @@ def parse_host_json(content: Mapping[str, Any]) -> HostJson:
 
 @dataclass(frozen=True)
 class Section:
-    """One object of host.json that knows its own path, for messages."""
+    """One object of host.json. It knows its own path, so that messages can name it."""
 
     path: str
     content: Mapping[str, Any]
 
     def section(self, name: str) -> "Section":
-        """The object of that name, empty when it is absent."""
+        """The object of that name, or an empty one."""
         content = self.value(name, {})
         if not isinstance(content, dict):
             raise StartRefused(f"{self.path}.{name} must be an object")
         return Section(f"{self.path}.{name}", content)
 
     def value(self, name: str, default: Any) -> Any:
-        """The value of that name, whatever its case."""
+        """The value of that name. Names are compared without regard to case."""
         return next((v for key, v in self.content.items() if key.lower() == name.lower()), default)
 
     def number(self, name: str, default: int, low: int, high: int | None = None) -> int:

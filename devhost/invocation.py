@@ -1,4 +1,4 @@
-"""One run of a function: its log lines, its time limit, what it puts on queues."""
+"""One invocation of a function: its log lines, its timeout and its queue outputs."""
 
 import asyncio
 import time
@@ -17,10 +17,10 @@ from devhost.worker import Answer, Datum, Worker
 
 
 class Invoker:
-    """Runs functions in the worker and sends what they put out.
+    """Runs functions in the worker and sends their queue outputs.
 
-    A function that takes longer than `timeout` has failed. In Azure the whole worker process is then replaced and every
-    other run in it fails too; here an `async def` is cancelled and a `def` left to end in its thread.
+    A function that takes longer than `timeout` has failed. Azure then replaces the whole worker process, which also
+    fails every other running invocation. devhost cancels an `async def` and lets a `def` finish in its thread.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Invoker:
         self.names: dict[str, str] = {}
 
     async def invoke(self, function: Function, trigger: Datum, metadata: Mapping[str, Datum], *, reason: str) -> Answer:
-        """Run a function once and put its output on queues; a failure of either is in the answer's `error`."""
+        """Run a function once and send its queue outputs. An error of either step is in the answer's `error`."""
         invocation_id, started, log = str(uuid4()), time.perf_counter(), function_logger(function.name)
         self.names[invocation_id] = function.name
         log.info("Executing 'Functions.%s' (Reason='%s', Id=%s)", function.name, reason, invocation_id)

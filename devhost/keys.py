@@ -15,7 +15,8 @@ GENERATED = Path(".local") / "devhost.keys.json"
 
 @dataclass(frozen=True)
 class Keys:
-    """The keys of a host. `function_keys` open every function, `functions[name]` only that one, the master all."""
+    """The keys of a host. `function_keys` open every function, `functions[name]` one function, the master key
+    everything."""
 
     master: str
     function_keys: Mapping[str, str]
@@ -48,7 +49,7 @@ def read_keys(path: Path) -> Keys:
 
 
 def find_or_generate_keys(root: Path) -> Path:
-    """Return the app's own keys file, readable by its owner only, generated when there is none yet."""
+    """Return the path of the app's keys file. It is generated if missing and readable by its owner only."""
     path = root / GENERATED
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +60,7 @@ def find_or_generate_keys(root: Path) -> Path:
 
 
 def _matches(presented: str | None, accepted: Iterable[str]) -> bool:
-    # Every key is compared, each in constant time: how long an answer takes tells nothing about a key.
+    # Every key is compared, each in constant time, so that the response time reveals nothing about a key.
     given = (presented or "").encode()
     matches = [hmac.compare_digest(given, key.encode()) for key in accepted]
     return any(matches)

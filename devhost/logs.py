@@ -1,4 +1,4 @@
-"""Log records by the host's categories and levels, on stderr."""
+"""Logging to stderr, filtered by the host's categories and levels."""
 
 import logging
 import sys
@@ -22,15 +22,16 @@ FUNCTION_LOGGER = "devhost.function."
 
 
 def function_logger(name: str) -> logging.Logger:
-    """The host's own log of a function's runs, category Function.<name>."""
+    """The host's own logger for the runs of a function. Its category is Function.<name>."""
     return logging.getLogger(FUNCTION_LOGGER + name)
 
 
 class CategoryFilter(logging.Filter):
-    """Lets a record pass when the level of its category allows it.
+    """Passes a record when the level of its category allows it.
 
-    What the app logs during an invocation is of category Function.<name>.User, the runs themselves of Function.<name>,
-    the rest of Host. The longest category of `logging.logLevel` that begins a record's own counts, else `default`.
+    Log lines of the app during an invocation have the category Function.<name>.User, the host's lines about the
+    invocation Function.<name>, all others Host. The longest matching prefix in `logging.logLevel` decides, else
+    `default`.
     """
 
     def __init__(self, levels: Mapping[str, str], running: Mapping[str, str]) -> None:
@@ -40,13 +41,14 @@ class CategoryFilter(logging.Filter):
 
     @property
     def lowest(self) -> int:
-        """The level below which no category lets anything pass."""
+        """The lowest level that any category lets pass."""
         return min(self._levels.values(), default=logging.INFO)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Decide, and note the category in the record."""
+        """Decide, and store the category in the record."""
         record.category = category = self._find_category(record)
-        # The storage SDK notes every request; those of the host's own polling belong to nobody.
+        # The storage SDK logs every request, also those of the host's own polling. They would drown the app's log
+        # lines.
         if category == "Host" and record.name.startswith("azure") and record.levelno < logging.WARNING:
             return False
         return record.levelno >= self._find_level(category)
@@ -66,7 +68,7 @@ class CategoryFilter(logging.Filter):
 
 
 def start_logging(levels: Mapping[str, str], running: Mapping[str, str]) -> None:
-    """Send all records to stderr; `running` gives the function of each invocation id now in work."""
+    """Send all records to stderr. `running` maps the ids of running invocations to their functions."""
     handler, categories = logging.StreamHandler(sys.stderr), CategoryFilter(levels, running)
     handler.addFilter(categories)
     handler.setFormatter(logging.Formatter("[%(asctime)s] %(levelname)-7s %(category)s: %(message)s"))

@@ -1,4 +1,4 @@
-"""Queue messages on their way to a function: decoded text, and the metadata that the host sends with it."""
+"""Queue messages on the way to a function: the decoded body and the metadata that the host adds."""
 
 import base64
 import binascii
@@ -12,11 +12,11 @@ from devhost.worker import Datum, make_datum
 
 
 class Undecodable(Exception):
-    """The text is not base64 although host.json says that messages are."""
+    """The message text is not base64, although host.json says that messages are."""
 
 
 def decode(text: str, *, base64_encoded: bool) -> bytes:
-    """Return the body of a message; Undecodable when it is not what host.json says it is."""
+    """Return the body of a message. Raises Undecodable when it is not encoded as host.json says."""
     if not base64_encoded:
         return text.encode()
     try:
@@ -34,7 +34,7 @@ def encode(body: bytes, *, base64_encoded: bool) -> str:
 def describe_message(message: QueueMessage, body: bytes) -> dict[str, Datum]:
     """Return the trigger metadata of a message.
 
-    Top-level properties of a JSON body are binding data too, and hide the host's own of the same name in any case: a
+    Top-level properties of a JSON body become binding data and replace metadata of the same name, in any case: a
     message {"id": 1} makes `msg.id` "1".
     """
     return hide_by_body(
@@ -51,7 +51,7 @@ def describe_message(message: QueueMessage, body: bytes) -> dict[str, Datum]:
 
 
 def hide_by_body(metadata: dict[str, Datum], body: bytes) -> dict[str, Datum]:
-    """Add the body itself and its top-level properties to the metadata, over what is there."""
+    """Add the body and its top-level properties to the metadata. They replace metadata of the same name."""
     text = body.decode(errors="replace")
     metadata = {"queueTrigger": make_datum(text, "string"), **metadata}
     names = {name.lower(): name for name in metadata}

@@ -1,4 +1,4 @@
-"""What a function gave to a queue output binding, as the messages that the host makes of it."""
+"""Converts what a function returned for a queue output binding into queue messages, as the host does."""
 
 import json
 import re
@@ -12,9 +12,9 @@ _FRACTION = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{1,7})(Z?)$")
 def list_messages(datum: Datum) -> list[bytes]:
     """Return the messages that a value makes.
 
-    Text that is JSON is parsed by the host and written again: an object is indented, its numbers go through a double
-    (1.10 becomes 1.1) and its timestamps lose trailing zeros; an array becomes one message for each element. Bytes and
-    the strings of a list arrive untouched.
+    The host parses text that is JSON and serializes it again: an object is indented, its numbers become doubles (1.10
+    becomes 1.1) and its timestamps lose trailing zeros; an array becomes one message per element. Bytes and the strings
+    of a list are sent unchanged.
     """
     if datum.type is None or datum.value is None:
         return []

@@ -1,4 +1,4 @@
-"""How long a queue listener waits before it looks again."""
+"""Polling intervals of a queue listener, with backoff."""
 
 import random
 from collections.abc import Callable
@@ -9,7 +9,7 @@ JITTER = 0.2
 
 
 class PollingInterval:
-    """The host's randomized exponential back-off: 100 ms after a find, then doubling steps up to `maximum`."""
+    """The host's randomized exponential backoff: 100 ms after a find, then doubling steps up to `maximum`."""
 
     def __init__(self, maximum: timedelta, uniform: Callable[[float, float], float] = random.uniform) -> None:
         self._maximum = maximum
@@ -36,11 +36,11 @@ class PollingInterval:
 
 
 class RenewalInterval:
-    """How long to wait before a message's invisibility is renewed: half of it, halved again after each failure."""
+    """The time until a message's invisibility is renewed: half of it, halved again after each failure."""
 
     def __init__(self, lease: timedelta) -> None:
         self._normal = lease / 2
-        # The host's floor is one minute for its lease of ten.
+        # The host waits at least one minute for its lease of ten.
         self._minimum = lease / 10
         self._current = self._normal
 

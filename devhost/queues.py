@@ -1,4 +1,4 @@
-"""Queue triggers: one listener for each queue function, by the rules of the Storage Queues extension 5.x."""
+"""Queue triggers: one listener per queue function, following the rules of the Storage Queues extension 5.x."""
 
 import asyncio
 import contextlib
@@ -27,14 +27,14 @@ log = logging.getLogger("devhost.queues")
 
 
 def name_poison_queue(queue: str) -> str | None:
-    """The poison queue of a queue; None when it has none: it is one itself, or the name would be too long."""
+    """The name of a queue's poison queue. None for a poison queue itself, and when the name would be too long."""
     name = queue + POISON
     return None if queue.endswith(POISON) or len(name) > MAXIMUM_NAME else name
 
 
 @dataclass
 class Lease:
-    """A message in work. Each renewal changes the pop receipt, and only the newest one is good."""
+    """A message being processed. Each renewal changes the pop receipt; only the newest receipt is valid."""
 
     message: QueueMessage
     pop_receipt: str
@@ -44,8 +44,8 @@ class Lease:
 class QueueListener:
     """Fetches messages and runs the function for each, many at once.
 
-    A message is invisible for `lease` from its fetch and from every renewal, whatever `visibilityTimeout` says. When
-    the host dies, its messages come back after that time, with a dequeue count one higher.
+    A message is invisible for `lease` from its fetch and from every renewal, whatever `visibilityTimeout` says. After a
+    crash of the host its messages reappear when that time is over, with a dequeue count one higher.
     """
 
     function: Function
@@ -60,7 +60,7 @@ class QueueListener:
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def listen(self) -> None:
-        """Fetch and run until `stop`, then wait for the messages in work."""
+        """Fetch and run until `stop`, then wait for the running messages."""
         interval, found = PollingInterval(self.options.max_polling_interval), False
         while not self._stopping.is_set():
             self._wake.clear()
@@ -77,11 +77,11 @@ class QueueListener:
             await asyncio.wait(self._processing)
 
     def wake(self) -> None:
-        """End the present wait: this host has put a message on the queue."""
+        """End the current wait, because this host has just put a message on the queue."""
         self._wake.set()
 
     def stop(self) -> None:
-        """Fetch no more."""
+        """Stop fetching."""
         self._stopping.set()
         self._wake.set()
 
@@ -96,7 +96,7 @@ class QueueListener:
         except StopAsyncIteration:
             return []
         except AzureError as error:
-            # In Azure an error such as 403 restarts the host; here it is said, and tried again.
+            # In Azure an error such as 403 restarts the host. devhost logs it and retries.
             if getattr(error, "status_code", None) != 404:
                 log.warning("queue %s cannot be read: %s", self.trigger.queue, type(error).__name__)
             return []
@@ -117,7 +117,7 @@ class QueueListener:
         try:
             await self._handle(Lease(message, message.pop_receipt or ""))
         except AzureError as error:
-            # Without traceback: an SDK error's text may quote the message.
+            # No traceback: the text of an SDK error may quote the message.
             log.warning("message of queue %s left as it is: %s", self.trigger.queue, type(error).__name__)
 
     async def _handle(self, lease: Lease) -> None:
@@ -127,7 +127,8 @@ class QueueListener:
             log.warning("Message decoding has failed! Check MessageEncoding settings. Queue: %s", self.trigger.queue)
             await self._poison(lease)
             return
-        # This is how a message gets out of the way that kills its host each time: it is counted, not run.
+        # A message that crashes the host each time is never marked as failed. Its dequeue count moves it to the poison
+        # queue.
         if self._dequeue_count(lease) > self.options.max_dequeue_count:
             await self._give_up(lease)
             return
@@ -147,7 +148,8 @@ class QueueListener:
         if succeeded:
             await self._delete(lease)
         elif self.poison is None:
-            # Left invisible until the lease is over: a failing poison queue would otherwise spin.
+            # The message stays invisible until its lease expires: retrying at once would spin while the poison queue
+            # fails.
             return
         elif self._dequeue_count(lease) >= self.options.max_dequeue_count:
             await self._give_up(lease)
@@ -163,7 +165,7 @@ class QueueListener:
     async def _poison(self, lease: Lease) -> None:
         if self.poison is None:
             return
-        # Copied first, deleted second: a crash in between leaves two, never none.
+        # Copy first, delete second: a crash in between leaves two messages, never none.
         await put_message(self.poison, lease.message.content or "")
         await self._delete(lease)
 
@@ -184,7 +186,7 @@ class QueueListener:
             yield
         finally:
             ended.set()
-            # A renewal on its way is awaited, not cancelled: its answer carries the receipt that the delete needs.
+            # A renewal in flight is awaited, not cancelled: its response carries the pop receipt that the delete needs.
             await renewal
 
     async def _renew(self, lease: Lease, ended: asyncio.Event) -> None:

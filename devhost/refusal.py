@@ -1,5 +1,5 @@
-"""Why the host does not start."""
+"""The error that stops the host at start."""
 
 
 class StartRefused(Exception):
-    """The app, its settings or host.json cannot be run as they are; the text names the culprit and says why."""
+    """The app, its settings or host.json cannot be run as they are. The text names what is wrong and why."""

@@ -1,4 +1,4 @@
-"""HTTP routes: ASP.NET's templates, which request path they match, and which of several wins."""
+"""HTTP routes: ASP.NET route templates, matching, and precedence among several matches."""
 
 import re
 from collections.abc import Callable
@@ -60,7 +60,7 @@ class Segment:
 
     @property
     def rank(self) -> int:
-        """Literal before constrained before free before catch-all: the lower wins."""
+        """Precedence, lowest first: literal, constrained, free, catch-all."""
         if not self.names:
             return 0
         return 3 if self.catch_all else (1 if any(self.constraints.values()) else 2)
@@ -75,11 +75,11 @@ class Route:
 
     @property
     def rank(self) -> tuple[int, ...]:
-        """Routes are tried in this order."""
+        """The position in which routes are tried."""
         return tuple(segment.rank for segment in self._segments)
 
     def match(self, path: str) -> dict[str, str] | None:
-        """The parameters of a percent-encoded path without leading slash, None when the route does not match."""
+        """The parameters of a percent-encoded path without leading slash, or None when the route does not match."""
         parts = path.split("/") if path else []
         values: dict[str, str] = {}
         for position, segment in enumerate(self._segments):

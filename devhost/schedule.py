@@ -20,7 +20,7 @@ class Schedule(Protocol):
         """What the function sees as AdjustForDST."""
 
     def next_after(self, moment: datetime) -> datetime:
-        """The first firing after a moment, both in local time without zone."""
+        """The first firing after `moment`. Both are local times without time zone."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _read_part(part: str, low: int, high: int, names: tuple[str, ...]) -> Iterab
     span, _, step = part.partition("/")
     first, _, last = span.partition("-")
     start = low if span == "*" else _read_number(first, low, names)
-    # "5/15" means from 5 on, as "*/15" means from the start on.
+    # "5/15" means from 5 on in steps of 15, just as "*/15" means from the first value on.
     end = _read_number(last, low, names) if last else (high if span == "*" or step else start)
     width = int(step) if step.isdigit() else 1
     if not low <= start <= end <= high or width < 1 or (step and not step.isdigit()):

@@ -1,4 +1,4 @@
-"""Application settings: the Values of local.settings.json, which become environment variables as they are in Azure."""
+"""Application settings: the Values of local.settings.json, which become environment variables as in Azure."""
 
 import json
 import os
@@ -16,14 +16,14 @@ TRUE = ("1", "true")
 
 @dataclass(frozen=True)
 class LocalSettings:
-    """What local.settings.json says: the settings of the app, and the port it would like to be served on."""
+    """The content of local.settings.json: the app's settings and the preferred port."""
 
     values: dict[str, str]
     port: int | None
 
 
 def read_settings(path: Path) -> LocalSettings:
-    """Read local.settings.json; StartRefused when it is missing, encrypted or not of its form."""
+    """Read local.settings.json. Raises StartRefused when it is missing, encrypted or malformed."""
     content = _read_object(path)
     if content.get("IsEncrypted"):
         raise StartRefused(f"{path} is encrypted; run `func settings decrypt` or set IsEncrypted to false")
@@ -36,7 +36,7 @@ def read_settings(path: Path) -> LocalSettings:
 
 
 def apply_settings(values: dict[str, str], environment: MutableMapping[str, str] = os.environ) -> None:
-    """Put the settings into the environment; what is set there already wins."""
+    """Put the settings into the environment. A variable that is already set wins."""
     for name, value in values.items():
         environment.setdefault(name, value)
     # Core Tools does the same: the host takes shorter polling intervals in development.
@@ -44,7 +44,8 @@ def apply_settings(values: dict[str, str], environment: MutableMapping[str, str]
 
 
 def resolve(text: str, where: str) -> str:
-    """Replace each %NAME% in a binding's value by that setting; StartRefused names a missing one and its place."""
+    """Replace each %NAME% in a binding's value by that setting. Raises StartRefused, naming the setting and the
+    binding."""
 
     def look_up(match: re.Match[str]) -> str:
         value = os.environ.get(match[1])
@@ -58,10 +59,10 @@ def resolve(text: str, where: str) -> str:
 def find_connection_string(name: str, where: str) -> str:
     """Return the connection string that a binding's `connection` names (empty: AzureWebJobsStorage).
 
-    Identity-based connections (NAME__accountName and the like) need a managed identity, which a laptop has not.
+    Identity-based connections (NAME__accountName and the like) need a managed identity, which a laptop does not have.
     """
     name = name or DEFAULT_STORAGE
-    # The host looks for AzureWebJobs<name> as well, from the days when that prefix was obligatory.
+    # The host also looks for AzureWebJobs<name>: older versions required that prefix.
     value = os.environ.get(name) or os.environ.get(f"AzureWebJobs{name}")
     if value:
         return value

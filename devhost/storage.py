@@ -16,11 +16,12 @@ class QueueAccounts:
         self._accounts: dict[str, QueueServiceClient] = {}
 
     def queue(self, connection: str, name: str, where: str) -> QueueClient:
-        """Return the client of a queue; StartRefused when the connection is unusable, without showing its value."""
+        """Return the client of a queue. Raises StartRefused for an unusable connection, without showing its value."""
         value = find_connection_string(connection, where)
         if value not in self._accounts:
             try:
-                # Quicker than the SDK's 15 s and more: a laptop's Azurite is down for moments, not for outages.
+                # The SDK's default retry waits of 15 s and more are too long for a local Azurite, which is away for
+                # moments only.
                 self._accounts[value] = QueueServiceClient.from_connection_string(
                     value, initial_backoff=0, increment_base=2, random_jitter_range=1, retry_total=3
                 )
@@ -35,7 +36,7 @@ class QueueAccounts:
 
 
 async def put_message(queue: QueueClient, text: str) -> None:
-    """Put a message on a queue, which is created when it is not there, as the host does."""
+    """Put a message on a queue. Like the host, it creates the queue if it does not exist."""
     try:
         await queue.send_message(text)
     except ResourceNotFoundError:
@@ -45,5 +46,5 @@ async def put_message(queue: QueueClient, text: str) -> None:
 
 
 def lost_message(error: HttpResponseError) -> bool:
-    """Whether a message is no longer ours: gone, or taken by someone else since (its pop receipt has changed)."""
+    """Whether a message is no longer ours: deleted, or fetched again by another listener (new pop receipt)."""
     return error.status_code == 404 or getattr(error, "error_code", None) == "PopReceiptMismatch"

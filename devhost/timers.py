@@ -12,15 +12,16 @@ from devhost.schedule import Schedule, parse_schedule
 from devhost.worker import Datum, make_datum
 
 NEVER = "0001-01-01T00:00:00"
-# Schedules that fire more often are not monitored by the host.
+# The host does not monitor schedules that fire more often than this.
 MONITORED = timedelta(minutes=1)
 
 
 class TimerListener:
-    """Runs a function when its schedule says so, in local time, one run at a time.
+    """Runs a function on its schedule, in local time, one run at a time.
 
-    `use_monitor` is taken from the binding but kept in memory only: what was missed while the host was down is not made
-    up for. In Azure a lock lets one instance of an app run its timers; here every host runs them.
+    `use_monitor` is read from the binding, but the status is kept in memory only: a firing that was missed while the
+    host was down is not repeated. In Azure a lock makes only one instance of an app run its timers; here every host
+    runs them.
     """
 
     def __init__(self, function: Function, trigger: TimerTrigger, invoker: Invoker) -> None:
@@ -49,7 +50,7 @@ class TimerListener:
         await self._invoker.invoke(self.function, self._describe(), {}, reason=reason)
 
     def stop(self) -> None:
-        """Fire no more."""
+        """Stop firing."""
         self._stopping.set()
 
     async def _stopped_before(self, moment: datetime) -> bool:

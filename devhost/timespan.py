@@ -6,8 +6,8 @@ from datetime import timedelta
 def parse_time_span(text: str) -> timedelta:
     """Read a duration by the rules of .NET's TimeSpan.Parse: `d`, `[d.]hh:mm[:ss[.fffffff]]`, `d:hh:mm:ss`.
 
-    Its two traps are kept: a bare number is DAYS ("30" is thirty days), and so is the first of three parts when it
-    is no hour ("24:00:00" is twenty-four days). Raises ValueError for anything else.
+    Two surprising rules are kept: a bare number counts DAYS ("30" is thirty days), and the first of three parts counts
+    days when it is too large for an hour ("24:00:00" is twenty-four days). Raises ValueError for anything else.
     """
     sign, body = (-1, text.strip()[1:]) if text.strip().startswith("-") else (1, text.strip())
     if not body or set(body) - set("0123456789.:"):

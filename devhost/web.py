@@ -16,7 +16,7 @@ from devhost.routes import Route
 from devhost.worker import Answer, Datum, make_datum
 
 LARGEST_BODY = 100 * 1024 * 1024
-# The server writes these itself.
+# aiohttp's server writes these headers itself.
 FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
 
 
@@ -48,7 +48,7 @@ class Website:
             allowed = not trigger.methods or request.method in trigger.methods
             if allowed and (parameters := route.match(path)) is not None:
                 return await self._call(request, trigger, function, parameters)
-        # Also for a method that no function takes: the host answers 404, not 405.
+        # 404, not 405, also when only the method does not match: the host does the same.
         return web.Response(status=404)
 
     async def _call(
@@ -59,7 +59,7 @@ class Website:
         call = await _read_request(request, parameters)
         reason = "This function was programmatically called via the host APIs."
         answer = await self._invoker.invoke(function, call, {}, reason=reason)
-        # What goes to a queue as the return value is no answer to the caller.
+        # With a queue output as return value, the returned value is the message; the caller gets an empty response.
         return _make_response(answer) if function.output(RETURN) is None else _make_empty_response(answer)
 
     def _is_open(self, trigger: HttpTrigger, function: Function, key: str | None) -> bool:
@@ -71,7 +71,7 @@ class Website:
 
 
 def present_key(request: web.Request) -> str | None:
-    """The key that a request carries: the x-functions-key header, else the code parameter."""
+    """The key of a request: the x-functions-key header, else the `code` query parameter."""
     return request.headers.get("x-functions-key") or request.query.get("code")
 
 
@@ -80,7 +80,7 @@ async def _read_request(request: web.Request, parameters: dict[str, str]) -> Dat
     for name, value in request.headers.items():
         headers[name.lower()] = f"{headers[name.lower()]},{value}" if name.lower() in headers else value
     query: dict[str, str] = {}
-    # parse_qsl leaves out empty values, as the host does.
+    # parse_qsl drops empty values, as the host does.
     for name, value in parse_qsl(request.rel_url.raw_query_string):
         query[name] = f"{query[name]},{value}" if name in query else value
     return make_datum(

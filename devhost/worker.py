@@ -1,7 +1,7 @@
-"""The Python worker: Microsoft's own `azure-functions-runtime`, on an event loop and a thread of its own.
+"""The Python worker: Microsoft's `azure-functions-runtime`, in a thread with its own event loop.
 
-In Azure the worker is a process beside the host: code that blocks its event loop stops the worker, not the host, which
-goes on renewing messages. A thread of its own keeps that true here.
+In Azure the worker is a separate process: code that blocks its event loop stops the worker, but the host continues to
+renew messages. The separate thread gives the same behaviour here.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ log = logging.getLogger("devhost.worker")
 
 
 class Datum(Protocol):
-    """One typed value on its way to or from the worker; `type` is string, bytes, json, http or None (no value)."""
+    """One typed value exchanged with the worker. `type` is string, bytes, json, http or None (no value)."""
 
     value: Any
     type: str | None
@@ -37,7 +37,7 @@ class Datum(Protocol):
 
 @dataclass(frozen=True)
 class Answer:
-    """What an invocation came to. `error` None: it succeeded."""
+    """The result of an invocation. `error` is None when it succeeded."""
 
     error: str | None
     returned: Datum | None = None
@@ -45,13 +45,13 @@ class Answer:
 
 
 def make_datum(value: Any, kind: str) -> Datum:
-    """Make a value of the worker's own kind."""
+    """Make a value of the worker's own class."""
     datum: Datum = RuntimeDatum(value, kind)
     return datum
 
 
 class Worker:
-    """Indexes and invokes the functions of one app directory. One per process: the runtime keeps global state."""
+    """Indexes and invokes the functions of one app. One per process, because the runtime keeps global state."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -59,7 +59,7 @@ class Worker:
         self._thread = threading.Thread(target=self._serve, name="worker", daemon=True)
 
     async def start(self) -> list[Function]:
-        """Import the app and return its functions; StartRefused carries the worker's own message."""
+        """Import the app and return its functions. Raises StartRefused with the worker's own message."""
         self._place_app_on_path()
         self._thread.start()
         runtime.start_threadpool_executor()
@@ -77,7 +77,8 @@ class Worker:
     async def invoke(
         self, function: Function, invocation_id: str, trigger: Datum, metadata: Mapping[str, Datum]
     ) -> Answer:
-        """Run a function once. Cancelling this cancels an `async def`; a `def` runs on in its thread, unheard."""
+        """Run a function once. Cancelling cancels an `async def`; a `def` continues in its thread and its result is
+        dropped."""
         inputs = [(function.trigger.parameter, trigger)]
         try:
             ok, returned, outputs, error, _ = await self._run(_invoke(invocation_id, function.id, inputs, metadata))
@@ -91,7 +92,7 @@ class Worker:
         """End the app's background tasks and the worker's event loop."""
         if not self._thread.is_alive():
             return
-        # A function that blocks the loop lets nothing else through; the thread ends with the process then.
+        # A function that blocks the loop also blocks this; the daemon thread then ends with the process.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
                 await self._run(_cancel_tasks())
@@ -102,7 +103,7 @@ class Worker:
         try:
             self._loop.run_forever()
         except (SystemExit, KeyboardInterrupt):
-            # As in Azure: the worker is gone, and every message in work comes back when its lease is over.
+            # As in Azure: the worker has exited, and its messages reappear when their leases expire.
             log.critical("the app ended the worker; the host cannot go on")
             os._exit(1)
 
@@ -110,7 +111,8 @@ class Worker:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     def _place_app_on_path(self) -> None:
-        # As in Azure the app comes last. `python -m` put the current directory first, which may be another app's.
+        # As in Azure, the app comes last on the path. `python -m` put the current directory first, and that may hold
+        # another app.
         sys.path[:] = [entry for entry in sys.path if entry and Path(entry).resolve() not in {self._root, Path.cwd()}]
         sys.path.append(str(self._root))
         os.chdir(self._root)
@@ -119,7 +121,8 @@ class Worker:
 async def _invoke(
     invocation_id: str, function_id: str, inputs: list[tuple[str, Datum]], metadata: Mapping[str, Datum]
 ) -> Any:
-    # The runtime sets this too, but takes it back before it logs a failure, which would then belong to no invocation.
+    # The runtime sets this too, but resets it before it logs a failure. Without this line that log line has no
+    # invocation id.
     runtime.invocation_id_cv.set(invocation_id)
     return await native_invocation.invocation_request_native(invocation_id, function_id, inputs, metadata)
 
@@ -157,7 +160,7 @@ class StatusResult(_Message):
     Success = 1
 
 
-# The runtime builds its answers from a protobuf module; plain classes of the same names do as well.
+# The runtime builds its responses from a protobuf module. Plain classes of the same names are sufficient.
 _PROTOS = SimpleNamespace(
     BindingInfo=BindingInfo,
     StatusResult=StatusResult,

@@ -13,7 +13,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m simulators", description=__doc__)
     parser.add_argument("--run-dir", type=Path, help="logs and data (default: a new temporary directory)")
     run_dir = parser.parse_args().run_dir or Path(tempfile.mkdtemp(prefix="simulators-"))
-    # A shell that starts this in the background has it ignore SIGINT; it stops on both all the same.
+    # A shell that starts this in the background makes it ignore SIGINT. Setting both handlers explicitly makes both
+    # work.
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, signal.default_int_handler)
     try:

@@ -12,7 +12,7 @@ ATTEMPTS = 5
 APP_ACCOUNT = "devstoreaccount1"
 FINANCE_ACCOUNT = "financedmf"
 
-# The first key is public, the same in every Azurite and storage SDK; the second is ours, for nothing but loopback.
+# The first key is public: every Azurite and every storage SDK uses it. The second is our own, used on loopback only.
 ACCOUNT_KEYS = {
     APP_ACCOUNT: "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
     FINANCE_ACCOUNT: "c2ltdWxhdGVkIGZpbmFuY2UgcGFja2FnZSBzdG9yYWdlLCBsb29wYmFjayBvbmx5LCBub3QgYSBzZWNyZXQhISEh",
@@ -50,7 +50,7 @@ class Azurite:
     def await_ready(self) -> None:
         """Wait until all three services accept connections.
 
-        A port that was free when it was chosen can be taken by the time Azurite binds it; then others are tried.
+        A port that was free when it was chosen can be taken before Azurite binds it. Then other ports are tried.
         """
         for attempt in range(ATTEMPTS):
             try:
@@ -68,7 +68,7 @@ class Azurite:
         self._child.stop()
 
     def kill(self) -> None:
-        """End the process as a crash would. Azurite saves every few seconds: what is newer than that may be lost."""
+        """End the process like a crash. Azurite saves every few seconds, so newer data may be lost."""
         self._child.kill()
 
     def restart(self) -> None:

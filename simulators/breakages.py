@@ -1,4 +1,4 @@
-"""What can be broken in the demo on purpose, so that there is something to look at and to mend."""
+"""What the demo can break on purpose, so that an operator has something to inspect and repair."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +9,7 @@ CONNECTIONS = "Integration entity for project transaction relationships"
 
 @dataclass(frozen=True)
 class Breakage:
-    """Switches of the simulators that break something, those that mend it, and what to look for."""
+    """Simulator switches that break something, the switches that repair it, and what to look for."""
 
     text: str
     broken: dict[str, dict[str, Any]]

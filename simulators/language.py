@@ -1,4 +1,4 @@
-"""What a service says to a user who works in another language: codes, names and quotations stay, sentences do not."""
+"""Error messages for a user with another language: codes, names and quotations stay, sentences are translated."""
 
 import re
 
@@ -18,7 +18,7 @@ _NAME = re.compile(r"[A-Z][a-z]+[A-Z]|[_\d]|^prv|\w\.\w")
 
 
 def speak(text: str, language: str) -> str:
-    """A message in another language, recognizable by nobody who looks for an English sentence."""
+    """A message in another language. No code that looks for an English sentence can recognize it."""
     return text if language == "en" else _TOKEN.sub(_translate, text)
 
 

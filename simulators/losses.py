@@ -1,12 +1,12 @@
-"""Lost answers: the service has done what it was asked, and the caller does not learn of it.
+"""Lost answers: the service has done the work, and the caller does not receive the answer.
 
     reset     the connection is reset
-    gateway   504 and a page of HTML, from a gateway that gave up
+    gateway   504 and a page of HTML, from a gateway that timed out
     half      all headers and half of the body, then the connection ends
     stall     nothing, for as long as the caller waits
 
-Only good answers are lost. Calls are told apart by kind: method and route, the query options, and the columns that
-are filtered by, so that two questions about one table are two kinds.
+Only good answers are lost. Calls are distinguished by method and route, the query options, and the columns in the
+filter, so that two questions about one table are two kinds.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Losses:
-    """Loses answers of one service as it is told; `name` gives the method and route of a request."""
+    """Loses answers of one service according to a plan. `name` gives the method and route of a request."""
 
     def __init__(self, name: Callable[[web.Request], str]) -> None:
         self._name = name
@@ -41,8 +41,8 @@ class Losses:
         self._lost: dict[str, list[str]] = {}
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """`PUT /sim/losses` with {kind: [manner, …]}, where kind `*` is each kind that is not named; what was planned,
-        seen and lost before is forgotten. `GET /sim/losses`: good answers by kind, and which of them were lost."""
+        """`PUT /sim/losses` with {kind: [manner, …]} sets the plan and forgets the previous one and its counts; kind
+        `*` means every kind that is not named. `GET /sim/losses`: good answers by kind, and which of them were lost."""
         router.add_get("/sim/losses", self.show)
         router.add_put("/sim/losses", self.plan)
 
@@ -62,7 +62,7 @@ class Losses:
 
     @web.middleware
     async def pass_through(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """The middleware; the outermost, since a lost answer is lost on its way."""
+        """The middleware. It must be the outermost, because the finished answer is lost in transit."""
         answer = await handler(request)
         good = 200 <= answer.status < 300 and not answer.prepared
         if request.path.startswith("/sim/") or not good or not isinstance(answer, web.Response):
@@ -81,7 +81,7 @@ class Losses:
 
 
 def signature(query: Mapping[str, str]) -> str:
-    """Tell what is asked for apart from the values: the options, and the columns in the conditions."""
+    """The kind of a query without its values: the options, and the columns in the conditions."""
     if not query:
         return ""
     options = sorted({name for name in query if name.startswith("$")})
@@ -103,7 +103,7 @@ async def _lose(request: web.Request, answer: web.Response, manner: str) -> web.
 
 
 async def _outlast(request: web.Request) -> None:
-    # aiohttp tells a handler nothing of a caller who has hung up.
+    # aiohttp does not tell a handler that the caller has disconnected.
     while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
         await asyncio.sleep(_GONE_CHECK_SECONDS)
 
@@ -111,7 +111,7 @@ async def _outlast(request: web.Request) -> None:
 def _reset(request: web.Request) -> None:
     if request.transport is None or request.transport.is_closing():
         return
-    # Without lingering the close goes out as a reset.
+    # With SO_LINGER at zero, the close is sent as a reset.
     connection = request.transport.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     request.transport.abort()
@@ -124,7 +124,7 @@ async def _send_half(request: web.Request, answer: web.Response) -> None:
     await half.prepare(request)
     await half.write(body[: len(body) // 2])
     if request.transport is not None:
-        # What was written goes out before the connection ends; an abort would take it along.
+        # close() sends what was written; abort() would drop it.
         request.transport.close()
 
 

@@ -1,4 +1,4 @@
-"""Child processes on this machine: started, awaited until they serve, stopped or killed, with a log file each."""
+"""Child processes on this machine: start, wait until ready, stop or kill, with a log file each."""
 
 import atexit
 import contextlib
@@ -20,7 +20,7 @@ READY_SECONDS = 60.0
 TAIL_CHARACTERS = 4000
 
 _SURROUNDINGS = dict(os.environ)
-"""The environment as this program found it: what somebody sets in it for himself later is no child's business."""
+"""The environment at the start of this program. Variables that are set later are not passed to child processes."""
 
 _running: set["Child"] = set()
 _given_out: set[int] = set()
@@ -31,10 +31,10 @@ class StartFailed(Exception):
 
 
 class Child:
-    """One child process of this one. It can be started again after it was stopped or killed.
+    """One child process. It can be started again after it was stopped or killed.
 
-    `ready` answers what the process says of itself once it serves, and None before that. Output goes to
-    `<run_dir>/<name>.log`, appended over restarts. A child that still runs when Python exits is killed then.
+    `ready` returns what the process reports once it serves, and None before. Output is appended to
+    `<run_dir>/<name>.log`. A child that still runs when Python exits is killed then.
     """
 
     def __init__(
@@ -170,18 +170,18 @@ class Server(Child):
 
 
 def write_ready_file(path: Path, facts: Mapping[str, Any]) -> None:
-    """Write the ready file of this process whole or not at all, so that a reader never sees half of it."""
+    """Write the ready file of this process atomically, so that no reader sees a part of it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(json.dumps({"pid": os.getpid(), **facts}))
     draft.replace(path)
 
 
 def find_free_ports(count: int) -> list[int]:
-    """Return ports of 127.0.0.1 that nobody listens on, to be bound by a process that must keep them over restarts.
+    """Return ports of 127.0.0.1 that are free, for a process that must keep them over restarts.
 
-    They lie below the range from which systems take ports for outgoing connections: a client that keeps calling a
-    stopped server could otherwise be given the server's own port, and the server could not come back. No port is given
-    out twice by one process.
+    They lie below the range from which systems take ports for outgoing connections. Otherwise a client that keeps
+    calling a stopped server could be given the server's own port, and the server could not restart. No port is returned
+    twice by one process.
     """
     ports: list[int] = []
     while len(ports) < count:

@@ -15,7 +15,7 @@ type Runs = Sequence[dict[str, Any] | None]
 
 
 class Bars:
-    """One bar for each map, and the states of the runs; everything goes to stderr, results go to stdout."""
+    """One bar per map, and the states of the runs, on stderr. Results go to stdout."""
 
     def __init__(self) -> None:
         self._progress = Progress(
@@ -38,7 +38,7 @@ class Bars:
         self._live.stop()
 
     def show(self, runs: Runs) -> None:
-        """Draw how far the runs are."""
+        """Draw the progress of the runs."""
         for name, task in self._tasks.items():
             done, rows, rejected = count(runs, name)
             note = f"{rejected} rejected" if rejected else ""
@@ -59,7 +59,7 @@ class Lines:
         """Nothing to stop."""
 
     def show(self, runs: Runs) -> None:
-        """Print how far the runs are."""
+        """Print the progress of the runs."""
         counts = (f"{title} {done}/{rows}" for name, title in MAPS.items() for done, rows, _ in [count(runs, name)])
         line = f"  {'  '.join(counts)}  {describe(runs)}"
         if line != self._last:
@@ -82,5 +82,5 @@ def describe(runs: Runs) -> str:
 
 
 def watcher() -> Bars | Lines:
-    """Bars where a person looks, lines where a file does."""
+    """Bars for a terminal, lines for a file."""
     return Bars() if sys.stderr.isatty() else Lines()

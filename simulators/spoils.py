@@ -1,12 +1,9 @@
-"""Answers that are none: what stands before a service, or a service that fails in mid-answer, sends instead.
+"""Unusable answers, from a gateway in front of a service or from a service that fails while answering.
 
-page      a page of HTML with any status, as a gateway or a restarting server gives it; nothing was done
-redirect  302 to the sign-in page; nothing was done
-empty     the status, and no body; nothing was done
-cut       half of the body with a length that fits it; the work was done
-mixed     half of the body and then an error object, with a length that fits; the work was done
-error     an error object with the status; the work was done
-shape     JSON of another shape; the work was done
+page a page of HTML with any status, as a gateway or a restarting server sends it; the work was not done redirect 302 to
+the sign-in page; the work was not done empty the status without a body; the work was not done cut half of the body,
+with a matching length; the work was done mixed half of the body and then an error object, with a matching length; the
+work was done error an error object with the status; the work was done shape JSON of another shape; the work was done
 """
 
 from dataclasses import dataclass, field
@@ -21,7 +18,7 @@ _PAGE = b"<!DOCTYPE html>\r\n<html><head><title>Sign in or wait</title></head><b
 
 @dataclass(frozen=True)
 class Told:
-    """An answer as it goes out."""
+    """An answer as it is sent."""
 
     status: int
     body: bytes
@@ -30,14 +27,14 @@ class Told:
 
 
 def instead(form: str, status: int) -> Told:
-    """What comes instead of an answer, without the service having done anything."""
+    """The replacement of an answer for a request whose work is not done."""
     if form == "redirect":
         return Told(302, _PAGE, "text/html", {"Location": _LOGIN})
     return Told(status, b"" if form == "empty" else _PAGE, "text/html" if form == "page" else "application/json")
 
 
 def spoilt(form: str, status: int, body: bytes) -> Told:
-    """What becomes of an answer on its way."""
+    """The corrupted form of an answer."""
     kind = "application/json"
     if form in {"cut", "mixed"}:
         half = body[: max(1, len(body) // 2)]

@@ -1,4 +1,4 @@
-"""Everything that the app needs, started and stopped together: storage, the simulated tenant, and the app's hosts."""
+"""Starts and stops everything that the app needs: storage, the simulated tenant, and the app's hosts."""
 
 import json
 import secrets
@@ -14,20 +14,20 @@ TENANT = "5a1e7e4a-0000-4000-8000-000000000001"
 CLIENT_ID = "c11e47a9-0000-4000-8000-000000000001"
 WEBHOOK_FUNCTION = "confirm_invoice"
 IDENTITY_ID = "1de47177-0000-4000-8000-000000000001"
-# devhost gives what runs 30 s to end.
+# devhost gives running functions 30 s to finish.
 HOST_GRACE_SECONDS = 35.0
 
 Settings = Mapping[str, str]
 
 
 class Stack:
-    """Azurite, sign-in, Dataverse, Finance and so many hosts of one app, in one run directory.
+    """Azurite, sign-in, Dataverse, Finance and several hosts of one app, in one run directory.
 
     All addresses are known before anything runs, and a restarted process keeps its own. `app_settings` are merged over
     the settings that every function app has; given as a function it is called with the stack, whose addresses and
     credentials it may use. `flags` and `env` add arguments and variables to a process by its name: signin, dataverse,
     finance, host. `services` are the simulators to start besides sign-in. `log_storage` has Azurite log every request.
-    `host_module` takes the place of devhost and its arguments.
+    `host_module` is started instead of devhost, with the same arguments.
     """
 
     def __init__(
@@ -130,20 +130,20 @@ class Stack:
     def _start(self) -> None:
         self.azurite.start()
         self.signin.start()
-        # Finance puts its container into storage when it starts.
+        # Finance creates its blob container when it starts, so storage must be up before.
         early = [server for name, server in self.services.items() if name != "finance"]
         for server in early:
             server.start()
         self.azurite.await_ready()
         if "finance" in self.services:
-            # Azurite may have had to take other ports than it was made with.
+            # If Azurite could not bind its first ports, it has others now; Finance must be given the final ones.
             self.services["finance"] = self._make_service("finance")
         late = [server for name, server in self.services.items() if name == "finance"]
         for server in late:
             server.start()
         for server in [self.signin, *early, *late]:
             server.await_ready()
-        # The app's settings name what the services say of themselves.
+        # The app's settings contain addresses that the services report when they are ready.
         self._write_host_files()
         for server in self.hosts:
             server.start()
@@ -174,7 +174,7 @@ class Stack:
     def _make_host(self, number: int, url: str) -> Server:
         files = ["--settings", str(self.run_dir / "settings.json"), "--keys", str(self.run_dir / "keys.json")]
         arguments = ["--root", str(self.root), *files, "--port", url.rsplit(":", 1)[1], *self._flags.get("host", ())]
-        # What requests and with it MSAL trusts; a bundle that the machine has set would win over it otherwise.
+        # The CA bundle that requests, and so MSAL, trusts. A bundle set on the machine would override it.
         trust = {"REQUESTS_CA_BUNDLE": str(self.ca)}
         env = {**trust, **self._env.get("host", {})}
         return Server(f"host-{number}", self._host_module, arguments, run_dir=self.run_dir, env=env)

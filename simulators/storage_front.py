@@ -1,6 +1,6 @@
-"""What stands before a storage account: roles and a firewall, which may refuse what the account itself would do.
+"""A proxy in front of a storage account that can refuse requests, as missing roles or a firewall do.
 
-It passes requests on to Azurite as they came, byte for byte, and refuses those of the services that it is told to.
+It forwards requests to Azurite unchanged, byte for byte, and refuses those to the services that it was told to.
 """
 
 import re
@@ -19,8 +19,8 @@ _LARGEST_BODY = 1024**3
 
 @dataclass
 class StorageFront:
-    """`refusals`: for `blob`, `queue` or `table` the status and code that its requests get; with `writes_only` just
-    those that change something."""
+    """`refusals`: for `blob`, `queue` or `table` the status and code of the refusal. With `writes_only`, reads are
+    let through."""
 
     connection_string: str = ""
     refusals: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class StorageFront:
 
 @asynccontextmanager
 async def storage_front(connection_string: str) -> AsyncIterator[StorageFront]:
-    """A front before the account of a connection string; `front.connection_string` leads through it."""
+    """A proxy for the account of a connection string. `front.connection_string` leads through it."""
     front = StorageFront(connection_string)
     runners = []
     async with aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as session:

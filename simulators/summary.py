@@ -1,4 +1,4 @@
-"""What arrived, counted from the two services' own records; nothing here asks the app what it thinks it did."""
+"""Counts what arrived, from the two services' own records. It does not ask the app."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ def summarize(
 
 
 def is_complete(summary: dict[str, Any]) -> bool:
-    """Every run completed, every row there once, and not a cent of difference."""
+    """Whether every run completed, every row is there once, and the amounts are equal."""
     return (
         summary["states"] == {"completed": summary["invoices"]}
         and summary["actuals_expected"] == summary["actuals_in_finance"]

@@ -1,4 +1,4 @@
-"""The simulated tenant as its people use it: the app's settings for it, and what they do in Dataverse and Finance."""
+"""The simulated tenant: the app's settings for it, and the actions of its users in Dataverse and Finance."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -31,7 +31,8 @@ def app_settings(stack: Stack) -> dict[str, str]:
 
 
 class Tenant:
-    """What a project manager does in Dataverse and an accountant in Finance, by the simulators' control endpoints."""
+    """The actions of a project manager in Dataverse and an accountant in Finance, through the simulators' control
+    endpoints."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -59,7 +60,7 @@ class Tenant:
         )
 
     def draft(self, lines: int, *, seed: int = 1, **options: Any) -> str:
-        """Make a draft invoice, whose unbilled sales Finance has had for long, and return its id."""
+        """Create a draft invoice, whose unbilled sales have been in Finance before, and return its id."""
         made = self._post("dataverse", "invoices", {"lines": lines, "seed": seed, **options})
         invoice_id = str(made["invoiceId"])
         self._seed(invoice_id)
@@ -70,7 +71,7 @@ class Tenant:
         return str(self._post("dataverse", f"invoices/{invoice_id}/correct", options)["invoiceId"])
 
     def approve(self, invoice_id: str, entries: int = 1) -> list[str]:
-        """Approve more work on the contract of an invoice, not in Finance yet; return its unbilled sales."""
+        """Approve more work on the contract of an invoice. It is not in Finance yet. Return its unbilled sales."""
         return list(self._post("dataverse", f"invoices/{invoice_id}/approvals", {"entries": entries})["unbilled"])
 
     def _seed(self, invoice_id: str) -> None:
@@ -91,7 +92,7 @@ class Tenant:
         return dict(self._get("dataverse", f"invoices/{invoice_id}"))
 
     def produced(self, invoice_id: str) -> Iterator[dict[str, Any]]:
-        """What must arrive in Finance, as Dataverse wrote it down while confirming."""
+        """What must arrive in Finance, as the simulator recorded it during the confirmation."""
         return self.lines("dataverse", f"invoices/{invoice_id}/produced")
 
     def book(self, company: str) -> None:
@@ -167,7 +168,7 @@ class Tenant:
         return found
 
     def run(self, invoice_id: str, host: int = 0) -> dict[str, Any] | None:
-        """What the app says of the run of an invoice; None while it has none."""
+        """The app's status of the run of an invoice, or None if there is no run."""
         answer = self._session.get(
             f"{self._stack.host_urls[host]}/api/runs/{invoice_id}",
             headers={"x-functions-key": self._stack.function_key},

@@ -48,8 +48,8 @@ class TokenCheck:
     members: frozenset[str] | None = None
 
     def check(self, authorization: str | None, revoked_before: float = 0.0) -> str:
-        """Return the client id of the caller, or raise TokenRefused. Tokens issued before that Unix time are revoked;
-        they say when in whole seconds."""
+        """Return the client id of the caller, or raise TokenRefused. Tokens issued before the given Unix time are
+        revoked. Tokens carry whole seconds."""
         if authorization is None or not authorization.lower().startswith("bearer "):
             raise TokenRefused(401, "no bearer token")
         client_id = self._client_id(authorization[7:].strip(), revoked_before)

@@ -1,4 +1,6 @@
-"""How a throttled caller is told to wait: every form of Retry-After that was ever seen, and some that were not yet."""
+"""The forms in which Retry-After tells a throttled caller to wait: all that were observed, and some that are
+possible.
+"""
 
 import math
 from datetime import UTC, datetime, timedelta
@@ -26,17 +28,17 @@ class Forms:
 
 
 def tells(form: str) -> bool:
-    """Whether a caller learns from this form how long to wait: only such a wait can be ignored."""
+    """Whether this form tells the caller how long to wait. Only such a wait can be ignored."""
     return form in _TELLING
 
 
 def invites(form: str) -> bool:
-    """Whether the form bids the caller come again at once, however busy the service is."""
+    """Whether the form tells the caller to retry at once, however busy the service is."""
     return form in _INVITING
 
 
 def retry_after(form: str, seconds: float) -> dict[str, str]:
-    """The header for a wait of so many seconds, none where it is missing."""
+    """The header for a wait of `seconds`, or None for the form without a header."""
     now, whole = datetime.now(UTC), max(1, math.ceil(seconds))
     texts = {
         "seconds": str(whole),
@@ -52,5 +54,5 @@ def retry_after(form: str, seconds: float) -> dict[str, str]:
 
 
 def _http_date(moment: datetime) -> str:
-    """Whole seconds: what is over is cut off."""
+    """Whole seconds, rounded down."""
     return format_datetime(moment.replace(microsecond=0), usegmt=True)

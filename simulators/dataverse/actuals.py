@@ -1,4 +1,4 @@
-"""Who may write to an actual: nearly nobody."""
+"""Write protection of actuals: most columns can be written by dual-write only."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ _PLUGIN_ERROR = "0x80040265"
 
 @dataclass(frozen=True)
 class ActualRules:
-    """Project Operations refuses hand-made actuals, and lets only dual-write touch the dual-write columns.
+    """Project Operations refuses actuals created by hand, and only dual-write may change the dual-write columns.
 
-    Custom columns and the descriptions may be changed by anyone. Each check raises ServiceError.
+    Custom columns and descriptions may be changed by every user. Each check raises ServiceError.
     """
 
     switches: Switches
@@ -36,7 +36,7 @@ class ActualRules:
         if table.logical_name != ACTUAL:
             return
         if key in self.switches.refuseUpdatesOf.lower().split(","):
-            # A plug-in of the customer's own; what it says is up to whoever wrote it.
+            # This stands for a plug-in of the customer. Its error text can be anything.
             raise ServiceError(400, _PLUGIN_ERROR, f"The period of actual {key} is closed.")
         for name in names:
             if name in table.dualwrite:

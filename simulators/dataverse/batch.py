@@ -59,7 +59,7 @@ class Batch:
         return reply.status if reply.status >= 400 else 0, _http_part(reply, "")
 
     def _change_set(self, writer: Writer, call: Call, part: _Part) -> tuple[int, bytes]:
-        """All or none: a failure is answered alone, without the other parts."""
+        """Atomic: if one part fails, only that failure is answered, without the other parts."""
         boundary, chunks = f"changesetresponse_{new_id()}", list[bytes]()
         try:
             with writer.savepoint():
@@ -95,7 +95,7 @@ class Batch:
         return Call(words[0], path, query, _headers(lines), self._resolved(body.strip()), call.user, call.prefix)
 
     def _resolved(self, text: bytes) -> bytes:
-        """Put the rows that earlier parts created in the place of `$1` and the like."""
+        """Replace `$1` and the like by the rows that earlier parts created."""
 
         def row(match: re.Match[bytes]) -> bytes:
             if match[1] not in self.created:

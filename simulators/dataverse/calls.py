@@ -1,4 +1,4 @@
-"""One request to the Web API and its answer, whether it came alone or inside a batch."""
+"""One request to the Web API and its answer, received alone or inside a batch."""
 
 import re
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _PREFERENCE = re.compile(r"\s*([\w.\-]+)\s*(?:=\s*(\"[^\"]*\"|[^,;]*))?")
 
 @dataclass(frozen=True)
 class Call:
-    """A request below the service root; `path` and `query` are as they came, header names are in lower case."""
+    """A request below the service root. `path` and `query` are kept as received; header names are in lower case."""
 
     method: str
     path: str
@@ -35,7 +35,7 @@ class Call:
 
     @cached_property
     def options(self) -> dict[str, str]:
-        """Query options, decoded; a plus sign is a space, as in the service."""
+        """Query options, decoded. A plus sign is a space, as in the service."""
         found: dict[str, str] = {}
         for pair in self.query.split("&") if self.query else []:
             name, _, value = pair.partition("=")
@@ -65,7 +65,7 @@ class Call:
 
 @dataclass
 class Reply:
-    """An answer; of a page, `rows` counts the rows and `last` is the id of the last one."""
+    """An answer. For a page, `rows` is the number of rows and `last` the id of the last row."""
 
     status: int = 204
     body: bytes = b""

@@ -1,4 +1,4 @@
-"""The integers behind the choices that the rules of billing turn on."""
+"""Option set values (integers) that the billing rules depend on."""
 
 COST = 192350000
 UNBILLED_SALES = 192350005

@@ -33,7 +33,7 @@ type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class BadOrder(Exception):
-    """A control request whose body makes no sense."""
+    """A control request whose body is invalid."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Control:
         return _json(self.switches.as_json())
 
     async def webhooks(self, _: web.Request) -> web.Response:
-        """What is registered, and what became of the deliveries so far."""
+        """Registered webhooks, and the results of the deliveries so far."""
         steps = [{"id": step.step_id, "url": step.url, "entity": step.entity, "message": step.message}
                  for step in self.sender.steps]  # fmt: skip
         return _json({"steps": steps, "deliveries": dict(self.sender.counts), "pending": self.sender.pending})

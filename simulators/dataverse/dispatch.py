@@ -1,4 +1,4 @@
-"""Which part of the service answers which address."""
+"""Routes an address to the part of the service that answers it."""
 
 import sqlite3
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The service's own words for what it refuses."""
+"""Error codes and messages as the real service words them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class ServiceError(Exception):
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def body(self) -> bytes:
-        # Half a surrogate pair is quoted back in words: it cannot be written as UTF-8.
+        # A lone surrogate cannot be encoded as UTF-8, so it is written as an escape sequence.
         message = self.message.encode("utf-8", "backslashreplace").decode()
         return orjson.dumps({"error": {"code": self.code, "message": message}})
 
@@ -30,7 +30,7 @@ def bad_query(message: str) -> ServiceError:
 
 
 def bad_payload(set_name: str, reason: str) -> ServiceError:
-    """A body that the OData reader cannot take."""
+    """A body that the OData reader cannot parse."""
     return ServiceError(
         400,
         PAYLOAD_ERROR,
@@ -65,7 +65,7 @@ def version_mismatch() -> ServiceError:
 
 
 def not_permitted(verb: str, table: str, user: str) -> ServiceError:
-    """What a role without the privilege leads to."""
+    """The error for a security role without the privilege."""
     return ServiceError(
         403,
         "0x80040220",

@@ -1,4 +1,4 @@
-"""What a write tells the rest of the platform once it is committed."""
+"""Events that a committed write raises on the platform."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ type SqlValue = str | int | None
 
 @dataclass(frozen=True)
 class Event:
-    """One changed row: the changed columns, and the whole row as it was right after the change."""
+    """One changed row: the changed columns, and the whole row right after the change."""
 
     message: str
     table: str

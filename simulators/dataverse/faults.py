@@ -1,4 +1,4 @@
-"""Faults on demand: what a network and a busy service do to a caller."""
+"""Faults on demand, as a network or a busy service causes them."""
 
 import random
 import time
@@ -7,7 +7,7 @@ from simulators.dataverse.switches import Switches
 
 
 class Faults:
-    """Decides per request which fault strikes; the switches say how often."""
+    """Decides for each request which fault occurs. The switches set the frequency."""
 
     def __init__(self, switches: Switches) -> None:
         self.switches = switches
@@ -15,7 +15,7 @@ class Faults:
         self._numbers = random.Random()  # noqa: S311 - faults, no secrets
 
     def strikes(self, name: str, route: str) -> bool:
-        """Tell whether the fault of switches `<name>Next` and `<name>Share` strikes this request."""
+        """Whether the fault of the switches `<name>Next` and `<name>Share` hits this request."""
         if self.switches.faultRoute not in route:
             return False
         left = getattr(self.switches, f"{name}Next")
@@ -26,7 +26,7 @@ class Faults:
         return bool(share) and self._random() < share
 
     def spoils(self, route: str) -> str:
-        """The form in which this request's answer is spoilt, or nothing."""
+        """The form in which this request's answer is corrupted, or ""."""
         if not self.switches.spoilForm or self.switches.spoilRoute not in route:
             return ""
         if self.switches.spoilNext > 0:

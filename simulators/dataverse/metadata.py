@@ -1,4 +1,4 @@
-"""EntityDefinitions: what the organization says about its own tables."""
+"""EntityDefinitions: the metadata of the organization's tables."""
 
 import re
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""The rows that every organization has before anyone works in it."""
+"""The rows that a new organization contains."""
 
 import random
 from collections.abc import Callable, Collection
@@ -28,7 +28,7 @@ MESSAGES = ("Create", "Update", "Delete", "CreateMultiple", "UpdateMultiple", "U
 
 @dataclass(frozen=True)
 class Base:
-    """The ids of the organization's base rows, by what people call them; they are the same in every organization."""
+    """The ids of the organization's base rows, by name. They are the same in every organization."""
 
     companies: dict[str, str]
     currencies: dict[str, str]
@@ -99,7 +99,7 @@ def _catalog(add: Callable[..., None], base: Base) -> None:
 
 
 def align_message_filters(writer: Writer, unsupported: Collection[str]) -> None:
-    """Say which messages exist for which tables: bulk messages do not for the `unsupported` ones."""
+    """Set which messages exist for which tables. The `unsupported` tables have no bulk messages."""
     add, base = _adder(writer), base_rows()
     numbers = random.Random("message filters")  # noqa: S311 - reproducible ids, no secrets
     writer.connection.execute("DELETE FROM sdkmessagefilter")
@@ -111,7 +111,7 @@ def align_message_filters(writer: Writer, unsupported: Collection[str]) -> None:
 
 
 def welcome_users(writer: Writer, clients: Collection[str]) -> None:
-    """Write the users: the platform itself and the application users, those of earlier runs excepted."""
+    """Create the users: the platform's own and the application users. Users of earlier runs are kept."""
     add = _adder(writer)
     known = {row[0] for row in writer.connection.execute("SELECT systemuserid FROM systemuser")}
     for client in ("", *clients):

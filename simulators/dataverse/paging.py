@@ -1,4 +1,4 @@
-"""Next links: an opaque cookie that says after which row the next page starts."""
+"""Next links: an opaque cookie that encodes after which row the next page starts."""
 
 import base64
 import hashlib
@@ -20,7 +20,7 @@ _PAGE = re.compile(r'^<cookie page="\d+"><(\w+) last="([^"]*)" mac="([0-9a-f]{32
 
 
 class Order:
-    """The order of a page: the asked one, made total by the primary key."""
+    """The order of a page: the requested one, with the primary key added as a tie-breaker."""
 
     def __init__(self, source: Source, keys: Sequence[OrderBy]) -> None:
         self.columns: list[tuple[str, bool]] = []
@@ -53,7 +53,7 @@ def _behind(column: str, descending: bool, value: SqlValue) -> tuple[str, list[S
 
 
 class Cookies:
-    """Writes and reads skip tokens. A link is good only as it was given: any change is refused."""
+    """Writes and reads skip tokens. A changed link is refused."""
 
     def __init__(self, secret: bytes) -> None:
         self.secret = secret

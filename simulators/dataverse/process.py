@@ -1,4 +1,4 @@
-"""The process: builds the organization, listens, says so, stops on a signal."""
+"""The process: builds the organization, listens, writes the ready file, and stops on a signal."""
 
 import asyncio
 import logging
@@ -32,7 +32,8 @@ from simulators.dataverse.writes import Rows
 from simulators.losses import Losses
 from simulators.tokens import TokenCheck
 
-# Longer than any URL that the service takes: it has to read a long one to refuse it in its own words.
+# Longer than any URL that the service accepts, so that the simulator can read a too long URL and refuse it as the
+# service does.
 LONGEST_LINE = 262_144
 LARGEST_BODY = 128 * 1024 * 1024
 

@@ -14,7 +14,7 @@ REQUESTS, EXECUTION_TIME, CONCURRENCY = "0x80072322", "0x80072321", "0x80072326"
 
 @dataclass
 class _Budget:
-    """What one user has used on one server, and the wait it was told."""
+    """The resource use of one user on one server, and the wait that the user was given."""
 
     requests: deque[tuple[float, float]] = field(default_factory=deque)
     seconds: float = 0.0
@@ -53,11 +53,11 @@ class Protection:
         budget.seconds += seconds
 
     def throttle(self, user: str, server: str) -> ServiceError:
-        """Return a refusal without a cause of the caller's, as one server of many gives it."""
+        """Return a 429 that the caller did not cause, as a single overloaded server sends it."""
         return self._tell(self._budgets[user, server], self._requests_exceeded, self.switches.throttleSeconds)
 
     def relax(self) -> None:
-        """Serve at once again whoever was told to wait."""
+        """End all current waits."""
         for budget in self._budgets.values():
             budget.until = 0.0
 
@@ -90,7 +90,7 @@ class Protection:
         if now >= budget.until:
             budget.wait = 0.0 if now > budget.until + LONGEST_WAIT else budget.wait
             return
-        # What was already on its way when the wait was told is no disobedience.
+        # A request that was already in flight when the wait was announced does not violate it.
         if arrived > budget.told + self.switches.throttleGraceSeconds:
             self.while_throttled += 1
             raise self._tell(budget, budget.reason, min(LONGEST_WAIT, budget.wait + self.switches.throttleSeconds))
@@ -120,7 +120,7 @@ class Protection:
     def _tell(self, budget: _Budget, reason: tuple[str, str], wait: float) -> ServiceError:
         now = time.monotonic()
         form = self._form()
-        # Only a wait that the caller was really told can be ignored.
+        # A caller can only ignore a wait that it was really told.
         if tells(form):
             budget.until, budget.wait, budget.told, budget.reason = now + wait, wait, now, reason
         return self._refusal(reason, wait, form)

@@ -35,7 +35,7 @@ class Reader:
         return _Page(self, connection, call, table).reply()
 
     def count(self, connection: sqlite3.Connection, call: Call, table: Table) -> Reply:
-        """The service puts a byte order mark before the number."""
+        """The service writes a byte order mark before the number."""
         source = Source(self.schema, table)
         number = count_rows(connection, source, condition_of(source, call), MAX_PAGE)
         return Reply(200, b"\xef\xbb\xbf" + str(number).encode(), {"OData-Version": "4.0"}, "text/plain")
@@ -56,7 +56,7 @@ class Reader:
         return json_reply({"@odata.context": context, **found}, headers={"ETag": tag, **applied(call)})
 
     def value(self, connection: sqlite3.Connection, call: Call, address: Address, name: str) -> Reply:
-        """One column of one row; an empty one is 204."""
+        """One column of one row. An empty column is answered with 204."""
         key, table = address.find(connection), address.table
         if key is None:
             raise address.missing()
@@ -103,7 +103,7 @@ class _Page:
         return reply
 
     def _check_age(self) -> None:
-        """A cookie that is kept for long is not taken any more."""
+        """A cookie that is too old is refused."""
         if self.reader.switches.cookieExpiresNext:
             self.reader.switches.cookieExpiresNext -= 1
             raise bad_query("The paging cookie has expired. Malformed XML in the Paging Cookie")

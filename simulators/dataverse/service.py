@@ -160,12 +160,12 @@ class Service:
         return reply
 
     def _retouch(self, writer: Writer, key: str) -> None:
-        # Two pages may be read at once; who writes is alone, so the switch is looked at again here.
+        # Two pages may be read concurrently, but a writer is alone, so the switch is checked again here.
         if self.switches.changedRowsNext:
             self.switches.changedRowsNext -= retouch(writer, key)
 
     def _part(self, server: str, writer: Writer, call: Call) -> Reply:
-        """Answer one part of a batch; a server may be short of breath in the middle of it."""
+        """Answer one part of a batch. A server may start throttling in the middle of a batch."""
         if self.faults.strikes("throttle", f"batch {call.method} {call.path}"):
             raise self.protection.throttle(call.user, server)
         try:
@@ -175,7 +175,7 @@ class Service:
             raise replace(error, message=speak(error.message, self.switches.language)) from error
 
     def _permit(self, call: Call) -> None:
-        """Refuse a table that the role of the app's user does not hold. Raises ServiceError."""
+        """Refuse a table for which the app user's role has no privilege. Raises ServiceError."""
         name = call.path.partition("(")[0].partition("/")[0]
         is_write = call.method not in {"GET", "HEAD"}
         forbidden = [self.switches.forbidTables, self.switches.forbidWritesOf if is_write else ""]

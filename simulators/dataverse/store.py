@@ -1,4 +1,4 @@
-"""The organization's database: one SQLite file, one writer at a time, readers beside it."""
+"""The organization's database: one SQLite file with one writer at a time and concurrent readers."""
 
 import asyncio
 import secrets
@@ -15,7 +15,7 @@ from simulators.odata import register_functions
 
 type Row = Sequence[SqlValue]
 
-# In KiB. An invoice of 100,000 lines is written into indexes that far outgrow what a reader needs.
+# In KiB. An invoice of 100,000 lines is written into indexes that are much larger than what a reader needs.
 WRITER_CACHE, READER_CACHE = 48_000, 8_000
 
 _BOOKKEEPING = """
@@ -67,7 +67,7 @@ class Store:
         return self.prepare(lambda writer: _setting(writer, name, default))
 
     def prepare[T](self, work: Callable[["Writer"], T]) -> T:
-        """Run a write before the event loop runs; nobody hears of it."""
+        """Run a write before the event loop starts. It raises no events."""
         return self._writer_pool.submit(self._write, work).result()[0]
 
     def close(self) -> None:
@@ -174,7 +174,7 @@ class Writer:
             self.connection.execute("RELEASE inner")
 
     def event(self, message: str, table: str, key: str, changes: dict[str, SqlValue]) -> Event:
-        """Return what those who listen learn of a change, with the row as it is now."""
+        """Return the event for a change, with the row as it is now."""
         return Event(message, table, key, changes, self.row(table, key) or {})
 
     def insert_many(self, table: str, names: Sequence[str], rows: Iterable[Row]) -> None:
@@ -223,7 +223,7 @@ def _ddl(table: Table) -> list[str]:
     columns += [column.ddl for column in table.columns.values() if column.name != table.key]
     name = table.logical_name
     statements = [f'CREATE TABLE IF NOT EXISTS "{name}" ({", ".join(columns)})']
-    # The key rides along in every index, so that a page in the default order needs no sorting.
+    # Every index includes the primary key, so that a page in the default order needs no sorting.
     statements += [
         f'CREATE INDEX IF NOT EXISTS "{name}_{index}" ON "{name}" ("{index}", "{table.key}")' for index in table.indexes
     ]

@@ -1,4 +1,4 @@
-"""What can be made awkward while the simulator runs."""
+"""Switches that change the simulator's behaviour while it runs."""
 
 from dataclasses import asdict, dataclass, fields
 
@@ -21,10 +21,10 @@ class SwitchRefused(Exception):
 
 @dataclass
 class Switches:
-    """All switches with their values at start: an obliging service.
+    """All switches with their initial values: a service without faults.
 
-    Faults come as a share of all requests (0..1, "...Share") or for the next n requests ("...Next");
-    `faultRoute` limits both to requests whose "METHOD path" contains it, `faultSeed` makes shares repeatable.
+    Faults apply to a share of all requests (0..1, "...Share") or to the next n requests ("...Next"); `faultRoute`
+    limits both to requests whose "METHOD path" contains it, `faultSeed` makes shares repeatable.
     """
 
     # How the organization behaves
@@ -38,11 +38,12 @@ class Switches:
     confirmGapSeconds: float = 2.0  # noqa: N815
     confirmWithoutActuals: bool = False  # noqa: N815
     newUnbilledStamped: bool = False  # noqa: N815
-    # What no billed sale bills - the rest of a retainer, a line made non-chargeable - is linked to what it replaces
+    # Actuals that no billed sale bills - the rest of a retainer, a line made non-chargeable - are linked to what they
+    # replace
     replacementsLinked: bool = True  # noqa: N815
     nonChargeableBilled: bool = True  # noqa: N815
     addedLinesPointToUnbilled: bool = False  # noqa: N815
-    # This share of the actuals, the last ones, is written so much later, with their connections
+    # This share of the actuals, the last ones, is written after this many seconds, with their connections
     lateShare: float = 0.0  # noqa: N815
     lateSeconds: float = 60.0  # noqa: N815
     # Service protection limits
@@ -56,7 +57,7 @@ class Switches:
     # Faults
     latencySeconds: float = 0.0  # noqa: N815
     pageLatencySeconds: float = 0.0  # noqa: N815
-    # What a read takes in all, the simulator's own work included: a full page, and any read at least
+    # The total time of a read, the simulator's own work included: of a full page, and of any read at least
     pageSeconds: float = 0.0  # noqa: N815
     readSeconds: float = 0.0  # noqa: N815
     faultRoute: str = ""  # noqa: N815
@@ -76,27 +77,27 @@ class Switches:
     resetAfterCommitNext: int = 0  # noqa: N815
     sqlTimeoutShare: float = 0.0  # noqa: N815
     sqlTimeoutNext: int = 0  # noqa: N815
-    # Answers that are none (simulators/spoils.py): the next n, or all until a moment in seconds since 1970, of requests
+    # Unusable answers (simulators/spoils.py): the next n, or all until a moment in seconds since 1970, of requests
     # whose "METHOD path" contains spoilRoute
     spoilForm: str = ""  # noqa: N815
     spoilStatus: int = 200  # noqa: N815
     spoilNext: int = 0  # noqa: N815
     spoilUntil: float = 0.0  # noqa: N815
     spoilRoute: str = ""  # noqa: N815
-    # Who may do what: sets that the app's user may not read or write, those it may not write, and nothing at all
+    # Permissions: sets that the app's user may not read or write, sets that it may not write, and everything forbidden
     forbidTables: str = ""  # noqa: N815
     forbidWritesOf: str = ""  # noqa: N815
     forbidCaller: bool = False  # noqa: N815
-    # The language of the app's user, in which messages come
+    # The language of the app's user, used for messages
     language: str = "en"
     tokenRejectNext: int = 0  # noqa: N815
     tokensRevokedBefore: float = 0.0  # noqa: N815
     foreignNextLink: bool = False  # noqa: N815
     repeatNextLink: bool = False  # noqa: N815
-    # From this page of a list on no next link is given (1: never one; 0: off), and no page holds more rows than this
+    # From this page of a list on, no next link is sent (1: never one; 0: off), and no page has more rows than this
     withheldNextLinks: int = 0  # noqa: N815
     shortPages: int = 0  # noqa: N815
-    # What is said when it is asked whether there are more records: the truth, nothing, or no
+    # The answer to the question whether there are more records: the truth, no answer, or "no"
     moreRecordsForm: str = "truth"  # noqa: N815
     extraRowsNext: int = 0  # noqa: N815
     changedRowsNext: int = 0  # noqa: N815

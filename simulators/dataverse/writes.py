@@ -78,7 +78,7 @@ class Rows:
         return key
 
     def insert_at(self, writer: Writer, call: Call, address: Address, body: dict[str, Any]) -> str:
-        """Write a new row under an address; what the body says of the key columns wins over the address."""
+        """Insert a new row under an address. Key columns in the body override the address."""
         table = address.table
         if address.key:
             return self.insert(writer, call, table, body | {table.key: address.key})
@@ -91,7 +91,7 @@ class Rows:
         return key
 
     def change(self, writer: Writer, call: Call, address: Address, key: str, body: dict[str, Any]) -> None:
-        """Change a row that exists; the columns of the key it was addressed by are left alone."""
+        """Change an existing row. The columns of the key in its address are not changed."""
         table = address.table
         values = Payload(self.schema, writer.connection, table).values(body)
         for name in (table.key, *address.alternate):

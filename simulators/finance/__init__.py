@@ -1,1 +1,1 @@
-"""Dynamics 365 Finance as the app meets it: the Data Management package API, OData, and what Finance does next."""
+"""A simulated Dynamics 365 Finance: the Data Management package API, OData, and Finance's own jobs."""

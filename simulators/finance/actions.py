@@ -109,7 +109,7 @@ class Actions:
         return await asyncio.to_thread(self._error_list, execution_id, company)
 
     def _error_list(self, execution_id: str, company: str) -> str:
-        """Return the errors as Finance writes them: text pasted between quotes, so that it is often no JSON at all."""
+        """Return the errors as Finance writes them: text pasted between quotes, so it is often invalid JSON."""
         found = [
             {
                 "RecordId": self._record_id(row, company, number),
@@ -139,7 +139,7 @@ class Actions:
         return f"{self._origin}/?cmp={company}&mi=DMFExecutionSummary&executionId={execution_id}"
 
     async def _generate_keys_file(self, body: Body) -> bool:
-        """Start writing the file of the keys of failed target rows; False when there are none."""
+        """Start writing the file with the keys of failed target rows. False when there are none."""
         action = "GenerateImportTargetErrorKeysFile"
         execution_id, entity = _execution_and_entity(body, action)
         company = self._executions.company_of(action, execution_id)
@@ -155,7 +155,7 @@ class Actions:
         return True
 
     async def _keys_file_url(self, body: Body) -> str:
-        """Return "" until the file is there, which takes a poll or two, and for ever when nobody asked for it."""
+        """Return "" until the file exists, which takes a poll or two, and always "" when it was never requested."""
         execution_id, entity = _execution_and_entity(body, "GetImportTargetErrorKeysFileUrl")
         where = "WHERE executionid = ? AND entity = ?"
         rows = self._store.rows(f"SELECT url, polls FROM key_files {where}", (execution_id, entity.label))  # noqa: S608
@@ -175,14 +175,14 @@ class Actions:
         return await asyncio.to_thread(self._offer, f"{new_guid()}_staging.csv", _csv(list(rows.values())))
 
     async def _initialize(self, _body: Body) -> None:
-        """Refresh the list of entities: there is nothing to refresh here."""
+        """Refresh the list of entities. The simulator has nothing to refresh."""
 
     def _offer(self, name: str, data: bytes) -> str:
         return self._blobs.offer(name, data, self._switches.sas_seconds)
 
 
 def _misshape(text: str, form: str) -> str:
-    """An error list as it may come: broken into lines, cut off, missing, or something else altogether."""
+    """A malformed error list: broken into lines, cut off, missing, or of another shape."""
     return {
         "wrapped": text.replace("},{", "},\r\n{").replace('","', '",\r\n "'),
         "cut": text[: len(text) // 2],
@@ -239,7 +239,7 @@ def _execution_and_entity(body: Body, action: str) -> tuple[str, Entity]:
 
 
 def _full_key(row: Any, company: str) -> str:
-    """Return the key with its company; a row refused by staging is known by its bare key only."""
+    """Return the key with its company. A row refused by staging has its key without company."""
     key = str(row["key"])
     if row["step"] == "target":
         return key

@@ -1,4 +1,4 @@
-"""What goes over the wire: exact JSON, and the error envelope in which X++ exceptions arrive."""
+"""Response bodies: JSON with exact decimals, and the error envelope of X++ exceptions."""
 
 from typing import Any
 

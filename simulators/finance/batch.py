@@ -1,7 +1,7 @@
-"""`/data/$batch`: many calls in one request. The outer answer is 200 even when every part of it failed.
+"""`/data/$batch`: many calls in one request. The outer answer is 200 even when every part failed.
 
-A changeset is one transaction and fails as a whole with a single part, whose Content-ID says nothing about which of its
-calls was to blame.
+A changeset is one transaction. It fails as a whole with a single part, whose Content-ID does not tell which call caused
+the failure.
 """
 
 import asyncio

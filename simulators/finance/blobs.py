@@ -49,7 +49,7 @@ class Blobs:
         return f"{root}{quote(name)}?{signature}"
 
     def behind(self, url: str) -> str:
-        """Return where in the storage itself a URL of its front leads to."""
+        """Return the address in the storage itself for a URL of its proxy."""
         return self._root + url.removeprefix(self._front) if url.startswith(self._front) else url
 
     def fetch(self, url: str, target: Path) -> None:

@@ -29,7 +29,7 @@ class ImportRequest:
 
 
 class Executions:
-    """Reads and writes what Data Management remembers of executions."""
+    """The database of executions."""
 
     def __init__(self, store: Store, switches: Switches) -> None:
         self._store = store
@@ -72,7 +72,8 @@ class Executions:
         return not busy
 
     def forget(self) -> int:
-        """Clean the history up: what is over leaves no trace but its rows. Return how many executions it was."""
+        """Clean up the history: of a finished execution nothing remains but its rows. Return the number of
+        executions."""
         over = "SELECT id FROM executions WHERE status NOT IN ('Unknown', 'NotRun', 'Executing')"
         with self._store.writing() as db:
             for table, column in (("jobs", "jobid"), ("errors", "executionid"), ("key_files", "executionid")):
@@ -80,7 +81,8 @@ class Executions:
             return db.execute(f"DELETE FROM executions WHERE id IN ({over})").rowcount  # noqa: S608
 
     def take_up(self, request: ImportRequest, manifest: Manifest) -> None:
-        """Make the data project what the manifest says and give the execution a job an entity: now it can be seen."""
+        """Set up the data project by the manifest and create a job for each entity. From now on the execution can be
+        found."""
         with self._store.writing() as db:
             _define(db, request.project, manifest)
             for part in manifest.entities:
@@ -112,7 +114,7 @@ class Executions:
             add_errors(db, execution_id, label, step, errors)
 
     def status(self, action: str, execution_id: str) -> str:
-        """Return the status, or the refusal that Finance gives for the first polls and for ids it never saw."""
+        """Return the status, or the error that Finance gives during the first polls and for unknown ids."""
         rows = self._store.rows("SELECT status, polls FROM executions WHERE id = ?", (execution_id,))
         if not rows or rows[0]["status"] == "Unknown":
             raise not_found(action, execution_id)

@@ -1,7 +1,7 @@
-"""What every service request passes before it reaches its handler: tokens, throttling, faults and statistics.
+"""The middleware of every service request: tokens, throttling, faults and statistics.
 
-Finance throttles by resource use of its web servers. Data management actions are exempt by default. A caller that goes
-on while it was told to wait is told to wait longer.
+Finance throttles by resource use of its web servers. Data management actions are exempt by default. A caller that
+continues during a wait gets a longer wait.
 """
 
 import asyncio
@@ -28,14 +28,14 @@ BUSY = "This request could not be processed at this time due to system experienc
 CROWDED = "Number of concurrent requests exceeded the limit of {limit}."
 LONGEST_WAIT_SECONDS = 300
 ROWS_WRITTEN, ROWS_READ = "rowsWritten", "rowsRead"
-"""What a handler notes of a request, for its cost."""
+"""Facts that a handler records about a request, to compute its cost."""
 LOG = logging.getLogger(__name__)
 
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Throttle:
-    """The state of the resource throttle: until when nobody is served, and how long the next wait will be."""
+    """The state of resource throttling: the end of the current wait, and the length of the next one."""
 
     def __init__(self, switches: Switches) -> None:
         self._switches = switches
@@ -48,7 +48,7 @@ class Throttle:
         self.in_flight = 0
 
     def relax(self) -> None:
-        """End the present wait."""
+        """End the current wait."""
         self._until = 0.0
 
     def refuse(self) -> web.Response | None:
@@ -61,7 +61,7 @@ class Throttle:
         return None
 
     def refuse_excess(self, running: int) -> web.Response | None:
-        """Return a 429 when `running` requests are more than are served at once."""
+        """Return a 429 when `running` exceeds the number of requests served concurrently."""
         limit = self._switches.odata_at_once
         if not limit or running <= limit:
             return None
@@ -69,7 +69,7 @@ class Throttle:
         return self._announce(time.time(), wait, CROWDED.format(limit=limit))
 
     def _still_waiting(self, now: float) -> web.Response:
-        """A request that was under way when the wait was announced is no offence; a later one doubles the wait."""
+        """A request in flight when the wait was announced is no violation. A later one doubles the wait."""
         if now < self._announced + self._switches.throttle_grace_seconds:
             self.in_flight += 1
             return self._answer(self._until - now, self._form())
@@ -112,7 +112,7 @@ class Gate:
         }
 
     def relax(self) -> None:
-        """Serve at once again whoever was told to wait."""
+        """End the current wait for all callers."""
         self._throttle.relax()
 
     @web.middleware
@@ -142,7 +142,7 @@ class Gate:
         return answer
 
     async def _work(self, request: web.Request, handler: Handler, started: float) -> web.StreamResponse:
-        """Handle a request and take as long over it as such a request costs."""
+        """Handle a request and take as long as its cost says."""
         if _is_action(request):
             return await self._paced(request, handler, started)
         self._running += 1
@@ -178,7 +178,7 @@ class Gate:
         return _told(instead(spoils, self._switches.spoil_status)) if spoils in BEFORE else None
 
     def _forbid(self, request: web.Request) -> web.Response | None:
-        """Refuse what the security role of the app's user does not hold."""
+        """Refuse what the security role of the app's user does not permit."""
         if self._switches.forbid_caller:
             return _html(403, "Access is denied.")
         name = route_name(request).removesuffix("/$count")
@@ -226,7 +226,7 @@ def _told(told: Told) -> web.Response:
 
 
 def _hang_up(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
-    """Cut the connection without an answer; what the handler did stays done."""
+    """Close the connection without an answer. The work of the handler stays done."""
     if request.transport is not None:
         request.transport.abort()
     return answer

@@ -49,7 +49,7 @@ class Part:
 
 
 class Imports:
-    """Takes import calls and works them off in the background."""
+    """Takes import calls and runs them in the background."""
 
     def __init__(self, store: Store, blobs: Blobs, switches: Switches, executions: Executions, directory: Path) -> None:
         self._store = store
@@ -62,8 +62,8 @@ class Imports:
     async def start(self, request: ImportRequest, *, answer_at_once: bool) -> str:
         """Start one import and return its execution id.
 
-        Raises ServiceRefused as Finance does. With `answer_at_once` the work happens after the answer, otherwise the
-        answer waits until the package is unpacked into staging; the work goes on when the caller hangs up.
+        Raises ServiceRefused as Finance does. With `answer_at_once` the work starts after the answer. Otherwise the
+        answer waits until the package is unpacked into staging; the work continues when the caller disconnects.
         """
         _check_company(request)
         await asyncio.to_thread(self._executions.check, request)
@@ -86,7 +86,7 @@ class Imports:
         return request.execution_id
 
     def _start_refusal(self, request: ImportRequest, path: Path, manifest: Manifest | None) -> Exception | None:
-        """Why the start is refused, if it is."""
+        """The reason for refusing the start, or None."""
         switches = self._switches
         labels = [part.entity_name for part in manifest.entities] if manifest else [switches.fault_entity]
         odd = switches.refuse_starts_containing
@@ -99,7 +99,7 @@ class Imports:
         return action_failed(request.action, switches.refuse_starts_with, switches.refuse_starts_status)
 
     async def stop(self) -> None:
-        """Cancel what still runs; the store must be closed already, or threads go on to their end."""
+        """Cancel running imports. The store must be closed before, so that threads stop too."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -168,7 +168,7 @@ class Imports:
         return _outcome(parts)
 
     def _misreport(self, request: ImportRequest, parts: list[Part]) -> None:
-        """Report the count that `said_count` says, of each entity that `fault_entity` means."""
+        """Report the row count of switch `said_count` for each entity that `fault_entity` names."""
         said, entity = self._switches.said_count, self._switches.fault_entity
         for part in parts if said >= 0 else ():
             if not entity or part.label == entity:
@@ -176,7 +176,7 @@ class Imports:
                 self._executions.set_job(request.execution_id, part.label, **counts)
 
     def _rest(self, parts: list[Part], began: float) -> float:
-        """The second half of the fixed seconds, or what is missing of the seconds that an import takes in all."""
+        """The second half of the fixed seconds, or the rest of the total seconds of an import."""
         if not self._switches.import_seconds_in_all:
             return self._switches.import_fixed_seconds / 2
         rows = sum(part.staged.count for part in parts if part.staged)
@@ -188,12 +188,12 @@ class Imports:
         )
 
     def _strikes(self, fault: str, parts: list[Part]) -> bool:
-        """Use up one of a counted fault, if it is for these parts: `fault_entity` limits the faults to one entity."""
+        """Use up one of a counted fault, if it applies to these parts: `fault_entity` limits faults to one entity."""
         entity = self._switches.fault_entity
         return (not entity or any(part.label == entity for part in parts)) and self._switches.spend(fault)
 
     async def _stand_still(self) -> str:
-        """Run until somebody ends it (`stuckImportsEnd`), without a single row."""
+        """Stay running without a result until `stuckImportsEnd` is set."""
         while not self._switches.stuck_imports_end:  # noqa: ASYNC110 - switches are plain values
             await asyncio.sleep(STILL_SECONDS)
         return self._switches.stuck_imports_end
@@ -239,7 +239,7 @@ class Imports:
         await asyncio.gather(*(self._write_unit(request, unit) for unit in units))
 
     async def _write_unit(self, request: ImportRequest, unit: list[Part]) -> None:
-        """Write level after level; the parts of a level go in turn of their sequence."""
+        """Write level after level. The parts of a level are written in their sequence."""
         for _, level in groupby(unit, key=lambda part: part.plan.level):
             parts = list(level)
             for part in parts:

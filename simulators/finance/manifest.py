@@ -1,6 +1,6 @@
 """Manifest.xml and PackageHeader.xml, read as strictly as the .NET data contract serializer reads them.
 
-Members of a contract are expected in alphabetical order: one that comes too late is skipped without a word, and so is
+Members of a contract must be in alphabetical order. A member that comes too late is skipped silently, and so is
 everything in a foreign namespace.
 """
 

@@ -1,4 +1,4 @@
-"""What Finance says of its entities: `/data/$metadata` and the JSON services under `/metadata`."""
+"""Entity metadata: `/data/$metadata` and the JSON services under `/metadata`."""
 
 from typing import Any
 from xml.sax.saxutils import quoteattr

@@ -1,8 +1,8 @@
 """Finance's own periodic job "Import from staging table", for one company.
 
 Unposted cost and unbilled sales become lines of the integration journal. Billed sales become lines of their invoice
-proposal, all of a proposal or none: each row must be ready first. A run decides on what it saw when it began, so two
-that overlap add the same lines twice.
+proposal, all of a proposal or none: each row must be ready first. A run uses what it read at its start, so two
+concurrent runs add the same lines twice.
 """
 
 import asyncio
@@ -27,12 +27,12 @@ NO_HEADER = "Invoice proposal {proposal} does not exist."
 
 
 class RunRefused(Exception):
-    """A second run was asked for while one works and overlapping is off."""
+    """A second run was started during another one, and concurrent runs are switched off."""
 
 
 @dataclass
 class Plan:
-    """What one run found at its beginning."""
+    """What a run read at its start."""
 
     journal: list[int] = field(default_factory=list)
     proposals: dict[str, list[sqlite3.Row]] = field(default_factory=dict)
@@ -87,9 +87,9 @@ class StagingImport:
         return next(filter(None, map(self._row_blocked_by, rows)), "")
 
     def _row_blocked_by(self, row: sqlite3.Row) -> str:
-        """A milestone or retainer needs nothing more; other rows need the row they bill, linked and posted.
+        """A milestone or retainer needs nothing more. Other rows need the row that they bill, linked and posted.
 
-        A correction's reversal is linked to the billed row that it takes back instead.
+        The reversal of a correction is linked to the billed row that it reverses instead.
         """
         if row["transactionclassification"] in {self._switches.retainer_class, self._switches.milestone_class}:
             return ""
@@ -111,7 +111,7 @@ class StagingImport:
         return {"journalLines": len(plan.journal), "proposals": built, "blocked": plan.blocked}
 
 
-# The states are written out (0 open, 1 taken, 2 posted): a partial index serves no parameter.
+# The states are literals (0 open, 1 taken, 2 posted), because a partial index is not used with a parameter.
 _OPEN_FOR_JOURNAL = """
 SELECT recid FROM actuals
 WHERE dataareaid = ? AND state = 0 AND transactiontype IN ('Cost', 'Sales', 'InterOrgSales', 'ResourcingUnitCost')

@@ -9,7 +9,7 @@ from simulators.finance.periodic import StagingImport
 from simulators.finance.store import Store
 from simulators.finance.switches import Switches
 
-# Sums are taken of whole units and of fractions apart: scaled amounts of a large invoice outgrow 64 bits.
+# Whole units and fractions are summed separately: scaled amounts of a large invoice exceed 64 bits.
 _LINES = """
 SELECT count(*) AS lines, count(DISTINCT l.actual) AS rows, max(a.transactioncurrencyid) AS currency,
   coalesce(sum(CASE WHEN a.billingtype = 'Chargeable' THEN l.amount / 1000000 END), 0) AS units,
@@ -37,7 +37,7 @@ WHERE dataareaid = ? AND invoiceproposalid = ? AND transactiontype = 'BilledSale
 
 
 class NothingToPost(Exception):
-    """A proposal that is not there, has no lines, or is posted already."""
+    """A proposal that does not exist, has no lines, or is already posted."""
 
 
 class Proposals:
@@ -55,7 +55,7 @@ class Proposals:
     def one(self, company: str, proposal: str) -> dict[str, Any]:
         """Return a proposal: its lines, their chargeable total as exact text, and what it waits for.
 
-        `ready` means that every billed row has become a line or could now; `blockedBy` says why not.
+        `ready` means that every billed row is a line or could become one now; `blockedBy` gives the reason otherwise.
         """
         header = self._header(company, proposal)
         lines = self._store.rows(_LINES, (company, proposal))[0]

@@ -28,7 +28,7 @@ def bad_query(message: str) -> ServiceRefused:
 
 @dataclass(frozen=True)
 class Query:
-    """The understood options of one read."""
+    """The parsed options of one read."""
 
     where: Sql
     order: str
@@ -39,7 +39,7 @@ class Query:
 
 
 def read_query(entity_set: EntitySet, options: Options) -> Query:
-    """Understand the options of a read; raises ServiceRefused for unknown options, properties and syntax."""
+    """Parse the options of a read. Raises ServiceRefused for unknown options, properties and syntax."""
     for name in options:
         if name.startswith("$") and name not in OPTIONS:
             raise bad_query(f"The query parameter '{name}' is not supported.")
@@ -114,13 +114,14 @@ class Reader:
         return body
 
     def count(self, entity_set: EntitySet, options: Options) -> int:
-        """Return how many rows the filter finds; top and skip do not matter."""
+        """Return how many rows the filter finds, without regard to top and skip."""
         where = read_query(entity_set, options).where
         sql = f"SELECT count(*) FROM {entity_set.table} WHERE {where.text}"  # noqa: S608 - values are parameters
         return int(self._store.rows(sql, where.parameters)[0][0])
 
     def one(self, entity_set: EntitySet, key: dict[str, str], options: Options) -> dict[str, Any]:
-        """Return the row of a key; raises ServiceRefused with 404 when it is not there or in a company out of view."""
+        """Return the row of a key. Raises ServiceRefused with 404 when it does not exist or its company is out of
+        view."""
         query = read_query(entity_set, {name: text for name, text in options.items() if name != "$filter"})
         where = " AND ".join([query.where.text, *(f"{name.lower()} = ?" for name in key)])
         columns = entity_set.columns(query.select)
@@ -175,7 +176,7 @@ class _Token:
 
 
 def read_key(entity_set: EntitySet, text: str) -> dict[str, str]:
-    """Understand `dataAreaId='usmf',ActualsImportId=…`; all key fields must be there. Raises ServiceRefused."""
+    """Parse `dataAreaId='usmf',ActualsImportId=…`. All key fields are required. Raises ServiceRefused."""
     try:
         pairs = dict(_pair(part) for part in split_top(text, ","))
     except (ODataError, ValueError):

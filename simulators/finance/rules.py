@@ -1,4 +1,4 @@
-"""What the X++ entities refuse when a row is written, in the words of an Infolog."""
+"""The validations of the X++ entities, with their Infolog messages."""
 
 import sqlite3
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ type Row = dict[str, Stored]
 
 
 class RowRefused(Exception):
-    """A row that X++ would not write: the field it blames ("" for the row as a whole) and the Infolog lines."""
+    """A row that X++ would not write: the field at fault ("" for the whole row) and the Infolog lines."""
 
     def __init__(self, blamed: str, lines: list[str]) -> None:
         super().__init__("; ".join(lines))

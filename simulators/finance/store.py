@@ -1,4 +1,4 @@
-"""The database of the simulated Finance: SQLite, one writer at a time, readers that never wait for it."""
+"""The database of the simulated Finance: SQLite with one writer at a time; readers never wait for it."""
 
 import sqlite3
 import threading
@@ -10,7 +10,7 @@ from typing import Any
 from simulators.finance.entities import ENTITIES, Entity
 from simulators.odata import register_functions
 
-# Record ids start where the real ones do: beyond 32 bits, so that nobody keeps them in an int.
+# Record ids start beyond 32 bits, as in the real service, so that code that stores them in 32 bits fails.
 FIRST_RECORD_ID = 5637144576
 
 _STATE = """
@@ -69,7 +69,7 @@ def _table_of(entity: Entity) -> str:
         "recid INTEGER PRIMARY KEY",
         "recversion INTEGER NOT NULL DEFAULT 1",
         "dataareaid TEXT NOT NULL DEFAULT ''",
-        # What Finance did with the row: 0 nothing yet, 1 in a journal or on a proposal, 2 posted.
+        # Processing state of the row: 0 none, 1 in a journal or on a proposal, 2 posted.
         "state INTEGER NOT NULL DEFAULT 0",
     ]
     for name, kind in entity.fields.items():
@@ -79,7 +79,7 @@ def _table_of(entity: Entity) -> str:
 
 
 class StoreClosed(Exception):
-    """A write after the process began to stop."""
+    """A write after shutdown began."""
 
 
 class Store:
@@ -91,7 +91,7 @@ class Store:
         self._closed = False
         self._local = threading.local()
         self._writer = self._connect()
-        # Random GUID keys touch pages everywhere: a large cache and rare checkpoints write each page less often.
+        # Random GUID keys touch pages all over the file. A large cache and rare checkpoints write each page less often.
         self._writer.executescript("PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16000;")
         self._writer.executescript(_STATE + "".join(map(_table_of, ENTITIES.values())) + _INDEXES)
         self._abandon_executions()
@@ -111,7 +111,8 @@ class Store:
             self._writer.commit()
 
     def close(self) -> None:
-        """Let the present write end and refuse all later ones: work in threads ends there, which nobody can cancel."""
+        """Let the current write finish and refuse all later ones. Threads cannot be cancelled; they stop at their
+        next write."""
         with self._lock:
             self._closed = True
 
@@ -124,7 +125,7 @@ class Store:
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection of its own to a long read: an open cursor keeps its connection in the past."""
+        """Give a long read its own connection: an open cursor pins its connection to an old snapshot."""
         connection = self._connect()
         try:
             yield connection
@@ -148,7 +149,7 @@ class Store:
         return connection
 
     def _abandon_executions(self) -> None:
-        """Fail what a former process left running, as a restart of the batch server does."""
+        """Mark executions of an earlier process as failed, as a restart of the batch server does."""
         with self.writing() as db:
             db.execute("UPDATE executions SET status = 'Failed' WHERE status IN ('NotRun', 'Executing', 'Unknown')")
             db.execute("DELETE FROM staging")

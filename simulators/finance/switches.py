@@ -1,4 +1,4 @@
-"""The knobs of the simulated Finance: tenant set-up, cost of work, and faults."""
+"""The switches of the simulated Finance: tenant set-up, cost of work, and faults."""
 
 import dataclasses
 import time
@@ -16,15 +16,15 @@ class UnknownSwitch(Exception):
 
 @dataclass
 class Switches:
-    """Present values. Counts (`…_next`, `import_never_ends`, …) go down by one each time they bite; seconds are floats.
+    """Current values. Counts (`…_next`, `import_never_ends`, …) decrease by one at each use; seconds are floats.
 
-    A whole import fails `import_fails_as` a status and with a text, empty for none. A start is refused in Finance's own
+    A whole import fails with status `import_fails_as` and a text, "" for none. A start is refused in Finance's own
     error form or with a gateway's page; `late` is after the import has begun. `refuse_starts_containing` refuses every
-    file that holds this text. `said_count` is the count of rows that every import reports, whatever it did, and a value
+    file that contains this text. `said_count` is the row count that every import reports, whatever it did. A value
     longer than its column in `longest_values` fails the entity as a whole, without naming the row.
 
-    On the wire the names are in camel case. `import_seconds_in_all` and the `odata_seconds…` say what the work takes
-    in all, the simulator's own included; without the former an import takes its seconds on top of its work.
+    On the wire the names are in camel case. `import_seconds_in_all` and the `odata_seconds…` are total times, the
+    simulator's own work included. Without the former an import takes its seconds in addition to its work.
     """
 
     # tenant
@@ -91,17 +91,17 @@ class Switches:
     error_status: int = 503
     reset_before: dict[str, int] = field(default_factory=dict)
     reset_after_commit: dict[str, int] = field(default_factory=dict)
-    # answers that are none (simulators/spoils.py): the next n, or all until a moment in seconds since 1970, of requests
+    # unusable answers (simulators/spoils.py): the next n, or all until a moment in seconds since 1970, of requests
     # whose "METHOD route" contains spoil_route
     spoil_form: str = ""
     spoil_status: int = 200
     spoil_next: int = 0
     spoil_until: float = 0.0
     spoil_route: str = ""
-    # who may do what: sets and actions that the app's user may not use, and nothing at all
+    # permissions: sets and actions that the app's user may not use, and everything forbidden
     forbid_entities: list[str] = field(default_factory=list)
     forbid_caller: bool = False
-    # the language of the app's user, in which messages come
+    # the language of the app's user, used for messages
     language: str = "en"
     token_reject_next: int = 0
     tokens_revoked_before: float = 0.0
@@ -135,14 +135,14 @@ class Switches:
         return value
 
     def spend(self, name: str) -> bool:
-        """Use up one of a counted switch; False when none is left."""
+        """Use up one of a counted switch. False when none is left."""
         left: int = getattr(self, name)
         if left > 0:
             setattr(self, name, left - 1)
         return left > 0
 
     def spoils(self, route: str) -> str:
-        """The form in which the answer to a request is spoilt, or nothing."""
+        """The form in which the answer to a request is corrupted, or ""."""
         if not self.spoil_form or self.spoil_route not in route:
             return ""
         return self.spoil_form if self.spend("spoil_next") or time.time() < self.spoil_until else ""

@@ -12,7 +12,7 @@ from simulators.finance.staging import RowError
 
 @dataclass
 class Written:
-    """What a chunk did to the target."""
+    """The effect of a chunk on the target."""
 
     created: int = 0
     updated: int = 0
@@ -21,7 +21,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where rows come from, for the journal of accepted rows."""
+    """The source of rows, for the journal of accepted rows."""
 
     execution_id: str
     project: str
@@ -68,7 +68,7 @@ class Writer:
         return found is None
 
     def write_chunk(self, rows: Iterable[tuple[int, list[Stored]]], origin: Origin) -> Written:
-        """Write the rows that the entity takes, record each in the journal, and say which it refused."""
+        """Write the rows that the entity accepts, record each in the journal, and return those that it refused."""
         written = Written()
         journal = []
         for number, values in rows:

@@ -1,4 +1,4 @@
-"""The front of the blob storage, for uploads that are to meet with something on their way (`uploadsThroughFront`)."""
+"""A proxy for the blob storage, used for uploads that are to meet faults (`uploadsThroughFront`)."""
 
 import aiohttp
 from aiohttp import web
@@ -10,7 +10,7 @@ _HOP = {"host", "content-length", "connection", "transfer-encoding"}
 
 
 class Uploads:
-    """Passes what is uploaded on to the storage as it comes; the URL's own signature lets it in."""
+    """Forwards uploads to the storage unchanged. The signature in the URL authorizes them."""
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs

@@ -1,4 +1,4 @@
-"""In what the two services differ when they read a filter."""
+"""The differences between the two services in reading a filter."""
 
 from dataclasses import dataclass
 

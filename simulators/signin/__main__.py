@@ -36,7 +36,7 @@ async def serve(arguments: argparse.Namespace) -> None:
     context, ca = _make_certificate(directory)
     secure, secure_port = await _start(service.authority_pages(), arguments.port, context)
     plain, plain_port = await _start(service.local_pages(), 0, None)
-    # Only now is the port known that the service names as its own.
+    # The service's own address contains the port, which is known only now.
     service.origin = f"https://localhost:{secure_port}"
     _announce(service, f"http://{ADDRESS}:{plain_port}", ca, arguments.ready_file)
     await stopping.wait()

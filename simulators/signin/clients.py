@@ -1,4 +1,4 @@
-"""The applications and identities of the tenant, and what proves that a request comes from one of them."""
+"""The applications and identities of the tenant, and the check of their credentials."""
 
 import base64
 import hmac
@@ -108,7 +108,7 @@ def _find_certificate(client: Client, assertion: str) -> Certificate:
         header = jwt.get_unverified_header(assertion)
     except jwt.InvalidTokenError as error:
         raise refusals.deny_certificate("Reason - the assertion is no JWT") from error
-    # MSAL leaves the padding on, which the standard takes off; Entra accepts both.
+    # MSAL keeps the base64 padding that the standard removes. Entra accepts both.
     long, short = (str(header.get(name, "")).rstrip("=") for name in ("x5t#S256", "x5t"))
     for certificate in client.load_certificates():
         if long == _thumbprint(certificate, SHA256()):

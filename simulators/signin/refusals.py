@@ -107,6 +107,6 @@ def deny_assertion_subject() -> TokenDenied:
 
 
 def fail_transiently() -> TokenDenied:
-    """The service has a bad moment."""
+    """A transient error of the service."""
     message = "A transient error has occurred. Please try again."
     return TokenDenied(503, "temporarily_unavailable", 90033, message)

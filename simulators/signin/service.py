@@ -27,14 +27,14 @@ type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Switches(BaseModel):
-    """What can be turned while the service runs."""
+    """Settings that can be changed while the service runs."""
 
     model_config = ConfigDict(extra="forbid")
 
     tokenLifetimeSeconds: float = 3600  # noqa: N815 - the name on the wire
     failNext: int = Field(default=0, ge=0)  # noqa: N815 - the name on the wire
     latencySeconds: float = Field(default=0, ge=0)  # noqa: N815 - the name on the wire
-    # Answers that are none, as in simulators/spoils.py: the next n of either page
+    # Unusable answers, as in simulators/spoils.py: the next n of either page
     spoilForm: Literal[FORMS] = ""  # type: ignore[valid-type]  # noqa: N815 - the name on the wire
     spoilStatus: int = 200  # noqa: N815 - the name on the wire
     spoilNext: int = Field(default=0, ge=0)  # noqa: N815 - the name on the wire

@@ -1,1 +1,1 @@
-"""Project invoices as a year of work leaves them: drafted, confirmed, corrected."""
+"""Project invoices in every state of their life: drafted, confirmed, corrected."""

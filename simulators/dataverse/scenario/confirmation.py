@@ -1,4 +1,4 @@
-"""Confirming a project invoice: the actuals and connections that the rules of billing make of each line."""
+"""Confirming a project invoice: creates the actuals and connections of each line by the billing rules."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Manner:
-    """How the organization confirms, where the documents leave it open: see the switches of these names."""
+    """How the organization confirms, where the documentation leaves it open. The switches have the same names."""
 
     stamped: bool = False
     replacements_linked: bool = True
@@ -93,7 +93,7 @@ class Confirmation:
 
     @property
     def late(self) -> list[Late]:
-        """What is still to be written after `run`."""
+        """The rows that are still to be written after `run`."""
         return self.rows.late if isinstance(self.rows, LateRows) else []
 
     def _lines(self, part: Part) -> Iterator[tuple[Values, Values]]:
@@ -133,7 +133,7 @@ class Confirmation:
             self._bill_edited(line, original)
 
     def _bill_edited(self, line: Values, original: Values) -> None:
-        """A changed line: the original is reversed, and what replaces it is reversed and billed in turn."""
+        """A changed line: the original is reversed, and its replacement is reversed and billed."""
         self._reverse(original, original["msdyn_actualid"])
         self._set_status(original, "msdyn_adjustmentstatus", ADJUSTED)
         worked, billed = int(original["msdyn_quantity"] or 0), int(line["msdyn_quantity"] or 0)
@@ -155,7 +155,7 @@ class Confirmation:
             self.ledger.remember_billed(line, billed)
 
     def _use_retainer(self, line: Values, original: Values) -> None:
-        """A part of a retainer: its negative unbilled row is reversed, and a new one stands for the rest."""
+        """A partly used retainer: its negative unbilled row is reversed, and a new one is created for the rest."""
         self._reverse(original, original["msdyn_actualid"])
         self._set_status(original, "msdyn_billingstatus", INVOICE_POSTED)
         used = int(line["msdyn_quantity"] or 0)
@@ -171,8 +171,9 @@ class Confirmation:
             self._connect(new, "Replacing", original["msdyn_actualid"], "Original", goes=True)
 
     def _bill_new_line(self, line: Values) -> None:
-        """A milestone, or a line added on a fixed price, is billed as it is; a retainer leaves a negative unbilled row
-        to be settled later; a line added for time and material makes an unbilled row of its own."""
+        """A new line. A milestone, or a line added on a fixed-price contract, is billed directly. A retainer also
+        creates a negative unbilled row that is settled later. A line added for time and material creates its own
+        unbilled row."""
         detail = self.writer.row("invoicedetail", str(line["msdyn_invoicelineid"])) or {}
         base: Values = {name: line[name] for name in _SHARED} | {
             "msdyn_salescontract": self.invoice["salesorderid"],
@@ -206,7 +207,7 @@ class Confirmation:
             connect(self.rows, self.new_id(), *ends)
 
     def _correct(self, line: Values, billed: Values) -> None:
-        """A credit: the billed row is reversed and, but for milestones, its work becomes unbilled again."""
+        """A credit: the billed row is reversed. Except for milestones, its work becomes unbilled again."""
         billed_key, whole = billed["msdyn_actualid"], int(billed["msdyn_quantity"] or 0)
         reversal = self._add(
             billed | {"msdyn_adjustmentstatus": UNADJUSTABLE, "msdyn_invoice": self.invoice_id}
@@ -230,7 +231,7 @@ class Confirmation:
             self._connect(rest, "Replacing", billed_key, "Original", goes=True)
 
     def _bill(self, source: Values, unbilled: SqlValue) -> str:
-        """Write the billed sales of a row, connected to the unbilled row behind it where there is one."""
+        """Write the billed sales of a row, connected to its unbilled row if there is one."""
         values = source | {
             "msdyn_transactiontypecode": BILLED_SALES,
             "msdyn_billingstatus": INVOICE_POSTED,
@@ -257,7 +258,7 @@ class Confirmation:
         return row, self._add(row, new=True)
 
     def _reverse(self, unbilled: Values, key: SqlValue) -> None:
-        """Write the skip-sync reversal of an unbilled row: it and its connection stay in Dataverse."""
+        """Write the skip-sync reversal of an unbilled row. It and its connection must not arrive in Finance."""
         values = unbilled | {
             "msdyn_quantity": -int(unbilled["msdyn_quantity"] or 0),
             "msdyn_amount": -int(unbilled["msdyn_amount"] or 0),

@@ -1,4 +1,6 @@
-"""A draft invoice with everything that leads to it: contract, projects, customer, work already in Finance."""
+"""A draft invoice with all rows that it depends on: contract, projects, customer, and work that is already in
+Finance.
+"""
 
 from dataclasses import dataclass, field
 from datetime import date
@@ -51,7 +53,7 @@ class Order:
 
 
 class UnknownContract(Exception):
-    """The invoice whose contract is to be shared is not there."""
+    """The invoice whose contract is to be shared does not exist."""
 
 
 @dataclass(frozen=True)
@@ -267,7 +269,7 @@ class Creation:
         return found
 
     def _work(self, contract: _Contract, line: Line, common: Values, billed: str) -> None:
-        """Write what was worked: unbilled sales and, but for fees, the cost behind them."""
+        """Write the work: unbilled sales and, except for fees, the cost rows."""
         unbilled = self.new_id()
         sales = common | {
             "msdyn_transactiontypecode": UNBILLED_SALES,

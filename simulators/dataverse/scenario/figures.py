@@ -1,4 +1,4 @@
-"""What a checker asks about an invoice: its expected figures, its produced rows, the originals behind it."""
+"""Figures of an invoice for tests: its expected sums, the rows it produced, and the originals."""
 
 import sqlite3
 from collections.abc import Callable
@@ -112,7 +112,7 @@ _BILLING_TYPES = {
 }
 _TRANSACTION_TYPES = {192350000: "cost", 192350005: "sales", 192350006: "billedSales"}
 
-# Finance's column, where it comes from, and how the map of the actuals changes it.
+# Finance's column, its source, and the conversion that the actuals map applies.
 _MAP: tuple[tuple[str, str, _Shown | None], ...] = (
     ("dataAreaId", "company.cdm_companycode", None),
     ("ACTUALSIMPORTID", "a.msdyn_actualimportid", None),

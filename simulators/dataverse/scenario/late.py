@@ -1,4 +1,4 @@
-"""The last actuals of a confirmation, written so much later than the status."""
+"""The last actuals of a confirmation, written some time after the status."""
 
 from math import ceil
 from typing import NamedTuple
@@ -11,7 +11,7 @@ _ACTUAL, _CONNECTION = "msdyn_actual", "msdyn_transactionconnection"
 
 
 class Late(NamedTuple):
-    """A row that is still to be written."""
+    """A row that is written later."""
 
     table: str
     key: str
@@ -19,7 +19,7 @@ class Late(NamedTuple):
 
 
 class LateRows(Rows):
-    """Collects all rows of a confirmation and keeps the last share of its actuals back, with their connections."""
+    """Collects all rows of a confirmation and delays the last share of its actuals, together with their connections."""
 
     def __init__(self, writer: Writer, now: str, share: float) -> None:
         super().__init__(writer, now)
@@ -44,7 +44,7 @@ class LateRows(Rows):
 
 
 def write_late(writer: Writer, rows: list[Late]) -> None:
-    """Write what was kept back, as created now."""
+    """Write the delayed rows with the current time as their creation time."""
     written = Rows(writer, now_text())
     for row in rows:
         written.add(*row)

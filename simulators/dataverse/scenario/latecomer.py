@@ -1,4 +1,4 @@
-"""A billed row that appears while somebody is already reading the invoice."""
+"""A billed row that is added while a reader is already reading the invoice."""
 
 from simulators.dataverse.codes import BILLED_SALES
 from simulators.dataverse.scenario.creation import connect

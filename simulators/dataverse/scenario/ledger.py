@@ -1,4 +1,4 @@
-"""The simulator's own record of what a confirmation produced, written while it happens."""
+"""The simulator's own record of what a confirmation produced, written during the confirmation."""
 
 from simulators.dataverse.codes import BILLED_SALES, CHARGEABLE
 from simulators.dataverse.scenario.rows import CHUNK, Values
@@ -8,7 +8,7 @@ _INSERT = "INSERT INTO sim_produced VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
 class Ledger:
-    """What must arrive in Finance for one invoice; no query of a caller's takes part in it."""
+    """What must arrive in Finance for one invoice. It does not depend on any query of a caller."""
 
     def __init__(self, writer: Writer, invoice_id: str) -> None:
         self.writer, self.invoice_id = writer, invoice_id

@@ -1,4 +1,4 @@
-"""What stands on a project invoice, line by line."""
+"""The lines of a project invoice."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,11 +19,11 @@ from simulators.dataverse.codes import (
 
 type Edit = Literal["", "reduced", "increased", "made non-chargeable"]
 
-# 12 digits before the point are rare in life, and one line of an invoice is enough to find a reader that rounds.
+# Amounts with 12 digits before the decimal point are rare in practice. One such line reveals a reader that rounds.
 LARGE_AMOUNT = 123_456_789_012_3456
 _EDITABLE = {TIME, EXPENSE, MATERIAL}
 _EDITS: tuple[Edit, ...] = ("reduced", "increased", "made non-chargeable")
-# The kinds that an invoice of ten lines or more has for certain, at these places.
+# Every invoice of ten lines or more contains these kinds, at these positions.
 _CERTAIN = {1: MILESTONE, 2: RETAINER, 3: FEE, 4: EXPENSE, 5: MATERIAL, 6: TIME, 7: TIME, 8: TIME}
 _CERTAIN_EDITS: dict[int, Edit] = {4: "reduced", 5: "increased", 6: "made non-chargeable", 7: "reduced"}
 _PRICES = {
@@ -37,9 +37,9 @@ _QUANTITIES = {TIME: (25, 1_200), EXPENSE: (100, 300), MATERIAL: (50, 20_000), F
 
 @dataclass(frozen=True)
 class Line:
-    """One invoice line detail and the work behind it.
+    """One invoice line detail and the work that it bills.
 
-    Quantities are scaled by 100, money by 10,000. `quantity` is what was worked, `billed` what stands on the invoice.
+    Quantities are scaled by 100, money by 10,000. `quantity` is the worked quantity, `billed` the invoiced one.
     """
 
     number: int
@@ -50,13 +50,13 @@ class Line:
     worked_as: int
     billed_as: int
     added: bool = False
-    """Typed into the draft by hand: no work precedes it."""
+    """Typed into the draft by hand: there is no earlier work."""
     is_fixed_price: bool = False
 
     @property
     def has_actuals(self) -> bool:
-        """Milestones and retainers are billed from the contract: no unbilled sales precede them. A retainer that is
-        used has left a negative one when it was billed."""
+        """Milestones and retainers are billed from the contract and have no earlier unbilled sales. A retainer that
+        is being used created a negative unbilled row when it was billed."""
         if self.classification == RETAINER:
             return self.quantity < 0
         return self.classification != MILESTONE and not self.added

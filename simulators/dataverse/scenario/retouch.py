@@ -1,4 +1,4 @@
-"""A billed row that changes while somebody is already reading the invoice."""
+"""A billed row that changes while a reader is already reading the invoice."""
 
 from simulators.dataverse.codes import BILLED_SALES
 from simulators.dataverse.scenario.ledger import Ledger
@@ -9,7 +9,7 @@ A_HUNDREDTH = 100
 
 
 def retouch(writer: Writer, key: str) -> bool:
-    """Make a billed row a hundredth dearer; that is what must arrive in Finance now. False for any other row."""
+    """Raise a billed row's amount by 0.01. The new amount must arrive in Finance. Returns False for any other row."""
     row = writer.row("msdyn_actual", key)
     if row is None or row["msdyn_transactiontypecode"] != BILLED_SALES or row["msdyn_invoice"] is None:
         return False

@@ -1,4 +1,4 @@
-"""Rows on their way into the database, a thousand at a time."""
+"""Writes rows into the database in chunks of a thousand."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Rows:
         self._pending: dict[str, _Pending] = {}
 
     def add(self, table: str, key: str, values: Values) -> None:
-        """Take one active row; its id, version and dates are given here, whatever `values` says of them."""
+        """Take one active row. Its id, version and dates are set here, whatever `values` contains."""
         pending = self._pending.get(table) or self._open(table)
         given = (key, self.now, self.now, 0, 1, self.writer.next_version())
         pending.rows.append((*given, *map(values.get, pending.names)))
@@ -56,9 +56,10 @@ class _Pending:
 
 
 def ids_of(numbers: Random) -> Callable[[], str]:
-    """Return a maker of reproducible GUIDs.
+    """Return a generator function of reproducible GUIDs.
 
-    Like the service's own they begin with a counter, so that rows of one transaction are neighbours in the indexes.
+    Like the service's own GUIDs they start with a counter, so that rows of one transaction are neighbours in the
+    indexes.
     """
     counter = count(numbers.getrandbits(31))
     return lambda: guid_text(next(counter) << 96 | numbers.getrandbits(96))

@@ -1,1 +1,1 @@
-"""The platform's notifications: who listens, what it is told, and how the telling can fail."""
+"""The platform's webhooks: registrations, message bodies, and delivery faults."""

@@ -24,8 +24,8 @@ type Json = dict[str, object]
 
 @dataclass(frozen=True)
 class Job:
-    """One delivery: an event for a step, under the id of its system job. A step on a bulk message is told of all
-    `events` of a write at once, any other of one."""
+    """One delivery: an event for a step, with the id of its system job. A step on a bulk message receives all
+    `events` of a write in one delivery, other steps one event per delivery."""
 
     events: tuple[Event, ...]
     step: Step
@@ -40,7 +40,7 @@ class Job:
 
     @property
     def is_bulk(self) -> bool:
-        """Whether the step is told of many rows at once."""
+        """Whether the step receives many rows in one delivery."""
         return self.step.message in BULK
 
 
@@ -201,7 +201,7 @@ def serialize(context: Json) -> bytes:
 
 
 def stripped(context: Json, form: str) -> Json:
-    """Return what is left of a body over the size limit; `form` says how the missing members look."""
+    """Return the rest of a body over the size limit. `form` says how the missing members are written."""
     rest = {name: value for name, value in context.items() if name not in STRIPPED}
     if form == "absent":
         return rest

@@ -1,4 +1,4 @@
-"""Who is told of what: service endpoints and the steps that point to them."""
+"""Webhook registrations: service endpoints and the steps that point to them."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -16,11 +16,13 @@ from simulators.dataverse.values import now_text
 AUTH_TYPES = {"WebhookKey": 4, "HttpHeader": 5, "HttpQueryString": 6}
 MESSAGES = ("Create", "Update", "Delete", "CreateMultiple", "UpdateMultiple")
 BULK = {"CreateMultiple": "Create", "UpdateMultiple": "Update"}
-"""The platform merges the two kinds: a bulk message is raised for single writes too, and holds all rows of a write."""
+"""The platform merges both kinds of message: a bulk message is raised for single writes too, and holds all rows of a
+write.
+"""
 
 
 class RegistrationRefused(Exception):
-    """A registration that makes no sense."""
+    """A registration that is invalid."""
 
 
 @dataclass(frozen=True)

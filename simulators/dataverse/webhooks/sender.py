@@ -1,4 +1,4 @@
-"""Sends webhooks after commit, as often and as badly as the platform does."""
+"""Sends webhooks after commit, with the delivery behaviour of the platform."""
 
 import asyncio
 import logging
@@ -24,9 +24,9 @@ _log = logging.getLogger("simulators.dataverse.webhooks")
 
 
 class Sender:
-    """Delivers each event to each matching step once; one more attempt follows 502, 503 and 504, and nothing else.
+    """Sends each event to each matching step once. Only 502, 503 and 504 cause a single retry.
 
-    There is no promise of delivery and none of order. Every delivery is a system job (asyncoperation).
+    Neither delivery nor order is guaranteed. Every delivery is a system job (asyncoperation).
     """
 
     def __init__(self, store: Store, schema: Schema, switches: Switches, organization_id: str) -> None:
@@ -57,7 +57,7 @@ class Sender:
             task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Drop what is under way: a stopped organization sends nothing more."""
+        """Cancel deliveries in progress: a stopped organization sends nothing."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -128,7 +128,7 @@ class Sender:
 
 
 def _told(step: Step, events: list[Event]) -> list[tuple[Event, ...]]:
-    """The events that the step is told of: one at a time, or all those of a bulk message at once."""
+    """The events of one delivery to the step: one event, or all events of a bulk message."""
     message = BULK.get(step.message)
     if message is None:
         return [(event,) for event in events if _concerns(step, step.message, event)]
