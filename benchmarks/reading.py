@@ -14,6 +14,7 @@ from yarl import URL
 from shared import clock
 from shared.engine.ports import Ports
 from shared.maps.table_map import TableMap, load_maps
+from shared.project_operations.actual_pages import NEEDED
 from shared.project_operations.billed_sales import billed_filter
 from shared.project_operations.links import trace
 from shared.services import dataverse
@@ -25,7 +26,6 @@ from shared.services.throttle_gates import ThrottleGates
 from shared.settings import read_settings
 from shared.stages import Stage
 from simulators.tokens import issue
-from sync_actuals.pages import NEEDED
 
 
 @dataclass

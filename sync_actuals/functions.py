@@ -10,7 +10,8 @@ from shared.engine.shipping import ship
 from shared.engine.worker import Handler, work
 from shared.stages import Stage
 from shared.wiring import ports_or_put_back
-from sync_actuals.pages import after_actuals, have_looked_after, may_be_sent, read_actuals
+from sync_actuals.pages import read_actuals
+from sync_actuals.readiness import after_actuals, have_looked_after, may_be_sent
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 

@@ -9,8 +9,6 @@ They are posted in a journal of their own; written back means all of them.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from shared.engine.account import account_of
@@ -22,9 +20,9 @@ from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.run import Run, State
 from shared.log import event
 from shared.maps.transforms import Row
+from shared.project_operations.accounting_detail import KEPT_BACK, write_rows
 from shared.project_operations.confirmation import find_beside
 from shared.project_operations.links import trace
-from shared.services.dataverse import NAME as DATAVERSE
 from shared.services.odata import all_of, guid, quote_text
 from shared.stages import Stage
 from shared.storage.names import WRITE_BACK
@@ -33,11 +31,6 @@ from write_back.passes import Pass, totals_of
 
 PAGE = 2000
 _BETWEEN_PASSES = timedelta(seconds=5)
-_NOT_THERE = 404
-_KEPT = 0
-"""The status of what was kept back by the app itself, without asking."""
-_NO_DATE = "1900-01-01"
-_NO_GUID = "00000000-0000-0000-0000-000000000000"
 
 
 async def write_back(ports: Ports, message: WriteBack) -> None:
@@ -153,93 +146,10 @@ async def _fresh_beside(ports: Ports, run: Run) -> list[Row]:
     return [row async for row in rows_by_actual(ports, beside.belonging)]
 
 
-async def posted_rows(ports: Ports, company: str, ids: Iterable[UUID]) -> list[Row]:
-    """Those of the rows with these keys that Finance has posted."""
-    return [row async for row in held_actuals(ports, company, ids, where="VoucherNumber ne ''")]
-
-
 async def _write(ports: Ports, run: Run, posted: Sequence[Row]) -> dict[UUID, Refused]:
     refused = await write_rows(ports, posted)
     await _record(ports, run, {UUID(row["ActualId"]) for row in posted}, refused)
     return refused
-
-
-async def write_rows(ports: Ports, posted: Sequence[Row]) -> dict[UUID, Refused]:
-    """Write what Finance says of these posted rows to their actuals, where it differs; return what was refused. Raises
-    ColumnsLocked."""
-    table_map = ports.maps[Stage.ACTUALS]
-    columns = table_map.written_back
-    if not columns or table_map.writeBack is None:
-        return {}
-    wanted = {UUID(row["ActualId"]): _values(columns, row) for row in posted}
-    standing = await _standing(ports, wanted, columns)
-    found = {
-        actual: {name: value for name, value in values.items() if not _same(value, standing[actual].get(name))}
-        for actual, values in wanted.items()
-        if actual in standing
-    }
-    emptied = {actual: names for actual, values in found.items() if (names := _emptied(values, standing[actual]))}
-    changes = {
-        actual: left
-        for actual, values in found.items()
-        if (left := {name: value for name, value in values.items() if name not in emptied.get(actual, ())})
-    }
-    source, write_back = table_map.source, table_map.writeBack
-    refused = await ports.bulk_updates.write(source.set, write_back.table, source.key, changes)
-    if is_locked(refused, tried=len(changes), standing=len(standing)):
-        raise ColumnsLocked(explain_lock(refused))
-    # What a row was refused for weighs more than what was kept back of it.
-    kept = {actual: _kept(names, wanted[actual], standing[actual]) for actual, names in emptied.items()}
-    return kept | refused | {actual: _gone(actual) for actual in wanted.keys() - standing.keys()}
-
-
-def _emptied(values: Mapping[str, Any], standing: Row) -> list[str]:
-    """The columns in which Finance says nothing and Dataverse something. Posting gives values; where one is missing
-    after it, something else has taken it away, and Dataverse may hold the only copy."""
-    return [name for name, value in values.items() if is_nothing(value) and not is_nothing(standing.get(name))]
-
-
-def is_nothing(value: Any) -> bool:
-    """Whether a value of either service means that there is none: F&O has no empty ones."""
-    if isinstance(value, int | Decimal):
-        return not value
-    return not value or str(value) in {"No", _NO_GUID} or str(value).startswith(_NO_DATE)
-
-
-def _kept(names: Sequence[str], values: Mapping[str, Any], standing: Row) -> Refused:
-    what = "; ".join(
-        f"{name} is {standing[name]} in Dataverse and {values[name] or 'empty'} in Finance" for name in names
-    )
-    return Refused(
-        DATAVERSE,
-        _KEPT,
-        "",
-        f"{what}. A value is not replaced by nothing: if Finance is right, empty the column in Dataverse, then replay "
-        "the row; if Dataverse is right, correct Finance, or dismiss the row",
-    )
-
-
-def _gone(actual: UUID) -> Refused:
-    return Refused(DATAVERSE, _NOT_THERE, "", f"Dataverse has no actual {actual}, though Finance has posted it")
-
-
-def _values(columns: Mapping[str, str], row: Row) -> dict[str, Any]:
-    """Finance's values under Dataverse's column names; Finance names its properties like the columns, in other case."""
-    shown = {name.upper(): value for name, value in row.items()}
-    return {column: shown[target] for target, column in columns.items() if target in shown}
-
-
-async def _standing(ports: Ports, ids: Iterable[UUID], columns: Mapping[str, str]) -> dict[UUID, Row]:
-    source = ports.maps[Stage.ACTUALS].source
-    options = {"$select": ",".join(sorted({source.key, *columns.values()}))}
-    portions = ports.dataverse.rows_in(source.set, (source.key,), ids, options)
-    return {UUID(row[source.key]): row async for rows in portions for row in rows}
-
-
-def _same(value: Any, standing: Any) -> bool:
-    if isinstance(value, int | Decimal):
-        return standing is not None and Decimal(value) == Decimal(standing)
-    return bool(value == standing)
 
 
 async def _record(ports: Ports, run: Run, wanted: Collection[UUID], refused: Mapping[UUID, Refused]) -> None:
@@ -251,7 +161,7 @@ async def _record(ports: Ports, run: Run, wanted: Collection[UUID], refused: Map
         RejectedRow(
             WRITE_BACK,
             str(actual),
-            "conflict" if error.status == _KEPT else "application",
+            "conflict" if error.status == KEPT_BACK else "application",
             error.text,
             source_id=str(actual),
         )
@@ -259,22 +169,6 @@ async def _record(ports: Ports, run: Run, wanted: Collection[UUID], refused: Map
         if str(actual) not in dismissed
     ]
     await ports.rejections.keep(run.invoice_id, rows)
-
-
-def is_locked(refused: Mapping[UUID, Refused], *, tried: int, standing: int) -> bool:
-    """Whether it is the columns that are refused, not rows: every row of several, with one code, and none of those
-    looked at has ever got its values. One refused row says only of itself."""
-    return len(refused) == tried == standing > 1 and len({error.code for error in refused.values()}) == 1
-
-
-def explain_lock(refused: Mapping[UUID, Refused]) -> str:
-    """What Dataverse says about locked columns, and what to do about it."""
-    error = next(iter(refused.values()))
-    return (
-        f"Dataverse refused all {len(refused)} rows alike: {error.text.rstrip('.')}. Where it lets only dual-write "
-        "write these columns, set writeBack.strategy in shared/maps/actuals.json to customColumns and name columns of "
-        "your own, or to off and let Finance's own half of the map run; then write the invoice back again"
-    )
 
 
 async def _conclude(ports: Ports, run: Run, done: Pass, companies: Sequence[str]) -> None:

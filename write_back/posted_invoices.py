@@ -1,16 +1,16 @@
 """Looking which completed runs Finance has posted: a count first, then the work only where there is some."""
 
 from datetime import timedelta
-from uuid import UUID
 
 from shared.engine import troubles
 from shared.engine.account import account_of
-from shared.engine.messages import Look, WriteBack
+from shared.engine.messages import Look
 from shared.engine.newer import tell
 from shared.engine.ports import Ports
 from shared.engine.targets.held_rows import any_actual
 from shared.errors import ContractBroken, NewerVersion, NotPermitted, Refused
 from shared.ledger.run import Run
+from shared.project_operations.accounting_detail import start
 from shared.services.odata import all_of
 from shared.stages import Stage
 from shared.storage.names import WRITE_BACK
@@ -33,11 +33,6 @@ async def look(ports: Ports, message: Look) -> None:
         except (Refused, ContractBroken, NotPermitted) as error:
             # One invoice that cannot be asked for must not hide the others; the next look asks again.
             await troubles.note(ports, error, _A_WHILE, queue=message.queue)
-
-
-async def start(ports: Ports, invoice_id: UUID) -> None:
-    """Put the write-back of one invoice on its queue."""
-    await ports.queues.send(WriteBack(invoiceId=invoice_id))
 
 
 async def _is_posted(ports: Ports, run: Run) -> bool:

@@ -19,8 +19,8 @@ from operate.repair.sweep import sweep
 from operate.views.health import describe_pause
 from shared.engine.ports import Ports
 from shared.ledger.run import State
+from shared.project_operations.accounting_detail import start as start_write_back
 from shared.wiring import ports
-from write_back.posted_invoices import start as start_write_back
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 

@@ -24,6 +24,7 @@ from shared.ledger.rejected_rows import BILLED, RejectedRow, totals_of
 from shared.ledger.run import Run, State
 from shared.maps.columns_compared import differing_columns, unseen_columns
 from shared.maps.transforms import Row, RowRefused
+from shared.project_operations.actual_pages import read_actual_pages
 from shared.project_operations.billed_sales import billed_totals
 from shared.project_operations.codes import CANCELED
 from shared.project_operations.completeness import Completeness, completeness
@@ -40,7 +41,6 @@ from shared.services.dataverse import NAME as DATAVERSE
 from shared.services.odata import all_of, guid, quote_text
 from shared.stages import Stage
 from shared.totals import Tally, Totals
-from sync_actuals.pages import read_actual_pages
 
 _MOST_AT_ONCE = 1000
 

@@ -20,10 +20,10 @@ from operate.reconcile.searches import Search, Searches
 from shared.engine.messages import Examine, Look, Reconcile
 from shared.engine.ports import Ports
 from shared.errors import ColumnsLocked, ContractBroken, NotPermitted, Refused
-from shared.project_operations.billed_sales import BILLED_SALES
+from shared.project_operations.accounting_detail import posted_rows, write_rows
+from shared.project_operations.codes import BILLED_SALES
 from shared.project_operations.invoices import invoices_with
 from shared.stages import Stage
-from write_back.pages import posted_rows, write_rows
 
 _PAGE = 1000
 _SHOWN = 200

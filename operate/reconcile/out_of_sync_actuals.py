@@ -20,12 +20,12 @@ from shared.maps.columns import follow
 from shared.maps.proposal_number import number_pair
 from shared.maps.table_map import TableMap
 from shared.maps.transforms import Row, RowRefused
+from shared.project_operations.actual_pages import NEEDED
 from shared.project_operations.codes import UNBILLED_SALES
 from shared.project_operations.confirmation import whose
 from shared.project_operations.invoices import invoices_with
 from shared.services.odata import all_of, guid
 from shared.stages import Stage
-from sync_actuals.pages import NEEDED
 
 type Kind = Literal["missing", "not posted", "not written back"]
 

@@ -15,10 +15,10 @@ from shared.engine.resend import FIRST_REPAIR, claim, go_on, send_again, source_
 from shared.engine.targets.held_rows import held_actuals
 from shared.errors import LeaseLost, NeedsAttention
 from shared.ledger.run import Run, State
+from shared.project_operations.accounting_detail import start as start_write_back
 from shared.services.odata import guid
 from shared.stages import Stage
 from shared.storage.names import WRITE_BACK
-from write_back.posted_invoices import start as start_write_back
 
 _SHOWN_KEYS = 100
 _NAMED_KEYS = 3

@@ -9,12 +9,11 @@ from shared.engine.ports import Ports
 from shared.errors import Refused
 from shared.maps.table_map import TableMap
 from shared.maps.transforms import Row
-from shared.project_operations.codes import BILLED_SALES, CHARGEABLE, UNBILLED_SALES
+from shared.project_operations.codes import BILLED_SALES
 from shared.services.odata import all_of
 from shared.stages import Stage
 from shared.totals import Tally, Totals
 
-__all__ = ["BILLED_SALES", "CHARGEABLE", "UNBILLED_SALES"]
 _LIGHT_PAGE = 5000
 _BAD_REQUEST = 400
 

@@ -20,8 +20,7 @@ from uuid import UUID
 from shared.engine.ports import Ports
 from shared.maps.proposal_number import COLUMNS, number_pair
 from shared.maps.transforms import Row
-from shared.project_operations.billed_sales import BILLED_SALES
-from shared.project_operations.codes import CANCELED, DRAFT, IN_REVIEW, PROJECT_INVOICE
+from shared.project_operations.codes import BILLED_SALES, CANCELED, DRAFT, IN_REVIEW, PROJECT_INVOICE
 from shared.services.odata import all_of, quote_text
 from shared.stages import Stage
 
