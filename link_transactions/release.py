@@ -1,8 +1,9 @@
 """The connections were read with their actuals and held back; now that every actual is in Finance they may go."""
 
 from link_transactions.verification import COMPARABLE, complete
-from shared.engine.account import Account, hand_over
+from shared.engine.account import Account
 from shared.engine.landed_rows import landed_rows
+from shared.engine.lifecycle import hand_over
 from shared.engine.loading import put_on_dock
 from shared.engine.messages import Load, Verify
 from shared.engine.ports import Ports

@@ -5,9 +5,9 @@ the mapped columns that Finance shows: of every row of an invoice up to a bound,
 from collections.abc import Sequence
 
 from link_transactions.comparison import Comparison, compare_actuals
-from shared.engine.account import Account, account_of, read_again
+from shared.engine.account import Account, account_of
 from shared.engine.landed_rows import landed_rows
-from shared.engine.lifecycle import end
+from shared.engine.lifecycle import end, read_again
 from shared.engine.messages import Verify
 from shared.engine.ports import Ports
 from shared.errors import LeaseLost, NeedsAttention

@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from shared.engine.account import Account, read_again
+from shared.engine.account import Account
+from shared.engine.lifecycle import read_again
 from shared.engine.messages import Load, Verify
 from shared.engine.ports import Ports
 from shared.errors import NotYet

@@ -14,10 +14,11 @@ from operate.api.refusals import BadRequest
 from operate.api.requests import ReconcileRequest
 from operate.reconcile.period import Scope, scope_of
 from operate.reconcile.reports import Jobs
-from shared.engine.account import account_of, read_again
+from shared.engine.account import account_of
+from shared.engine.lifecycle import claim, go_on, read_again
 from shared.engine.messages import Load, Reconcile
 from shared.engine.ports import Ports
-from shared.engine.resend import claim, go_on, send_again
+from shared.engine.resend import send_again
 from shared.engine.targets.held_rows import BILLED_TYPE, held_actuals, held_by_actual
 from shared.errors import ContractBroken, NeedsAttention, NotPermitted, NotYet, Refused
 from shared.ledger.rejected_rows import BILLED, RejectedRow, totals_of

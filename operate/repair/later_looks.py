@@ -8,7 +8,7 @@ sweep.
 from datetime import datetime
 from typing import Any
 
-from shared.engine.account import read_again
+from shared.engine.lifecycle import read_again
 from shared.engine.ports import Ports
 from shared.engine.targets.held_rows import held_by_actual
 from shared.errors import (

@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 from operate.api.refusals import BadRequest
 from operate.reconcile.reports import Jobs
 from operate.repair.selection import Selected, Selection, select
-from shared.engine.account import read_again
+from shared.engine.lifecycle import claim, go_on, read_again
 from shared.engine.messages import Reconcile
 from shared.engine.ports import Ports
-from shared.engine.resend import FIRST_REPAIR, claim, go_on, send_again, source_of
+from shared.engine.resend import FIRST_REPAIR, send_again, source_of
 from shared.engine.targets.held_rows import held_actuals
 from shared.errors import LeaseLost, NeedsAttention
 from shared.ledger.run import Run, State

@@ -16,10 +16,10 @@ from uuid import UUID
 
 from operate.repair.later_looks import look_again
 from shared.clock import stamp
+from shared.engine.lifecycle import revive, stage_of
 from shared.engine.messages import Load, LookUp
 from shared.engine.newer import tell
 from shared.engine.ports import Ports
-from shared.engine.resend import revive, stage_of
 from shared.errors import (
     ContractBroken,
     LeaseLost,

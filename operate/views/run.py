@@ -9,9 +9,9 @@ from shared.clock import stamp
 from shared.engine import troubles
 from shared.engine.account import is_over, pages_of
 from shared.engine.import_waits import waits_of_run
+from shared.engine.lifecycle import stage_of
 from shared.engine.newer import told
 from shared.engine.ports import Ports
-from shared.engine.resend import stage_of
 from shared.engine.troubles import Trouble
 from shared.errors import NewerVersion
 from shared.ledger.progress import progress_of

@@ -7,8 +7,8 @@ from typing import Any
 from operate.views.run import SERVICES
 from shared.clock import stamp
 from shared.engine.import_waits import waits_of_run
+from shared.engine.lifecycle import stage_of
 from shared.engine.ports import Ports
-from shared.engine.resend import stage_of
 from shared.errors import NewerVersion
 from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.run import Part, Run

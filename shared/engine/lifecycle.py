@@ -1,39 +1,72 @@
-"""How a run ends. The words in `detail` are what the operator reads: what is wrong, and what to do next."""
+"""The life of a run: how it goes on from stage to stage, ends, and is put back to work.
 
-from collections.abc import Mapping
+The words in `detail` are what the operator reads: what is wrong, and what to do next.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from shared.engine.account import Account, After, is_over, pages_of
+from shared.engine.messages import MOST_READINGS, Load, Ship, Verify
 from shared.engine.ports import Ports
-from shared.errors import LeaseLost
-from shared.ledger.progress import Progress
-from shared.ledger.run import State
+from shared.errors import LeaseLost, NeedsAttention
+from shared.ledger.progress import Progress, progress_of
+from shared.ledger.rejected_rows import RejectedRow
+from shared.ledger.run import Run, State
+from shared.ledger.run_list import Entry
 from shared.log import event
+from shared.stages import Stage
 
 _TRIES = 5
 _POSTED_ANEW = {"posting": "not posted", "posting_detail": "", "written_back_at": None}
 """A run that was completed before may have sent more rows since: whether all are posted is looked up again."""
+_READINGS_IN_A_ROW = 10
+_BETWEEN_READINGS = timedelta(seconds=5)
+_SETTLE_FIRST = timedelta(seconds=2)
+_STAGES = {
+    State.ACCEPTED: Stage.INVOICES,
+    State.SYNCING_HEADER: Stage.INVOICES,
+    State.SYNCING_ACTUALS: Stage.ACTUALS,
+    State.LINKING: Stage.CONNECTIONS,
+}
+_DOING = {
+    Stage.INVOICES: State.ACCEPTED,
+    Stage.ACTUALS: State.SYNCING_ACTUALS,
+    Stage.CONNECTIONS: State.LINKING,
+}
 
 
-async def end_posting(ports: Ports, invoice_id: UUID, detail: str) -> None:
-    """Say of a completed run that its write-back has stopped, and why; the run itself stays completed."""
-    for _ in range(_TRIES):
-        run = await ports.ledger.run(invoice_id)
-        if run is None or run.state != State.COMPLETED:
-            return
-        try:
-            await ports.ledger.save(run, posting="failed", posting_detail=detail)
-        except LeaseLost:
-            continue
-        event("write-back stopped", runId=run.run_id, invoiceId=invoice_id)
+async def hand_over(ports: Ports, invoice_id: UUID, stage: Stage, generation: int, after: After) -> None:
+    """Call `after` if the stage is over; if rows of it were rejected, or `after` says so, the run needs attention."""
+    run = await ports.ledger.run(invoice_id)
+    if run is None or run.state.is_final or run.generation != generation:
         return
-    raise LeaseLost(f"run of {invoice_id} changes all the time")
+    pages = await pages_of(ports, invoice_id, stage, generation)
+    parts = await ports.ledger.parts(invoice_id, stage, generation)
+    rows = await ports.rejections.of(invoice_id, stage)
+    run = replace(run, progress={**run.progress, stage: progress_of(parts, rows)})
+    if not is_over(pages, parts):
+        await ports.ledger.show_progress(run)
+        return
+    opened = [row for row in rows if row.status == "open"]
+    try:
+        _refuse_open(stage, opened)
+        await after(ports, run, Account(parts, [row for row in rows if row.status == "dismissed"]))
+    except NeedsAttention as attention:
+        opened = [row for row in await ports.rejections.of(invoice_id, stage) if row.status == "open"]
+        await end(ports, invoice_id, State.NEEDS_ATTENTION, str(attention), rejected=len(opened), progress=run.progress)
 
 
-def _first_look(ports: Ports) -> dict[str, Any]:
-    """A run that is completed is looked at again later: Dataverse may write rows after its status."""
-    first = next(iter(ports.settings.looks_after), None)
-    return {"looks": 0, "look_at": ports.now() + first if first else None}
+def _refuse_open(stage: Stage, rejected: Sequence[RejectedRow]) -> None:
+    if rejected:
+        first, rows = rejected[0], "1 row" if len(rejected) == 1 else f"{len(rejected)} rows"
+        raise NeedsAttention(
+            f"{rows} of {stage} rejected, the first ({first.key}): {first.text[:300].rstrip('.')}. "
+            "Mend the cause, then replay the run, or dismiss the rows"
+        )
 
 
 async def end(
@@ -67,3 +100,104 @@ async def end(
         event("run ended", runId=run.run_id, invoiceId=invoice_id, state=state, count=rejected)
         return
     raise LeaseLost(f"run of {invoice_id} changes all the time")
+
+
+def _first_look(ports: Ports) -> dict[str, Any]:
+    """A run that is completed is looked at again later: Dataverse may write rows after its status."""
+    first = next(iter(ports.settings.looks_after), None)
+    return {"looks": 0, "look_at": ports.now() + first if first else None}
+
+
+async def end_posting(ports: Ports, invoice_id: UUID, detail: str) -> None:
+    """Say of a completed run that its write-back has stopped, and why; the run itself stays completed."""
+    for _ in range(_TRIES):
+        run = await ports.ledger.run(invoice_id)
+        if run is None or run.state != State.COMPLETED:
+            return
+        try:
+            await ports.ledger.save(run, posting="failed", posting_detail=detail)
+        except LeaseLost:
+            continue
+        event("write-back stopped", runId=run.run_id, invoiceId=invoice_id)
+        return
+    raise LeaseLost(f"run of {invoice_id} changes all the time")
+
+
+async def read_again(ports: Ports, run: Run, reason: str, *, asked: bool = False) -> None:
+    """Read the actuals of an invoice afresh, because Dataverse has changed under the last reading. What was sent stays
+    and is sent again: Finance takes it as the same rows. Raises NeedsAttention when that does not come to rest: for
+    every tenth reading a person has to have `asked`."""
+    is_too_often = run.generation % _READINGS_IN_A_ROW == 0 and not asked
+    if is_too_often or run.generation >= MOST_READINGS:
+        raise NeedsAttention(
+            f"{reason}. Read {run.generation} times and it still changes; replay when it has come to rest"
+        )
+    following = run.generation + 1
+    await _count_as_sent_again(ports, run.invoice_id)
+    # The message goes first: without the new generation on the run it is dropped, without the message the run is stuck.
+    await ports.queues.send(
+        Load(stage=Stage.ACTUALS, invoiceId=run.invoice_id, generation=following), delay=_BETWEEN_READINGS
+    )
+    await ports.ledger.save(run, state=State.SYNCING_ACTUALS, generation=following, wait=reason, wait_since=ports.now())
+
+
+async def _count_as_sent_again(ports: Ports, invoice_id: UUID) -> None:
+    for stage in (Stage.ACTUALS, Stage.CONNECTIONS):
+        opened = [row for row in await ports.rejections.of(invoice_id, stage) if row.status == "open"]
+        await ports.rejections.change(invoice_id, opened, status="replaying")
+
+
+async def claim(ports: Ports, run: Run, stage: Stage) -> Run:
+    """Take a run that has stopped, as it was read, in order to send rows of `stage` and later ones again. Raises
+    LeaseLost, before anything is done, for whoever comes second or too early."""
+    if not run.state.is_final:
+        raise LeaseLost(f"run {run.invoice_id} is {run.state}")
+    return await ports.ledger.save(run, state=_DOING[stage], detail="")
+
+
+async def go_on(ports: Ports, run: Run, *, detail: str = "") -> Run:
+    """Put a run back to work where it stopped, whatever state it is in."""
+    state = await _reached(ports, run)
+    saved = await ports.ledger.save(run, state=state, detail=detail, rejected=0, wait="", wait_since=None, verified=0)
+    await revive(ports, saved)
+    return saved
+
+
+async def _reached(ports: Ports, run: Run) -> State:
+    for stage in Stage:
+        generation = 1 if stage == Stage.INVOICES else run.generation
+        pages = await pages_of(ports, run.invoice_id, stage, generation)
+        parts = await ports.ledger.parts(run.invoice_id, stage, generation)
+        rows = await ports.rejections.of(run.invoice_id, stage)
+        if not is_over(pages, parts) or _is_held_up(row.status for row in rows):
+            return _DOING[stage]
+    return State.VERIFYING
+
+
+def _is_held_up(statuses: Iterable[str]) -> bool:
+    return "open" in statuses
+
+
+async def revive(ports: Ports, run: Run) -> None:
+    """Send the messages that bring an unfinished run forward; sending them once too often does no harm."""
+    stage = _STAGES.get(run.state)
+    if run.state == State.VERIFYING:
+        await ports.queues.send(Verify(stage=Stage.CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation))
+    if stage is None:
+        return
+    pages = await ports.ledger.pages(run.invoice_id, stage, run.generation)
+    parts = await ports.ledger.parts(run.invoice_id, stage, run.generation)
+    numbers = {page.number for page in pages if not page.read} | {
+        part.number for part in parts if part.state == "landed"
+    }
+    for number in sorted(numbers | {0}):
+        await ports.queues.send(Load(stage=stage, invoiceId=run.invoice_id, generation=run.generation, page=number))
+    if stage == Stage.INVOICES and any(page.read for page in pages):
+        # The actuals are read while the header is imported; their messages were dropped while the run had stopped.
+        await revive(ports, replace(run, state=State.SYNCING_ACTUALS))
+    await ports.queues.send(Ship(stage=stage), delay=_SETTLE_FIRST)
+
+
+def stage_of(run: Run | Entry) -> Stage:
+    """The map whose queue an unfinished run waits on."""
+    return _STAGES.get(run.state, Stage.CONNECTIONS)

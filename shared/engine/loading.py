@@ -8,7 +8,8 @@ may have been lost: the dock, the ship message, the message for the next page.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from shared.engine.account import After, hand_over, read_again
+from shared.engine.account import After
+from shared.engine.lifecycle import hand_over, read_again
 from shared.engine.messages import Load, Ship
 from shared.engine.ports import Ports
 from shared.engine.resend import FIRST_REPAIR

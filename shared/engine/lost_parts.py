@@ -7,8 +7,7 @@ rows. The run says why.
 import logging
 from uuid import UUID
 
-from shared.engine.account import read_again
-from shared.engine.lifecycle import end
+from shared.engine.lifecycle import end, read_again
 from shared.engine.messages import MOST_READINGS, Load
 from shared.engine.ports import Ports
 from shared.errors import LeaseLost, NeedsAttention

@@ -6,18 +6,14 @@ all of them, and only those rows are read.
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import timedelta
 from itertools import batched
 from uuid import UUID
 
-from shared.engine.account import is_over, pages_of
-from shared.engine.messages import Load, Ship, Verify
+from shared.engine.lifecycle import go_on
+from shared.engine.messages import Load
 from shared.engine.ports import Ports
-from shared.errors import LeaseLost
 from shared.ledger.rejected_rows import RejectedRow
-from shared.ledger.run import Page, Run, State
-from shared.ledger.run_list import Entry
+from shared.ledger.run import Page, Run
 from shared.services.odata import Guid, guid
 from shared.stages import Stage
 
@@ -25,7 +21,6 @@ FIRST_REPAIR = 500_000
 """Numbers of ordinary pages stay below; 2.5 billion rows come before it."""
 _IDS_IN_A_PAGE = 49
 """A table transaction takes 100 entities; an actual may stand among the rejected rows by both its names."""
-_SETTLE_FIRST = timedelta(seconds=2)
 
 
 def repaired_ids(page: Page) -> list[UUID]:
@@ -67,14 +62,6 @@ def _following(taken: Iterable[Page]) -> int:
     return max([FIRST_REPAIR - 1, *(page.number for page in taken)]) + 1
 
 
-async def claim(ports: Ports, run: Run, stage: Stage) -> Run:
-    """Take a run that has stopped, as it was read, in order to send rows of `stage` and later ones again. Raises
-    LeaseLost, before anything is done, for whoever comes second or too early."""
-    if not run.state.is_final:
-        raise LeaseLost(f"run {run.invoice_id} is {run.state}")
-    return await ports.ledger.save(run, state=_DOING[stage], detail="")
-
-
 async def send_again(
     ports: Ports, run: Run, rows: Mapping[Stage, Sequence[str]], rejected: Sequence[RejectedRow] = ()
 ) -> None:
@@ -99,66 +86,3 @@ async def send_again(
 def source_of(run: Run, row: RejectedRow) -> str:
     """The id in Dataverse by which a rejected row is read again; the header's is that of the invoice."""
     return row.source_id or str(run.invoice_id)
-
-
-async def go_on(ports: Ports, run: Run, *, detail: str = "") -> Run:
-    """Put a run back to work where it stopped, whatever state it is in."""
-    state = await _reached(ports, run)
-    saved = await ports.ledger.save(run, state=state, detail=detail, rejected=0, wait="", wait_since=None, verified=0)
-    await revive(ports, saved)
-    return saved
-
-
-async def revive(ports: Ports, run: Run) -> None:
-    """Send the messages that bring an unfinished run forward; sending them once too often does no harm."""
-    stage = _STAGES.get(run.state)
-    if run.state == State.VERIFYING:
-        await ports.queues.send(Verify(stage=Stage.CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation))
-    if stage is None:
-        return
-    pages = await ports.ledger.pages(run.invoice_id, stage, run.generation)
-    parts = await ports.ledger.parts(run.invoice_id, stage, run.generation)
-    numbers = {page.number for page in pages if not page.read} | {
-        part.number for part in parts if part.state == "landed"
-    }
-    for number in sorted(numbers | {0}):
-        await ports.queues.send(Load(stage=stage, invoiceId=run.invoice_id, generation=run.generation, page=number))
-    if stage == Stage.INVOICES and any(page.read for page in pages):
-        # The actuals are read while the header is imported; their messages were dropped while the run had stopped.
-        await revive(ports, replace(run, state=State.SYNCING_ACTUALS))
-    await ports.queues.send(Ship(stage=stage), delay=_SETTLE_FIRST)
-
-
-_STAGES = {
-    State.ACCEPTED: Stage.INVOICES,
-    State.SYNCING_HEADER: Stage.INVOICES,
-    State.SYNCING_ACTUALS: Stage.ACTUALS,
-    State.LINKING: Stage.CONNECTIONS,
-}
-
-
-def stage_of(run: Run | Entry) -> Stage:
-    """The map whose queue an unfinished run waits on."""
-    return _STAGES.get(run.state, Stage.CONNECTIONS)
-
-
-_DOING = {
-    Stage.INVOICES: State.ACCEPTED,
-    Stage.ACTUALS: State.SYNCING_ACTUALS,
-    Stage.CONNECTIONS: State.LINKING,
-}
-
-
-async def _reached(ports: Ports, run: Run) -> State:
-    for stage in Stage:
-        generation = 1 if stage == Stage.INVOICES else run.generation
-        pages = await pages_of(ports, run.invoice_id, stage, generation)
-        parts = await ports.ledger.parts(run.invoice_id, stage, generation)
-        rows = await ports.rejections.of(run.invoice_id, stage)
-        if not is_over(pages, parts) or _is_held_up(row.status for row in rows):
-            return _DOING[stage]
-    return State.VERIFYING
-
-
-def _is_held_up(statuses: Iterable[str]) -> bool:
-    return "open" in statuses

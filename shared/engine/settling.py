@@ -12,8 +12,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.engine.account import After, hand_over
+from shared.engine.account import After
 from shared.engine.division import put_pieces_on_dock
+from shared.engine.lifecycle import hand_over
 from shared.engine.messages import Settle, Ship
 from shared.engine.next_try import failed, is_the_fault, turned_away
 from shared.engine.ports import Ports

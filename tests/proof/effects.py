@@ -40,6 +40,8 @@ _DOORS = {
     "rejected_rows", "reports", "run_list", "runs", "sign_in", "throttle_gates",
 }  # fmt: skip
 """The modules whose functions are the actions; who asks for them is outside."""
+_ALSO_ASK = {("lifecycle", name) for name in ("hand_over", "read_again", "claim", "go_on", "revive")}
+"""What asks for actions all the same, so that effects with different reasons have different names."""
 _OF_THE_HOST = {"_delete", "_release", "_poison"}
 
 type Frames = tuple[tuple[FrameType, str, str], ...]
@@ -97,7 +99,7 @@ def name_of(method: str, url: URL, body: Any, frame: FrameType | None) -> str:
     if ("owner", "check") in steps:
         return f"start: owner.check > {_target(url)}"
     action = ".".join(_action(steps))
-    asker = next((f"{module}.{name} > " for module, name in steps if module not in _DOORS), "")
+    asker = next((f"{step[0]}.{step[1]} > " for step in steps if step[0] not in _DOORS or step in _ALSO_ASK), "")
     return f"{_work(frames)}{asker}{action}{_detail(method, url, body, action)}"
 
 
