@@ -6,7 +6,7 @@ LINES ?= 2500
 INVOICES ?= 1
 CODE := function_app.py confirm_invoice sync_actuals link_transactions operate write_back relay_contract shared devhost simulators relay_cli benchmarks tests
 
-.PHONY: demo test prove screenshots check bench start setup format clean
+.PHONY: demo test prove screenshots check bench start setup format upgrade-deps clean
 
 demo: setup  ## carry an invoice of 2,500 lines from a simulated Dataverse to a simulated Finance
 	@$(BIN)/python -m simulators.demo --lines $(LINES) --invoices $(INVOICES) $(if $(KEEP),--keep) $(if $(BREAK),--break $(BREAK))
@@ -35,6 +35,9 @@ start: setup  ## the function app alone, with local.settings.json; Core Tools if
 format: setup
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
+
+upgrade-deps:  ## the newest versions of all packages into the pins of Python and Node; then run all tests
+	$(PYTHON) .ci/upgrade_dependencies.py
 
 setup: .local/python.done .local/node.done
 
