@@ -70,10 +70,10 @@ class Ports:
         """
         reader = Reader(self.now, timedelta(seconds=self.settings.throttle_in_place), self.answer_budget)
         kept = await self.kept_answers.load(name, self.now()) if name and await self._may_be_kept(again) else []
-        reader.go_on_from(kept)
+        reader.resume_from(kept)
         refused = False
         try:
-            yield replace(self, dataverse=self.dataverse.patient(reader), finance=self.finance.patient(reader))
+            yield replace(self, dataverse=self.dataverse.for_reader(reader), finance=self.finance.for_reader(reader))
         except Throttled:
             refused = True
             if name and reader.answers:

@@ -1,14 +1,14 @@
-"""What an answer means: decided here alone, for every verb and both services.
+"""Classifies the answers of both services, for every verb.
 
-ok                an answer with success, in the form that was asked for
-refused           the service's own error form, to a request that it understood: asking again gets the same answer
-throttled         the service asks for time
-not let in        a 401, or a 403 about the caller as such
-not permitted     a 403 about one table, entity set or action
+ok                an answer with success, in the expected form
+refused           an error in the service's own form: the request was understood, and a retry gets the same answer
+throttled         the service asks to wait
+not let in        a 401, or a 403 that concerns the caller
+not permitted     a 403 that concerns one table, entity set or action
 no usable answer  anything else: a page instead of JSON, a redirect to the sign-in page, an empty, cut-off or mixed
-                  body, a server error. Whatever answered, it was not the service in its senses: wait, and ask again
+                  body, a server error. It did not come from a working service: wait and retry
 
-Codes and forms decide. The words of a message are for people only: they come in the language of the app's user.
+Codes and forms decide. The text of a message is for people only, because it is in the language of the app's user.
 """
 
 import json
@@ -41,7 +41,7 @@ class Expected(Enum):
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked: the verb, the path without its query, and the form of a good answer."""
+    """The request: the verb, the path without its query, and the form of a good answer."""
 
     verb: str
     path: str
@@ -49,7 +49,7 @@ class Asked:
 
     @property
     def place(self) -> str:
-        """The table, entity set or action that it is about."""
+        """The table, entity set or action that the request addresses."""
         found = _PLACE.search(self.path.removesuffix("/$count"))
         last = found["last"] if found else self.path
         if last.startswith(_NAMESPACES[0]):
@@ -59,7 +59,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Reply:
-    """What came: the whole of an answer, or the part of a batch that stands for one request."""
+    """The answer: a whole HTTP response, or the part of a batch response for one request."""
 
     status: int
     headers: Mapping[str, str]
@@ -67,7 +67,7 @@ class Reply:
 
 
 class About(Enum):
-    """Whom a 403 is about."""
+    """Whether a 403 concerns the caller or what was requested."""
 
     CALLER = auto()
     PLACE = auto()
@@ -76,7 +76,7 @@ class About(Enum):
 
 @dataclass(frozen=True)
 class Form:
-    """One form in which a service says no: where its text and its code stand in the JSON, and whom a 403 is about."""
+    """One form of error body: where its text and its code are in the JSON, and what a 403 in this form concerns."""
 
     text: tuple[str, ...]
     code: tuple[str, ...] = ()
@@ -85,11 +85,12 @@ class Form:
 
 @dataclass(frozen=True)
 class Forms:
-    """How a service says no: its forms, the most telling first, and the codes that say more than their status.
+    """The error responses of a service: their forms, the most specific first, and codes that decide more than the
+    status.
 
-    `passing` codes are of the moment, whatever the status. `throttling` codes ask for time. A 403 with one of `caller`
-    is about the caller as such, with one of `place` about what was asked for. `whoami` is a path that everybody may
-    read whom the service lets in.
+    `passing` codes are transient, whatever the status. `throttling` codes ask to wait. A 403 with one of the `caller`
+    codes concerns the caller, with one of the `place` codes what was requested. `whoami` is a path that every admitted
+    caller may read.
     """
 
     forms: tuple[Form, ...]
@@ -103,34 +104,34 @@ class Forms:
 DATAVERSE = Forms(
     forms=(Form(("error", "message"), ("error", "code")), Form(("Message",), ("ErrorCode",))),
     whoami="/api/data/v9.2/WhoAmI",
-    # SQL deadlock, SQL time-out.
+    # SQL deadlock, SQL timeout.
     passing=frozenset({"0x80044150", "0x80044151"}),
-    # Requests, execution time and concurrency beyond the service protection limits.
+    # Over the service protection limits: requests, execution time, concurrency.
     throttling=frozenset({"0x80072322", "0x80072321", "0x80072326"}),
-    # No member of the organization, disabled, without any role, without a license.
+    # The user is not a member of the organization, is disabled, has no role, or has no license.
     caller=frozenset({"0x80072560", "0x80040225", "0x80042f09", "0x80042f0a"}),
     # PrivilegeDenied.
     place=frozenset({"0x80040220"}),
 )
-"""Microsoft's "Web API: handle errors", "Web service error codes", "Service protection API limits"."""
+"""Source: Microsoft, "Web API: handle errors", "Web service error codes", "Service protection API limits"."""
 
 FINANCE = Forms(
     forms=(
-        # X++ has run, so the caller as such was let in. `code` is always empty.
+        # X++ has run, so the caller was admitted. `code` is always empty.
         Form(("error", "innererror", "message"), ("error", "code"), About.PLACE),
         Form(("error", "message"), ("error", "code"), About.PLACE),
         Form(("odata.error", "message", "value"), ("odata.error", "code"), About.PLACE),
-        # Web API's own, of what stands before X++: routing and authorization.
+        # From ASP.NET Web API, which runs before X++: routing and authorization.
         Form(("Message",)),
     ),
     whoami="/data/DataManagementDefinitionGroups?$top=1",
 )
-"""As measured on live environments; Microsoft documents none of it."""
+"""Measured on live environments. Microsoft does not document these forms."""
 
 
 @dataclass(frozen=True)
 class Complaint:
-    """What a service says is wrong: its code (may be empty), its text, and whom a 403 in this form is about."""
+    """The error that a service reports: its code (may be empty), its text, and what a 403 in this form concerns."""
 
     code: str
     text: str
@@ -146,8 +147,8 @@ class Throttling:
 
 
 @dataclass(frozen=True)
-class Shut:
-    """The caller as such is not let in; with `doubtful`, it may be about this one request only."""
+class CallerRefused:
+    """The caller is refused as such. With `doubtful`, it may concern this one request only."""
 
     text: str
     doubtful: bool = False
@@ -155,7 +156,7 @@ class Shut:
 
 @dataclass(frozen=True)
 class Forbidden:
-    """This table, entity set or action is not for the caller."""
+    """The caller may not use this table, entity set or action."""
 
     code: str
     text: str
@@ -163,7 +164,7 @@ class Forbidden:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A plain no."""
+    """The request was understood and refused."""
 
     code: str
     text: str
@@ -171,14 +172,15 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Unusable:
-    """No answer that says anything; `text` tells what came."""
+    """An answer that says nothing about the request. `text` describes it."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A good answer, as far as its head and size tell. Reading it raises Unavailable where its body tells otherwise."""
+    """A good answer, judged by its headers and size. Reading its body raises Unavailable if the body turns out to be
+    unusable."""
 
     service: str
     asked: Asked
@@ -186,11 +188,11 @@ class Answer:
 
     @property
     def body(self) -> bytes:
-        """The bytes of it."""
+        """The raw body."""
         return self.reply.body
 
     def json(self) -> dict[str, Any]:
-        """The body as an object, decimals exact. Raises Unavailable."""
+        """The body as an object, with exact decimals. Raises Unavailable."""
         value = self._parse(self.body)
         if not isinstance(value, dict):
             raise self.unusable("JSON that is no object")
@@ -199,19 +201,19 @@ class Answer:
         return value
 
     def value(self) -> Any:
-        """What an action returns. Raises Unavailable."""
+        """The return value of an action. Raises Unavailable."""
         body = self.json()
         if "value" not in body:
             raise self.unusable("an object without a value")
         return body["value"]
 
     def page(self) -> tuple[list[dict[str, Any]], str | None]:
-        """The rows of an OData collection, and the link to the next ones. Raises Unavailable."""
+        """The rows of an OData collection and the next link. Raises Unavailable."""
         rows, link = self.stream()
         return list(rows), link
 
     def stream(self) -> tuple[Iterator[dict[str, Any]], str | None]:
-        """As `page`, but each row is made only when it is asked for. Raises Unavailable, also while iterating."""
+        """Like `page`, but each row is parsed only when it is requested. Raises Unavailable, also while iterating."""
         found = cut(self.body, self._parse)
         rows, body = found or (None, self.json())
         link, value = body.get("@odata.nextLink"), body.get("value")
@@ -227,7 +229,7 @@ class Answer:
             raise self.unusable("a count that is no number") from None
 
     def unusable(self, what: str) -> Unavailable:
-        """The error that stands for an answer of which nothing is taken."""
+        """The error for an answer that cannot be used."""
         return Unavailable(self.service, came(self.service, self.asked, self.reply.status, what))
 
     def _parse(self, content: bytes) -> Any:
@@ -244,11 +246,11 @@ class Answer:
             yield row
 
 
-type Meaning = Answer | Throttling | Shut | Forbidden | Refusal | Unusable
+type Meaning = Answer | Throttling | CallerRefused | Forbidden | Refusal | Unusable
 
 
 def judge(service: str, forms: Forms, asked: Asked, reply: Reply) -> Meaning:
-    """What an answer means."""
+    """Classify an answer."""
     if 200 <= reply.status < 300:
         is_good = _fits(asked.expected, reply)
         return (
@@ -259,13 +261,13 @@ def judge(service: str, forms: Forms, asked: Asked, reply: Reply) -> Meaning:
     if _asks_for_time(forms, reply, code):
         return Throttling(reply.headers.get("Retry-After"), text or f"HTTP {reply.status}")
     if reply.status == 401:
-        return Shut(f"HTTP 401: {text or reply.headers.get('WWW-Authenticate', 'no reason given')}")
+        return CallerRefused(f"HTTP 401: {text or reply.headers.get('WWW-Authenticate', 'no reason given')}")
     known = complaint if complaint and code not in forms.passing else None
     return _failure(forms, asked, reply.status, known) or _unusable(service, asked, reply, complaint)
 
 
 def _failure(forms: Forms, asked: Asked, status: int, complaint: Complaint | None) -> Meaning | None:
-    """What a service says in a form of its own."""
+    """The meaning of an error in one of the service's own forms."""
     if complaint is None:
         return None
     if status == 403:
@@ -273,14 +275,14 @@ def _failure(forms: Forms, asked: Asked, status: int, complaint: Complaint | Non
     return Refusal(complaint.code, complaint.text) if _is_understood(asked, status) else None
 
 
-def _unusable(service: str, asked: Asked, reply: Reply, complaint: Complaint | None) -> Shut | Unusable:
+def _unusable(service: str, asked: Asked, reply: Reply, complaint: Complaint | None) -> CallerRefused | Unusable:
     what = f"{complaint.code} {complaint.text[:200]}".strip() if complaint else describe(reply)
     text = came(service, asked, reply.status, what)
-    return Shut(text, doubtful=True) if reply.status == 403 else Unusable(text)
+    return CallerRefused(text, doubtful=True) if reply.status == 403 else Unusable(text)
 
 
 def read(forms: Forms, body: bytes) -> Complaint | None:
-    """What a body says is wrong, if it does so in one of the service's forms."""
+    """The error that a body reports, if it has one of the service's forms."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -293,14 +295,14 @@ def read(forms: Forms, body: bytes) -> Complaint | None:
 
 
 def came(service: str, asked: Asked, status: int, what: str) -> str:
-    """What came, and from where, as a person reads it."""
+    """Which service answered what to which request, for an operator."""
     return f"{service} answered {status} with {what} to {asked.verb} {asked.path}"
 
 
 def describe(reply: Reply) -> str:
-    """What came where something else was expected."""
+    """Describe an unexpected answer, for an operator."""
     if location := reply.headers.get("Location"):
-        # The rest of it may carry a request of the sign-in service.
+        # Host only: the rest of the link may contain a request to the sign-in service.
         return f"a redirect to {urlsplit(location).hostname or 'another page'}"
     start = reply.body.lstrip(b"\xef\xbb\xbf \r\n\t")
     if not start:
@@ -339,19 +341,21 @@ def _asks_for_time(forms: Forms, reply: Reply, code: str) -> bool:
     return reply.status == 429 or (reply.status == 503 and "Retry-After" in reply.headers) or code in forms.throttling
 
 
-def _forbidden(forms: Forms, complaint: Complaint) -> Shut | Forbidden:
+def _forbidden(forms: Forms, complaint: Complaint) -> CallerRefused | Forbidden:
     code = complaint.code.lower()
     text = f"HTTP 403{f' {complaint.code}' if code else ''}: {complaint.text}"
     if code in forms.caller:
-        return Shut(text)
+        return CallerRefused(text)
     if code in forms.place or complaint.about is About.PLACE:
         return Forbidden(complaint.code, complaint.text)
-    return Shut(text, doubtful=True)
+    return CallerRefused(text, doubtful=True)
 
 
 def _is_understood(asked: Asked, status: int) -> bool:
-    """Whether an error form with this status is a plain no. A server error is one where something was to be done, since
-    X++ and plug-ins say no that way; a question that ends so is asked again, for nothing about its answer is known."""
+    """Whether an error form with this status means that the request was understood and refused.
+
+    X++ and plug-ins refuse a write with a 500 too. A read that ends in a 500 is retried, because its answer is unknown.
+    """
     if status == 500:
         return asked.verb != "GET"
     return (400 <= status < 500 and status != 408) or status == 501

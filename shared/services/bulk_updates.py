@@ -1,9 +1,8 @@
-"""Writing columns of many rows back to Dataverse: UpdateMultiple where the table supports it, else `$batch`.
+"""Writes columns of many Dataverse rows: UpdateMultiple where the table supports it, else `$batch`.
 
-UpdateMultiple is one transaction: one bad row undoes them all, so what it refuses goes again row by row in a batch
-that continues on errors, and only the bad rows stay behind. The number of rows in a call follows what the service
-bears: it grows with success and is halved when a call gives no answer; it never exceeds 1,000, Microsoft's limit for
-one transaction.
+UpdateMultiple is one transaction: one bad row rolls all of them back. So a refused call is repeated row by row in a
+batch that continues on errors, and only the bad rows fail. The number of rows in a call adapts: it doubles after a
+success and is halved after a call without an answer. It never exceeds 1,000, Microsoft's limit for one transaction.
 """
 
 import asyncio
@@ -34,7 +33,7 @@ type Values = Mapping[str, str | Decimal | None]
 
 
 class BulkUpdates:
-    """Updates of one Dataverse environment. Raises what `Service.post` raises."""
+    """Updates of one Dataverse environment. Raises the errors of `Service.post`."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -42,7 +41,7 @@ class BulkUpdates:
         self._in_bulk: dict[str, bool] = {}
 
     async def write(self, entity_set: str, table: str, key: str, rows: Mapping[UUID, Values]) -> dict[UUID, Refused]:
-        """Write columns of rows; return the rows that Dataverse refused, with its words."""
+        """Write columns of rows. Return the rows that Dataverse refused, each with its error."""
         ids, calls = list(rows), []
         while ids:
             portion, ids = ids[: self._rows_in_a_call], ids[self._rows_in_a_call :]
@@ -76,7 +75,7 @@ class BulkUpdates:
             except Refused as refusal:
                 self._in_bulk[table] = not _is_unsupported(refusal)
             except NotPermitted:
-                # It may be about the table, or about one row of another owner: asked row by row, that shows.
+                # The 403 may concern the table, or one row of another owner. The batch finds out row by row.
                 pass
             else:
                 return {}
@@ -107,8 +106,8 @@ class BulkUpdates:
         return _only_rows({row_id: error for row_id, error in meanings.items() if error}, len(rows))
 
     async def _meaning(self, asked: Asked, part: Reply) -> Refused | NotPermitted | None:
-        """What is wrong with one row. Raises what a whole answer would, where the part says nothing of its row: a wait
-        is told in a part as well."""
+        """The error of one row, or None. Raises the error of the whole call where the part is not about its row:
+        throttling, for example, is reported in a part as well."""
         try:
             await self._service.judged(asked, part)
         except (Refused, NotPermitted) as error:
@@ -117,7 +116,7 @@ class BulkUpdates:
 
 
 def _only_rows(errors: Mapping[UUID, Refused | NotPermitted], tried: int) -> dict[UUID, Refused]:
-    """What was refused row by row. Raises NotPermitted where no row at all may be written: that is about the table."""
+    """The refused rows. Raises NotPermitted when every row was forbidden, since that concerns the table."""
     forbidden = [error for error in errors.values() if isinstance(error, NotPermitted)]
     if forbidden and len(forbidden) == tried:
         raise forbidden[0]
@@ -128,17 +127,19 @@ def _only_rows(errors: Mapping[UUID, Refused | NotPermitted], tried: int) -> dic
 
 
 _BYPASS = ("MSCRM.BypassBusinessLogicExecution", "CustomAsync")
-"""What we write back must not come to us, or to anybody, as news."""
+"""No asynchronous plug-in or webhook runs for these writes. Otherwise our own update would come back to us as an
+event.
+"""
 _QUIET = {"OData-MaxVersion": "4.0", "OData-Version": "4.0", _BYPASS[0]: _BYPASS[1]}
 
 
 def _is_unsupported(refusal: Refused) -> bool:
-    # One row that is not there answers 404 too, and says nothing about the table.
+    # A missing row is answered with 404 as well. That says nothing about the table.
     return refusal.status in _NOT_SUPPORTED and refusal.code.lower() != NO_SUCH_ROW
 
 
 def exact_json(value: object) -> bytes:
-    """JSON with decimals as exact number text, which json itself cannot write."""
+    """JSON with decimals as exact number text, which the json module cannot write."""
     return _EXACT.sub(r"\1", json.dumps(value, default=lambda number: f"\0{plain(number)}\0")).encode()
 
 
@@ -147,7 +148,7 @@ def _part(boundary: str, path: str, values: Values) -> bytes:
     head = (
         f"--{boundary}\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"
         f"PATCH {path} HTTP/1.1\r\nContent-Type: application/json; type=entry\r\nIf-Match: *\r\n"
-        # The header of the batch itself does not reach what is in it.
+        # The headers of the batch do not apply to its parts.
         f"{_BYPASS[0]}: {_BYPASS[1]}\r\n\r\n"
     )
     return head.encode() + body + b"\r\n"

@@ -1,7 +1,7 @@
-"""How many requests may be in flight to a service: our setting, or fewer when the service advises it.
+"""Limits the concurrent requests to a service: to our setting, or to fewer if the service advises it.
 
-A service that has just asked to wait is approached by one request first, and by one more for each that it answers: all
-at once would be on their way already when it asks again.
+After a 429 the limit restarts at one and grows by one with each good answer. Otherwise all waiting requests would be in
+flight already when the service throttles again.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from types import TracebackType
 
 
 class ConcurrencyLimit:
-    """An asynchronous context manager that lets so many through at a time."""
+    """An asynchronous context manager with a limited number of concurrent holders."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -19,15 +19,15 @@ class ConcurrencyLimit:
         self._freed = asyncio.Condition()
 
     def advise(self, count: int) -> None:
-        """Take the service's advice (x-ms-dop-hint) for what comes next; it never widens our own setting."""
+        """Take the service's advice (header x-ms-dop-hint) for later requests. It never exceeds our own setting."""
         self._advised = max(1, min(count, self._most))
 
     def shrink(self) -> None:
-        """The service asked to wait: begin again with one."""
+        """The service throttled a request: restart with one."""
         self._tried = 1
 
     def grow(self) -> None:
-        """The service answered: one more may go."""
+        """The service answered: allow one more."""
         self._tried = min(self._most, self._tried + 1)
 
     async def __aenter__(self) -> None:
@@ -40,5 +40,5 @@ class ConcurrencyLimit:
     ) -> None:
         async with self._freed:
             self._taken -= 1
-            # All, for the advice may have widened: one for each that leaves would never be more than now.
+            # Wake all waiters, not one: the advice may have risen, and waking one per release would never let more in.
             self._freed.notify_all()

@@ -1,9 +1,9 @@
-"""Reading from Dataverse: pages that are followed verbatim, and rows by their ids.
+"""Reading from Dataverse: pages with next links, and rows by their ids.
 
-That a list has ended does not rest on a missing next link alone. A page without a link is the last one if it is empty,
-or if it is shorter than asked for and Dataverse, which is asked for both, neither counts more rows nor says that some
-are left. After any other page the rows behind its last key are asked for, until a page proves the end. Lists are
-ordered by their key for that.
+A missing next link alone does not prove the end of a list. A page without a link is the last one if it is empty, or if
+it is shorter than requested and Dataverse's own answer agrees: it neither counts more rows nor reports more records.
+After any other page, the rows after its last key are requested, until a page proves the end. For that, lists are
+ordered by their key.
 """
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -26,20 +26,20 @@ from shared.services.reader import Reader
 API = "/api/data/v9.2"
 NAME = "Dataverse"
 IDS_IN_A_URL = 600
-"""43 characters each as encoded JSON text stay below Dataverse's limit of 32,768 for a URL."""
+"""At 43 characters each in encoded JSON, they stay below Dataverse's limit of 32,768 characters for a URL."""
 
 _PORTIONS_AT_ONCE = 8
 NO_SUCH_ROW = "0x80040217"
 FORMS = DATAVERSE
 _MOST_COUNTED = 5000
-"""Where Dataverse stops to count."""
+"""Dataverse counts up to 5,000 rows only."""
 _MORE = "Microsoft.Dynamics.CRM.morerecords"
 _HEADERS = {"OData-MaxVersion": "4.0", "OData-Version": "4.0", "If-None-Match": "null"}
 
 
 @dataclass(frozen=True)
 class Page:
-    """Some rows of a table, and the link to the next ones (None: these were the last)."""
+    """Rows of a table, and the link to the next page (None: this is the last page)."""
 
     rows: list[Row]
     next_link: str | None
@@ -47,7 +47,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Stream:
-    """A page whose rows are made as they are asked for; `size` are the bytes of the answer behind them."""
+    """A page whose rows are parsed as they are requested. `size` is the size of the answer in bytes."""
 
     rows: Iterator[Row]
     next_link: str | None
@@ -56,7 +56,8 @@ class Stream:
 
 @dataclass(frozen=True)
 class _Ending:
-    """How a page ends: its last row, and without a next link whether the end is unproven, or at least in doubt."""
+    """The end of a page: its last row and, if it has no next link, whether the end of the list is unproven or in
+    doubt."""
 
     last: Row | None
     is_unproven: bool
@@ -64,8 +65,8 @@ class _Ending:
 
     @classmethod
     def of(cls, body: bytes, size: int, *, full: int, is_counted: bool) -> Self:
-        """The end of a page of which `size` rows were asked for, while pages before it held no more than `full`. If it
-        `is_counted`, the count in it is that of the rows from its first one on."""
+        """The end of a page for which `size` rows were requested, while earlier pages had at most `full` rows. With
+        `is_counted`, the count in the body counts from the first row of this page."""
         found = measure(body)
         more, counted = found.frame.get(f"@{_MORE}"), found.frame.get("@odata.count")
         exact = counted if is_counted and isinstance(counted, int) and counted < _MOST_COUNTED else None
@@ -81,23 +82,23 @@ class _Ending:
 
 
 class Dataverse:
-    """The Dataverse Web API of one environment. Every method raises what `Service.get` raises."""
+    """The Dataverse Web API of one environment. Every method raises the errors of `Service.get`."""
 
     def __init__(self, service: Service, keys: Mapping[str, str] | None = None) -> None:
-        """`keys` names the key columns of entity sets where they are not the set's name in the singular with `id`."""
+        """`keys` names the key columns of entity sets that do not follow the rule "singular name plus id"."""
         self._service = service
         self._keys = keys or {}
 
-    def patient(self, reader: Reader) -> "Dataverse":
-        """The same for a reader, as `Service.patient`."""
-        return Dataverse(self._service.patient(reader), self._keys)
+    def for_reader(self, reader: Reader) -> "Dataverse":
+        """The same client for a reader, see `Service.for_reader`."""
+        return Dataverse(self._service.for_reader(reader), self._keys)
 
     def leave(self, reader: Reader, *, refused: bool) -> None:
-        """As `Service.leave`."""
+        """See `Service.leave`."""
         self._service.leave(reader, refused=refused)
 
     async def one(self, entity_set: str, key: UUID, options: Mapping[str, str]) -> Row | None:
-        """The row with this id, or None where Dataverse says that there is none."""
+        """The row with this id, or None if Dataverse says that it does not exist."""
         try:
             answer = await self._service.get(self._url(f"{entity_set}({key})", options), _HEADERS)
         except Refused as refusal:
@@ -106,30 +107,31 @@ class Dataverse:
             raise
         row = answer.json()
         if not row.keys() & set(options.get("$select", "").split(",")):
-            # Taken for the row, it would have none of its values: a confirmed invoice would be rejected for good.
+            # Without this check all values would be missing, and a confirmed invoice would be rejected for good.
             raise answer.unusable("JSON that is not the row")
         return row
 
     async def page(self, entity_set: str, options: Mapping[str, str], *, cursor: str, size: int) -> Page:
-        """The page that `cursor` (a next link, empty for the first page) leads to, of at most `size` rows. A page
-        without a next link is proven to be the last one."""
+        """The page at `cursor` (a next link, empty for the first page), with at most `size` rows. A page without a
+        next link is proven to be the last one."""
         answer = await self._answer(entity_set, options, cursor, size)
         rows, link = answer.page()
         return Page(rows, self._following(entity_set, options, cursor, link, _ending(answer, cursor, size, size)))
 
     async def first(self, entity_set: str, options: Mapping[str, str], size: int) -> list[Row]:
-        """The first rows of a list, at most `size`, in the order that the options name; there may be more."""
+        """The first rows of a list, at most `size`, in the order given in the options. There may be more."""
         return (await self._answer(entity_set, options, "", size)).page()[0]
 
     async def stream(self, entity_set: str, options: Mapping[str, str], *, cursor: str, size: int) -> Stream:
-        """As `page`, with rows that are made one after the other, only once; raises Unavailable also meanwhile."""
+        """Like `page`, with rows that can be iterated once and are parsed meanwhile. Raises Unavailable, also while
+        iterating."""
         answer = await self._answer(entity_set, options, cursor, size)
         rows, link = answer.stream()
         following = self._following(entity_set, options, cursor, link, _ending(answer, cursor, size, size))
         return Stream(rows, following, len(answer.body))
 
     async def pages(self, entity_set: str, options: Mapping[str, str], *, size: int) -> AsyncIterator[list[Row]]:
-        """All rows, page after page."""
+        """All rows, page by page."""
         seen: set[int] = set()
         cursor, full = "", size
         while True:
@@ -139,7 +141,8 @@ class Dataverse:
             following = self._following(entity_set, options, cursor, link, _ending(answer, cursor, size, full))
             if not following:
                 return
-            # A service that gives fewer rows than it is asked for does so on each page.
+            # A service that sends fewer rows than requested does so on every page, so a short page proves nothing
+            # there.
             full = min(full, max(1, len(rows)))
             cursor = following
             if hash(cursor) in seen:
@@ -155,7 +158,8 @@ class Dataverse:
         *,
         where: str = "",
     ) -> AsyncIterator[list[Row]]:
-        """The rows in which one of `columns` is one of `ids` and `where` holds, in portions, some asked for at once."""
+        """The rows in which one of `columns` is one of `ids` and `where` holds, in portions that are read
+        concurrently."""
         conditions = (
             all_of(" or ".join(in_list(column, portion) for column in columns), where)
             for portion in chunks(ids, IDS_IN_A_URL // len(columns))
@@ -175,9 +179,9 @@ class Dataverse:
     def _following(
         self, entity_set: str, options: Mapping[str, str], cursor: str, link: str | None, ending: "_Ending"
     ) -> str | None:
-        """The link to the next page: Dataverse's own, or where none came and more rows may follow, one of our own."""
+        """The link to the next page: Dataverse's own, or one by key if Dataverse sent none and more rows may exist."""
         if link or not (ending.is_unproven or ending.is_in_doubt):
-            return _further(entity_set, cursor, link)
+            return _checked_link(entity_set, cursor, link)
         key = self.key_of(entity_set)
         last = ending.key(key) if options.get("$orderby", key) == key else None
         if last is None and ending.is_unproven:
@@ -186,11 +190,11 @@ class Dataverse:
         if last is None:
             return None
         behind = all_of(options.get("$filter", ""), f"{key} gt {last}")
-        return _further(entity_set, cursor, str(self._url(entity_set, self._ordered(entity_set, options, behind))))
+        return _checked_link(entity_set, cursor, str(self._url(entity_set, self._ordered(entity_set, options, behind))))
 
     def _ordered(self, entity_set: str, options: Mapping[str, str], condition: str) -> dict[str, str]:
-        """The options of a counted list in the order of its key, without which nothing could be asked for behind a
-        key. The key itself comes with every row, selected or not."""
+        """The options of a counted list, ordered by its key, so that rows after a key can be requested. The key is
+        in every row, selected or not."""
         ordered = {**options, "$orderby": options.get("$orderby", self.key_of(entity_set)), "$count": "true"}
         return ordered | ({"$filter": condition} if condition else {})
 
@@ -205,16 +209,16 @@ class Dataverse:
 
 
 def _ending(answer: Answer, cursor: str, size: int, full: int) -> _Ending:
-    # Behind a next link the count is still that of the whole list.
+    # After a next link, the count is still that of the whole list.
     return _Ending.of(answer.body, size, full=full, is_counted="$skiptoken" not in cursor)
 
 
-def _further(entity_set: str, cursor: str, link: str | None) -> str | None:
+def _checked_link(entity_set: str, cursor: str, link: str | None) -> str | None:
     if link and link == cursor:
         raise ContractBroken(NAME, f"the next link of {entity_set} leads to the same page again")
     return link
 
 
 def _says_no_such_row(refusal: Refused) -> bool:
-    # A mistyped set or a gateway answers 404 too, and says nothing about the row.
+    # A wrong entity set or a gateway is answered with 404 as well. That says nothing about the row.
     return refusal.status == 404 and refusal.code.lower() == NO_SUCH_ROW

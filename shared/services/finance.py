@@ -1,8 +1,8 @@
 """Finance's Data Management package API and its OData reads.
 
-The actions are bound to DataManagementDefinitionGroups; their answer is in `value`. What they answer was measured by
-others on live systems, awkwardness included: JSON inside a string, error lists that are no valid JSON, and
-"Execution details were not found" for an import that is only just starting.
+The actions are bound to DataManagementDefinitionGroups and return their result in `value`. Their answers were measured
+on live systems: JSON inside a string, error lists that are not valid JSON, and "Execution details were not found" for
+an import that has just been started.
 """
 
 import json
@@ -30,10 +30,10 @@ from shared.services.reader import Reader
 NAME = "Finance"
 _ACTIONS = "/data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities."
 _NOT_FOUND = {400, 404, 500}
-"""How Finance refuses to tell of an import that it does not know, or not yet; it says so in the user's language."""
+"""How Finance answers for an import that it does not know, or not yet. The message is in the user's language."""
 FORMS = FINANCE
 _RETRIES = LinearRetry(backoff=1, retry_total=2, random_jitter_range=1)
-"""Seconds, not the SDK's minute: the place for longer waits is the queue, and the lease of the shipment runs."""
+"""Seconds, not the SDK's minute: longer waits happen in the queue, because the lease of the shipment is running."""
 _PASSING_UPLOADS = {408, 429}
 _HOST = re.compile(r"[a-z0-9.:-]+")
 _ERROR_ENTRY = re.compile(
@@ -43,11 +43,11 @@ _ERROR_ENTRY = re.compile(
 
 
 _MOST_IN_A_PAGE = 10_000
-"""Rows, by Microsoft's documentation of Finance's OData endpoint."""
+"""Rows. Source: Microsoft's documentation of Finance's OData endpoint."""
 
 
-def _behind(options: Mapping[str, str], come: int) -> str:
-    skip = int(options.get("$skip", 0)) + come
+def _next_query(options: Mapping[str, str], received: int) -> str:
+    skip = int(options.get("$skip", 0)) + received
     return query({**options, "$skip": str(skip), "cross-company": "true"})
 
 
@@ -64,13 +64,13 @@ class ImportStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Nothing more will come."""
+        """Whether this state is the last one."""
         return self not in {ImportStatus.UNKNOWN, ImportStatus.NOT_RUN, ImportStatus.EXECUTING}
 
 
 @dataclass(frozen=True)
 class Upload:
-    """Where a package may be written to, until when."""
+    """The signed URL that a package may be uploaded to, and when it expires."""
 
     url: str
     expires: datetime
@@ -78,7 +78,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class Counts:
-    """What an import did to the target, summed over the entities of its package."""
+    """How many rows an import created and updated in the target, summed over the entities of its package."""
 
     created: int
     updated: int
@@ -91,7 +91,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class RowError:
-    """One line of Finance's error list. What `record` holds is undocumented: a key, a row number or a record id."""
+    """One entry of Finance's error list. The form of `record` is undocumented: a key, a row number or a record id."""
 
     record: str
     field: str
@@ -99,26 +99,26 @@ class RowError:
 
 
 class Finance:
-    """One Finance environment. Every method raises what `Service.get` and `Service.post` raise."""
+    """One Finance environment. Every method raises the errors of `Service.get` and `Service.post`."""
 
     def __init__(self, service: Service, upload_hosts: str, patience: float = 120.0) -> None:
-        """`patience` is how many seconds storage may take to answer to an upload."""
+        """`patience` is how many seconds the blob storage may take to answer during an upload."""
         self._service = service
         self._patience = patience
         self._upload_hosts = [host.strip().lower() for host in upload_hosts.split(",")]
 
-    def patient(self, reader: Reader) -> "Finance":
-        """The same for a reader, as `Service.patient`."""
-        patient = copy(self)
-        patient._service = self._service.patient(reader)  # noqa: SLF001 - a copy of its own
-        return patient
+    def for_reader(self, reader: Reader) -> "Finance":
+        """The same client for a reader, see `Service.for_reader`."""
+        finance = copy(self)
+        finance._service = self._service.for_reader(reader)  # noqa: SLF001 - a copy of its own
+        return finance
 
     def leave(self, reader: Reader, *, refused: bool) -> None:
-        """As `Service.leave`."""
+        """See `Service.leave`."""
         self._service.leave(reader, refused=refused)
 
     async def write_url(self, file_name: str) -> Upload:
-        """Ask for a place to write a package to; it is good for about half an hour."""
+        """Ask for a URL to upload a package to. It is valid for about half an hour."""
         value = await self._action("GetAzureWriteUrl", {"uniqueFileName": file_name})
         try:
             url = str(json.loads(str(value))["BlobUrl"] or "")
@@ -129,8 +129,8 @@ class Finance:
         return Upload(url, expires if expires.tzinfo else expires.replace(tzinfo=UTC))
 
     async def upload(self, upload: Upload, package: IO[bytes]) -> None:
-        """Write a package; large ones go in blocks, so memory does not grow with them."""
-        # A redirect would carry customers' figures to a host that nobody checked.
+        """Upload a package. Large packages are sent in blocks, so that memory use does not grow with them."""
+        # A redirect would send customers' figures to a host that was not checked.
         async with BlobClient.from_blob_url(
             upload.url, retry_policy=_RETRIES, permit_redirects=False, read_timeout=self._patience
         ) as blob:
@@ -144,7 +144,7 @@ class Finance:
                 raise Unavailable(NAME, f"upload failed: {type(error).__name__}") from error
 
     async def start_import(self, *, project: str, execution_id: str, company: str, package_url: str) -> None:
-        """Start an import. After Unavailable it may have been started all the same."""
+        """Start an import. After Unavailable it may have been started nevertheless."""
         body = {
             "packageUrl": package_url,
             "definitionGroupId": project,
@@ -159,7 +159,8 @@ class Finance:
         await self._action("ImportFromPackageAsync", body)
 
     async def status(self, execution_id: str) -> ImportStatus | None:
-        """The state of an import; None while Finance does not find it, which is too early or never arrived."""
+        """The state of an import. None if Finance does not find it: it has not been registered yet, or it never
+        arrived."""
         try:
             value = await self._action("GetExecutionSummaryStatus", {"executionId": execution_id})
         except Refused as refusal:
@@ -172,7 +173,7 @@ class Finance:
             raise Unavailable(NAME, f"Finance answered with an unknown import status: {str(value)[:40]!r}") from error
 
     async def counts(self, execution_id: str) -> Counts | None:
-        """How many rows an import created and updated; None where Finance has no trace of it."""
+        """How many rows an import created and updated. None if Finance has no record of it."""
         options = {"$filter": f"JobId eq {quote_text(execution_id)}", "cross-company": "true"}
         answer = await self._service.get(self._service.url(f"/data/DataManagementExecutionJobDetails?{query(options)}"))
         rows, _ = answer.page()
@@ -189,8 +190,8 @@ class Finance:
         return parse_errors(str(value or ""))
 
     async def summary_page(self, execution_id: str) -> str | None:
-        """The address at which Finance's own pages show an import, None for one that it does not find. Raises
-        ContractBroken for an address elsewhere: people will follow it."""
+        """The address of an import in Finance's user interface, None for an import that Finance does not find.
+        Raises ContractBroken for an address of another host, because operators click it."""
         try:
             value = await self._action("GetExecutionSummaryPageUrl", {"executionId": execution_id})
         except Refused as refusal:
@@ -200,33 +201,33 @@ class Finance:
         return str(self._service.own_url(str(value), path="/"))
 
     async def count(self, entity_set: str, condition: str) -> int:
-        """How many rows of an entity set fulfil a filter, across companies; a byte order mark comes first."""
+        """How many rows of an entity set match a filter, across companies. The answer starts with a byte order mark."""
         options = {"$filter": condition, "cross-company": "true"}
         url = self._service.url(f"/data/{entity_set}/$count?{query(options)}")
         return (await self._service.get(url, expected=Expected.NUMBER)).number()
 
     async def pages(self, entity_set: str, options: Mapping[str, str]) -> AsyncIterator[list[Row]]:
-        """All rows of an entity set across companies, page after page. A full page without a next link is
-        the last one only if Finance counts no more rows; else the rows behind those that came are asked for."""
+        """All rows of an entity set across companies, page by page. A full page without a next link is the last one
+        only if Finance counts no more rows. Otherwise the following rows are requested."""
         url = self._service.url(f"/data/{entity_set}?{query({**options, 'cross-company': 'true'})}")
-        seen, come = {str(url)}, 0
+        seen, received = {str(url)}, 0
         while True:
             rows, link = (await self._service.get(url)).page()
-            come += len(rows)
+            received += len(rows)
             yield rows
             if link is None:
-                if len(rows) < _MOST_IN_A_PAGE or await self._is_all(entity_set, options, come):
+                if len(rows) < _MOST_IN_A_PAGE or await self._is_all(entity_set, options, received):
                     return
-                link = str(self._service.url(f"/data/{entity_set}?{_behind(options, come)}"))
+                link = str(self._service.url(f"/data/{entity_set}?{_next_query(options, received)}"))
             if link in seen:
                 raise ContractBroken(NAME, f"the next links of {entity_set} go in a circle")
             seen.add(link)
             url = self._service.own_url(link, path=f"/data/{entity_set}")
 
-    async def _is_all(self, entity_set: str, options: Mapping[str, str], come: int) -> bool:
-        if come >= int(options.get("$top", come + 1)):
+    async def _is_all(self, entity_set: str, options: Mapping[str, str], received: int) -> bool:
+        if received >= int(options.get("$top", received + 1)):
             return True
-        left = await self.count(entity_set, options.get("$filter", "")) - int(options.get("$skip", 0)) - come
+        left = await self.count(entity_set, options.get("$filter", "")) - int(options.get("$skip", 0)) - received
         return left <= 0
 
     async def _action(self, name: str, body: Mapping[str, object]) -> object:
@@ -235,25 +236,28 @@ class Finance:
         return value
 
     def _check_upload_host(self, url: str) -> None:
-        """Raises ContractBroken for a place outside the allowed hosts, ValueError for what is no address at all."""
+        """Raises ContractBroken for a host that is not allowed, ValueError for text that is not an address."""
         parts = urlsplit(url)
         if not parts.scheme and not parts.netloc:
             raise ValueError("no address")
         host = parts.hostname or ""
         safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
-        # A backslash or a percent sign in the name may be the end of it for whoever connects.
+        # Some HTTP clients end the host name at a backslash or percent sign, and would connect to another host.
         plain = _HOST.fullmatch(host) and "@" not in parts.netloc
         if not safe or not plain or not any(fnmatch(host, pattern) for pattern in self._upload_hosts):
             raise ContractBroken(NAME, f"it wants the package at {parts.scheme}://{host}, not in FINANCE_UPLOAD_HOSTS")
 
 
 def parse_errors(text: str) -> list[RowError]:
-    """Read GetExecutionErrors. Finance escapes neither quotes nor line breaks inside the messages, so where the text
-    is no JSON it is cut at the start of each entry. What has no entries is one error of the import as a whole."""
+    """Parse the answer of GetExecutionErrors.
+
+    Finance escapes neither quotes nor line breaks in the messages. Text that is not valid JSON is therefore split at
+    the start of each entry. Text without entries is one error of the import as a whole.
+    """
     try:
         raw = json.loads(text or "[]")
     except (ValueError, RecursionError):
-        # The text of a message may look like the start of an entry: only a quote ends the one before.
+        # A message may contain text that looks like the start of an entry, so the entry before must end with a quote.
         entries = re.split(r'(?:(?<=")\s*\}\s*,|^\s*\[?)\s*\{\s*(?="RecordId"\s*:)', text)
         found = [_ERROR_ENTRY.match(entry.strip().rstrip("],").rstrip().removesuffix("}")) for entry in entries]
         errors = [RowError(match["record"], match["field"], match["text"]) for match in found if match]

@@ -1,8 +1,8 @@
-"""One authenticated HTTP call to Dataverse or Finance, and what its answer means.
+"""One authenticated HTTP call to Dataverse or Finance.
 
-Every request passes the service's throttle gate, carries a token, and follows no redirect. A 401 drops the token and
-tries once more. What an answer means is decided in `shared/services/answers.py`; what is not a good answer becomes one
-of the errors in `shared/errors.py` here.
+Every request passes the throttle gate of its service, carries a token and follows no redirect. After a 401 the token is
+dropped and the request is retried once. `shared/services/answers.py` classifies the answers; this module turns every
+answer that is not good into one of the errors in `shared/errors.py`.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ from shared.errors import ContractBroken, NotPermitted, Refused, SignInFailed, T
 from shared.services.answers import (
     Answer,
     Asked,
+    CallerRefused,
     Expected,
     Forbidden,
     Forms,
     Meaning,
     Refusal,
     Reply,
-    Shut,
     Throttling,
     Unusable,
     judge,
@@ -39,16 +39,16 @@ from shared.services.throttle_gates import GATE_SPREAD, ThrottleGates, retry_ins
 from shared.services.turns import Turns
 
 _PRIVILEGE = re.compile(r"\bprv[A-Za-z_0-9]+")
-"""Dataverse's name of a privilege, which is the same in every language."""
+"""The name of a privilege in a message of Dataverse. It is the same in every language."""
 
 _LAST_ANSWER = 15.0
-"""Seconds for which a reader that leaves off waits for what it has asked already."""
+"""Seconds that a cancelled reader waits for the answer to a request in flight."""
 _TURN = timedelta(seconds=5)
-"""After this long a reader that is not in turn asks again."""
+"""After this time a reader that is not allowed to send now tries again."""
 
 
 class Service:
-    """The HTTP side of one service; `forms` are those in which it says no."""
+    """The HTTP client of one service. `forms` describes its error responses."""
 
     def __init__(
         self,
@@ -75,32 +75,32 @@ class Service:
         self._turns = Turns()
         self._reader: Reader | None = None
 
-    def patient(self, reader: Reader) -> "Service":
-        """The same service for a reader: a GET that is asked to wait waits where it is, for as long as the reader can
-        and it is its turn; what the reader was answered before it left off is not asked for again."""
-        patient = copy(self)
-        patient._reader = reader  # noqa: SLF001 - a copy of its own
-        return patient
+    def for_reader(self, reader: Reader) -> "Service":
+        """The same service for a reader. A throttled GET waits in place as long as the reader's patience lasts and
+        the reader is allowed to send. Answers that the reader got before an interruption are not requested again."""
+        service = copy(self)
+        service._reader = reader  # noqa: SLF001 - a copy of its own
+        return service
 
     def leave(self, reader: Reader, *, refused: bool) -> None:
-        """A reader has ended, or left off because the service asked it to wait."""
+        """Remove a reader that has finished, or that stopped because the service throttled it (`refused`)."""
         self._turns.leave(reader, refused=refused)
 
     def url(self, path_and_query: str) -> URL:
-        """A URL of this service; the text is taken as it stands."""
+        """A URL of this service. The text is already encoded."""
         return URL(f"{self.origin}{path_and_query}", encoded=True)
 
     def own_url(self, link: str, path: str) -> URL:
-        """A link that the service gave us, verbatim, if it leads to this `path` of the service itself. Raises
-        ContractBroken.
+        """A link that the service sent, unchanged, if it leads to `path` of this service. Raises ContractBroken
+        otherwise.
 
-        A link with another scheme, host, port or user part would carry our token elsewhere, and one with a space or a
-        line break cannot be sent as it stands.
+        A link to another scheme, host, port or user would send our token to another server. A link with a space or a
+        line break cannot be sent unchanged.
         """
         try:
             url = URL(link, encoded=True)
-            at_home = (url.scheme, url.host, url.port) == (self.origin.scheme, self.origin.host, self.origin.port)
-            is_own = at_home and url.user is None and url.password is None and url.raw_path == path
+            same_origin = (url.scheme, url.host, url.port) == (self.origin.scheme, self.origin.host, self.origin.port)
+            is_own = same_origin and url.user is None and url.password is None and url.raw_path == path
         except ValueError:
             is_own = False
         if not is_own or any(character <= " " for character in link):
@@ -126,7 +126,7 @@ class Service:
             if not self._turns.admits(reader):
                 raise Throttled(self.name, self._clock() + _TURN, "it limits us, and another reader has its turn")
             try:
-                return await _to_its_end(self._call(asked, url, headers, None), reader, name)
+                return await _shielded(self._call(asked, url, headers, None), reader, name)
             except Throttled as throttled:
                 self._turns.narrow()
                 again = throttled.until + jitter(GATE_SPREAD)
@@ -135,11 +135,11 @@ class Service:
                 await asyncio.sleep((again - self._clock()).total_seconds())
 
     async def post(self, url: URL, body: Mapping[str, Any]) -> Answer:
-        """POST a JSON object. Raises as get does; after Unavailable the service may have done the work."""
+        """POST a JSON object. Raises the same errors as get. After Unavailable the service may have done the work."""
         return await self.send(url, {"Content-Type": "application/json"}, json.dumps(body).encode(), Expected.JSON)
 
     async def send(self, url: URL, headers: Mapping[str, str], body: bytes, expected: Expected) -> Answer:
-        """POST a body of another kind. Raises as post does."""
+        """POST a body of another content type. Raises the same errors as post."""
         return await self._call(Asked("POST", url.path, expected), url, headers, body)
 
     async def _call(self, asked: Asked, url: URL, headers: Mapping[str, str], body: bytes | None) -> Answer:
@@ -154,7 +154,7 @@ class Service:
         try:
             return await self._signin.token(str(self.origin), refused=refused)
         except SignInFailed as error:
-            # Told of the service that the token was for: that is whose gate closes.
+            # Raise it again with the name of the service that the token was for: the gate of that service is closed.
             raise SignInFailed(self.name, error.reason, passing=error.passing) from error
 
     async def _send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, token: str) -> Reply:
@@ -178,7 +178,7 @@ class Service:
                 raise Unavailable(self.name, f"{type(error).__name__} on {method} {url.path}") from error
 
     async def judged(self, asked: Asked, reply: Reply) -> Answer:
-        """A good answer, or the error that the answer stands for. One that asks to wait closes the gate."""
+        """Return a good answer, or raise the error that the answer means. A throttling answer also closes the gate."""
         meaning = judge(self.name, self._forms, asked, reply)
         if isinstance(meaning, Answer):
             return meaning
@@ -187,7 +187,7 @@ class Service:
             self._limit.shrink()
             await self._gates.close(self.name, until, meaning.text)
             raise Throttled(self.name, until, meaning.text)
-        if isinstance(meaning, Shut) and meaning.doubtful and await self._is_let_in():
+        if isinstance(meaning, CallerRefused) and meaning.doubtful and await self._admits_caller():
             meaning = Forbidden("", meaning.text)
         raise self._error(asked, reply.status, meaning)
 
@@ -196,23 +196,24 @@ class Service:
             found = _PRIVILEGE.search(meaning.text)
             privilege = found[0] if found else "reading" if asked.verb == "GET" else "writing"
             return NotPermitted(self.name, asked.place, privilege=privilege, code=meaning.code, text=meaning.text)
-        if isinstance(meaning, Shut):
+        if isinstance(meaning, CallerRefused):
             return SignInFailed(self.name, meaning.text)
         if isinstance(meaning, Refusal):
             return Refused(self.name, status, meaning.code, meaning.text)
         return Unavailable(self.name, meaning.text if isinstance(meaning, Unusable) else f"HTTP {status}")
 
-    async def _is_let_in(self) -> bool:
-        """Whether a 403 in no known form is about one request: another one, which everybody may make whom the service
-        lets in, gets an answer. A firewall before the service, or a missing registration, refuses both."""
+    async def _admits_caller(self) -> bool:
+        """Whether a 403 of unknown form concerns one request only. To find out, a request is sent that every
+        admitted caller may make. A firewall in front of the service, or a missing registration, refuses that one
+        too."""
         url = self.url(self._forms.whoami)
         reply = await self._send("GET", url, {}, None, await self._token())
         return reply.status not in {401, 403}
 
 
-async def _to_its_end(call: Coroutine[Any, Any, Answer], reader: Reader, name: str) -> Answer:
-    """The answer to a call, which the reader takes even when it leaves off meanwhile because another of its requests
-    was refused: the service has done the work."""
+async def _shielded(call: Coroutine[Any, Any, Answer], reader: Reader, name: str) -> Answer:
+    """The answer to a call. If the reader is cancelled meanwhile, because another of its requests was throttled, the
+    answer is still awaited and kept: the service has done the work already."""
     task = asyncio.ensure_future(call)
     try:
         answer = await asyncio.shield(task)

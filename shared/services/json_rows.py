@@ -1,7 +1,8 @@
-"""The rows of a page a few at a time, so that a page of thousands is never in memory as objects all at once.
+"""Parses the rows of a page in small portions, so that a page of thousands of rows is never in memory as objects at
+once.
 
-Dataverse begins each row with its ETag. No text inside a row can look like such a beginning, since its quotation marks
-would be escaped; so a page can be cut into rows without reading it. What does not look so is read as a whole.
+Dataverse begins each row with its ETag. Text inside a row cannot contain such a beginning, because its quotation marks
+would be escaped. So a page can be cut into rows without parsing it. A page of another form is parsed as a whole.
 """
 
 import json
@@ -13,15 +14,15 @@ _VALUE = b'"value":['
 _ROW = b'{"@odata.etag":'
 _BETWEEN = b"},"
 _PIECE = 64 * 1024
-"""Bytes that are read at a time: a parser reads many rows faster than each by itself."""
+"""Bytes that are parsed at once: parsing many rows in one call is faster than row by row."""
 
 type Parse = Callable[[bytes], Any]
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What a page says of itself before its rows are made: how many there are, the last one, and what stands around
-    them (`value` excepted)."""
+    """The facts about a page that are known before its rows are parsed: the number of rows, the last row, and the
+    members around them (except `value`)."""
 
     count: int
     last: dict[str, Any] | None
@@ -29,7 +30,7 @@ class Measure:
 
 
 def measure(body: bytes) -> Measure:
-    """Measure a page that was found to be one. Numbers are approximate: ids and words are what this is good for."""
+    """Measure a body that is known to be a page. Numbers are floats here, so use only ids and texts."""
     place = _place(body)
     if place is None:
         whole = json.loads(body)
@@ -42,9 +43,9 @@ def measure(body: bytes) -> Measure:
 
 
 def cut(body: bytes, parse: Parse) -> tuple[Iterator[dict[str, Any]], dict[str, Any]] | None:
-    """The rows of a page, and what stands around them (with an empty `value`); None where it cannot be cut.
+    """The rows of a page and the members around them (with an empty `value`). None if the page cannot be cut.
 
-    The frame is read at once, the rows as they are asked for. Raises what `parse` raises.
+    The members are parsed at once, the rows as they are requested. Raises what `parse` raises.
     """
     place = _place(body)
     if place is None:
@@ -57,7 +58,7 @@ def cut(body: bytes, parse: Parse) -> tuple[Iterator[dict[str, Any]], dict[str, 
 
 
 def _place(body: bytes) -> tuple[int, int, int] | None:
-    """Where the rows begin, where the last one begins, and where it ends; None where the page cannot be cut."""
+    """Where the rows begin, where the last one begins, and where it ends. None if the page cannot be cut."""
     start = body.find(_VALUE + _ROW)
     if start < 0:
         return None

@@ -1,6 +1,7 @@
-"""Room for pages in the memory of this process: how many bytes of answers may be in work at once.
+"""Limits the bytes of pages that are processed at once in this process.
 
-Small pages pass many at a time, large ones a few; one that is larger than all the room passes alone.
+Many small pages are processed concurrently, but only a few large ones. A page larger than the budget is processed
+alone.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ from contextlib import asynccontextmanager
 
 
 class MemoryBudget:
-    """So many bytes."""
+    """A budget of `most` bytes."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -18,7 +19,7 @@ class MemoryBudget:
 
     @asynccontextmanager
     async def reserve(self, size: int) -> AsyncIterator[None]:
-        """Wait until there is room for `size` bytes, and take it."""
+        """Wait until `size` bytes are free, and reserve them for the duration of the context."""
         async with self._freed:
             await self._freed.wait_for(lambda: not self._taken or self._taken + size <= self._most)
             self._taken += size

@@ -1,7 +1,7 @@
-"""One reader: a page that is read, or an invoice that is compared, with many requests one after the other.
+"""A reader: the many requests, one after another, that read one page or compare one invoice.
 
-A service that limits us hard answers only some of them at a time. So a reader waits where it is for as long as answers
-keep coming, and what it was answered before it had to leave off is not asked for again.
+A throttling service answers only a few requests at a time. So a reader waits in place while answers keep coming. If it
+has to stop, the answers that it has got so far are kept and not requested again.
 """
 
 import hashlib
@@ -12,29 +12,29 @@ from datetime import datetime, timedelta
 from shared.services.answers import Reply
 
 LONGEST_READING = timedelta(minutes=8)
-"""From its beginning on, however many answers come: the host ends a function after ten minutes."""
+"""Counted from the start of the reader: the host ends a function after ten minutes (host.json, functionTimeout)."""
 
 
 class AnswerBudget:
-    """So many bytes of answers may be kept in this process; what does not fit is asked for again."""
+    """How many bytes of answers this process may keep. An answer that exceeds the budget is requested again."""
 
     def __init__(self, most: int) -> None:
         self._left = most
 
     def take(self, size: int) -> bool:
-        """Take room for an answer if there is any."""
+        """Reserve `size` bytes. False if the budget is exhausted."""
         if size > self._left:
             return False
         self._left -= size
         return True
 
     def give_back(self, size: int) -> None:
-        """What was taken is free again."""
+        """Release `size` bytes."""
         self._left += size
 
 
 class Reader:
-    """What one reader has been answered, and for how long it waits: `patience` from its last answer on."""
+    """The answers of one reader, and how long it waits in place: `patience` after its last answer."""
 
     def __init__(self, clock: Callable[[], datetime], patience: timedelta, budget: AnswerBudget | None = None) -> None:
         self._clock = clock
@@ -47,16 +47,16 @@ class Reader:
 
     @property
     def until(self) -> datetime:
-        """The instant to which it waits where it is."""
+        """The instant until which it waits in place."""
         return min(self._last + self._patience, self._began + LONGEST_READING)
 
     @property
     def answers(self) -> list[tuple[str, Reply]]:
-        """What it was answered, in order, and what it was answered before and has not come to yet."""
+        """The answers of this run in order, then those of an earlier run that were not used yet."""
         return [*self._answers, *((name, reply) for name, replies in self._before.items() for reply in replies)]
 
-    def go_on_from(self, answers: list[tuple[str, Reply]]) -> None:
-        """Take up what the same reader was answered before it left off."""
+    def resume_from(self, answers: list[tuple[str, Reply]]) -> None:
+        """Use the answers that the same reader got in an earlier run."""
         before: defaultdict[str, deque[Reply]] = defaultdict(deque)
         for name, reply in answers:
             before[name].append(reply)
@@ -64,7 +64,7 @@ class Reader:
         self._before = dict(before)
 
     def recall(self, name: str) -> Reply | None:
-        """What it was answered before, once for each time: what it asks twice in one go is asked twice."""
+        """The answer of an earlier run, each only once: a request that is made twice needs two answers."""
         waiting = self._before.get(name)
         if not waiting:
             return None
@@ -73,19 +73,19 @@ class Reader:
         return reply
 
     def take(self, name: str, reply: Reply) -> None:
-        """Note an answer that has just come."""
+        """Record an answer that has just arrived."""
         self._last = self._clock()
         if self._budget.take(len(reply.body)):
             self._taken += len(reply.body)
             self._answers.append((name, reply))
 
     def leave(self) -> None:
-        """Let go of what it was answered."""
+        """Release the memory of its answers."""
         self._budget.give_back(self._taken)
         self._taken = 0
         self._answers, self._before = [], {}
 
 
 def name_of(url: str, headers: Mapping[str, str]) -> str:
-    """The name of a GET request among a reader's: what decides about its answer."""
+    """The key of a GET request among a reader's answers: everything that influences the answer."""
     return hashlib.blake2b(f"{url} {sorted(headers.items())}".encode(), digest_size=16).hexdigest()

@@ -1,8 +1,8 @@
-"""Signing in to both services: one token provider over MSAL.
+"""Signs in to both services: one token provider on top of MSAL.
 
-MSAL is synchronous and does not fold concurrent acquisitions into one, so it runs off the event loop, one acquisition
-at a time. MSAL itself keeps the tokens and renews one that has under five minutes left; but a busy event loop gives a
-thread its turn late, so a token is handed out for a while without asking MSAL.
+MSAL is synchronous and does not merge concurrent acquisitions, so it runs in a thread, one acquisition at a time. MSAL
+caches tokens and renews a token in its last five minutes. Because a busy event loop starts threads late, a token is
+handed out for a minute without asking MSAL.
 """
 
 import asyncio
@@ -25,20 +25,22 @@ from shared.services.answers import Asked, Reply, came, describe
 from shared.settings import Settings
 
 LONGEST_SILENCE = 30.0
-"""Seconds after which a token request is given up; MSAL itself would wait for good, and everybody with it."""
+"""Seconds until a token request times out. MSAL itself would wait forever, and every other request would wait with
+it.
+"""
 _UNASKED = 60.0
-"""Seconds for which MSAL is not asked again for a token of good standing."""
+"""Seconds during which a valid token is handed out without asking MSAL again."""
 _RENEWED_AHEAD = 300.0
-"""Seconds before its end from which MSAL renews a token."""
+"""MSAL renews a token this many seconds before it expires."""
 _WELL_KNOWN = "https://login.microsoftonline."
 
 
 class NoAnswer(requests.RequestException):
-    """Whatever answered, it was not the sign-in service."""
+    """The answer did not come from the sign-in service."""
 
 
 class _Client(Protocol):
-    """What both kinds of MSAL client look like from here."""
+    """The interface that both kinds of MSAL client share."""
 
     def acquire(self, resource: str, *, fresh: bool) -> dict[str, Any]: ...
 
@@ -90,18 +92,18 @@ class _Managed:
 
 
 def _session(settings: Settings) -> requests.Session:
-    """What MSAL asks with: it gives up in time, and takes an answer only in the form of the sign-in service."""
+    """The HTTP session of MSAL. It has a timeout, and it accepts only answers in the form of the sign-in service."""
     session = requests.Session()
     patience = min(LONGEST_SILENCE, settings.answer_patience)
     session.request = partial(session.request, timeout=patience)  # type: ignore[method-assign]
-    # As MSAL has it for a session of its own.
+    # The same as in MSAL's own session.
     session.mount("https://", HTTPAdapter(max_retries=1))
-    session.hooks["response"].append(_see_that_it_answers)
+    session.hooks["response"].append(_check_answer)
     return session
 
 
-def _see_that_it_answers(response: requests.Response, **_: Any) -> None:
-    """Discovery, tokens and refusals are JSON objects; a page or a cut-off body is of a gateway. Raises NoAnswer."""
+def _check_answer(response: requests.Response, **_: Any) -> None:
+    """Discovery, tokens and errors are JSON objects. A page or a cut-off body comes from a gateway. Raises NoAnswer."""
     if response.is_redirect:
         return
     try:
@@ -121,7 +123,7 @@ def _credential(settings: Settings) -> str | dict[str, str]:
 
 
 def _certificate_credential(text: str) -> dict[str, str]:
-    """Without a thumbprint MSAL signs with SHA-256; giving one would fall back to SHA-1. Raises SignInFailed."""
+    """Without a thumbprint MSAL signs with SHA-256; with one it would use SHA-1. Raises SignInFailed."""
     try:
         found = read_certificate(text, clock.now())
     except ValueError as error:
@@ -131,7 +133,7 @@ def _certificate_credential(text: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Token:
-    """A token, the Unix time at which it expires, and the one until which it is handed out."""
+    """A token, the Unix time of its expiry, and the Unix time until which it is handed out without asking MSAL."""
 
     text: str
     expires_on: int
@@ -139,7 +141,7 @@ class _Token:
 
 
 class SignIn:
-    """Gives the bearer token of a service; both services are asked for by their origin."""
+    """Provides bearer tokens. A service is named by its origin."""
 
     def __init__(self, settings: Settings) -> None:
         self._client: _Client = _Managed(settings) if settings.sign_in == "managedIdentity" else _Confidential(settings)
@@ -147,16 +149,16 @@ class SignIn:
         self._kept: dict[str, _Token] = {}
 
     async def token(self, resource: str, *, refused: str | None = None) -> str:
-        """Return a token for `resource`. `refused` is the token that the service has just answered with 401: it is
-        dropped, unless somebody has replaced it meanwhile. Raises SignInFailed."""
+        """Return a token for `resource`. `refused` is the token that the service has just answered with 401. It is
+        dropped, unless a concurrent caller has replaced it already. Raises SignInFailed."""
         return (await self.token_until(resource, refused=refused))[0]
 
     async def token_until(self, resource: str, *, refused: str | None = None) -> tuple[str, int]:
-        """Return a token and the Unix time at which it expires, as `token` does."""
+        """Like `token`, with the Unix time at which the token expires."""
         async with self._one_at_a_time:
             token = self._kept.get(resource)
             if token is None or token.text == refused or token.handed_out_until < time.time():
-                # What was refused is not handed out again, even if there turns out to be no other.
+                # A refused token is not handed out again, even if no other token can be acquired.
                 self._kept.pop(resource, None)
                 token = self._kept[resource] = await self._renewed(resource, refused)
         return token.text, token.expires_on

@@ -1,7 +1,8 @@
-"""Throttle gates: one for each service, shared by all instances through storage.
+"""Throttle gates: one per service, shared by all instances through Table storage.
 
-Whoever is told to wait closes the gate for everyone; whoever is about to send a request looks at it first. Looking
-costs nothing: each process reads the gates at most once a second and knows at once what it closed itself.
+A worker that receives a 429 closes the gate for all workers, and every worker checks the gate before it sends a
+request. Services extend the wait of a caller that continues to send (Microsoft, "Service protection API limits"). Each
+process reads a gate from storage at most once a second, and knows at once about gates that it closed itself.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from shared.clock import parse_stamp, stamp
 from shared.errors import Throttled
 
 GATE_SPREAD = 2.0
-"""Seconds over which those who wait for a gate come back, so that it does not open to all of them at once."""
+"""Seconds over which waiting workers are spread when a gate opens, so that they do not all send at once."""
 
 _FRESH = timedelta(seconds=1)
 _UNSAID = timedelta(seconds=30)
@@ -32,8 +33,8 @@ _SHORT = 200
 
 @dataclass(frozen=True)
 class Gate:
-    """Closed until `until`, because of `reason`; `kind` is the word for it: throttled, unavailable, not let in. `asked`
-    is for how many seconds, counted when it was closed."""
+    """Closed until `until` for `reason`. `kind` is throttled, unavailable or not let in. `asked` is the length of
+    the wait in seconds, counted when the gate was closed."""
 
     service: str
     until: datetime
@@ -42,13 +43,13 @@ class Gate:
     asked: int = 0
 
     def describe(self) -> str:
-        """What a person reads: `throttled until 14:02:10 UTC by Finance: ...`."""
+        """The text for an operator: `throttled until 14:02:10 UTC by Finance: ...`."""
         return f"{self.kind} until {self.until:%H:%M:%S} UTC by {self.service}: {self.reason}"
 
 
 @dataclass(frozen=True)
 class Closure:
-    """A time during which a gate was closed, as far as it is remembered; close ones count as one."""
+    """A time during which a gate was closed. Closures that follow each other shortly are merged."""
 
     since: datetime
     until: datetime
@@ -65,7 +66,7 @@ class _Found:
 
 
 class ThrottleGates:
-    """The gates as the ledger holds them."""
+    """The gates in Table storage."""
 
     def __init__(self, table: TableClient, clock: Callable[[], datetime]) -> None:
         self._table = table
@@ -75,7 +76,7 @@ class ThrottleGates:
         self._one_reader = asyncio.Lock()
 
     async def pass_through(self, service: str) -> None:
-        """Return if something may be sent to `service` now. Raises Throttled while its gate is closed."""
+        """Return if a request may be sent to `service` now. Raises Throttled while its gate is closed."""
         gate = await self.look(service)
         if gate:
             raise Throttled(service, gate.until, gate.reason)
@@ -83,7 +84,7 @@ class ThrottleGates:
     async def look(self, service: str) -> Gate | None:
         """The gate of `service` if it is closed."""
         if not self._knows(service):
-            # Whoever comes while the gate is being read waits for the answer, or it would take the gate for open.
+            # Callers that arrive while the gate is being read wait for the result. Otherwise they would see it as open.
             async with self._one_reader:
                 if not self._knows(service):
                     await self._read(service)
@@ -91,15 +92,15 @@ class ThrottleGates:
         return self._closed(service)
 
     async def was_closed(self, service: str, since: datetime) -> bool:
-        """Whether the gate of `service` is closed, or was later than `since`."""
+        """Whether the gate of `service` is closed now or was closed after `since`."""
         await self.look(service)
         known = self._known.get(service)
         return known is not None and known.until > since
 
     async def close(self, service: str, until: datetime, reason: str, *, kind: str = "throttled") -> None:
-        """Close the gate of `service`; a later end that somebody else has set stays.
+        """Close the gate of `service`. A later end set by a concurrent writer is kept.
 
-        Within this process it is closed before anything is awaited: the next request is already in the queue.
+        In this process it is closed before the first await, because other requests are already waiting to be sent.
         """
         gate = Gate(service, until, reason, kind, round((until - self._clock()).total_seconds()))
         self._learn(gate)
@@ -120,7 +121,7 @@ class ThrottleGates:
             self._known[gate.service] = gate
 
     async def closures(self, service: str) -> list[Closure]:
-        """When the gate of `service` was closed lately, the oldest first."""
+        """The recent closures of the gate of `service`, oldest first."""
         found = await self._read(service)
         return found.closures if found else []
 
@@ -135,7 +136,7 @@ class ThrottleGates:
         return _Found(gate, _read_closures(str(row.get("closures") or "[]")), str(row.metadata["etag"]))
 
     async def _write(self, gate: Gate) -> bool:
-        """Write the gate unless a later end stands; False when somebody else wrote at the same time."""
+        """Write the gate unless a later end is stored. Returns False on an ETag conflict."""
         found = await self._read(gate.service)
         if found is not None and found.gate.until >= gate.until:
             return True
@@ -179,8 +180,8 @@ def _read_closures(text: str) -> list[Closure]:
 
 
 def retry_instant(retry_after: str | None, now: datetime, longest: timedelta) -> datetime:
-    """The instant that a Retry-After header means: seconds or an HTTP date. Missing or unreadable is 30 seconds (what
-    Microsoft's samples assume), and no service keeps us away for longer than `longest` at a time."""
+    """The instant that a Retry-After header names, as seconds or as an HTTP date. A missing or unreadable header
+    means 30 seconds, as in Microsoft's samples. The wait is never longer than `longest`."""
     wait = _UNSAID
     if retry_after:
         try:

@@ -1,9 +1,12 @@
-"""Which readers may ask a service: all of them, until it limits us. Then one goes on and the others leave off, for
-together they would get to the end of nothing; for each that comes to its end without a refusal one more may read."""
+"""Which readers may send requests to a service.
+
+Without throttling all readers may. After a 429 only the oldest one may, because many readers that share a small quota
+would all time out before they finish. Each reader that finishes without another 429 allows one more.
+"""
 
 
 class Turns:
-    """The readers of one service in this process, in the order in which they began."""
+    """The readers of one service in this process, in the order of their start."""
 
     def __init__(self, most: int = 8) -> None:
         self._most = most
@@ -11,17 +14,17 @@ class Turns:
         self._readers: list[object] = []
 
     def admits(self, reader: object) -> bool:
-        """Whether this reader may ask now."""
+        """Whether this reader may send a request now."""
         if reader not in self._readers:
             self._readers.append(reader)
         return self._allowed is None or self._readers.index(reader) < self._allowed
 
     def narrow(self) -> None:
-        """The service asked to wait: the oldest reader alone goes on."""
+        """The service throttled a request: only the oldest reader continues."""
         self._allowed = 1
 
     def leave(self, reader: object, *, refused: bool) -> None:
-        """A reader has ended, or left off because it was `refused`."""
+        """Remove a reader that has finished, or that stopped because it was throttled (`refused`)."""
         if reader not in self._readers:
             return
         had_its_turn = self._allowed is not None and self._readers.index(reader) < self._allowed
