@@ -1,4 +1,4 @@
-"""Several awaitables at once."""
+"""Awaiting several coroutines at once."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -6,8 +6,8 @@ from typing import Any
 
 
 async def concurrently[T](*works: Coroutine[Any, Any, T]) -> list[T]:
-    """The results in the order of the works. The first error ends the others too, and is raised when they have ended:
-    none of them goes on to ask a service behind the back of whoever handles the error."""
+    """The results in the order of the coroutines. The first error cancels the others and is raised after they have
+    ended, so that none of them still sends requests while the error is handled."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
         return await asyncio.gather(*tasks)
@@ -19,6 +19,6 @@ async def concurrently[T](*works: Coroutine[Any, Any, T]) -> list[T]:
 
 
 async def both[A, B](first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]) -> tuple[A, B]:
-    """Two results of different kinds, as `concurrently` gets them."""
+    """Like `concurrently`, for two results of different types."""
     found: list[Any] = await concurrently(first, second)
     return found[0], found[1]

@@ -1,4 +1,4 @@
-"""What can go wrong, named after the situation. What is done about each is decided in `shared/engine/worker.py`."""
+"""The errors, named after the situation. `shared/engine/worker.py` decides how each is handled."""
 
 from datetime import datetime
 
@@ -18,8 +18,8 @@ class Throttled(Exception):
 
 
 class Unavailable(Exception):
-    """A service gave no usable answer (connection lost, time-out, 5xx, a page instead of JSON). It may or may not have
-    done what was asked."""
+    """A service gave no usable answer (connection lost, timeout, 5xx, a page instead of JSON). The request may have
+    been carried out."""
 
     def __init__(self, service: str, reason: str) -> None:
         super().__init__(f"{service} is unavailable: {reason}")
@@ -28,11 +28,11 @@ class Unavailable(Exception):
 
 
 class UploadRefused(Unavailable):
-    """The place that Finance gave for a package does not take it. Another one may, a little later."""
+    """The URL that Finance gave for a package refuses the upload. A new URL may work later."""
 
 
 class Refused(Exception):
-    """A service understood the request and said no. Sending it again would get the same answer."""
+    """A service understood the request and refused it. A retry gets the same answer."""
 
     def __init__(self, service: str, status: int, code: str, text: str) -> None:
         super().__init__(f"{service} answered {status}{f' {code}' if code else ''}: {text}")
@@ -43,8 +43,8 @@ class Refused(Exception):
 
 
 class NotPermitted(Exception):
-    """A service lets us in, but not to one table, entity set or action. Only what needs it has to wait, until it is
-    mended there."""
+    """A service admits us but denies one table, entity set or action. Only the work that needs it waits, until the
+    privilege is granted."""
 
     def __init__(self, service: str, place: str, *, privilege: str, code: str, text: str) -> None:
         super().__init__(
@@ -59,13 +59,13 @@ class NotPermitted(Exception):
 
 
 class ColumnsLocked(Exception):
-    """Dataverse lets nobody but dual-write write the columns that go back: no row will ever go. The text says so, and
-    what to do about it."""
+    """Dataverse lets only dual-write write the write-back columns, so no row can ever be written. The text says what
+    to do."""
 
 
 class SignInFailed(Exception):
-    """No token to be had, or the service does not accept it although it is fresh. `passing`: the sign-in service gave
-    no usable answer, which says nothing against us."""
+    """No token could be acquired, or the service refuses a new one. With `passing`, the sign-in service gave no
+    usable answer, which is transient."""
 
     def __init__(self, service: str, reason: str, *, passing: bool = False) -> None:
         super().__init__(f"{service} does not let us in: {reason}")
@@ -75,7 +75,7 @@ class SignInFailed(Exception):
 
 
 class ContractBroken(Exception):
-    """A service asked us to go somewhere we must not, or around in a circle."""
+    """A service sent a link that we must not follow, or that leads in a circle."""
 
     def __init__(self, service: str, reason: str) -> None:
         super().__init__(f"{service} broke its contract: {reason}")
@@ -84,33 +84,36 @@ class ContractBroken(Exception):
 
 
 class NotYet(Exception):
-    """The confirmation is not complete in Dataverse; it is looked at again later, and in the end by a person."""
+    """The confirmation is not complete in Dataverse yet. It is read again later; after the patience of the settings
+    the run needs attention."""
 
 
 class InvoiceRejected(Exception):
-    """The read-back shows that this is no confirmed project invoice: nothing of it may be written."""
+    """Reading the invoice back shows that it is not a confirmed project invoice. Nothing of it may be written."""
 
 
 class NeedsAttention(Exception):
-    """The run cannot go on by itself. The text says what is wrong and what to do next."""
+    """The run cannot continue without a person. The text says what is wrong and what to do next."""
 
 
 class LeaseLost(Exception):
-    """Somebody else has moved this piece of work on since we read it; ours is the copy to drop."""
+    """A concurrent writer has changed this work since we read it (ETag conflict), or holds its lease. Our copy is
+    stale."""
 
 
 class NotOurMessage(Exception):
     """A queue message that this version of the app cannot have written. The text names the field and the reason."""
 
     def __init__(self, reason: str, invoice_id: str | None = None) -> None:
-        # The reason quotes a stranger: storage takes neither 64 KiB of it nor half a character.
+        # The reason quotes foreign text. Table storage limits a value to 64 KiB and accepts no lone surrogate.
         super().__init__(reason[:_LONGEST_QUOTE].encode("utf-8", "backslashreplace").decode())
         self.invoice_id = invoice_id
 
 
 class NewerVersion(Exception):
-    """A later version of the app wrote this, and this one does not know what it means: it is left as it is until that
-    version, or one after it, runs again. `what` names it, `writer` is the version that wrote it, if it says so."""
+    """A later version of the app wrote this row, message or map, and this version does not understand it. It is not
+    touched until that version or a later one runs again. `what` names it; `writer` is the version that wrote it, if
+    known."""
 
     def __init__(self, what: str, writer: str) -> None:
         by = f"version {writer}" if writer else "a later version"
@@ -120,5 +123,5 @@ class NewerVersion(Exception):
 
 
 class NotOurStorage(Exception):
-    """The storage account is stamped with another organization or another pair of services: nothing in it may be worked
-    on. The text says what is different and what to do."""
+    """The storage account is stamped with another organization or other services, so nothing in it may be processed.
+    The text names the differences and says what to do."""

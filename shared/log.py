@@ -1,7 +1,7 @@
-"""The app's log lines: one JSON object each, of facts that may be seen by anybody who reads logs.
+"""The app's log lines: one JSON object each, with facts that every reader of the logs may see.
 
-Names, descriptions, amounts, tokens and the services' own words stay out: they belong to the ledger, where only
-operators see them. A fact that is not on the list cannot be logged.
+Names, descriptions, amounts, tokens and the messages of services are not logged. They are in the ledger, which only
+operators can read. A fact that is not in FACTS cannot be logged.
 """
 
 import json
@@ -21,7 +21,7 @@ _LOG = logging.getLogger("relay")
 
 
 def event(name: str, *, severity: int = logging.INFO, **facts: object) -> None:
-    """Log one event. Raises ValueError for a fact that is not on the list."""
+    """Log one event. Raises ValueError for a fact that is not in FACTS."""
     if strange := facts.keys() - FACTS:
         raise ValueError(f"not to be logged: {', '.join(sorted(strange))}")
     known = {
@@ -33,6 +33,6 @@ def event(name: str, *, severity: int = logging.INFO, **facts: object) -> None:
 
 
 def where(error: BaseException) -> str:
-    """Where an error was raised, from the outermost call to the innermost: files and lines, without any value."""
+    """Where an error was raised, outermost call first: files and line numbers, without any values."""
     frames = traceback.extract_tb(error.__traceback__)
     return " > ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames)

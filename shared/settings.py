@@ -48,7 +48,7 @@ from shared.stages import Stage
 
 
 class SettingsRefused(Exception):
-    """One or more app settings are missing or cannot work; the text names each and says what it must be."""
+    """App settings are missing or invalid. The text names each of them and says what it must be."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         lines = [f"  {name}: {reason}" for name, reason in problems.items()]
@@ -81,7 +81,7 @@ def _later_looks(value: str) -> str:
 Lanes = Annotated[int, Field(ge=1, le=16)]
 Id = Annotated[UUID, AfterValidator(real_id)]
 Seconds = Annotated[float, Field(gt=0, le=31 * 24 * 3600, allow_inf_nan=False)]
-"""A longest wait is a queue message's delay or less, and none is meant to be longer than a month."""
+"""A wait is the delay of a queue message. None of them needs to be longer than a month."""
 Statuses = Annotated[frozenset[int], BeforeValidator(statuses), AfterValidator(confirmed_statuses)]
 _LONGEST_LOOK = 365 * 86400
 
@@ -158,16 +158,17 @@ class Settings(BaseModel):
 
     @cached_property
     def zone(self) -> Zones:
-        """The time zone in which Dataverse means its local midnights, and those of other people who choose days."""
+        """The time zone of Dataverse's local midnights for the app user, and the zones of other users who choose
+        dates."""
         return Zones(ZoneInfo(self.time_zone), tuple(map(ZoneInfo, filter(None, self.people_zones.split(",")))))
 
     @cached_property
     def looks_after(self) -> tuple[timedelta, ...]:
-        """How long after its completion a run is looked at again."""
+        """How long after its completion a run is checked again."""
         return tuple(timedelta(seconds=float(text)) for text in self.later_looks.split(",") if float(text))
 
     def lanes(self, stage: Stage) -> int:
-        """How many imports of one map may run at once: one data project each."""
+        """How many imports of one map may run at once. Each needs its own data project."""
         return {
             Stage.INVOICES: self.lanes_invoices,
             Stage.ACTUALS: self.lanes_actuals,
@@ -180,7 +181,8 @@ _OF_MANY_LINES = {"SIGN_IN_CERTIFICATE"}
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings, an empty one counting as missing. Raises SettingsRefused, which names all that is wrong."""
+    """Read the settings. An empty value counts as missing. Raises SettingsRefused, which names every problem at
+    once."""
     given = {name: text for name in _BY_ALIAS if (text := stripped(environment.get(name, "")))}
     problems = dict(_unreadable(given))
     readable = {name: text for name, text in given.items() if name not in problems}
@@ -198,8 +200,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
 
 
 def read_settings_at_start(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings as `read_settings`, and the certificate too: one that cannot be used, or not today, is no
-    reason to find out with the first invoice. Raises SettingsRefused."""
+    """Read the settings and check the certificate, so that an unusable or expired one is reported at start and not
+    by the first invoice. Raises SettingsRefused."""
     text = stripped(environment.get("SIGN_IN_CERTIFICATE", ""))
     signs = stripped(environment.get("SIGN_IN_METHOD", "")) == "certificate" and text and not unresolved(text)
     wrong = {"SIGN_IN_CERTIFICATE": reason} if signs and (reason := _unusable(text)) else {}
@@ -227,7 +229,7 @@ def _unreadable(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _alias(name: str) -> str:
-    """The environment's name of a setting; a default that is refused comes under the name of its field."""
+    """The setting's name in the environment. Errors of default values name the field instead."""
     return name if name in _BY_ALIAS else str(Settings.model_fields[name].alias)
 
 
@@ -236,7 +238,7 @@ def _reason(message: str) -> str:
 
 
 def _sound_part(given: Mapping[str, str], problems: Mapping[str, str]) -> Settings:
-    """The settings as far as they can be read, without what is wrong or missing."""
+    """The settings that are valid. Missing and invalid ones are left out."""
     values: dict[str, Any] = {_BY_ALIAS[name]: None for name in problems if name in _BY_ALIAS}
     for name in given.keys() - problems.keys():
         field = Settings.model_fields[_BY_ALIAS[name]]
@@ -245,7 +247,8 @@ def _sound_part(given: Mapping[str, str], problems: Mapping[str, str]) -> Settin
 
 
 def _contradictions(settings: Settings, problems: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """What is wrong with settings that are each good; of one that is refused already nothing is said again."""
+    """Settings that are valid each but contradict each other. A setting with an earlier problem is not reported
+    again."""
     yield from _lacking_sign_in(settings, problems)
     yield from _lacking_storage(settings, problems)
     yield from _quarrelling(settings)

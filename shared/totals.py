@@ -1,4 +1,4 @@
-"""Counts and money of a set of rows, added up page by page so that no set need be held in memory."""
+"""Counts and sums of a set of rows, accumulated page by page, so that no set has to be kept in memory."""
 
 import hashlib
 import json
@@ -11,14 +11,14 @@ _DIGEST_SPAN = 1 << 64
 
 
 def plain(amount: Decimal) -> str:
-    """Write an amount as digits, never with an exponent."""
+    """An amount in digits, without an exponent."""
     return format(amount, "f")
 
 
 @dataclass(frozen=True)
 class Totals:
-    """`rows` counted, `amounts` summed per ISO currency, and `digest` of the keys, which tells equal sets of keys
-    from unequal ones whatever their order (a sum, modulo 2^64, of a hash of each key)."""
+    """The number of `rows`, the `amounts` per ISO currency, and a `digest` of the keys: the sum modulo 2^64 of a
+    hash of each key. Equal sets of keys have equal digests, in any order."""
 
     rows: int = 0
     amounts: Mapping[str, Decimal] = field(default_factory=dict)
@@ -37,13 +37,13 @@ class Totals:
         return Totals(self.rows - other.rows, amounts, (self.digest - other.digest) % _DIGEST_SPAN)
 
     def same_money(self, other: "Totals") -> bool:
-        """Equal count and, per currency, equal sums to the last decimal."""
+        """Equal counts and, per currency, equal sums to the last decimal."""
         currencies = {*self.amounts, *other.amounts}
         equal = all(self.amounts.get(c, Decimal(0)) == other.amounts.get(c, Decimal(0)) for c in currencies)
         return self.rows == other.rows and equal
 
     def same_set(self, other: "Totals") -> bool:
-        """Equal money and equal keys."""
+        """Equal counts, sums and keys."""
         return self.same_money(other) and self.digest == other.digest
 
     def money(self) -> dict[str, str]:
@@ -51,7 +51,7 @@ class Totals:
         return {currency: plain(amount) for currency, amount in sorted(self.amounts.items())}
 
     def describe(self) -> str:
-        """Say the totals to a person: `2500 rows, 1234.5000 USD`."""
+        """The totals for an operator: `2500 rows, 1234.5000 USD`."""
         return ", ".join(
             [
                 f"{self.rows} {'row' if self.rows == 1 else 'rows'}",
@@ -60,12 +60,12 @@ class Totals:
         )
 
     def to_json(self) -> str:
-        """Write for the ledger."""
+        """Serialize for the ledger."""
         return json.dumps({"rows": self.rows, "amounts": self.money(), "digest": f"{self.digest:016x}"})
 
     @classmethod
     def from_json(cls, text: str | None) -> Self:
-        """Read what to_json wrote; nothing is no rows."""
+        """Parse the text that to_json writes. None or "" means no rows."""
         if not text:
             return cls()
         raw = json.loads(text)
@@ -74,7 +74,7 @@ class Totals:
 
 
 class Tally:
-    """Adds rows up one by one; cheaper than adding Totals for every row."""
+    """Adds rows one by one. This is cheaper than adding Totals for every row."""
 
     def __init__(self) -> None:
         self._rows = 0
@@ -82,12 +82,12 @@ class Tally:
         self._digest = 0
 
     def add(self, key: str, currency: str, amount: Decimal) -> None:
-        """Count one row; keys are compared without regard to case."""
+        """Count one row. Keys are compared without regard to case."""
         hashed = hashlib.blake2b(key.lower().encode(), digest_size=8).digest()
         self._rows += 1
         self._amounts[currency] = self._amounts.get(currency, Decimal(0)) + amount
         self._digest += int.from_bytes(hashed)
 
     def totals(self) -> Totals:
-        """What was added so far."""
+        """The totals of the rows added so far."""
         return Totals(self._rows, dict(self._amounts), self._digest % _DIGEST_SPAN)

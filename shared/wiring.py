@@ -1,4 +1,4 @@
-"""The only place that knows the concrete clients: it wires the ports. Entry points call it, nothing else does."""
+"""Creates the concrete clients and wires the ports. Only entry points use this module."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -43,18 +43,18 @@ from shared.storage.throughput import Throughput
 
 _APART = 3.0
 _LONGEST_ANSWER = 300.0
-"""Seconds for one request as a whole, however steadily its answer comes."""
+"""Seconds until a request times out, even while its answer still arrives."""
 
 
 _PAGES_IN_WORK = 12 * 1024 * 1024
-"""Bytes of large pages that a process has in work at once; as objects they take several times as much memory."""
+"""Bytes of large pages that a process handles at once. As Python objects they need several times as much memory."""
 
 _ANSWERS_KEPT = 32 * 1024 * 1024
-"""Bytes of answers that the readers of a process keep until they have come to their end."""
+"""Bytes of answers that the readers of a process may keep."""
 
 
 def timeout_of(patience: float) -> aiohttp.ClientTimeout:
-    """How long an answer of the services is waited for, when they may be silent for `patience` seconds."""
+    """The timeouts of requests to the services, which may be silent for `patience` seconds."""
     return aiohttp.ClientTimeout(
         total=max(_LONGEST_ANSWER, patience), sock_connect=min(30.0, patience), sock_read=patience
     )
@@ -63,14 +63,14 @@ def timeout_of(patience: float) -> aiohttp.ClientTimeout:
 async def open_ports(
     settings: Settings, maps: Mapping[Stage, TableMap], now: Callable[[], datetime] = clock.now
 ) -> Ports:
-    """Wire the ports for this event loop, by the clock `now`. Raises what the storage SDK raises when storage cannot be
+    """Wire the ports for this event loop, with the clock `now`. Raises the SDK's errors when storage cannot be
     reached."""
     signin = SignIn(settings)
     storage = await open_storage(settings)
     known_maps = KnownMaps(storage.maps, maps)
     await known_maps.keep()
     gates = ThrottleGates(storage.gates, now)
-    # Cookies would tie all requests to one of the service's web servers and its limits.
+    # With cookies, all requests would go to the same web server and share its limits.
     session = aiohttp.ClientSession(
         cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout_of(settings.answer_patience), auto_decompress=True
     )
@@ -135,12 +135,12 @@ def _queues(clients: QueueClients) -> Queues:
 
 
 _UNOPENED = timedelta(seconds=30)
-"""Until a message is looked at again that came while storage refused to be opened."""
+"""Until a message is retried that arrived while storage refused to be opened."""
 
 
 @cache
 def configuration() -> tuple[Settings, Mapping[Stage, TableMap]]:
-    """The settings and the maps. Raises SettingsRefused or MapRefused; function_app asks at start."""
+    """The settings and the maps. Raises SettingsRefused or MapRefused. function_app calls it at start."""
     settings = read_settings_at_start()
     return settings, name_proposals(load_maps(), settings.number_column)
 
@@ -159,13 +159,13 @@ class _Process:
             return works
 
     async def put_back(self, queue: str, body: bytes) -> None:
-        """Put a message back that is another's."""
+        """Put a message back that belongs to another app."""
         async with self._lock:
             works = await self._open()
         await works.queues.send_again(queue, body, delay=works.ownership.patience() + clock.jitter(_APART))
 
     async def put_back_unopened(self, queue: str, body: bytes) -> None:
-        """Put a message back although nothing but its queue may be at hand."""
+        """Put a message back when only its queue can be opened."""
         queues = self._ports.queues if self._ports else _queues(queues_alone(configuration()[0]))
         await queues.send_again(queue, body, delay=_UNOPENED + clock.jitter(_APART))
 
@@ -179,16 +179,18 @@ _process = _Process()
 
 
 async def ports() -> Ports:
-    """The ports of this worker process. A failed opening is tried again by the next caller. Raises NotOurStorage while
+    """The ports of this worker process. A failed opening is retried by the next caller. Raises NotOurStorage while
     the storage account is stamped with another organization or other services."""
     return await _process.ports()
 
 
 async def ports_or_put_back(queue: str, body: bytes) -> Ports | None:
-    """The ports to work on a message with; nothing when the storage account is another's: then the message is on its
-    queue again, as it was, and the host may delete the one that it holds. It is never failed, or it would end up
-    among the poison messages. The same while storage refuses to be opened; while it does not even take the message
-    back, that is held on to for minutes."""
+    """The ports for handling a message, or None if the message was put back.
+
+    It is put back unchanged while the storage account belongs to another app or refuses to be opened, and the host may
+    then delete its own copy. Failing instead would move the message to the poison queue. While storage does not accept
+    even that, putting it back is retried for minutes.
+    """
     try:
         return await _process.ports()
     except NotOurStorage:
@@ -202,7 +204,7 @@ async def ports_or_put_back(queue: str, body: bytes) -> Ports | None:
 
 
 async def ports_or_none() -> Ports | None:
-    """The ports for a timer, which does nothing while the storage account is another's."""
+    """The ports for a timer, or None while the storage account belongs to another app."""
     try:
         return await _process.ports()
     except NotOurStorage:

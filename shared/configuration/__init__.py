@@ -1,1 +1,3 @@
-"""What the value of an app setting may look like: what is well meant is understood, what cannot work says why."""
+"""Validation of setting values: common ways of writing them are accepted, an invalid value is refused with the
+reason.
+"""

@@ -1,4 +1,4 @@
-"""Addresses of services and of the sign-in service, in the one form in which the app uses and compares them."""
+"""Addresses of the services and of the sign-in service, normalized for use and comparison."""
 
 import re
 from ipaddress import ip_address
@@ -21,7 +21,7 @@ _AUTHORITY = "must be https://login.microsoftonline.com/<tenant id>"
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether `host` is this machine; only then may a URL be plain http."""
+    """Whether `host` is this machine. Only then may a URL be plain http."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
@@ -37,7 +37,7 @@ def origin(value: str) -> str:
 
 
 def split_url(value: str, example: str) -> SplitResult:
-    """An https URL (http for this machine only), taken apart. Raises ValueError."""
+    """Split an https URL (http for this machine only). Raises ValueError."""
     parts = urlsplit(value)
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise ValueError(f"must be a URL such as {example}")
@@ -49,7 +49,7 @@ def split_url(value: str, example: str) -> SplitResult:
 
 
 def root(parts: SplitResult) -> str:
-    """Scheme, host and port, as far as the port is not the scheme's own. Raises ValueError for a bad port."""
+    """Scheme, host and port; the scheme's default port is omitted. Raises ValueError for a bad port."""
     host = (parts.hostname or "").rstrip(".")
     host = f"[{host}]" if ":" in host else host
     is_default = parts.port in {None, _DEFAULT_PORTS[parts.scheme]}
@@ -57,7 +57,7 @@ def root(parts: SplitResult) -> str:
 
 
 def dataverse_origin(value: str) -> str:
-    """The origin of a Dataverse environment. Raises ValueError, also for what is plainly Finance."""
+    """The origin of a Dataverse environment. Raises ValueError, also for an address of Finance."""
     found = origin(value)
     if _FINANCE.search(urlsplit(found).hostname or ""):
         raise ValueError("names an environment of Finance; DATAVERSE_URL and FINANCE_URL may have changed places")
@@ -65,7 +65,7 @@ def dataverse_origin(value: str) -> str:
 
 
 def finance_origin(value: str) -> str:
-    """The origin of a Finance environment. Raises ValueError, also for what is plainly Dataverse."""
+    """The origin of a Finance environment. Raises ValueError, also for an address of Dataverse."""
     found = origin(value)
     if _DATAVERSE.search(urlsplit(found).hostname or ""):
         raise ValueError("names an environment of Dataverse; DATAVERSE_URL and FINANCE_URL may have changed places")
@@ -73,8 +73,8 @@ def finance_origin(value: str) -> str:
 
 
 def authority(value: str) -> str:
-    """The authority of one tenant, whichever of its endpoints was copied: `/v2.0`, `/oauth2/v2.0/token` and the like
-    follow the tenant and are what MSAL adds by itself. Raises ValueError."""
+    """The authority of one tenant, from any of its endpoint addresses: `/v2.0`, `/oauth2/v2.0/token` and the like
+    are removed, because MSAL adds them itself. Raises ValueError."""
     parts = urlsplit(value)
     tenant = next((step for step in parts.path.split("/") if step), "")
     if parts.scheme != "https" or not parts.hostname or not tenant or parts.username:
@@ -91,14 +91,14 @@ def authority(value: str) -> str:
 
 
 def real_id(value: UUID) -> UUID:
-    """An id that is not the placeholder of the sample settings. Raises ValueError."""
+    """An id other than the placeholder of the sample settings. Raises ValueError."""
     if not value.int:
         raise ValueError("is the placeholder of the sample, all zeros; put in the real id")
     return value
 
 
 def former_owners(value: str) -> str:
-    """Organization ids and addresses of services that were this app's before, by commas. Raises ValueError."""
+    """Organization ids and service addresses of former owners, separated by commas. Raises ValueError."""
     return ",".join(_former_owner(each.strip()) for each in value.split(",") if each.strip())
 
 
@@ -112,7 +112,7 @@ def _former_owner(text: str) -> str:
 
 
 def upload_hosts(value: str) -> str:
-    """Host names and patterns such as *.blob.core.windows.net, by commas. Raises ValueError."""
+    """Host names and patterns such as *.blob.core.windows.net, separated by commas. Raises ValueError."""
     for host in (each.strip().lower() for each in value.split(",")):
         bare = host.removeprefix("*.")
         if not _HOST.fullmatch(bare) or (bare != host and "." not in bare):

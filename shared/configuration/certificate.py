@@ -1,4 +1,4 @@
-"""The certificate that the app signs in with: PEM text, or the base64 PFX in which Key Vault keeps one by default."""
+"""The certificate that the app signs in with: PEM text, or a base64 PFX, the default form in Key Vault."""
 
 import base64
 import binascii
@@ -27,7 +27,7 @@ _BAD = "must hold a certificate and its private key, as one PEM text or a base64
 
 @dataclass(frozen=True)
 class Certificate:
-    """A private key and the certificate that belongs to it, as PEM, and the time (UTC) for which it is good."""
+    """A private key and its certificate, as PEM, and the time (UTC) during which it is valid."""
 
     private_key: str
     public_certificate: str
@@ -35,7 +35,7 @@ class Certificate:
     ends: datetime
 
     def untimely(self, now: datetime) -> str | None:
-        """Why Entra would not take it at this time."""
+        """The reason why Entra would refuse it now, or None."""
         if self.ends <= now:
             return f"expired on {self.ends:%Y-%m-%d %H:%M} UTC: put in the new one, and register it with the app"
         if self.begins - _CLOCKS_DIFFER > now:
@@ -44,8 +44,8 @@ class Certificate:
 
 
 def read_certificate(text: str, now: datetime) -> Certificate:
-    """Find the RSA key and the certificate that fits it, whatever their order and whatever chain is with them; of
-    several that fit, the one that is valid at `now` for the longest. Raises ValueError, which quotes no key."""
+    """Find the RSA key and its certificate, in any order and with any chain. If several certificates fit, the one
+    that is valid at `now` for the longest time is taken. Raises ValueError. Its text never quotes a key."""
     keys, certificates = _from_pem(text) if "-----BEGIN" in text else _from_base64(text)
     if not keys:
         raise ValueError(_BAD + "there is no private key in it; the certificate alone proves nothing")
@@ -81,7 +81,8 @@ def _certificate(body: str) -> x509.Certificate:
 
 
 def _wrapped(label: str, body: str) -> bytes:
-    """A PEM block in lines of 64 again: a field of one line has made blanks of the line breaks, or nothing."""
+    """A PEM block in lines of 64 characters. A single-line input field replaces the line breaks by blanks or removes
+    them."""
     bare = "".join(body.split())
     lines = [bare[start : start + 64] for start in range(0, len(bare), 64)]
     return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""]).encode()
@@ -118,7 +119,7 @@ def _fits(certificate: x509.Certificate, key: RSAPrivateKey) -> bool:
     try:
         return certificate.public_key() == key.public_key()
     except (ValueError, UnsupportedAlgorithm):
-        # A key of a kind that is not known here, somewhere in the chain.
+        # A certificate of the chain has a key type that is not supported here.
         return False
 
 

@@ -1,11 +1,11 @@
-"""The statuses of an invoice that mean that it was confirmed, as a setting."""
+"""The setting with the statuses in which an invoice counts as confirmed."""
 
 _DRAFT, _IN_REVIEW, _CONFIRMED, _PAID = range(192350000, 192350004)
 CONFIRMED_AND_PAID = frozenset({_CONFIRMED, _PAID})
 
 
 def statuses(value: object) -> object:
-    """The numbers of a text such as `192350002,192350003`. Raises ValueError."""
+    """Parse a text such as `192350002,192350003`. Raises ValueError."""
     if not isinstance(value, str):
         return value
     texts = [text.strip() for text in value.split(",")]
@@ -15,7 +15,7 @@ def statuses(value: object) -> object:
 
 
 def confirmed_statuses(value: frozenset[int]) -> frozenset[int]:
-    """These statuses, checked. Raises ValueError."""
+    """Check the statuses. Raises ValueError."""
     if _CONFIRMED not in value:
         raise ValueError(f"must hold {_CONFIRMED} (Confirmed)")
     if value & {_DRAFT, _IN_REVIEW}:

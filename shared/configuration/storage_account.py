@@ -1,4 +1,4 @@
-"""How the storage account is named: a connection string, a name, or three addresses."""
+"""The storage account, given as a connection string, a name, or three addresses."""
 
 import base64
 import binascii
@@ -22,7 +22,7 @@ _FORM = "it must be the connection string from the account's page Access keys, o
 
 
 def connection_string(text: str) -> str:
-    """A connection string that leads to blobs, queues and tables. Raises ValueError, which never quotes a key."""
+    """A connection string with blobs, queues and tables. Raises ValueError. Its text never quotes a key."""
     parts = _parts(text)
     if "UseDevelopmentStorage" in parts:
         return _emulator(parts)
@@ -33,7 +33,7 @@ def connection_string(text: str) -> str:
 
 
 def account_of(text: str) -> str:
-    """The name of the account that a good connection string is about; nothing where it does not say."""
+    """The account name in a valid connection string, or "" if it names none."""
     parts = _parts(text)
     if "UseDevelopmentStorage" in parts:
         return _EMULATORS_ACCOUNT
@@ -41,8 +41,7 @@ def account_of(text: str) -> str:
 
 
 def account_at(address: str) -> str:
-    """The name of the account that has this address; nothing for an address that does not say, such as one's own
-    domain."""
+    """The account name in an address, or "" if it contains none, for example with a custom domain."""
     parts = urlsplit(address)
     labels = (parts.hostname or "").split(".")
     if is_loopback(parts.hostname or ""):
@@ -66,7 +65,7 @@ def table_address(value: str) -> str:
 
 
 def managed_identity(value: str) -> str:
-    """The only way to sign in to storage that needs no connection string. Raises ValueError."""
+    """The only supported credential for storage without a connection string. Raises ValueError."""
     if value.lower() != "managedidentity":
         raise ValueError("must be managedidentity: the app enters its storage by no other identity")
     return "managedidentity"
@@ -98,7 +97,7 @@ def _parts(text: str) -> dict[str, str]:
 
 
 def _quoted(name: str) -> str:
-    """The name of a part; what is no name may be a piece of a key and is not shown."""
+    """The name of a part. Text that is not a name may be a piece of a key and is not shown."""
     return repr(name.strip()) if name.strip().isalpha() and len(name) <= 40 else "before the first '=' or ';'"
 
 

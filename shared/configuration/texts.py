@@ -15,7 +15,7 @@ _UNRESOLVED = (
 
 
 def stripped(text: str) -> str:
-    """The value without blanks, line breaks, invisible characters and pairs of quotes around it."""
+    """The value without surrounding blanks, line breaks, invisible characters and pairs of quotes."""
     bare = text.strip(_AROUND)
     while len(bare) > 1 and bare[0] + bare[-1] in _QUOTES:
         bare = bare[1:-1].strip(_AROUND)
@@ -23,8 +23,8 @@ def stripped(text: str) -> str:
 
 
 def unresolved(text: str) -> str | None:
-    """Why the value is no value but a reference that App Service has left as it is: it does so when it cannot resolve
-    one (learn.microsoft.com, "Use Key Vault references"), and a part of a value is never resolved."""
+    """The reason if the value is a reference that App Service could not resolve; it leaves the text unchanged then
+    (learn.microsoft.com, "Use Key Vault references"). A reference inside a longer value is never resolved."""
     found = _REFERENCE.search(text)
     if found is None:
         return None
@@ -34,7 +34,7 @@ def unresolved(text: str) -> str | None:
 
 
 def broken(text: str) -> str | None:
-    """Why a value of one line cannot be meant: something in the middle of it does not show or breaks the line."""
+    """The reason if a value of one line contains invisible characters or line breaks."""
     found = _STRANGE.search(text)
     if found is None:
         return None
@@ -43,7 +43,7 @@ def broken(text: str) -> str | None:
 
 
 def secret(text: str) -> str:
-    """A client secret: what is in the middle of it cannot be taken away. Raises ValueError."""
+    """A client secret. Invalid characters inside it cannot be removed. Raises ValueError."""
     if _GUID.fullmatch(text):
         raise ValueError("is a GUID: that is the id of the secret, not its value, which the portal shows only once")
     if any(character.isspace() for character in text):

@@ -1,4 +1,4 @@
-"""Time zones by their IANA names, and the database that knows them."""
+"""Time zones by their IANA names."""
 
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -8,8 +8,8 @@ ZONES_SETTING = "DATAVERSE_USER_TIME_ZONES"
 
 @dataclass(frozen=True, eq=False)
 class Zones:
-    """`home` is the zone in which Dataverse means its local midnights for the app, `people` those of other users who
-    choose dates. Compared by identity, for it is part of the key of many small caches."""
+    """`home` is the zone of Dataverse's local midnights for the app user, `people` are the zones of other users who
+    choose dates. Compared by identity, because it is part of the key of many small caches."""
 
     home: ZoneInfo
     people: tuple[ZoneInfo, ...] = ()
@@ -19,7 +19,7 @@ class Zones:
 
 
 def zone_name(value: str) -> str:
-    """The name of a zone as the database spells it. Raises ValueError."""
+    """The name of a zone in the database's spelling. Raises ValueError."""
     if not _is_known("UTC"):
         raise ValueError("cannot be looked up: there is no time zone database here; deploy the package tzdata")
     name = value if _is_known(value) else _respelled(value)
@@ -33,14 +33,14 @@ _WITH_LEAP_SECONDS = "right/"
 
 
 def _is_known(name: str) -> bool:
-    """Whether the database has this zone, and means the same by it on every machine; no midnight of Dataverse is one
-    where leap seconds are counted."""
+    """Whether the database has this zone with the same meaning on every machine. Zones that count leap seconds are
+    refused: Dataverse's midnights do not."""
     if name in _OF_THE_MACHINE or name.startswith(_WITH_LEAP_SECONDS):
         return False
     try:
         return bool(ZoneInfo(name).key)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        # A folder of the database (Europe) is an OSError, and a different one on each system.
+        # A folder of the database (Europe) raises an OSError, a different one on each system.
         return False
 
 

@@ -19,7 +19,7 @@ from shared.storage.names import LANDED, MAPS, QUEUES, TABLES, poison_of
 
 @dataclass(frozen=True)
 class Storage:
-    """The clients, and what they stand for."""
+    """The clients of the app's tables, containers and queues."""
 
     runs: TableClient
     register: TableClient
@@ -33,14 +33,15 @@ class Storage:
 
 @dataclass(frozen=True)
 class QueueClients:
-    """The queues by name, and the same ones with their poison queues, for bodies that are sent as they are."""
+    """The queues by name. `untouched` includes the poison queues and sends bodies without encoding."""
 
     own: Mapping[str, QueueClient]
     untouched: Mapping[str, QueueClient]
 
 
 class _AppCredential:
-    """Gives the storage SDK tokens of the app's managed identity, which is the only identity it has in storage."""
+    """Provides the storage SDK with tokens of the app's managed identity, the only identity that the app has in
+    storage."""
 
     def __init__(self, signin: SignIn) -> None:
         self._signin = signin
@@ -60,7 +61,7 @@ class _AppCredential:
 
 
 async def open_storage(settings: Settings) -> Storage:
-    """Open the clients and create what is missing."""
+    """Open the clients, and create missing tables, queues and containers."""
     tables, blobs, queues = _services(settings)
     landed, maps = blobs.get_container_client(LANDED), blobs.get_container_client(MAPS)
     found = {name: tables.get_table_client(name) for name in TABLES}
@@ -75,7 +76,7 @@ async def open_storage(settings: Settings) -> Storage:
 
 
 def queues_alone(settings: Settings) -> QueueClients:
-    """The queues, when nothing else of storage can be opened; nothing is asked of them yet."""
+    """The queues alone, for the time when the rest of storage cannot be opened. No request is sent."""
     return _queues(_services(settings)[2])
 
 
@@ -103,14 +104,14 @@ def _services(settings: Settings) -> tuple[TableServiceClient, BlobServiceClient
 
 
 def _address(settings: Settings, service: str) -> str:
-    """The address of one of the account's services; its name alone means the public cloud."""
+    """The address of one of the account's services. An account name alone means the public cloud."""
     given = {"table": settings.storage_tables, "blob": settings.storage_blobs, "queue": settings.storage_queues}
     return given[service] or f"https://{settings.storage_account}.{service}.core.windows.net"
 
 
 def _transport() -> AioHttpTransport:
-    # Looking for a proxy and a .netrc in the environment takes a thread for each request; the services are reached
-    # without asking them too.
+    # With use_env_settings, aiohttp looks for a proxy and a .netrc in a thread for each request. The services do not
+    # use either of them.
     return AioHttpTransport(use_env_settings=False)
 
 

@@ -1,7 +1,7 @@
-"""What readers were answered before they had to leave off, in a blob each, so that any process can go on from there.
+"""Answers that a reader got before it was throttled, one blob per reader, so that any process can continue from there.
 
-They hold customers' figures as landed parts do, lie in the same container beside the parts of the same invoice, and are
-deleted with them.
+They contain customers' figures, like landed parts. They are in the same container under the id of the same invoice and
+are deleted together with its parts.
 """
 
 import json
@@ -13,17 +13,17 @@ from azure.storage.blob.aio import ContainerClient
 from shared.services.answers import Reply
 
 KEPT_FOR = timedelta(minutes=20)
-"""Older answers are asked for again."""
+"""Older answers are requested again."""
 
 
 class KeptAnswers:
-    """The answers of readers by name; a name begins with the id of an invoice or a job."""
+    """The answers of readers by name. A name begins with the id of an invoice or of a job."""
 
     def __init__(self, container: ContainerClient) -> None:
         self._container = container
 
     async def save(self, name: str, answers: list[tuple[str, Reply]]) -> None:
-        """Keep answers in place of those kept before."""
+        """Store the answers, replacing those stored before."""
         pieces = []
         for request, reply in answers:
             head = {
@@ -36,7 +36,7 @@ class KeptAnswers:
         await self._container.upload_blob(name, b"".join(pieces), overwrite=True)
 
     async def load(self, name: str, now: datetime) -> list[tuple[str, Reply]]:
-        """The answers that were kept lately, none where there are none."""
+        """The stored answers, or none if they are too old."""
         try:
             stream = await self._container.download_blob(name)
         except ResourceNotFoundError:
@@ -46,7 +46,7 @@ class KeptAnswers:
         return _read(await stream.readall())
 
     async def delete(self, name: str) -> None:
-        """Forget what was kept."""
+        """Delete the stored answers. Idempotent."""
         try:
             await self._container.delete_blob(name)
         except ResourceNotFoundError:

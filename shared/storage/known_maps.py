@@ -1,7 +1,7 @@
-"""Every map that the app has worked with, kept in storage under its digest.
+"""Every map that the app has used, stored under its digest.
 
-Parts are read by one deployment and shipped by a later one, whose map may be another. A part's name says which map
-wrote it; this is where that map is found. A map is kept before the first part names it, and nothing deletes it.
+A part may be read by one deployment and shipped by a later one with a changed map. The name of a part contains the
+digest of the map that wrote it. A map is stored before the first part refers to it, and is never deleted.
 """
 
 import json
@@ -21,26 +21,26 @@ from shared.stages import Stage
 from shared.storage.landing import FIRST_RELEASE, LandedName, PartLost
 
 RELEASED = MAPS / "released"
-"""The maps of released versions that did not keep theirs in storage, by version and stage."""
+"""The maps of released versions that did not store theirs, by version and stage."""
 
 
 class MapLost(PartLost):
-    """The map that wrote a landed part is nowhere to be found: what its columns mean cannot be told."""
+    """The map that wrote a landed part was not found, so the meaning of its columns is unknown."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name, "was written by a map that is not in storage any more")
 
 
 class MapReplaced(PartLost):
-    """Finance takes nothing of what a landed part holds, and the map that wrote it is not in use any more: it may have
-    been replaced for that reason."""
+    """Finance accepts no row of a landed part, and the map that wrote the part has been replaced since, perhaps for
+    that reason."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name, "was written by a map that has been replaced, and Finance refuses it")
 
 
 class KnownMaps:
-    """The maps of parts, whichever deployment wrote them."""
+    """The maps of parts of all deployments."""
 
     def __init__(self, container: ContainerClient, present: Mapping[Stage, TableMap]) -> None:
         self._container = container
@@ -48,7 +48,7 @@ class KnownMaps:
         self._found = {(stage, table_map.digest): table_map for stage, table_map in present.items()}
 
     async def keep(self) -> None:
-        """Keep the present maps, those that are kept already included if their content was changed."""
+        """Store the maps in use. A stored map whose content was changed is written again."""
         for stage, table_map in self._present.items():
             if await self._read(stage, table_map.digest) is None:
                 await self._container.upload_blob(
@@ -59,9 +59,9 @@ class KnownMaps:
                 )
 
     async def of(self, stage: Stage, blob: str) -> TableMap:
-        """The map that wrote the landed part `blob` of this stage. Its columns, key and entity are those of the part;
-        what Finance is asked for, and which rows Dataverse is asked for, are those of the present. Raises MapLost, and
-        NewerVersion for a map that only a later version of the app can read."""
+        """The map that wrote the landed part `blob` of this stage. Columns, key and entity are those of the part;
+        the filters for reading Dataverse and Finance are those of the map in use. Raises MapLost, and NewerVersion
+        for a map that only a later version of the app can read."""
         digest = LandedName.parse(blob).map
         known = self._found.get((stage, digest))
         if known is None:
@@ -79,11 +79,11 @@ class KnownMaps:
         try:
             return read_written(content, self._present[stage])
         except ValidationError as error:
-            # Its bytes are those that were kept: it may have a transform of a later version.
+            # The digest matches, so the bytes are intact. The map probably contains a transform of a later version.
             raise NewerVersion(f"the map of {blob}", await self._writer(stage, digest)) from error
 
     async def _read(self, stage: Stage, digest: str) -> bytes | None:
-        """What is kept under a digest; None where there is nothing, or something else."""
+        """The bytes stored under a digest. None if there are none or their digest differs."""
         try:
             written = await (await self._container.download_blob(_path(stage, digest))).readall()
         except ResourceNotFoundError:

@@ -1,9 +1,9 @@
-"""Landed parts: the rows of one part as CSV text in a private blob, from reading until the invoice is verified.
+"""Landed parts: the rows of one part as CSV text in a private blob, kept from reading until the invoice is verified.
 
-The blob holds what goes into the package's data file, UTF-16LE and CRLF, without the header, so that shipping copies
-bytes. It holds customers' figures: it is deleted when the run is done, and a lifecycle rule removes what is left.
-Its name says which map wrote the rows and which bytes they are, so that a part, its place on the dock and its blob
-cannot disagree about it, whichever version of the app rewrites their rows.
+The blob has the format of the package's data file (UTF-16LE, CRLF) without the header, so shipping only copies bytes.
+It contains customers' figures. It is deleted at the end of the run; a lifecycle rule deletes what is left over. The
+blob's name contains the digests of the map and of the content. So a part, its entry on the dock and its blob always
+agree about both, whichever version of the app rewrites the rows.
 """
 
 import csv
@@ -24,12 +24,12 @@ ENCODING = "utf-16-le"
 
 
 FIRST_RELEASE = "ef26520"
-"""The version whose parts do not say which map wrote them: it was that version's own."""
+"""The version whose parts do not name the map that wrote them. It was that version's own map."""
 _DIGEST_BYTES = 16
 
 
 class PartLost(Exception):
-    """What a landed part holds cannot be had any more, so that its rows have to be read again. `name` is its blob."""
+    """A landed part can no longer be used, so its rows must be read again. `name` is the name of its blob."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"the landed part {name} {reason}")
@@ -38,14 +38,14 @@ class PartLost(Exception):
 
 
 class BlobGone(PartLost):
-    """A landed part is not there any more."""
+    """The blob of a landed part no longer exists."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name, "was deleted from storage before its rows were in Finance")
 
 
 class BlobChanged(PartLost):
-    """A landed part does not hold the bytes that were written."""
+    """A landed part does not contain the bytes that were written."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name, "was changed in storage after it had been written")
@@ -55,8 +55,8 @@ class BlobChanged(PartLost):
 class LandedName:
     """The name of a landed part, `<invoice>/<stage>/<map>.<content>.<unique>`.
 
-    `map` is the digest of the map that wrote the rows, `content` that of the blob's bytes. Names of the first release
-    end in `<unique>` alone: their `map` is FIRST_RELEASE and their `content` empty, which means unknown.
+    `map` is the digest of the map that wrote the rows, `content` the digest of the blob's bytes. Names of the first
+    release end in `<unique>` alone: then `map` is FIRST_RELEASE and `content` is empty, which means unknown.
     """
 
     folder: str
@@ -66,14 +66,14 @@ class LandedName:
 
     @classmethod
     def parse(cls, name: str) -> Self:
-        """Read a name; what is no name of this version is taken for one of the first release."""
+        """Parse a name. A name of another form is treated as one of the first release."""
         folder, _, last = name.rpartition("/")
         pieces = last.split(".")
         return cls(folder, *pieces) if len(pieces) == 3 and all(pieces) else cls(folder, FIRST_RELEASE, "", last)
 
     @classmethod
     def of(cls, folder: str, written_by: str, content: bytes) -> Self:
-        """A new name for `content`, which the map `written_by` wrote."""
+        """A new name for `content`, written with the map whose digest is `written_by`."""
         return cls(folder, written_by, _digest(content), uuid4().hex)
 
     def __str__(self) -> str:
@@ -87,15 +87,15 @@ def _digest(content: bytes) -> str:
 
 
 def encode(rows: list[list[str]]) -> bytes:
-    """Rows as the package's data file wants them."""
+    """Rows in the format of the package's data file."""
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\r\n").writerows(rows)
     return text.getvalue().encode(ENCODING)
 
 
 def decode(content: bytes, *, cell: str = "") -> Iterator[list[str]]:
-    """The rows that encode wrote. With `cell`, a word, those in which it may be the text of some column: of many rows
-    only these are taken apart."""
+    """The rows that `encode` wrote. With `cell`, only the rows that may contain this text as a column: the others
+    are not parsed, which is faster."""
     lines = io.StringIO(content.decode(ENCODING), newline="")
     return csv.reader(_rows_with(cell, lines) if cell else lines)
 
@@ -104,7 +104,8 @@ def _rows_with(cell: str, lines: Iterable[str]) -> Iterator[str]:
     row = ""
     for line in lines:
         row += line
-        # Between quotation marks a line break belongs to a value; a mark inside a value is doubled.
+        # Inside quotation marks a line break belongs to the value. A quotation mark inside a value is doubled, so
+        # parity works.
         if row.count('"') % 2 == 0:
             if f",{cell}," in f",{row.rstrip('\r\n')},":
                 yield row
@@ -112,18 +113,18 @@ def _rows_with(cell: str, lines: Iterable[str]) -> Iterator[str]:
 
 
 class Landing:
-    """The container of landed parts."""
+    """The blob container of landed parts."""
 
     def __init__(self, container: ContainerClient) -> None:
         self._container = container
 
     async def write(self, invoice_id: UUID, stage: Stage, content: bytes, *, written_by: str) -> str:
-        """Write a part under a name of its own and return the name; the ledger decides which name counts. `written_by`
-        is the digest of the map that wrote the rows."""
+        """Write a part under a new name and return the name. The ledger decides which name is valid. `written_by` is
+        the digest of the map that wrote the rows."""
         return await self._write(LandedName.of(f"{invoice_id}/{stage}", written_by, content), content)
 
     async def write_beside(self, name: str, content: bytes) -> str:
-        """Write some rows of the part `name` as a part of the same invoice, stage and map; return its name."""
+        """Write some rows of the part `name` as another part of the same invoice, stage and map. Return its name."""
         known = LandedName.parse(name)
         return await self._write(LandedName.of(known.folder, known.map, content), content)
 
@@ -132,12 +133,12 @@ class Landing:
         return str(name)
 
     async def ask(self) -> None:
-        """Ask for the container itself: whether we may get at it at all. Raises what storage raises."""
+        """Request the container's properties, to test whether the app has access. Raises the SDK's errors."""
         await self._container.get_container_properties()
 
     async def chunks(self, name: str) -> AsyncIterator[bytes]:
-        """The bytes of a part, piece by piece; only after the last one it is certain that they are those that were
-        written. Raises BlobGone, and BlobChanged at the end."""
+        """The bytes of a part in chunks. They are verified only after the last chunk. Raises BlobGone, and
+        BlobChanged at the end."""
         written = hashlib.blake2b(digest_size=_DIGEST_BYTES)
         try:
             stream = await self._container.download_blob(name)
@@ -150,18 +151,18 @@ class Landing:
             raise BlobChanged(name)
 
     async def rows(self, name: str, *, cell: str = "") -> list[list[str]]:
-        """The rows of a part, of which `decode` leaves those without `cell` out. Raises BlobGone and BlobChanged."""
+        """The rows of a part, filtered by `cell` as in `decode`. Raises BlobGone and BlobChanged."""
         return list(decode(b"".join([chunk async for chunk in self.chunks(name)]), cell=cell))
 
     async def delete(self, name: str) -> None:
-        """Delete a part; deleting it twice is the same as once."""
+        """Delete a part. Idempotent."""
         try:
             await self._container.delete_blob(name)
         except ResourceNotFoundError:
             return
 
     async def older_than(self, instant: datetime) -> AsyncIterator[str]:
-        """The names of all parts written before `instant`, those of an invoice together."""
+        """The names of all parts written before `instant`. Those of one invoice follow each other."""
         async for blob in self._container.list_blobs():
             if blob.last_modified < instant:
                 yield blob.name

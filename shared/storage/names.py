@@ -1,19 +1,19 @@
-"""The names of all that the app keeps in its storage account."""
+"""The names of the tables, queues and containers in the storage account."""
 
 from shared.stages import Stage
 
 TABLES = ("runs", "register", "dock", "gates", "audit")
 LANDED = "landed"
-"""The container of landed rows and of kept answers."""
+"""The container of landed rows and kept answers."""
 MAPS = "maps"
-"""The container of the table maps that parts were written with."""
+"""The container of the table maps that wrote parts."""
 WRITE_BACK = "write-back"
-"""The queue of what comes back from Finance after posting."""
+"""The queue of write-backs from Finance after posting."""
 OPERATIONS = "operations"
-"""The queue of what an operator asks for and takes its time."""
+"""The queue of long-running operator requests."""
 QUEUES = (*map(str, Stage), WRITE_BACK, OPERATIONS)
 
 
 def poison_of(queue: str) -> str:
-    """The queue to which the host moves what it gives up."""
+    """The queue to which the host moves messages that failed too often."""
     return f"{queue}-poison"

@@ -1,4 +1,4 @@
-"""Small facts that all instances share and the operator sees: the last sweep, for one."""
+"""Small facts that all instances share and the operator sees, such as the time of the last sweep."""
 
 import json
 from typing import Any
@@ -11,25 +11,25 @@ _TEXT_LIMIT = 30_000
 
 
 def trouble(service: str) -> str:
-    """The name of the note that something stands in the way: a service, or a place in one that we may not enter."""
+    """The name of the note about a problem with a service or with one of its tables."""
     return f"trouble {service}"
 
 
 class Notes:
-    """Notes by name; writing one replaces it."""
+    """Notes by name. Writing a note replaces it."""
 
     def __init__(self, table: TableClient) -> None:
         self._table = table
 
     async def write(self, name: str, fact: dict[str, Any]) -> None:
-        """Keep a fact. Long lists in it are kept as their lengths when it would not fit."""
+        """Store a fact. If it is too long, its lists are replaced by their lengths."""
         text = json.dumps(fact)
         if len(text) > _TEXT_LIMIT:
             text = json.dumps({key: len(value) if isinstance(value, list) else value for key, value in fact.items()})
         await self._table.upsert_entity({"PartitionKey": _PARTITION, "RowKey": name, "fact": text})
 
     async def read(self, name: str) -> dict[str, Any] | None:
-        """The fact of this name."""
+        """The fact of this name, or None."""
         try:
             row = await self._table.get_entity(_PARTITION, name)
         except ResourceNotFoundError:
@@ -37,7 +37,7 @@ class Notes:
         return dict(json.loads(row["fact"]))
 
     async def beginning(self, prefix: str) -> dict[str, dict[str, Any]]:
-        """The facts whose names begin so, by name."""
+        """The facts whose names begin with `prefix`, by name."""
         condition = "PartitionKey eq @note and RowKey ge @lower and RowKey lt @upper"
         names = {"note": _PARTITION, "lower": prefix, "upper": prefix + "~"}
         rows = self._table.query_entities(condition, parameters=names)

@@ -1,9 +1,9 @@
-"""Whose the storage account is: an organization and a pair of services, stamped into it by the first app that opens it.
+"""The owner of the storage account: an organization and its services, stamped by the first app that opens the account.
 
-Two apps on one account (two environments with one setting in common, a slot, a sandbox copied from production) would
-take each other's messages: invoices of one would be carried into the Finance of the other. So an app whose settings
-say otherwise than the stamp works on nothing until one of the two is corrected. The stamp is looked at again and
-again, for it may change while a process runs.
+Two apps on one account (two environments that share a setting, a slot, a sandbox copied from production) would take
+each other's messages, and invoices of one would be written to the Finance of the other. So an app whose settings differ
+from the stamp processes nothing until one of the two is corrected. The stamp is checked repeatedly, because it can
+change while a process runs.
 """
 
 import json
@@ -37,7 +37,7 @@ _SHORTEST_SECONDS, _LONGEST_SECONDS = 5.0, 60.0
 
 @dataclass(frozen=True)
 class Owner:
-    """An organization (a GUID) and the origins of its services, each in one form, so that equal ones are equal."""
+    """An organization (a GUID) and the origins of its services, normalized, so that equal owners compare equal."""
 
     organization: str
     dataverse: str
@@ -45,11 +45,11 @@ class Owner:
 
     @classmethod
     def named(cls, organization: object, dataverse: object, finance: object) -> "Owner":
-        """An owner from texts in whatever spelling."""
+        """An owner from texts in any spelling."""
         return cls(_normal(organization), _normal(dataverse), _normal(finance))
 
     def differing(self, other: "Owner") -> dict[str, tuple[str, str]]:
-        """By the setting's name what is different: here and there."""
+        """The differences by the name of the setting, as pairs (this owner, other owner)."""
         pairs = {
             "DATAVERSE_ORGANIZATION_ID": (self.organization, other.organization),
             "DATAVERSE_URL": (self.dataverse, other.dataverse),
@@ -58,7 +58,7 @@ class Owner:
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
     def describe(self) -> str:
-        """What an operator reads."""
+        """The text for an operator."""
         return f"organization {self.organization}, Dataverse {self.dataverse}, Finance {self.finance}"
 
 
@@ -69,14 +69,14 @@ def _normal(value: object) -> str:
     except ValueError:
         pass
     try:
-        # The address of the Web API is another name for the same environment.
+        # The address of the Web API is another name of the same environment.
         return origin(text).replace(".api.crm", ".crm")
     except ValueError:
         return text.lower().rstrip("/")
 
 
 class Ownership:
-    """The stamp of the account, as one process with these settings looks at it."""
+    """The stamp of the account, checked by one process."""
 
     def __init__(
         self,
@@ -100,20 +100,21 @@ class Ownership:
         self._refused_since = 0.0
 
     async def check(self) -> None:
-        """Return if the account is ours, stamping it when nobody has. Raises NotOurStorage; what the storage SDK raises
-        while storage cannot be reached and it is not known whose it is."""
+        """Return if the account is ours. An unstamped account is stamped. Raises NotOurStorage, and the SDK's error
+        while storage cannot be reached and the owner is unknown."""
         if time.monotonic() >= self._look_at:
             await self._look()
         if self._refusal is not None:
             raise NotOurStorage(self._refusal)
 
     def patience(self) -> timedelta:
-        """How long what is refused waits: seconds at first, since the owner may be at work beside us, then a minute."""
+        """How long a refused message waits: seconds at first, since the owner may be running next to us, later a
+        minute."""
         refused = time.monotonic() - self._refused_since
         return timedelta(seconds=min(max(refused / 10, _SHORTEST_SECONDS), _LONGEST_SECONDS))
 
     async def refused_app(self) -> str | None:
-        """What to tell the owner about another app that has been refused here a moment ago."""
+        """The text for the owner about another app that was refused lately, or None."""
         note = await self._notes.read(_REFUSED_APP)
         if not note or self._clock() - datetime.fromisoformat(note["at"]) > _STILL_THERE:
             return None
@@ -125,7 +126,7 @@ class Ownership:
     async def _look(self) -> None:
         try:
             refusal = await self._claim()
-            await self._tell(refusal)
+            await self._leave_note(refusal)
         except AzureError:
             if not self._is_known:
                 raise
@@ -135,8 +136,8 @@ class Ownership:
         self._refusal, self._is_known = refusal, True
         self._look_at = time.monotonic() + _LOOK_AGAIN_SECONDS
 
-    async def _tell(self, refusal: str | None) -> None:
-        """Leave word for the owner while we are refused; the owner's own processes take it away when they start."""
+    async def _leave_note(self, refusal: str | None) -> None:
+        """Write a note for the owner while we are refused. The owner's own processes clear it when they start."""
         if refusal is not None:
             event("storage refused", severity=logging.ERROR)
             await self._notes.write(_REFUSED_APP, {"app": self._owner.describe(), "at": stamp(self._clock())})
@@ -144,7 +145,7 @@ class Ownership:
             await self._notes.write(_REFUSED_APP, {})
 
     async def _claim(self) -> str | None:
-        """Why the account is not ours, or nothing where it is."""
+        """The reason why the account is not ours, or None."""
         while True:
             row = await self._read()
             if row is None:
@@ -165,7 +166,7 @@ class Ownership:
             return None
 
     async def _stamp(self) -> None:
-        """Be the first; another process that was faster is read next."""
+        """Create the stamp. If a concurrent writer was faster, its stamp is read next."""
         try:
             await self._table.create_entity({**_KEY, **asdict(self._owner), "at": stamp(self._clock())})
         except ResourceExistsError:
@@ -179,13 +180,15 @@ class Ownership:
         return _explain_again(differing, before[-1]["at"]) if before else None
 
     def _names(self, differing: Mapping[str, tuple[str, str]]) -> bool:
-        """Whether the setting names what has changed: the organization or its address, and Finance by its own."""
+        """Whether the setting names everything that changed: the organization or its address, and Finance's address
+        separately."""
         changed = {name for name, (there, _) in differing.items() if there not in self._former}
         of_dataverse = {"DATAVERSE_ORGANIZATION_ID", "DATAVERSE_URL"} & differing.keys()
         return "FINANCE_URL" not in changed and (not of_dataverse or bool(of_dataverse - changed))
 
     async def _take_over(self, row: Mapping[str, Any], standing: Owner) -> None:
-        """Replace the stamp, unless somebody else just has; what was done stays in it until the audit holds it too."""
+        """Replace the stamp unless a concurrent writer has just done so. The change stays in the row until it is in
+        the audit log."""
         at = stamp(self._clock())
         done = {"from": asdict(standing), "to": asdict(self._owner), "at": at}
         entity = {
@@ -243,6 +246,6 @@ def _listed(differing: Mapping[str, object]) -> str:
 
 
 def _wanted(differing: Mapping[str, tuple[str, str]]) -> str:
-    """What the setting would have to say: Dataverse is named once, by its organization if that has changed."""
+    """The value that the setting needs. Dataverse is named once, by its organization if that has changed."""
     names = [name for name in differing if name != "DATAVERSE_URL" or "DATAVERSE_ORGANIZATION_ID" not in differing]
     return ",".join(differing[name][0] for name in names)

@@ -1,6 +1,6 @@
-"""Pause and resume, for the whole app or one map. What arrives meanwhile waits on its queue.
+"""Pause and resume for the whole app or one map. Messages that arrive during a pause wait on their queues.
 
-Imports that are under way are still settled while their map is paused: stopping to look at them would help nobody.
+Imports that have been started are still settled during a pause: Finance imports their rows in any case.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _FRESH = timedelta(seconds=1)
 
 @dataclass(frozen=True)
 class Pause:
-    """`stage` is None for the whole app."""
+    """A pause. `stage` is None for the whole app."""
 
     stage: Stage | None
     reason: str
@@ -29,7 +29,7 @@ class Pause:
 
 
 class Pauses:
-    """The pauses in storage; each process reads them at most once a second."""
+    """The pauses in storage. Each process reads them at most once a second."""
 
     def __init__(self, table: TableClient, clock: Callable[[], datetime]) -> None:
         self._table = table
@@ -38,7 +38,7 @@ class Pauses:
         self._read_at = datetime.min.replace(tzinfo=UTC)
 
     async def standing(self) -> list[Pause]:
-        """All pauses, read afresh."""
+        """All pauses, read from storage now."""
         rows = self._table.query_entities(f"PartitionKey eq '{_PARTITION}'")
         self._known = [
             Pause(
@@ -53,18 +53,18 @@ class Pauses:
         return self._known
 
     async def of(self, queue: str) -> Pause | None:
-        """The pause that holds up a queue, if there is one."""
+        """The pause that applies to a queue, or None."""
         if self._clock() - self._read_at > _FRESH:
             await self.standing()
         return next((pause for pause in self._known if pause.stage in {None, queue}), None)
 
     async def pause(self, stage: Stage | None, *, reason: str, by: str) -> None:
-        """Hold up a map, or everything."""
+        """Pause a map, or everything."""
         entity = {"reason": reason, "by": by, "at": stamp(self._clock())}
         await self._table.upsert_entity({"PartitionKey": _PARTITION, "RowKey": stage or _EVERYTHING, **entity})
 
     async def resume(self, stage: Stage | None) -> None:
-        """Let a map, or everything, go on; resuming what is not paused is nothing."""
+        """Resume a map, or everything. Idempotent."""
         try:
             await self._table.delete_entity(_PARTITION, stage or _EVERYTHING)
         except ResourceNotFoundError:

@@ -1,4 +1,4 @@
-"""What the app's own storage means when it says no: what passes, and how it is told."""
+"""Errors of the app's own storage: which are transient, and how they are described."""
 
 import asyncio
 import time
@@ -16,12 +16,13 @@ from azure.core.exceptions import (
 from shared.storage.names import LANDED, MAPS, QUEUES, TABLES, poison_of
 
 RETRIED_FOR = 240.0
-"""Seconds for which work is held that storage refuses: well within the host's time-out, and with its five tries longer
-than people take to mend a role."""
+"""Seconds during which work is retried in place while storage refuses it. This is well below the host's timeout.
+Together with the host's five tries it is longer than people usually need to repair a role assignment.
+"""
 _LONGEST_PAUSE = 30.0
 NAME = "storage"
 _PASSING = {401, 403, 408, 429, 500, 502, 503, 504}
-"""Roles, a rotated key or the account's firewall are mended by people; what waits then goes on."""
+"""Missing roles, a rotated key and the account's firewall are repaired by people; waiting work then continues."""
 _KINDS = {
     **dict.fromkeys(TABLES, "table"),
     **dict.fromkeys((*QUEUES, *map(poison_of, QUEUES)), "queue"),
@@ -31,7 +32,8 @@ _KINDS = {
 
 
 def passes(error: AzureError) -> bool:
-    """Whether storage was only away, busy or closed to us; five quick tries of the host would be over too soon."""
+    """Whether the error is transient: storage was unreachable, busy, or refused access. The host's own five tries
+    follow each other so quickly that they would end before it is over."""
     if isinstance(error, ClientAuthenticationError):
         return True
     if isinstance(error, HttpResponseError):
@@ -40,7 +42,7 @@ def passes(error: AzureError) -> bool:
 
 
 def describe(error: AzureError) -> str:
-    """What storage was asked for and how it answered: `Storage answered 403 AuthorizationFailure to GET table runs`."""
+    """The request and storage's answer: `Storage answered 403 AuthorizationFailure to GET table runs`."""
     response = getattr(error, "response", None)
     request = getattr(response, "request", None)
     place = f" to {request.method} {_place(str(request.url))}" if request is not None else ""
@@ -50,7 +52,7 @@ def describe(error: AzureError) -> str:
 
 
 def advise(error: AzureError) -> str:
-    """What a person can do about it."""
+    """What an operator can do about it."""
     if isinstance(error, HttpResponseError) and error.status_code in {401, 403}:
         return "see the app's roles on the storage account, its keys and its firewall"
     return "see whether the storage account is up"
@@ -72,7 +74,8 @@ def _place(url: str) -> str:
 
 
 async def retry_while_unavailable[T](effort: Callable[[], Awaitable[T]]) -> T:
-    """Make an effort again and again while storage refuses it in a way that passes, for minutes. Raises its error."""
+    """Call `effort` again while storage refuses it with a transient error, for RETRIED_FOR seconds. Raises the last
+    error."""
     until, pause = time.monotonic() + RETRIED_FOR, 1.0
     while True:
         try:

@@ -1,6 +1,6 @@
-"""Which version of the app wrote a row, so that an earlier one, after a roll-back, leaves alone what it does not know.
+"""The schema of table rows. After a roll-back, an earlier version does not touch rows that it cannot understand.
 
-A row without a schema was written by the first release, which had none; its rows are of schema 1.
+A row without a schema was written by the first release. Its rows have schema 1.
 """
 
 from collections.abc import Mapping
@@ -10,14 +10,16 @@ from relay_contract.version import VERSION
 from shared.errors import NewerVersion
 
 SCHEMA = 1
-"""The form of the rows. A version that changes what a column means, or adds one that must not be overlooked, raises it;
-columns that an earlier version may overlook need no other schema, and stay when that version changes the row."""
+"""The schema of rows. It is raised by a version that changes the meaning of a column or adds a column that must not
+be ignored. Columns that earlier versions may ignore need no new schema; they are preserved when those change the
+row.
+"""
 SIGNATURE = {"schema": SCHEMA, "writtenBy": VERSION}
-"""What every row carries besides its own columns."""
+"""Columns that every row has in addition to its own."""
 
 
 def newer(row: Mapping[str, Any], what: str) -> NewerVersion | None:
-    """Why a row, `what` names it, is not to be worked on by this version; None where it is."""
+    """The reason why this version must not change a row, or None. `what` names the row."""
     schema = row.get("schema", SCHEMA)
     return NewerVersion(what, str(row.get("writtenBy", ""))) if isinstance(schema, int) and schema > SCHEMA else None
 

@@ -1,7 +1,7 @@
-"""How many imports and rows were settled lately: one small counter for each map and quarter of an hour of the day.
+"""How many imports and rows were settled in the last day: one counter per map and quarter of an hour.
 
-The counters go round: tomorrow's overwrite today's, so that a day is one bounded read for ever. An import is counted
-after it was booked; a process that dies in between counts it not at all, and no figure depends on it.
+The counters are overwritten after a day, so reading them is always one bounded query. An import is counted after it was
+booked. A crash in between loses the count; no other figure depends on it.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,8 +24,8 @@ _TRIES = 5
 
 @dataclass(frozen=True)
 class Slot:
-    """What was settled of one map in the quarter of an hour from `began` on: imports, rows taken, rows refused, and
-    when rows were taken the last time."""
+    """What was settled of one map in the quarter of an hour from `began`: imports, accepted rows, rejected rows, and
+    the last time when rows were accepted."""
 
     began: datetime
     stage: str
@@ -43,7 +43,7 @@ class Throughput:
         self._clock = clock
 
     async def count(self, stage: str, *, rows: int, rejected: int) -> None:
-        """Count one import. Under a crowd of other counters it gives up: a chart is worth no more."""
+        """Count one import. Gives up after several ETag conflicts, because the counter only feeds a chart."""
         now = self._clock()
         began = _slot_of(now)
         taken_at = now if rows else None
@@ -56,15 +56,15 @@ class Throughput:
             return
 
     async def last_day(self) -> list[Slot]:
-        """The slots of the last 24 hours in which something was settled, the oldest first."""
+        """The slots of the last 24 hours with settled imports, oldest first."""
         oldest = _slot_of(self._clock() - _DAY + SLOT)
         query = self._table.query_entities(f"PartitionKey eq '{_PARTITION}'")
         slots = [_slot(row) async for row in query]
         return sorted((slot for slot in slots if slot.began >= oldest), key=lambda slot: (slot.began, slot.stage))
 
     async def took_since(self, stage: str, instant: datetime) -> bool:
-        """Whether an import of this map has taken rows since `instant`, which is not longer ago than a day. What was
-        not counted is no evidence, so that this may say no where yes were right, and not the other way."""
+        """Whether an import of this map has accepted rows since `instant`, at most a day ago. Counts can be missing,
+        so the answer may be a wrong no, never a wrong yes."""
         slots = await self.last_day()
         return any(slot.stage == stage and slot.taken_at and slot.taken_at >= instant for slot in slots)
 

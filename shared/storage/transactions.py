@@ -1,4 +1,4 @@
-"""Table transactions with ETags: what the ledger and the dock have in common."""
+"""Table transactions with ETags, used by the ledger and the dock."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,19 +12,20 @@ from shared.errors import LeaseLost
 
 
 def guarded(entity: Mapping[str, Any], etag: str) -> Any:
-    """The operation that changes an entity if it is still as it was read. Columns that this version does not know, as a
-    later one may have written them, stay."""
+    """The operation that changes an entity if its ETag still matches. Columns of a later version are preserved
+    (MERGE)."""
     options = {"mode": UpdateMode.MERGE, "etag": etag, "match_condition": MatchConditions.IfNotModified}
     return ("update", entity, options)
 
 
 def deleted(entity: Mapping[str, Any], etag: str) -> Any:
-    """The operation that deletes an entity if it is still as it was read."""
+    """The operation that deletes an entity if its ETag still matches."""
     return ("delete", entity, {"etag": etag, "match_condition": MatchConditions.IfNotModified})
 
 
 async def transact(table: TableClient, operations: list[Any]) -> Sequence[Any]:
-    """Do all operations or none. Raises LeaseLost when an entity has changed, appeared or gone since it was read."""
+    """Run all operations or none. Raises LeaseLost on an ETag conflict, or when an entity was created or deleted
+    meanwhile."""
     try:
         return await table.submit_transaction(operations)
     except HttpResponseError as error:
