@@ -1,18 +1,23 @@
 # Everything a fresh clone needs is installed by the targets themselves: Python 3.13, Node and make are enough.
 PYTHON ?= $(shell command -v python3.13 || command -v python3)
 BIN := .venv/bin
-JOBS ?= 2  # test processes; most of a test is waiting
+JOBS ?= 3  # test processes; most of a test is waiting
+PYTEST = $(BIN)/pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+export PYTHONDONTWRITEBYTECODE :=  # compiled once, not by every process that a test starts
 LINES ?= 2500
 INVOICES ?= 1
 CODE := function_app.py confirm_invoice sync_actuals link_transactions operate write_back relay_contract shared devhost simulators relay_cli benchmarks tests
 
-.PHONY: demo test prove screenshots check bench start setup format upgrade-deps clean
+.PHONY: demo test test-all prove screenshots check bench start setup format upgrade-deps clean
 
 demo: setup  ## carry an invoice of 2,500 lines from a simulated Dataverse to a simulated Finance
 	@$(BIN)/python -m simulators.demo --lines $(LINES) --invoices $(INVOICES) $(if $(KEEP),--keep) $(if $(BREAK),--break $(BREAK))
 
-test: setup .local/chromium.done check  ## all tests, on the real Azurite and real processes
-	$(BIN)/pytest -q -n $(JOBS) --dist loadfile
+test: setup .local/chromium.done check  ## the quick tier, on the real Azurite and real processes; tests/tiers.py says what is in it
+	$(PYTEST) -m "not full and not prove"
+
+test-all: setup .local/chromium.done  ## all tests that `make test` leaves out, but the long forms of `make prove`
+	$(PYTEST) -m "full and not prove"
 
 prove: setup  ## the long form of every proof, into the table of docs/reliability.md; goes on with what has not passed; PART=machine
 	@$(BIN)/python -m tests.proof $(if $(SEED),--seed $(SEED)) $(foreach part,$(PART),--part $(part))

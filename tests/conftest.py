@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from simulators.azurite import Azurite
+from tests import tiers
 
 # Machines are shared and noisy: how long an example took says nothing.
 settings.register_profile("unhurried", deadline=None)
@@ -21,6 +22,12 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Started in the background, pytest and with it every child would ignore SIGINT, which some tests send.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Before pytest looks at -m and before xdist looks at groups.
+    tiers.sort_out(items)
 
 
 @pytest.fixture(scope="session")

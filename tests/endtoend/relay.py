@@ -16,6 +16,8 @@ from simulators.stack import Stack
 from simulators.tenant import Tenant, app_settings
 
 PATIENCE_SECONDS = 120.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 0.4
+"""Asking is no less work for the app than what it is asked about; a slow answer is asked for less often."""
 _IMPATIENT = {"FINANCE_POLL_LONGEST_SECONDS": "1"}
 
 
@@ -105,11 +107,12 @@ def _exists(client: Any) -> bool:
 
 def await_that[T](condition: Callable[[], T | None], what: str, patience: float = PATIENCE_SECONDS) -> T:
     """Ask again and again until the condition gives something; fail loudly when patience is over."""
-    deadline = time.monotonic() + patience
+    deadline, pause = time.monotonic() + patience, _FIRST_PAUSE_SECONDS
     while time.monotonic() < deadline:
         if found := condition():
             return found
-        time.sleep(0.1)
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
     raise AssertionError(f"{what}: nothing after {patience:.0f} s")
 
 

@@ -1,0 +1,69 @@
+"""Which tests `make test` runs, which `make test-all` adds, and in which order: the only place that says so.
+
+    make test        the quick tier: every test of QUICK. Five minutes on two cores at most
+    make test-all    the full tier: all other tests but those marked `prove`. Twelve minutes at most
+    make prove       the tests marked `prove`
+
+A new test of a folder in QUICK is quick, every other new test is full. `pytest FILE` runs whatever it is given.
+"""
+
+import pytest
+
+QUICK = (
+    # Parts by themselves: functions, every HTTP call, the simulators, the Functions host, the command's output.
+    "unit",
+    "contract",
+    "simulators",
+    "devhost",
+    "signin",
+    # Named stories: what the proofs found, and what came from the field.
+    "proof/test_stories.py",
+    "proof/test_checker.py",
+    "proof/test_table.py",
+    "proof/test_bad_input_messages.py",
+    "proof/test_bad_input_maps.py",
+    # Maps that change, and what an earlier release left in storage.
+    "endtoend/test_releases.py",
+    "endtoend/test_start.py",
+    # A journey through the API, one through the command, one through the page.
+    "endtoend/test_sizes.py::test_every_row_arrives_once_and_the_proposal_equals_the_proforma[2500]",
+    "relay_cli/test_stack.py",
+    "page/test_work.py::test_an_invoice_is_followed_from_confirmation_to_written_back",
+)
+
+SYSTEMS = ("running", "running_stage", "running_troubles", "system")
+"""Fixtures that start a whole system for the tests of a folder. Those that use it run in one process, one after the
+other, so that it is started once."""
+
+LONGEST: tuple[str, ...] = ()
+"""What takes longest begins first; at the end the others would only wait for it."""
+
+
+def sort_out(items: list[pytest.Item]) -> None:
+    """Mark what is not quick as full, keep together what shares a system, and begin with the longest."""
+    for item in items:
+        if not _is_quick(_name(item)):
+            item.add_marker(pytest.mark.full)
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=_turn)
+
+
+def _is_quick(name: str) -> bool:
+    return any(name == each or name.startswith((f"{each}/", f"{each}::", f"{each}[")) for each in QUICK)
+
+
+def _name(item: pytest.Item) -> str:
+    """The node id below tests/."""
+    return item.nodeid.removeprefix("tests/")
+
+
+def _group(item: pytest.Item) -> str:
+    """The folder and its system, or the file."""
+    file = _name(item).partition("::")[0]
+    used = set(getattr(item, "fixturenames", ()))
+    return next((f"{file.rpartition('/')[0]}/{name}" for name in SYSTEMS if name in used), file)
+
+
+def _turn(item: pytest.Item) -> int:
+    group = _group(item)
+    return LONGEST.index(group) if group in LONGEST else len(LONGEST)
