@@ -66,7 +66,7 @@ async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) ->
 
 async def _check(ports: Ports, run: Run, invoice: Row) -> None:
     if invoice.get(ORDER_TYPE) != PROJECT_INVOICE:
-        raise InvoiceRejected(f"{ORDER_TYPE} is {invoice.get(ORDER_TYPE)}: it is no project invoice")
+        raise InvoiceRejected(f"{ORDER_TYPE} is {invoice.get(ORDER_TYPE)}: it is not a project invoice")
     # A message that waited long must not lose its invoice: it may have been paid or posted meanwhile.
     standing = standing_of(invoice, ports.settings.confirmed_statuses)
     if not await was_confirmed(ports, run.invoice_id, standing):

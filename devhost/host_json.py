@@ -44,7 +44,7 @@ def read_host_json(path: Path) -> HostJson:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
-        raise StartRefused(f"{path} does not exist; the directory is no function app") from error
+        raise StartRefused(f"{path} does not exist; the directory is not a function app") from error
     except ValueError as error:
         raise StartRefused(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict) or content.get("version") != "2.0":

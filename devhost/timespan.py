@@ -11,13 +11,13 @@ def parse_time_span(text: str) -> timedelta:
     """
     sign, body = (-1, text.strip()[1:]) if text.strip().startswith("-") else (1, text.strip())
     if not body or set(body) - set("0123456789.:"):
-        raise ValueError(f"{text!r} is no duration; write [days.]hh:mm:ss")
+        raise ValueError(f"{text!r} is not a duration; write [days.]hh:mm:ss")
     try:
         days, hours, minutes, seconds = _split(body)
     except (ValueError, IndexError) as error:
-        raise ValueError(f"{text!r} is no duration; write [days.]hh:mm:ss") from error
+        raise ValueError(f"{text!r} is not a duration; write [days.]hh:mm:ss") from error
     if hours > 23 or minutes > 59 or seconds >= 60:
-        raise ValueError(f"{text!r} is no duration: hours go to 23, minutes and seconds to 59")
+        raise ValueError(f"{text!r} is not a duration: hours go to 23, minutes and seconds to 59")
     return sign * timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 

@@ -98,7 +98,7 @@ def check_address(url: str) -> str:
     except ValueError:
         sound = False
     if not sound or parts.username is not None or parts.query or parts.fragment:
-        raise Misused(f"{url!r} is no address of an app.", "Give one like https://contoso.azurewebsites.net.")
+        raise Misused(f"{url!r} is not the address of an app.", "Give one like https://contoso.azurewebsites.net.")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise Misused(f"{url} would send the key unencrypted.", "Use https; http is for this machine only.")
     return url.strip().rstrip("/").removesuffix("/api")

@@ -32,7 +32,8 @@ def settle(*, yes: bool, dry_run: bool) -> Consent:
     if is_interactive():
         return Consent.ASK
     raise Misused(
-        "This writes, and nobody can be asked here: it is no terminal.", "Add --yes to do it, or --dry-run to see it."
+        "This writes, and nobody can be asked here: it is not a terminal.",
+        "Add --yes to do it, or --dry-run to see it.",
     )
 
 

@@ -21,7 +21,7 @@ def read_time(text: str, now: datetime) -> str:
         at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
         raise Misused(
-            f"{text!r} is no point in time.", "Write 2026-03-31, 2026-03-31T14:00Z, 30m, 2h or 3d."
+            f"{text!r} is not a point in time.", "Write 2026-03-31, 2026-03-31T14:00Z, 30m, 2h or 3d."
         ) from error
     return at.isoformat(timespec="seconds").replace("+00:00", "Z")
 

@@ -22,7 +22,7 @@ from shared.maps.table_map import TableMap
 from shared.maps.transforms import Row, RowRefused
 from shared.project_operations.actual_pages import NEEDED
 from shared.project_operations.codes import UNBILLED_SALES
-from shared.project_operations.confirmation import whose
+from shared.project_operations.confirmation import claims_of
 from shared.project_operations.invoices import invoices_with
 from shared.services.odata import all_of, guid
 from shared.stages import Stage
@@ -138,7 +138,7 @@ async def name_owners(ports: Ports, strays: Sequence[Stray]) -> list[Stray]:
     """The same with the invoices of unbilled sales that carry none: by the definition of what belongs to a confirmation
     by which they are read. One that links lead to from several invoices keeps none."""
     bare = {guid(stray.row["msdyn_actualid"]) for stray in strays if _lacks_owner(stray)}
-    claims = await whose(ports, bare) if bare else {}
+    claims = await claims_of(ports, bare) if bare else {}
     owners = {key: next(iter(claim.invoices)) for key, claim in claims.items() if len(claim.invoices) == 1}
     numbers = {each.invoice_id: each.number for each in await invoices_with(ports, map(UUID, owners.values()))}
     named: list[Stray] = []

@@ -80,7 +80,7 @@ def summary(of: int, compared: int, expected: Mapping[str, Any] | None) -> str:
     if not of:
         return (
             "Nothing was compared: Dataverse lists no confirmed project invoice of this period, and no run was "
-            "accepted in it. That is no sign that all is well. Check the period"
+            "accepted in it. That does not mean that all is well. Check the period"
         )
     told = f"Compared {compared:,} of {_counted(of, 'invoice')}"
     if not expected or expected["confirmed"] is None:

@@ -67,7 +67,7 @@ def _odd_days(run: RunDetail) -> dict[str, str]:
     if not run.odd_days:
         return {}
     rows = counted(run.odd_days, "row")
-    return {"Days": f"{rows} with a day that is no midnight in the known time zones; the nearest midnight was taken"}
+    return {"Days": f"{rows} with a day that is not a midnight in the known time zones; the nearest midnight was taken"}
 
 
 def posting_view(run: RunDetail) -> RenderableType:

@@ -44,7 +44,7 @@ def split_url(value: str, example: str) -> SplitResult:
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("must be https (plain http is accepted for this machine only)")
     if not _HOST.fullmatch(parts.hostname) and not is_loopback(parts.hostname):
-        raise ValueError(f"{parts.hostname!r} is no host name; it must be a URL such as {example}")
+        raise ValueError(f"{parts.hostname!r} is not a host name; it must be a URL such as {example}")
     return parts
 
 
@@ -84,7 +84,7 @@ def authority(value: str) -> str:
             f"names {tenant!r} for a tenant; the app signs in as itself, which needs its own: {_AUTHORITY}"
         )
     if _SIGN_IN_HOST.fullmatch(parts.hostname) and not _is_tenant(tenant):
-        raise ValueError(f"{tenant!r} is no tenant id (a GUID) and no domain; {_AUTHORITY}")
+        raise ValueError(f"{tenant!r} is neither a tenant id (a GUID) nor a domain; {_AUTHORITY}")
     if _is_guid(tenant):
         real_id(UUID(tenant))
     return f"{root(parts)}/{tenant}"
@@ -116,7 +116,7 @@ def upload_hosts(value: str) -> str:
     for host in (each.strip().lower() for each in value.split(",")):
         bare = host.removeprefix("*.")
         if not _HOST.fullmatch(bare) or (bare != host and "." not in bare):
-            raise ValueError(f"{host!r} is no host; name hosts by commas, such as *.blob.core.windows.net")
+            raise ValueError(f"{host!r} is not a host; name hosts by commas, such as *.blob.core.windows.net")
     return value
 
 

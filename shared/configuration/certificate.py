@@ -109,7 +109,7 @@ def _from_base64(text: str) -> tuple[Sequence[PrivateKeyTypes], Sequence[x509.Ce
 def _only_rsa(keys: Iterable[PrivateKeyTypes]) -> RSAPrivateKey:
     found = [key for key in keys if isinstance(key, RSAPrivateKey)]
     if not found:
-        raise ValueError(_BAD + "its private key is no RSA key, and Entra and MSAL sign in with RSA only")
+        raise ValueError(_BAD + "its private key is not an RSA key, and Entra and MSAL sign in with RSA only")
     if len(found) > 1:
         raise ValueError(_BAD + f"there are {len(found)} private keys in it; leave the one that is registered")
     return found[0]

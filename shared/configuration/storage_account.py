@@ -91,7 +91,7 @@ def _parts(text: str) -> dict[str, str]:
     for name, equals, value in pairs:
         known = _KNOWN.get(name.strip().lower())
         if not equals or known is None:
-            raise ValueError(f"is no connection string: its part {_quoted(name)} is not known; {_FORM}")
+            raise ValueError(f"is not a connection string: its part {_quoted(name)} is not known; {_FORM}")
         found[known] = value.strip()
     return found
 
@@ -114,7 +114,7 @@ def _check_key(parts: dict[str, str]) -> None:
     try:
         base64.b64decode(parts["AccountKey"], validate=True)
     except (binascii.Error, ValueError):
-        raise ValueError(f"has an AccountKey that is cut off or changed (it is no base64); {_FORM}") from None
+        raise ValueError(f"has an AccountKey that is cut off or changed (it is not base64); {_FORM}") from None
 
 
 def _check_endpoints(parts: dict[str, str]) -> None:
@@ -134,6 +134,6 @@ def _check_endpoints(parts: dict[str, str]) -> None:
 def _check_endpoint(name: str, address: str, account: str) -> None:
     parts = urlsplit(address)
     if parts.scheme not in {"https", "http"} or not parts.hostname:
-        raise ValueError(f"has a {name} that is no URL")
+        raise ValueError(f"has a {name} that is not a URL")
     if parts.scheme == "http" and not is_loopback(parts.hostname) and account != _EMULATORS_ACCOUNT:
         raise ValueError(f"has a {name} that is not https")

@@ -1,4 +1,4 @@
-"""Writing one column of a row: the way to its value and what is known of it, settled once for millions of cells."""
+"""Writes one column of a row. Everything known in advance is resolved once, because this runs for millions of cells."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,15 +8,15 @@ from shared.maps.transforms import Change, Row
 
 type Write = Callable[[Row, Zones], str]
 type Text = Callable[[Any, Row, Zones], str]
-"""The text for a value; the row and the time zone are what a transform may need besides."""
+"""The text of a value. Some transforms also need the row and the time zone."""
 
 _EXACT = frozenset({str, int, bool, type(None)})
-"""Types whose equal values are written equally; 1.0 and 1.00 are equal decimals and different texts."""
+"""Types whose equal values have equal texts. This excludes decimals: 1.0 and 1.00 are equal, but their texts differ."""
 _MOST_KNOWN = 4096
 
 
 def follow(row: Row, steps: tuple[str, ...]) -> Any:
-    """The value at the end of a path through expanded lookups; None where a lookup on the way is empty."""
+    """The value at the end of a path through expanded lookups. None if a lookup on the path is empty."""
     value: Any = row
     for step in steps:
         if value is None:
@@ -26,9 +26,9 @@ def follow(row: Row, steps: tuple[str, ...]) -> Any:
 
 
 def writer(steps: tuple[str, ...], text: Text, transform: Change | None) -> Write:
-    """How to write the column at the end of `steps`, whose text is what `text` says."""
+    """The function that writes the column at the end of `steps`. `text` converts the value."""
     if transform is not None:
-        return _known(steps, text) if transform.of_value_alone else _anew(steps, text)
+        return _cached(steps, text) if transform.of_value_alone else _uncached(steps, text)
     return _column(steps[0], text) if len(steps) == 1 else _looked_up(steps, text)
 
 
@@ -62,8 +62,8 @@ def _looked_up(steps: tuple[str, ...], text: Text) -> Write:
     return write
 
 
-def _known(steps: tuple[str, ...], text: Text) -> Write:
-    """A few values make up most columns with a transform, days and types for example: their texts are kept."""
+def _cached(steps: tuple[str, ...], text: Text) -> Write:
+    """A cache for columns with a transform: most of them hold few distinct values, such as days and types."""
     known: dict[Any, str] = {}
 
     def write(row: Row, zone: Zones) -> str:
@@ -82,7 +82,7 @@ def _known(steps: tuple[str, ...], text: Text) -> Write:
     return write
 
 
-def _anew(steps: tuple[str, ...], text: Text) -> Write:
+def _uncached(steps: tuple[str, ...], text: Text) -> Write:
     def write(row: Row, zone: Zones) -> str:
         return text(follow(row, steps), row, zone)
 

@@ -1,9 +1,9 @@
-"""What a map would send now, compared with what Finance holds, column by column. Verification and reconciliation both
-compare with this module, so that they never disagree about a row.
+"""Compares the row that a map sends with the row that Finance holds, column by column. Verification and reconciliation
+both use this module, so they cannot disagree about a row.
 
-F&O has no empty values: an empty text, zero, the first element of NoYes, 1 January 1900 and the empty GUID all mean
-nothing. It keeps a day as noon UTC, compares texts without regard to case and drops blanks at their end. Anything else
-that it changes by itself (a text that was cut, a rounded amount) is a difference.
+Finance has no empty values: an empty text, zero, the first element of NoYes, 1 January 1900 and the empty GUID all
+count as empty. It stores a day as noon UTC, compares texts without regard to case and removes trailing blanks. Any
+other change that Finance makes (a truncated text, a rounded amount) is a difference.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ _NO = "No"
 
 @dataclass(frozen=True)
 class ColumnDiffers:
-    """A column in which Finance does not hold what the map sends; `source` and `target` are the two texts."""
+    """A column in which the value in Finance differs from the value that the map sends. Both are texts."""
 
     column: str
     source: str
@@ -31,7 +31,7 @@ class ColumnDiffers:
 
 @dataclass(frozen=True)
 class RowDiffers:
-    """A row whose columns differ. `key` is its name in Finance, `source_id` its id in Dataverse."""
+    """A row with differing columns. `key` identifies it in Finance, `source_id` in Dataverse."""
 
     key: str
     source_id: str
@@ -39,19 +39,19 @@ class RowDiffers:
 
 
 def compared_columns(table_map: TableMap) -> tuple[str, ...]:
-    """The mapped columns that are compared: all that are sent. What Finance owns is not (`TableMap.owned`)."""
+    """The mapped columns that are compared: all that are sent. Columns owned by Finance are not (`TableMap.owned`)."""
     return table_map.columns
 
 
 def unseen_columns(table_map: TableMap, held: Row) -> tuple[str, ...]:
-    """The mapped columns that cannot be compared, because Finance does not show them in a row that it holds."""
+    """The mapped columns that cannot be compared, because Finance does not return them."""
     shown = {name.upper() for name in held}
     return tuple(column for column in compared_columns(table_map) if column not in shown)
 
 
 def differing_columns(table_map: TableMap, sent: Sequence[str], held: Row) -> list[ColumnDiffers]:
-    """The columns in which a row in Finance is not what the map sends. Column names of the package are the OData names
-    in capitals; a column that Finance does not show is left out (`unseen_columns` names it)."""
+    """The columns in which a row in Finance differs from what the map sends. The package's column names are the
+    OData names in capitals. Columns that Finance does not return are skipped (see `unseen_columns`)."""
     shown = {name.upper(): value for name, value in held.items()}
     texts: Mapping[str, str] = dict(zip(table_map.columns, sent, strict=True))
     return [
@@ -62,7 +62,7 @@ def differing_columns(table_map: TableMap, sent: Sequence[str], held: Row) -> li
 
 
 def same_value(text: str, value: Any) -> bool:
-    """Whether a value that Finance shows is what a text of the package means."""
+    """Whether a value that Finance returns equals a text of the package."""
     if isinstance(value, bool):
         return text.lower() == ("yes" if value else "no") or (not text and not value)
     if isinstance(value, int | float | Decimal):
@@ -72,7 +72,7 @@ def same_value(text: str, value: Any) -> bool:
 
 
 def describe_differences(rows: Sequence[RowDiffers], most: int = 3) -> str:
-    """Name the first rows and their columns for an operator, with both values."""
+    """The first rows with their differing columns and both values, for an operator."""
     named = "; ".join(f"{row.key}: {_columns(row.columns)}" for row in rows[:most])
     further = len(rows) - most
     return named + (f"; and {further} more" if further > 0 else "")
@@ -106,7 +106,8 @@ def _same_nothing(text: str, shown: str) -> bool:
 
 
 def _same_instant(text: str, shown: str) -> bool:
-    """A day of the package is any instant of that day in Finance, an instant is that instant."""
+    """Whether both are the same day, or the same instant. A day of the package equals any instant of that day in
+    Finance."""
     if shown[10:11] != "T" or not text[:4].isdecimal():
         return False
     if len(text) == len("2026-11-20"):

@@ -1,14 +1,14 @@
-"""The day that a person chose, from the instant that Dataverse keeps of it.
+"""Determines the day that a user chose from the instant that Dataverse stores for it.
 
-A date in a column of behaviour UserLocal is kept as the UTC instant of midnight where the person sat, so that it is a
-midnight in Sydney for one person and in Mumbai for the next, whatever zone the app reads in.
+Dataverse stores a date of behaviour UserLocal as the UTC instant of midnight in the user's time zone. For one user that
+is midnight in Sydney, for another midnight in Mumbai, whatever zone the app reads in.
 
     a midnight in the app's own zone             that day
-    00:00 UTC                                    that day: a zone-independent column, or a person in Greenwich
-    a midnight in a zone where people are known  that day; these zones are a setting
-    otherwise                                    the midnight before or after, whichever it is in a place between UTC-11
-                                                 and UTC+13: for Europe that is the nearest midnight
-    noon in the app's zone, or both of them      undecidable: Auckland's midnight is noon in Berlin in winter
+    00:00 UTC                                    that day: a zone-independent column, or a user in Greenwich
+    a midnight in a zone of the settings         that day
+    otherwise                                    the midnight before or after that exists in a place between UTC-11
+                                                 and UTC+13; for Europe this is the nearest midnight
+    noon in the app's zone, or both of them      undecidable: midnight in Auckland is noon in Berlin in winter
 
 Source: DateTimeBehavior of Dataverse's date columns.
 """
@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from shared.configuration.time_zones import ZONES_SETTING, Zones
 
 _FARTHEST_WEST = timedelta(hours=-11)
-"""And UTC+13, a day later, is the farthest east; the few people beyond are not thought of."""
+"""UTC+13, a day later, is the eastern limit. Zones beyond it are ignored."""
 _DAY = timedelta(days=1)
 _HALF = _DAY / 2
 _MOMENT = timedelta(microseconds=1)
@@ -28,17 +28,18 @@ _DATE_LENGTH = len("2026-11-20")
 
 
 class Undecidable(ValueError):
-    """An instant that may be the midnight of either of two days."""
+    """An instant that may be midnight of either of two days."""
 
 
 def read_instant(text: str) -> datetime:
-    """An instant as Dataverse writes it; one without an offset is UTC."""
+    """Parse an instant as Dataverse writes it. Without an offset it is UTC."""
     instant = datetime.fromisoformat(text)
     return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def day_meant(text: str, zones: Zones) -> date:
-    """The day that a value of a date column means. Raises Undecidable; ValueError for what is no instant."""
+    """The day that a value of a date column means. Raises Undecidable, and ValueError for text that is not an
+    instant."""
     if len(text) == _DATE_LENGTH:
         return date.fromisoformat(text)
     instant = read_instant(text)
@@ -47,13 +48,13 @@ def day_meant(text: str, zones: Zones) -> date:
 
 
 def is_zone_free(text: str) -> bool:
-    """Whether a value is a pure date, or the midnight of UTC as which a zone-independent column gives one."""
+    """Whether a value is a plain date, or midnight UTC, the form in which a zone-independent column returns a date."""
     return len(text) == _DATE_LENGTH or read_instant(text).time() == time()
 
 
 @lru_cache(maxsize=4096)
 def is_midnight(text: str, zones: Zones) -> bool:
-    """Whether a value of a date column is a pure date, or a midnight in a zone where people are known."""
+    """Whether a value of a date column is a plain date, or midnight in a zone of the settings."""
     return len(text) == _DATE_LENGTH or _known_day(read_instant(text), zones) is not None
 
 
@@ -62,12 +63,12 @@ def _known_day(instant: datetime, zones: Zones) -> date | None:
     if _is_midnight(at_home) or _is_midnight(instant):
         return at_home.date() if _is_midnight(at_home) else instant.date()
     elsewhere = {local.date() for local in map(instant.astimezone, zones.people) if _is_midnight(local)}
-    # Two of the zones lie a day apart, such as Honolulu and Kiritimati: they contradict each other.
+    # Two of these zones may be a day apart, such as Honolulu and Kiritimati. Then the result is ambiguous.
     return elsewhere.pop() if len(elsewhere) == 1 else None
 
 
 def _is_midnight(local: datetime) -> bool:
-    # Where clocks go forward at midnight, the first instant of a day is one o'clock.
+    # Where clocks go forward at midnight, a day starts at one o'clock.
     before = (local.astimezone(UTC) - _MOMENT).astimezone(local.tzinfo)
     return local.time() == time() or before.date() < local.date()
 

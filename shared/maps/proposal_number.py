@@ -1,8 +1,9 @@
-"""The number that names an invoice's proposal in Finance: one column of `invoice`, for header and actuals alike.
+"""The number that identifies an invoice's proposal in Finance: the same column of `invoice` for the header and the
+actuals.
 
-An invoice has two, `msdyn_invoicenumber` and `invoicenumber`. They hold the same text, unless a numbering plug-in
-writes one of them. The setting INVOICE_NUMBER_COLUMN says which one counts then, and both maps follow it: actuals under
-another number than their header would belong to no proposal.
+An invoice has two number columns, `msdyn_invoicenumber` and `invoicenumber`. They are equal unless a numbering plug-in
+changes one of them. The setting INVOICE_NUMBER_COLUMN then chooses one for both maps: actuals with another number than
+their header would belong to no proposal.
 """
 
 from collections.abc import Mapping
@@ -16,13 +17,13 @@ PROPOSAL = "INVOICEPROPOSALID"
 
 
 def number_pair(table_map: TableMap) -> FieldPair:
-    """The field that names the proposal; a map without it was refused."""
+    """The field that identifies the proposal. A map without it was refused at start."""
     return next(pair for pair in table_map.outgoing if pair.target == PROPOSAL)
 
 
 def name_proposals(maps: Mapping[Stage, TableMap], column: str | None) -> dict[Stage, TableMap]:
-    """The maps, with the proposals named by `column` where it is given. Raises MapRefused where header and actuals
-    would name them differently."""
+    """The maps with `column` as the number of the proposals, if given. Raises MapRefused if header and actuals would
+    use different numbers."""
     header, actuals = number_pair(maps[Stage.INVOICES]), number_pair(maps[Stage.ACTUALS])
     if len(header.steps) != 1:
         raise MapRefused(f"invoices.json refused:\n  fields: {PROPOSAL} must come from a column of the invoice itself")
@@ -47,6 +48,6 @@ def name_proposals(maps: Mapping[Stage, TableMap], column: str | None) -> dict[S
 
 
 def _taking(table_map: TableMap, source: str) -> TableMap:
-    """The map with the proposal named by another column."""
+    """The map with another source column for the proposal number."""
     fields = [pair.model_dump() | ({"source": source} if pair.target == PROPOSAL else {}) for pair in table_map.fields]
     return TableMap.model_validate(table_map.model_dump() | {"fields": fields})

@@ -1,7 +1,7 @@
-"""A table map: which columns of a Dataverse table become which columns of a Finance entity. Data, not code.
+"""A table map: which columns of a Dataverse table become which columns of a Finance entity. Maps are data, not code.
 
-The files in shared/maps have the shape of a dual-write map, because that is what their readers know. `load_map`
-refuses a wrong one with the file, the field and the reason.
+The files in shared/maps have the form of a dual-write map, which their authors know. `load_map` refuses an invalid file
+with its name, the field and the reason.
 """
 
 import hashlib
@@ -35,24 +35,24 @@ REQUIRED = {
     Stage.ACTUALS: ("ACTUALSIMPORTID", "AMOUNT", "TRANSACTIONCURRENCYID", "TRANSACTIONTYPE", "INVOICEPROPOSALID"),
     Stage.CONNECTIONS: ("CONNECTIONID",),
 }
-"""The columns without which a run could not be verified."""
+"""Columns that verification needs."""
 
 
 FORMAT = 1
-"""The form of `TableMap.written`."""
+"""The format version of `TableMap.written`."""
 
 
 def digest_of(written: bytes) -> str:
-    """The digest of what a map writes."""
+    """The digest of `TableMap.written`."""
     return hashlib.blake2b(written, digest_size=16).hexdigest()
 
 
 class MapRefused(Exception):
-    """A map file is wrong. The text names the file, the field and the reason."""
+    """A map file is invalid. The text names the file, the field and the reason."""
 
 
 class FieldPair(MapPart):
-    """One column of the target and where it comes from."""
+    """One column of the target and its source."""
 
     target: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
     source: PathText
@@ -61,23 +61,23 @@ class FieldPair(MapPart):
 
     @cached_property
     def steps(self) -> tuple[str, ...]:
-        """The way to the value: lookups by navigation property, the column last."""
+        """The path to the value: lookups by navigation property, then the column."""
         return tuple(self.source.split("."))
 
     @cached_property
     def write(self) -> Write:
-        """Gives the text of this column for the CSV file, empty for an empty column. Raises RowRefused."""
+        """Writes the text of this column for the CSV file, "" for an empty column. Raises RowRefused."""
         return writer(self.steps, self.text, self.transform)
 
     @property
     def written(self) -> dict[str, Any]:
-        """What decides about the texts of this column. A member that stands at its default is left out, so that a
-        transform that learns a new one keeps its identity."""
+        """Everything that influences the texts of this column. Default values are omitted, so that a transform keeps
+        its digest when it gets a new member."""
         transform = self.transform and self.transform.model_dump(mode="json", exclude_defaults=True)
         return {"target": self.target, "source": self.source} | ({"transform": transform} if transform else {})
 
     def text(self, value: Any, row: Row, zone: Zones) -> str:
-        """The text of this column when its source holds `value`. Raises RowRefused."""
+        """The text of this column for a source value. Raises RowRefused."""
         if self.transform:
             try:
                 value = self.transform.apply(value, row, zone)
@@ -90,7 +90,8 @@ class FieldPair(MapPart):
 
 
 def _check_unicode(pair: FieldPair, text: str) -> None:
-    """Half an emoji, cut off at a column's end, is valid JSON but no Unicode text: no file can hold it."""
+    """An emoji that was cut at the column's length is valid JSON but not valid Unicode, and cannot be written to a
+    file."""
     try:
         text.encode("utf-16-le")
     except UnicodeEncodeError as error:
@@ -98,8 +99,8 @@ def _check_unicode(pair: FieldPair, text: str) -> None:
 
 
 class Source(MapPart):
-    """The Dataverse side. `filter` is OData and belongs to the map as in dual-write; `lookups` are the navigation
-    properties (case matters) through which the map's paths may go."""
+    """The Dataverse side. `filter` is an OData filter, part of the map as in dual-write. `lookups` are the
+    navigation properties (case-sensitive) that the map's paths may use."""
 
     set: str = Field(pattern=NAME.pattern + "$")
     key: str = Field(pattern=NAME.pattern + "$")
@@ -108,9 +109,9 @@ class Source(MapPart):
 
 
 class Target(MapPart):
-    """The Finance side: `entity` is the Data Management label, `set` the OData entity set or null. `changes` are the
-    columns that Finance changes itself after an import, by posting for one: they stay in no package, see
-    `TableMap.owned`."""
+    """The Finance side: `entity` is the Data Management label, `set` the OData entity set or null. `changes` are
+    columns that Finance changes itself after an import, for example by posting. They are never sent (see
+    `TableMap.owned`)."""
 
     entity: str = Field(min_length=1)
     aot: str = Field(pattern=NAME.pattern + "$")
@@ -119,10 +120,11 @@ class Target(MapPart):
 
 
 class WriteBack(MapPart):
-    """What becomes of the accounting detail that Finance has after posting, in Dataverse's `table`.
+    """Where the accounting detail of posted rows is written in Dataverse's `table`.
 
-    `dualWriteColumns` writes the map's own columns, which Dataverse may keep for dual-write; `customColumns` writes the
-    columns named in `columns` (target column to Dataverse column); `off` leaves it to Finance's own half of the map.
+    `dualWriteColumns` writes the map's own columns, which Dataverse may reserve for dual-write. `customColumns` writes
+    the columns named in `columns` (target column to Dataverse column). `off` leaves it to dual-write's map from
+    Finance.
     """
 
     table: str = Field(pattern=NAME.pattern + "$")
@@ -131,7 +133,7 @@ class WriteBack(MapPart):
 
 
 class TableMap(MapPart):
-    """One table map, checked."""
+    """A validated table map."""
 
     name: str
     version: str = Field(pattern=r"^\d+(\.\d+)+$")
@@ -149,12 +151,12 @@ class TableMap(MapPart):
         if doubled := {target for target in targets if targets.count(target) > 1}:
             raise ValueError(f"fields: target {', '.join(sorted(doubled))} is given twice")
         if strange := [key for key in self.integrationKey if key not in self.columns]:
-            raise ValueError(f"integrationKey: {', '.join(strange)} is no target column that goes to Finance")
+            raise ValueError(f"integrationKey: {', '.join(strange)} is not a target column that goes to Finance")
         self._check_write_back()
         if strange := [
             column for column in self.target.changes if column not in {pair.target for pair in self._sendable}
         ]:
-            raise ValueError(f"target.changes: {', '.join(strange)} is no target column that goes to Finance")
+            raise ValueError(f"target.changes: {', '.join(strange)} is not a target column that goes to Finance")
         for path in filter(None, [*(pair.source for pair in self.fields), self.company, self.customer]):
             self._check_lookup(path)
         return self
@@ -162,7 +164,7 @@ class TableMap(MapPart):
     def _check_write_back(self) -> None:
         given = self.writeBack.columns if self.writeBack else {}
         if strange := [column for column in given if column not in self.incoming]:
-            raise ValueError(f"writeBack.columns: {', '.join(strange)} is no column that goes to Dataverse")
+            raise ValueError(f"writeBack.columns: {', '.join(strange)} is not a column that goes to Dataverse")
         if self.writeBack and self.writeBack.strategy == "customColumns" and not given:
             raise ValueError("writeBack.columns: customColumns needs to name them")
 
@@ -177,27 +179,27 @@ class TableMap(MapPart):
 
     @cached_property
     def owned(self) -> frozenset[str]:
-        """The columns whose values are Finance's once a row is there: those that it `changes`, and those that come back
-        to Dataverse. Posting may fall between any check and the import, so they are never sent: a new row gets
-        Finance's defaults, a row that is sent again keeps what it has."""
-        # An id that the map itself gives is nothing that posting changes, though it may come back.
+        """The columns that belong to Finance once a row exists there: those that it `changes`, and those that are
+        written back to Dataverse. They are never sent, because a row may be posted between any check and the import.
+        A new row gets Finance's defaults; a row that is sent again keeps its values."""
+        # An id that the map itself generates is not changed by posting, although it may be written back.
         given = {pair.target for pair in self.fields if isinstance(pair.transform, Uuid5)}
         return frozenset({*self.target.changes, *(self.incoming.keys() - given)})
 
     @cached_property
     def outgoing(self) -> tuple[FieldPair, ...]:
-        """The pairs that are sent to Finance, in the order of the file."""
+        """The fields that are sent to Finance, in the order of the file."""
         return tuple(pair for pair in self._sendable if pair.target not in self.owned)
 
     @cached_property
     def incoming(self) -> dict[str, str]:
-        """The columns that Finance fills after posting, and where the map has them in Dataverse; never the key."""
+        """The columns that Finance fills after posting, mapped to their columns in Dataverse. Keys are not included."""
         back = [pair for pair in self.fields if pair.direction in {"toDataverse", "both"}]
         return {pair.target: pair.source for pair in back if pair.target not in self.integrationKey}
 
     @cached_property
     def written_back(self) -> dict[str, str]:
-        """The columns that are written back: Finance's column to Dataverse's; none where that is off."""
+        """The columns that are written back, Finance's column to Dataverse's. Empty if write-back is off."""
         if self.writeBack is None or self.writeBack.strategy == "off":
             return {}
         return self.incoming if self.writeBack.strategy == "dualWriteColumns" else dict(self.writeBack.columns)
@@ -209,9 +211,9 @@ class TableMap(MapPart):
 
     @cached_property
     def written(self) -> bytes:
-        """What this map writes, as canonical JSON: the target entity, its integration key, the company of a row, and
-        each column in the order of the file with its source and transform. What it is called, which version it says it
-        has, which rows it chooses and what comes back from Finance are not in it: they change no cell of a row."""
+        """A description of what this map writes, as canonical JSON: the target entity, its integration key, the
+        company of a row, and each column in the order of the file with its source and transform. Name, version,
+        filter and write-back are not included, because they do not change any cell of a row."""
         content = {
             "format": FORMAT,
             "entity": self.target.entity,
@@ -224,21 +226,21 @@ class TableMap(MapPart):
 
     @cached_property
     def digest(self) -> str:
-        """The map's identity: two maps with the same digest write the same rows."""
+        """The identity of the map. Two maps with the same digest write the same rows."""
         return digest_of(self.written)
 
     @cached_property
     def source_column(self) -> str | None:
-        """The target column that carries the row's id in Dataverse."""
+        """The target column that holds the row's id in Dataverse."""
         return next((pair.target for pair in self.outgoing if pair.source == self.source.key), None)
 
     @cached_property
     def query(self) -> dict[str, str]:
-        """The OData options `$select` and `$expand` that fetch what the outgoing pairs and the company need."""
+        """The OData options `$select` and `$expand` that read all sources of the outgoing fields and of the company."""
         return self.query_of(self.columns, *filter(None, (self.company, self.customer)))
 
     def query_of(self, columns: Collection[str], *paths: str) -> dict[str, str]:
-        """The OData options that fetch what some of the target's columns need, the row's id, and other paths."""
+        """The OData options that read the sources of some target columns, the row's id, and other paths."""
         pairs = [pair for pair in self.outgoing if pair.target in columns]
         found = {pair.steps for pair in pairs} | {(self.source.key,)} | {tuple(path.split(".")) for path in paths}
         found |= {(name,) for pair in pairs if pair.transform for name in pair.transform.columns_beside}
@@ -246,21 +248,21 @@ class TableMap(MapPart):
         return {"$select": select} | ({"$expand": expand} if expand else {})
 
     def blame(self, text: str) -> str:
-        """Which field of this map a service means when it quotes a column in an error, or nothing."""
+        """The field of this map that an error message of a service quotes, or ""."""
         for pair in self.outgoing:
             if any(f"'{step}'" in text for step in pair.steps):
                 return f"field {pair.target} from {pair.source}"
         return ""
 
     def company_of(self, row: Row) -> str:
-        """The legal entity that the row belongs to. Raises RowRefused when the row names none."""
+        """The legal entity of the row. Raises RowRefused if it is empty."""
         value = follow(row, tuple((self.company or "").split(".")))
         if not value:
             raise RowRefused(f"no company: {self.company} is empty")
         return str(value).lower()
 
     def customer_of(self, row: Row) -> str:
-        """The customer's name, for people; empty where the map or the row names none."""
+        """The customer's name for display, "" if unknown."""
         return str(follow(row, tuple((self.customer or "").split("."))) or "")
 
     def write(self, row: Row, zone: Zones) -> list[str]:
@@ -268,8 +270,9 @@ class TableMap(MapPart):
         return [write(row, zone) for write in self._writers]
 
     def days_in_doubt(self, row: Row, zone: Zones) -> list[str]:
-        """The row's days that were kept as an instant which is no midnight where people are known, or that differ from
-        a zone-free column beside them, each as `column value`. Of a row that `write` takes."""
+        """The days of the row that are doubtful, each as `column value`: the stored instant is not a midnight in any
+        zone of the settings, or differs from the zone-free column of the same row. The row must be one that `write`
+        accepts."""
         values = ((target, follow(row, steps), transform) for target, steps, transform in self._days)
         return [f"{target} {value}" for target, value, transform in values if transform.is_in_doubt(value, row, zone)]
 
@@ -287,13 +290,13 @@ class TableMap(MapPart):
         return tuple(pair.write for pair in self.outgoing)
 
     def position(self, column: str) -> int:
-        """Where a column stands in what `write` returns."""
+        """The index of a column in the result of `write`."""
         return self.columns.index(column)
 
 
 def read_written(content: Mapping[str, Any], present: TableMap) -> TableMap:
-    """The map whose `written` this is, with its columns as they were written; all else is that of the `present` map.
-    Raises pydantic's ValidationError for what this version cannot read."""
+    """The map that `written` describes. Everything else is taken from the `present` map. Raises pydantic's
+    ValidationError for content that this version cannot read."""
     fields = tuple(FieldPair.model_validate({**pair, "direction": "toFinance"}) for pair in content["fields"])
     paths = filter(None, [*(pair.source for pair in fields), content["company"]])
     lookups = {path.rpartition(".")[0] for path in paths} - {""}
@@ -359,5 +362,5 @@ def _where(location: tuple[int | str, ...]) -> str:
 
 def _reason(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
-        return "is no field of a map"
+        return "is not a field of a map"
     return str(problem["msg"]).removeprefix("Value error, ")

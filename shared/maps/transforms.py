@@ -1,4 +1,4 @@
-"""How a value on its way to Finance changes: the transforms that a map may name, each a small checked piece of data."""
+"""The transforms that a map may use to convert a value for Finance. Each is validated data."""
 
 import re
 from datetime import datetime
@@ -15,7 +15,7 @@ from shared.totals import plain
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 type Row = dict[str, Any]
-"""A row as Dataverse sends it: JSON numbers with decimals as Decimal, lookups expanded in place."""
+"""A row as Dataverse sends it: JSON with decimals as Decimal, lookups expanded in place."""
 
 
 class RowRefused(Exception):
@@ -26,7 +26,7 @@ def _path(value: str) -> str:
     for step in value.split("."):
         if not NAME.fullmatch(step):
             raise ValueError(
-                f"{value!r} is no path such as msdyn_Project.msdyn_projectnumber: {step!r} is no column name"
+                f"{value!r} is not a path such as msdyn_Project.msdyn_projectnumber: {step!r} is not a column name"
             )
     return value
 
@@ -35,7 +35,7 @@ PathText = Annotated[str, AfterValidator(_path)]
 
 
 class MapPart(BaseModel):
-    """A piece of a map file: what is not known is refused."""
+    """A part of a map file. Unknown members are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,17 +45,17 @@ class Change(MapPart):
 
     @property
     def of_value_alone(self) -> bool:
-        """Whether what comes of it depends on nothing else in the row."""
+        """Whether the result depends on this value alone, not on other columns of the row."""
         return True
 
     @property
     def columns_beside(self) -> tuple[str, ...]:
-        """Columns of the same row that it reads as well."""
+        """Other columns of the same row that the transform reads."""
         return ()
 
 
 class ValueMap(Change):
-    """Finance's enum element name for each Dataverse value. An empty column stays empty."""
+    """Maps Dataverse values to the names of Finance's enum elements. An empty column stays empty."""
 
     kind: Literal["valueMap"]
     values: dict[str, bool | int | str] = Field(min_length=1)
@@ -77,7 +77,7 @@ class ValueMap(Change):
 
 
 class Default(Change):
-    """A fixed value where the column is empty."""
+    """A fixed value for an empty column."""
 
     kind: Literal["default"]
     value: str | int
@@ -88,7 +88,7 @@ class Default(Change):
 
 
 class Uuid5(Change):
-    """A fixed uuid5 of another column where the column is empty, so that a second reading gives the same key."""
+    """A uuid5 of another column for an empty column, so that a second reading gives the same key."""
 
     kind: Literal["uuid5"]
     of: str = Field(pattern=NAME.pattern + "$")
@@ -110,7 +110,7 @@ class Uuid5(Change):
 
 
 class LocalDate(Change):
-    """The date in the app's zone of a UserLocal column that carries a time as well."""
+    """The date, in the app's time zone, of a UserLocal column with a time."""
 
     kind: Literal["localDate"]
 
@@ -122,12 +122,12 @@ class LocalDate(Change):
 
 
 class LocalDay(Change):
-    """The day that a person chose in a UserLocal column without a time: Dataverse keeps the UTC instant of midnight
-    where the person sat, so cutting off the time, or reading it in one zone, may give the day before."""
+    """The day that a user chose in a UserLocal column without a time. Dataverse stores the UTC instant of midnight
+    in the user's zone, so truncating the time, or converting it with a single zone, may give the day before."""
 
     kind: Literal["localDay"]
     zoneFree: str | None = Field(None, pattern=NAME.pattern + "$")  # noqa: N815 - as in dual-write's map files
-    """A column of the same row that holds the day without a zone, where the tenant has one: what it says counts."""
+    """A column of the same row with the day without a zone, if the tenant has one. It takes precedence."""
 
     @property
     def of_value_alone(self) -> bool:
@@ -143,8 +143,8 @@ class LocalDay(Change):
         return None if value is None else day_meant(value, zone).isoformat()
 
     def is_in_doubt(self, value: Any, row: Row, zone: Zones) -> bool:
-        """Whether the instant is no midnight where people are known, or the column beside it says another day. Raises
-        ValueError for what is no instant."""
+        """Whether the instant is not a midnight in any zone of the settings, or the zone-free column has another
+        day. Raises ValueError for text that is not an instant."""
         if value is None:
             return False
         if not is_midnight(value, zone):
@@ -158,8 +158,8 @@ class LocalDay(Change):
 
 
 class PlainDate(Change):
-    """The date of a time-zone-independent column, as it stands. A column that turns out to keep instants, since its
-    midnight is one where people are known, means the day that a person chose."""
+    """The date of a time-zone-independent column, unchanged. If the column turns out to hold instants, because the
+    value is midnight in a zone of the settings, it means the day that a user chose."""
 
     kind: Literal["date"]
 
@@ -172,7 +172,7 @@ class PlainDate(Change):
         ).isoformat()
 
     def is_in_doubt(self, value: Any, row: Row, zone: Zones) -> bool:
-        """Whether the column keeps an instant, which none without a zone does."""
+        """Whether the column holds an instant, which a zone-independent column never does."""
         del row, zone
         return value is not None and not is_zone_free(value)
 
@@ -181,7 +181,7 @@ Transform = Annotated[ValueMap | Default | Uuid5 | LocalDate | LocalDay | PlainD
 
 
 def text_of(value: Any) -> str:
-    """A value as the package's CSV wants it: decimals as digits, nothing as an empty text."""
+    """A value in the package's CSV format: decimals as digits, None as an empty text."""
     if value is None:
         return ""
     if isinstance(value, Decimal):

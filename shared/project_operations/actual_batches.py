@@ -1,4 +1,4 @@
-"""Actuals as Finance wants them, piled up company by company while a page is read; the rows themselves are let go."""
+"""Maps actuals for Finance and groups them by company while a page is read. Source rows are not kept."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ MEASURED = ("ACTUALSIMPORTID", "AMOUNT", "TRANSACTIONCURRENCYID")
 
 @dataclass
 class _CompanyRows:
-    """The rows of one company."""
+    """The mapped rows of one company."""
 
     rows: list[list[str]] = field(default_factory=list)
     billed: Tally = field(default_factory=Tally)
@@ -27,7 +27,7 @@ class _CompanyRows:
 
 
 class ActualBatches:
-    """What was read of one page. Rows that the map cannot write are rejected."""
+    """The mapped actuals of one page. Rows that the map cannot write are rejected."""
 
     def __init__(self, ports: Ports) -> None:
         self._map = ports.maps[Stage.ACTUALS]
@@ -38,7 +38,7 @@ class ActualBatches:
         self.days = DayTally()
 
     def add(self, row: Row, *, is_billed: bool) -> None:
-        """Write one row of Dataverse."""
+        """Map one row."""
         try:
             company = self._map.company_of(row)
             written = self._map.write(row, self._zone)
@@ -54,7 +54,7 @@ class ActualBatches:
         (group.billed if is_billed else group.fresh).add(key, currency, Decimal(amount or 0))
 
     def batches(self) -> list[Batch]:
-        """A batch for each company."""
+        """One batch per company."""
         return [
             Batch(
                 Stage.ACTUALS,
@@ -68,7 +68,7 @@ class ActualBatches:
         ]
 
     def projects(self) -> str:
-        """The projects of the rows, for people: one by its number, of several the first and how many more."""
+        """The projects of the rows for display: the first number, and how many more there are."""
         if "PROJECTID" not in self._map.columns:
             return ""
         position = self._map.position("PROJECTID")
@@ -77,7 +77,7 @@ class ActualBatches:
 
 
 def write_actuals(ports: Ports, billed: Iterable[Row], fresh: Iterable[Row]) -> tuple[list[Batch], list[RejectedRow]]:
-    """Map billed sales and others, company by company; rows that the map cannot write are rejected."""
+    """Map billed sales and others by company. Rows that the map cannot write are rejected."""
     actuals = ActualBatches(ports)
     for rows, is_billed in ((billed, True), (fresh, False)):
         for row in rows:
@@ -86,7 +86,7 @@ def write_actuals(ports: Ports, billed: Iterable[Row], fresh: Iterable[Row]) -> 
 
 
 def _refused(row: Row, text: str, *, is_billed: bool) -> RejectedRow:
-    """A row that the map cannot write; it is known by its id in Dataverse."""
+    """A row that the map cannot write. Its key is its id in Dataverse."""
     return RejectedRow(
         stage=Stage.ACTUALS,
         key=row["msdyn_actualid"],

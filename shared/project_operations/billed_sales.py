@@ -1,4 +1,4 @@
-"""What Dataverse says was billed on an invoice: the measure that every run is held against."""
+"""The billed sales of an invoice in Dataverse. Every run is verified against their count and sums."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -23,25 +23,26 @@ type Kind = tuple[int | None, int | None]
 
 @dataclass(frozen=True)
 class Billed:
-    """The billed sales of an invoice: count and money, and how many there are of each kind."""
+    """The billed sales of an invoice: count and sums, and the number of each kind."""
 
     totals: Totals
     kinds: Counter[Kind]
 
 
 def billed_filter(table_map: TableMap, invoice_id: UUID) -> str:
-    """The billed sales of an invoice that go to Finance."""
+    """The OData filter for the billed sales of an invoice that are sent to Finance."""
     own = f"_msdyn_invoice_value eq {invoice_id} and msdyn_transactiontypecode eq {BILLED_SALES}"
     return all_of(own, table_map.source.filter)
 
 
 async def billed_totals(ports: Ports, invoice_id: UUID) -> Totals:
-    """Count and sum per currency of the billed sales of an invoice, read afresh; the digest is of no use here."""
+    """Count and sum per currency of the billed sales of an invoice, read now. The digest is of the ids in Dataverse,
+    so it cannot be compared with Finance's."""
     return (await read_billed(ports, invoice_id)).totals
 
 
 async def read_billed(ports: Ports, invoice_id: UUID) -> Billed:
-    """The billed sales of an invoice, read afresh."""
+    """The billed sales of an invoice, read now."""
     table_map = ports.maps[Stage.ACTUALS]
     options = {
         "$select": "msdyn_actualid,msdyn_amount,msdyn_billingtype,msdyn_transactionclassification",
@@ -63,13 +64,14 @@ def kind_of(row: Row) -> Kind:
 
 
 async def count_billed(ports: Ports, invoice_id: UUID) -> int:
-    """How many billed sales an invoice has, by one request where Dataverse counts so many."""
+    """The number of billed sales of an invoice, with one request if Dataverse can aggregate them."""
     table_map = ports.maps[Stage.ACTUALS]
     return await count_rows(ports, table_map.source.set, table_map.source.key, billed_filter(table_map, invoice_id))
 
 
 async def count_rows(ports: Ports, entity_set: str, key: str, condition: str) -> int:
-    """How many rows fulfil a filter. Dataverse aggregates 50,000 rows at most and refuses more; those are paged."""
+    """The number of rows that match a filter. Dataverse aggregates at most 50,000 rows and refuses more; those are
+    paged."""
     try:
         options = {"$apply": f"filter({condition})/aggregate($count as rows)"}
         page = await ports.dataverse.page(entity_set, options, cursor="", size=2)

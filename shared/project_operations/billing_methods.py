@@ -1,7 +1,7 @@
-"""By which method lines of a contract are billed: it decides whether an unbilled sale stands behind a billed one.
+"""The billing method of contract lines. It decides whether a billed sale must have an unbilled sale.
 
-Time and material: always. Fixed price: never, whatever the class of the line: a fee or an hour added by hand to an
-invoice of a fixed price is billed like a milestone (articles actuals/ActualsonTM and actuals/ActualonFP).
+Time and material: always. Fixed price: never, whatever the class of the line. A fee or an hour that was added by hand
+to a fixed-price invoice is billed like a milestone (articles actuals/ActualsonTM and actuals/ActualonFP).
 """
 
 from collections.abc import Collection
@@ -16,8 +16,8 @@ _CONTRACT_LINE = "_msdyn_salescontractlineid_value"
 
 
 async def billing_methods(ports: Ports, billed: Collection[Guid]) -> dict[Guid, int]:
-    """The billing method of the contract line of each of these billed sales, of those of which it can be known: a row
-    may name no contract line, and a tenant may not show these columns to the app."""
+    """The billing method of the contract line of each billed sale, where it can be read. A row may have no contract
+    line, and a tenant may not let the app read these columns."""
     with suppress(Refused):
         source = ports.maps[Stage.ACTUALS].source
         options = {"$select": f"{source.key},{_CONTRACT_LINE}"}

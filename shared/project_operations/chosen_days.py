@@ -1,8 +1,8 @@
-"""Whether the days of an invoice's rows can be believed, before the first of them is written into a ledger.
+"""Checks whether the days of an invoice's rows are plausible, before the first row is sent.
 
-A single day that is no midnight in the app's zone was chosen by a person elsewhere: the day that it means is known, and
-it is counted. If most rows of a reading are like that, the zone in the settings is probably not the zone of the tenant,
-and what is doubted is not one day but all of them: a person has to say.
+A single day that is not a midnight in the app's zone was chosen by a user elsewhere. Its day can be determined, and the
+row is counted. If most rows are like that, the zone in the settings is probably wrong, and so may be all days: then the
+run needs attention.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _SAMPLE = 200
 
 @dataclass
 class DayTally:
-    """`rows` seen, `doubtful` rows among them, and an example of those."""
+    """The number of rows, of doubtful rows among them, and an example."""
 
     rows: int = 0
     doubtful: int = 0
@@ -34,17 +34,18 @@ class DayTally:
             self.example = self.example or days_in_doubt[0]
 
     def check(self, zones: Zones) -> None:
-        """Raises NeedsAttention where most rows speak against the zones of the settings."""
+        """Raise NeedsAttention if most rows contradict the zones of the settings."""
         if 2 * self.doubtful > self.rows:
             raise NeedsAttention(
-                f"{self.doubtful} of {self.rows} rows have a day that is no midnight in {zones}, e.g. {self.example}. "
-                "DATAVERSE_TIME_ZONE is probably not the zone of the app's user. None of these rows was sent. Set it, "
-                f"or name the zones of the people who chose these days in {ZONES_SETTING}, then replay the run"
+                f"{self.doubtful} of {self.rows} rows have a day that is not a midnight in {zones}, e.g. "
+                f"{self.example}. DATAVERSE_TIME_ZONE is probably not the zone of the app's user. None of these rows "
+                f"was sent. Set it, or name the zones of the people who chose these days in {ZONES_SETTING}, then "
+                "replay the run"
             )
 
 
 async def check_days_of_actuals(ports: Ports, invoice_id: UUID) -> None:
-    """Look at some billed sales of an invoice before its header goes. Raises what `DayTally.check` raises."""
+    """Check a sample of an invoice's billed sales before its header is sent. Raises what `DayTally.check` raises."""
     table_map, tally = ports.maps[Stage.ACTUALS], DayTally()
     options = {**table_map.query, "$filter": billed_filter(table_map, invoice_id)}
     for row in await ports.dataverse.first(table_map.source.set, options, _SAMPLE):

@@ -1,4 +1,4 @@
-"""The numbers that Project Operations writes for its choices."""
+"""Option set values of Project Operations."""
 
 PROJECT_INVOICE = 192350001
 """`invoice.msdyn_ordertype`, Work based."""

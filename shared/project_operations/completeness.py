@@ -1,7 +1,7 @@
-"""Whether Dataverse holds all that a confirmation makes, by its invoice line details: like is counted with like.
+"""Checks by the invoice line details whether Dataverse holds all rows that a confirmation creates.
 
-Chargeable details are counted against chargeable billed sales, class by class: a reduced line makes a second billed
-sale that is not chargeable, and no detail need stand for a milestone's, so neither may stand in for a row that is late.
+Chargeable details are counted against chargeable billed sales, for each class separately. A reduced line creates a
+second, non-chargeable billed sale, and a milestone may have no detail. Neither may hide a missing row of another kind.
 Source: Microsoft's tables of actuals by event, articles proforma-invoicing/confirm-proforma-invoice and
 revise-project-invoices.
 """
@@ -22,40 +22,40 @@ _PAGE = 5000
 
 @dataclass(frozen=True)
 class Details:
-    """The invoice line details of an invoice: how many there are of each kind, and how many of these correct a line
-    in part, which reverses its billed sale and bills the rest anew."""
+    """The invoice line details of an invoice by kind. `corrected_in_part` counts those that correct a line partly,
+    which reverses its billed sale and bills the rest again."""
 
     kinds: Counter[Kind]
     corrected_in_part: Counter[Kind]
 
     @property
     def chargeable(self) -> int:
-        """How many are chargeable."""
+        """The number of chargeable details."""
         return _sum(self.kinds, chargeable=True)
 
 
 @dataclass(frozen=True)
 class Completeness:
-    """What an invoice's details promise and what of it is there."""
+    """The invoice line details of an invoice and its billed sales."""
 
     details: Details
     billed: Billed
 
     @property
     def missing(self) -> int:
-        """How many billed sales are not there that must come: one for each chargeable detail."""
+        """The number of missing billed sales that must exist: one per chargeable detail."""
         return _shortfall(_only(self.details.kinds, chargeable=True), self.billed.kinds)
 
     @property
     def doubtful(self) -> int:
-        """How many billed sales are not there that may come: a line that is not chargeable need not get one (release
-        note 2246671), and how a partial correction is billed is documented and not proven."""
+        """The number of missing billed sales that may exist. A non-chargeable line need not have one (release note
+        2246671), and how a partial correction is billed is documented but not proven."""
         chargeable = _only(self.details.kinds + self.details.corrected_in_part, chargeable=True)
         others = _only(self.details.kinds + self.details.corrected_in_part, chargeable=False)
         return _shortfall(chargeable, self.billed.kinds) - self.missing + _shortfall(others, self.billed.kinds)
 
     def describe(self) -> str:
-        """What is there of what must come, for a person."""
+        """The counts for an operator."""
         billed = _sum(self.billed.kinds, chargeable=True)
         text = f"Dataverse holds {billed} chargeable billed sales for {self.details.chargeable} chargeable invoice "
         short = self.missing
@@ -63,7 +63,7 @@ class Completeness:
 
 
 async def completeness(ports: Ports, invoice_id: UUID) -> Completeness:
-    """Count an invoice's details and billed sales afresh."""
+    """Count the details and billed sales of an invoice now."""
     details, billed = await both(_details(ports, invoice_id), read_billed(ports, invoice_id))
     return Completeness(details, billed)
 

@@ -1,18 +1,19 @@
-"""What belongs to a confirmation besides what its billed sales are linked to: one definition, for reading, verifying,
-reconciling and looking for what is out of sync.
+"""The unbilled sales of a confirmation that no link from a billed sale leads to. Reading, verification, reconciliation
+and the out-of-sync search all use this one definition.
 
-A confirmation also makes unbilled sales that no billed sale bills: the rest of a retainer, a line made non-chargeable,
-a line added by hand. They are found by evidence that does not share the links' assumption: unbilled sales of the
-invoice or of its contract, not skip-sync, created while its billed sales were. Whose each of them is, links say:
+A confirmation also creates unbilled sales that no billed sale bills: the rest of a retainer, a line made
+non-chargeable, a line added by hand. They are found without relying on links: unbilled sales of the invoice or of its
+contract, not skip-sync, created at the time of its billed sales. The links then tell which invoice a row belongs to:
 
-    cost behind it                        an approval's
-    detail or billed sale points to it    that invoice's
-    it replaces a billed or unbilled one  that of the invoice that reversed the billed one, or billed the unbilled one
-    no link, stamped                      the stamped invoice's
-    no link, no stamp                     nobody can tell: unexplained, unless another invoice's billed sales are nearer
+    it has a cost                         none: it comes from an approval
+    a detail or billed sale points to it  the invoice of that detail or billed sale
+    it replaces a billed or unbilled row  the invoice that reversed the billed row, or billed the unbilled row
+    no link, stamped                      the stamped invoice
+    no link, no stamp                     unknown: unexplained, unless another invoice's billed sales are nearer in time
 
-That a detail points to a row does not prove that it is old: those are asked for in Finance. Never choose by sign. What
-a run has once sent by itself, because it was found here or an operator said so, stays the confirmation's.
+A detail that points to a row does not prove that the row is old, so such rows are looked up in Finance. The sign of an
+amount is never used. A row that a run has once sent singly, because it was found here or an operator chose it, stays
+part of the confirmation.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
@@ -33,7 +34,7 @@ from shared.stages import Stage
 
 _PAGE = 5000
 _AROUND = timedelta(minutes=15)
-"""A confirmation writes its rows within minutes; in the background it may take several transactions."""
+"""A confirmation writes its rows within minutes. In the background it may use several transactions."""
 _ENDS = ("msdyn_transaction1", "msdyn_transaction2")
 _LINK = ",".join(["msdyn_transactionconnectionid", *(f"{end}{part}" for end in _ENDS for part in ("", "role", "type"))])
 _LIGHT = (
@@ -44,10 +45,10 @@ _LIGHT = (
 
 @dataclass(frozen=True)
 class Beside:
-    """The unbilled sales beside what was read: those that belong to the confirmation, each with its connections to what
-    it replaces, and those of which nobody can tell whose they are. `missing` are those of the former that Finance does
-    not hold, as it holds none of the latter; `unbilled` counts those among both that no billed sale bills, `seen` all
-    that were looked at."""
+    """The result of the search. `belonging` are the unbilled sales of the confirmation, each with its connections to
+    the rows that it replaces. `missing` are those of them that Finance does not hold. `unexplained` are rows whose
+    invoice cannot be determined; Finance does not hold them either. `unbilled` counts the rows in both that no
+    billed sale bills, `seen` all candidates."""
 
     belonging: Mapping[Guid, frozenset[Guid]] = field(default_factory=dict)
     missing: frozenset[Guid] = frozenset()
@@ -57,14 +58,14 @@ class Beside:
 
     @property
     def links(self) -> set[Guid]:
-        """The connections of all."""
+        """The connections of all rows in `belonging`."""
         return {link for links in self.belonging.values() for link in links}
 
 
 @dataclass(frozen=True)
-class Whose:
-    """What the links of an unbilled sale say: it is an approval's, or of these invoices. `replaces` are its links to
-    rows that it replaces, `pointed` says that a detail or a billed sale leads to it."""
+class Claim:
+    """What the links of an unbilled sale say: it comes from an approval, or it belongs to `invoices`. `replaces` are
+    its links to rows that it replaces. `pointed` is true if a detail or a billed sale points to it."""
 
     is_approved: bool = False
     invoices: frozenset[Guid] = frozenset()
@@ -74,7 +75,8 @@ class Whose:
 
 @dataclass(frozen=True)
 class Scope:
-    """Where the rows of a confirmation are looked for: `first` and `last` are when its billed sales were created."""
+    """The search range of a confirmation. `first` and `last` are the creation times of its first and last billed
+    sale."""
 
     invoice_id: UUID
     contract: UUID | None
@@ -83,7 +85,8 @@ class Scope:
 
     @property
     def condition(self) -> str:
-        """The unbilled sales that the confirmation may have created. A row with another invoice's stamp is not its."""
+        """The filter for unbilled sales that the confirmation may have created. Rows stamped with another invoice
+        are excluded."""
         own = f"_msdyn_invoice_value eq {self.invoice_id}"
         shared = f"(_msdyn_salescontract_value eq {self.contract} and _msdyn_invoice_value eq null)"
         return all_of(
@@ -95,7 +98,7 @@ class Scope:
 
 
 async def scope_of(ports: Ports, invoice_id: UUID) -> Scope | None:
-    """Where to look; None where the invoice has no billed sales."""
+    """The search range, or None if the invoice has no billed sales."""
     first = await _billed_at(ports, invoice_id, "asc")
     last = await _billed_at(ports, invoice_id, "desc")
     if first is None or last is None:
@@ -107,14 +110,14 @@ async def scope_of(ports: Ports, invoice_id: UUID) -> Scope | None:
 
 
 async def count_beside(ports: Ports, invoice_id: UUID) -> int:
-    """How many unbilled sales there are among which a confirmation's may be."""
+    """The number of candidates."""
     scope = await scope_of(ports, invoice_id)
     source = ports.maps[Stage.ACTUALS].source
     return await count_rows(ports, source.set, source.key, all_of(scope.condition, source.filter)) if scope else 0
 
 
 async def find_beside(ports: Ports, invoice_id: UUID, known: Collection[Guid]) -> Beside:
-    """What belongs to a confirmation beside the unbilled sales `known` to be read, and what cannot be explained."""
+    """The unbilled sales of a confirmation other than `known`, and the rows whose invoice cannot be determined."""
     scope = await scope_of(ports, invoice_id)
     search = _Search(ports, scope, known, await sent_singly(ports, invoice_id))
     async for rows in _candidates(ports, scope):
@@ -122,21 +125,22 @@ async def find_beside(ports: Ports, invoice_id: UUID, known: Collection[Guid]) -
     return search.result()
 
 
-async def whose(ports: Ports, ids: Collection[Guid]) -> dict[Guid, Whose]:
+async def claims_of(ports: Ports, ids: Collection[Guid]) -> dict[Guid, Claim]:
     """What the links of some unbilled sales say."""
     approved = await _approved(ports, ids)
-    found = {key: Whose(is_approved=True) for key in approved}
+    found = {key: Claim(is_approved=True) for key in approved}
     return found | await _claimed(ports, set(ids) - approved)
 
 
 async def _approved(ports: Ports, ids: Collection[Guid]) -> set[Guid]:
-    """Those with a cost behind them. Of an invoice whose work was approved just before these are nearly all."""
+    """The rows that have a cost. If work was approved shortly before the confirmation, these are most of the
+    candidates."""
     where = " or ".join(f"{end}role eq 'Cost'" for end in _ENDS)
     sides = await _sides(ports, ids, where=where)
     return {side.near for side in sides if "cost" in {side.near_role, side.far_role}}
 
 
-async def _claimed(ports: Ports, ids: Collection[Guid]) -> dict[Guid, Whose]:
+async def _claimed(ports: Ports, ids: Collection[Guid]) -> dict[Guid, Claim]:
     sides = await _sides(ports, ids)
     replaced = {side.far for side in sides if side.is_replacing}
     behind = await _sides(ports, replaced)
@@ -149,7 +153,7 @@ async def _claimed(ports: Ports, ids: Collection[Guid]) -> dict[Guid, Whose]:
     for side in sides:
         links[side.near].append(side)
     return {
-        key: Whose(
+        key: Claim(
             invoices=direct.get(key, frozenset()).union(
                 *(leads.get(side.far, ()) for side in own if side.is_replacing)
             ),
@@ -162,7 +166,7 @@ async def _claimed(ports: Ports, ids: Collection[Guid]) -> dict[Guid, Whose]:
 
 @dataclass
 class _Search:
-    """Candidates looked at page by page."""
+    """The state of a search over pages of candidates."""
 
     ports: Ports
     scope: Scope | None
@@ -175,11 +179,11 @@ class _Search:
     seen: int = 0
 
     async def look_at(self, rows: Sequence[Row]) -> None:
-        """Look at one page."""
+        """Examine one page."""
         self.seen += len(rows)
         rest = {guid(row["msdyn_actualid"]): row for row in rows}
         rest = {key: row for key, row in rest.items() if key not in self.known}
-        claims = await whose(self.ports, rest)
+        claims = await claims_of(self.ports, rest)
         asked = [key for key, claim in claims.items() if self._must_be_asked_for(claim, rest[key])]
         held = await held_by_actual(self.ports, asked)
         for key, claim in claims.items():
@@ -192,12 +196,12 @@ class _Search:
                 self.unexplained.append(rest[key])
                 self.unbilled += 1
 
-    def _must_be_asked_for(self, claim: Whose, row: Row) -> bool:
+    def _must_be_asked_for(self, claim: Claim, row: Row) -> bool:
         if guid(row["msdyn_actualid"]) in self.sent:
             return True
         return self._is_ours(claim, row) or not (claim.is_approved or claim.invoices)
 
-    def _is_ours(self, claim: Whose, row: Row) -> bool:
+    def _is_ours(self, claim: Claim, row: Row) -> bool:
         own = guid(str(self.scope.invoice_id)) if self.scope else None
         stamp = row.get("_msdyn_invoice_value")
         if claim.is_approved:
@@ -205,7 +209,7 @@ class _Search:
         return own in claim.invoices or (not claim.invoices and stamp is not None and guid(stamp) == own)
 
     async def _is_nearest(self, row: Row) -> bool:
-        """Whether no other invoice of the contract was confirmed nearer to the row's creation."""
+        """Whether no other invoice of the contract has a billed sale nearer to the row's creation time."""
         if self.scope is None:
             return False
         created = parse_stamp(row["createdon"])
@@ -213,12 +217,12 @@ class _Search:
         return gap <= await _gap_to_others(self.ports, self.scope, created)
 
     def result(self) -> Beside:
-        """What was found."""
+        """The result."""
         return Beside(self.belonging, frozenset(self.missing), self.unexplained, self.unbilled, self.seen)
 
 
 class _Side(NamedTuple):
-    """A connection seen from one end."""
+    """A connection seen from one of its ends."""
 
     link: Guid
     near: Guid
@@ -229,7 +233,7 @@ class _Side(NamedTuple):
 
     @property
     def is_replacing(self) -> bool:
-        """The near end replaces the far one."""
+        """The near end replaces the far end."""
         return self.near_role == "replacing" and not self.is_of_detail
 
     @property
@@ -239,12 +243,12 @@ class _Side(NamedTuple):
 
     @property
     def is_of_billing(self) -> bool:
-        """The far end bills the near one, or reverses it."""
+        """The far end bills the near end, or reverses it."""
         return self.far_role in {"billed sales", "reversing"}
 
     @property
     def tells_invoice(self) -> bool:
-        """The far end is of the invoice whose confirmation made the near one, or was made of it."""
+        """The far end belongs to the invoice whose confirmation created the near end."""
         return self.is_of_detail or self.is_of_billing
 
 
@@ -267,17 +271,18 @@ def _word(text: object) -> str:
 
 
 def _leading(sides: Iterable[_Side], invoices: Mapping[Guid, Guid]) -> dict[Guid, frozenset[Guid]]:
-    """The invoices whose details, billed sales or reversals are linked to each near end."""
+    """For each near end, the invoices of the details, billed sales or reversals linked to it."""
     found: dict[Guid, set[Guid]] = {}
     for side in sides:
-        # A row that another candidate leads to may be here for another reason: a correction replaces billed sales.
+        # A row linked to another candidate may be here for another reason, since a correction replaces billed sales
+        # too.
         if side.tells_invoice and side.far in invoices:
             found.setdefault(side.near, set()).add(invoices[side.far])
     return {key: frozenset(owners) for key, owners in found.items()}
 
 
 async def _invoices(ports: Ports, entity_set: str, ids: Collection[Guid]) -> dict[Guid, Guid]:
-    """The invoice of each of these rows that has one."""
+    """The invoice of each of these rows, where it has one."""
     key = "msdyn_actualid" if entity_set == ports.maps[Stage.ACTUALS].source.set else f"{INVOICE_LINE_DETAIL}id"
     found: dict[Guid, Guid] = {}
     async for rows in ports.dataverse.rows_in(entity_set, (key,), ids, {"$select": f"{key},_msdyn_invoice_value"}):
@@ -299,13 +304,13 @@ async def _candidates(ports: Ports, scope: Scope | None) -> AsyncIterator[list[R
 
 
 async def _billed_at(ports: Ports, invoice_id: UUID, order: str) -> datetime | None:
-    """When the first (asc) or the last (desc) billed sale of an invoice was created."""
+    """The creation time of the first (asc) or last (desc) billed sale of an invoice."""
     table_map = ports.maps[Stage.ACTUALS]
     return await _created(ports, billed_filter(table_map, invoice_id), order)
 
 
 async def _gap_to_others(ports: Ports, scope: Scope, created: datetime) -> timedelta:
-    """How far in time the nearest billed sale of another invoice of the contract is."""
+    """The time from `created` to the nearest billed sale of another invoice of the contract."""
     others = all_of(
         f"msdyn_transactiontypecode eq {BILLED_SALES}",
         f"_msdyn_salescontract_value eq {scope.contract}",

@@ -1,4 +1,4 @@
-"""Transaction connections on their way to Finance: read with their actuals, or by themselves to be sent again."""
+"""Maps transaction connections for Finance, read with their actuals or alone when they are sent again."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from shared.stages import Stage
 
 
 def write_connections(ports: Ports, company: str, links: Iterable[Row], *, held: bool) -> Reading:
-    """Map some connections; one that cannot be mapped is known by its id in Dataverse."""
+    """Map connections. One that cannot be mapped is rejected under its id in Dataverse."""
     table_map = ports.maps[Stage.CONNECTIONS]
     written: list[list[str]] = []
     refused: list[RejectedRow] = []

@@ -1,13 +1,13 @@
-"""Which unbilled sales and which transaction connections a confirmation created.
+"""Finds the unbilled sales and the transaction connections that a confirmation created.
 
-Unbilled sales that were there before carry the same invoice stamp and went to Finance long ago; neither type nor stamp
-nor dates tell them from the new ones. Links do. A new row is reached from the billed ones
+Older unbilled sales carry the same invoice stamp and have been sent to Finance before. Type, stamp and dates do not
+distinguish them from the new ones, but links do. A new row is linked to the billed ones:
 
     billed -> unbilled                                    ordinary and edited lines, retainers
     reversal -> original billed <- replacing unbilled     corrections, two hops
 
-and an unbilled sale is an original when the draft's invoice line detail points to it. A link in which one of our
-billed sales is the Original belongs to a later correction, not to this confirmation.
+An unbilled sale is an original if the draft's invoice line detail points to it. A link in which one of our billed sales
+is the Original belongs to a later correction, not to this confirmation.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -31,17 +31,17 @@ from shared.services.odata import Guid, guid
 from shared.stages import Stage
 
 TRACED = ("msdyn_actualid", "msdyn_transactionclassification")
-"""The columns of a billed sale that following its links needs."""
+"""The columns of a billed sale that are needed to follow its links."""
 _ENDS = ("msdyn_transaction1", "msdyn_transaction2")
 _LINKED_CLASSES = {TIME, EXPENSE, MATERIAL, FEE}
-"""Where the contract line is billed by time and material, an unbilled sale stands behind each such billed one."""
+"""On a contract line of time and material, each billed sale of these classes has an unbilled sale."""
 _TO_A_DETAIL = " or ".join(f"{end}type eq 'msdyn_invoicelinetransaction'" for end in _ENDS)
 
 
 @dataclass(frozen=True)
 class Produced:
-    """What some billed sales bring along: new unbilled sales, and the connections that go to Finance. `unlinked` counts
-    the billed sales for which a link was waited for in vain."""
+    """What billed sales lead to: new unbilled sales, and the connections to send. `unlinked` counts the billed sales
+    whose optional link did not appear while it was waited for."""
 
     unbilled: list[Row]
     connections: list[Row]
@@ -49,7 +49,7 @@ class Produced:
 
 
 class Side(NamedTuple):
-    """A connection seen from one end."""
+    """A connection seen from one of its ends."""
 
     link: Row
     near: Guid
@@ -64,8 +64,8 @@ class Side(NamedTuple):
 
 
 async def trace(ports: Ports, billed: Sequence[Row], *, waited: bool = True) -> Produced:
-    """Follow the links from some billed sales. Raises NotYet while a billed sale lacks a link that it must have, and
-    one that it may have until that was `waited` for."""
+    """Follow the links of some billed sales. Raises NotYet while a billed sale lacks a mandatory link. Before the
+    wait is over (`waited`), it also raises NotYet for a missing optional link."""
     ids = {guid(row["msdyn_actualid"]) for row in billed}
     created = [side for side in await _sides(ports, ids) if side.role in {"billed sales", "reversing"}]
     unlinked = await _check_linked(ports, billed, created, waited=waited)
@@ -83,8 +83,11 @@ async def trace(ports: Ports, billed: Sequence[Row], *, waited: bool = True) -> 
 
 
 async def _check_linked(ports: Ports, billed: Sequence[Row], created: Iterable[Side], *, waited: bool) -> int:
-    """Whether a billed sale must have an unbilled one behind it is decided by the billing method of its contract line;
-    where that is not known, a link is waited for and then done without. Returns how many were done without."""
+    """Check that each billed sale has its link, and return how many optional links are missing.
+
+    The billing method of the contract line decides whether an unbilled sale is mandatory. If the method is unknown, the
+    link is optional.
+    """
     linked = {end for side in created for end in side.ends}
     bare = {guid(row["msdyn_actualid"]): row["msdyn_transactionclassification"] for row in billed}
     bare = {key: kind for key, kind in bare.items() if key not in linked and kind is not None}
@@ -102,7 +105,7 @@ async def _check_linked(ports: Ports, billed: Sequence[Row], created: Iterable[S
 
 
 async def _sides(ports: Ports, ids: Collection[Guid]) -> list[Side]:
-    """The connections between actuals at which one of `ids` is an end, seen from that end."""
+    """The connections between actuals with one of `ids` as an end, seen from that end."""
     table_map = ports.maps[Stage.CONNECTIONS]
     portions = ports.dataverse.rows_in(table_map.source.set, _ENDS, ids, table_map.query, where=table_map.source.filter)
     return [side async for rows in portions for row in rows for side in _seen_from(row, ids)]
@@ -121,7 +124,7 @@ async def _replacing(ports: Ports, corrected: Collection[Guid]) -> list[Side]:
 
 
 async def _types(ports: Ports, ids: Collection[Guid]) -> dict[Guid, int]:
-    """The transaction types of those actuals that go to Finance at all."""
+    """The transaction types of those actuals that are sent to Finance at all."""
     table_map = ports.maps[Stage.ACTUALS]
     options = {"$select": "msdyn_actualid,msdyn_transactiontypecode"}
     found: dict[Guid, int] = {}
@@ -137,7 +140,7 @@ def _unbilled(types: dict[Guid, int], ids: Iterable[Guid]) -> set[Guid]:
 
 
 async def _without_detail(ports: Ports, ids: Collection[Guid]) -> set[Guid]:
-    """Those to which no invoice line detail points: the confirmation made them."""
+    """The rows that no invoice line detail points to: the confirmation created them."""
     options = {"$select": ",".join(_ENDS)}
     pointed: set[Guid] = set()
     async for rows in ports.dataverse.rows_in(
@@ -148,7 +151,7 @@ async def _without_detail(ports: Ports, ids: Collection[Guid]) -> set[Guid]:
 
 
 async def _unbilled_only(ports: Ports, ids: Collection[Guid]) -> set[Guid]:
-    """Those that no billed sale bills: the others come with their billed sale, which may be on another page."""
+    """The rows that no billed sale bills. The others are read with their billed sale, which may be on another page."""
     billed = {side.near for side in await _sides(ports, ids) if side.far_role == "billed sales"}
     return set(ids) - billed
 

@@ -195,7 +195,7 @@ class Answer:
         """The body as an object, with exact decimals. Raises Unavailable."""
         value = self._parse(self.body)
         if not isinstance(value, dict):
-            raise self.unusable("JSON that is no object")
+            raise self.unusable("JSON that is not an object")
         if isinstance(value.get("error"), dict):
             raise self.unusable("an error object")
         return value
@@ -218,7 +218,7 @@ class Answer:
         rows, body = found or (None, self.json())
         link, value = body.get("@odata.nextLink"), body.get("value")
         if not isinstance(value, list) or "error" in body or not (link is None or isinstance(link, str)):
-            raise self.unusable("JSON that is no page of rows")
+            raise self.unusable("JSON that is not a page of rows")
         return self._checked(rows or iter(value)), link or None
 
     def number(self) -> int:
@@ -226,7 +226,7 @@ class Answer:
         try:
             return int(self.body.decode("utf-8-sig"))
         except ValueError:
-            raise self.unusable("a count that is no number") from None
+            raise self.unusable("a count that is not a number") from None
 
     def unusable(self, what: str) -> Unavailable:
         """The error for an answer that cannot be used."""
@@ -311,7 +311,7 @@ def describe(reply: Reply) -> str:
         return "an HTML page"
     if start[:1] in {b"{", b"["}:
         return "JSON in another form, or cut off"
-    return f"text that is no JSON: {start[:_LONGEST_QUOTE]!r}"
+    return f"text that is not JSON: {start[:_LONGEST_QUOTE]!r}"
 
 
 def _fits(expected: Expected, reply: Reply) -> bool:
@@ -368,7 +368,7 @@ def _dig(value: Any, path: tuple[str, ...]) -> Any:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 _EXACT = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)

@@ -263,7 +263,7 @@ DEEP = b"[" * 200_000
 @pytest.mark.parametrize(
     "body",
     [b"", b"<html></html>", b"[]", b"7", b"null", b'"text"', b'{"value": [', b"\xff\xfe", DEEP, b'{"value": NaN}'],
-    ids=["empty", "HTML", "list", "number", "null", "text", "half", "no UTF-8", "too deep", "no JSON number"],
+    ids=["empty", "HTML", "list", "number", "null", "text", "half", "no UTF-8", "too deep", "not a JSON number"],
 )
 async def test_a_good_status_without_a_json_object_is_no_answer(
     app: App, server: Server, call: Call, body: bytes

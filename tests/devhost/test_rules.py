@@ -135,7 +135,7 @@ def queues(**settings: Any) -> dict[str, Any]:
         (queues(newBatchThreshold=-1), "newBatchThreshold is -1"),
         (queues(maxDequeueCount=0), "maxDequeueCount is 0"),
         (queues(maxPollingInterval="00:00:00.05"), "maxPollingInterval is 00:00:00.05"),
-        (queues(visibilityTimeout="soon"), "visibilityTimeout: 'soon' is no duration"),
+        (queues(visibilityTimeout="soon"), "visibilityTimeout: 'soon' is not a duration"),
         (queues(visibilityTimeout="8"), "visibilityTimeout is 8"),
         (queues(messageEncoding="utf8"), "messageEncoding is 'utf8'"),
         ({"extensions": []}, r"host\.json\.extensions must be an object"),

@@ -51,4 +51,4 @@ def test_a_wrong_map_is_named_with_its_field(deployed: Path) -> None:
     ended = _start(deployed, GOOD)
     assert ended.returncode == 1
     assert "actuals.json refused" in ended.stderr
-    assert "sourse: is no field of a map" in ended.stderr
+    assert "sourse: is not a field of a map" in ended.stderr

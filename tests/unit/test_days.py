@@ -94,7 +94,7 @@ def _tally(instants: list[str], zones: Zones) -> DayTally:
 def test_a_tenant_whose_days_are_no_midnights_is_asked_for_its_zone() -> None:
     utc = Zones(ZoneInfo("UTC"))
     with pytest.raises(
-        NeedsAttention, match=r"964 of 964 rows .* no midnight in UTC, e.g. ACCOUNTINGDATE 2026-06-29T22"
+        NeedsAttention, match=r"964 of 964 rows .* not a midnight in UTC, e.g. ACCOUNTINGDATE 2026-06-29T22"
     ):
         _tally(["2026-06-29T22:00:00Z"] * 964, utc).check(utc)
     some = _tally(["2026-06-29T22:00:00Z"] * 9 + ["2026-06-29T18:30:00Z"], BERLIN)

@@ -131,9 +131,9 @@ def _spoil(tmp_path: Path, change: Any) -> Path:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda raw: raw.update(comment="x"), "comment: is no field of a map"),
-        (lambda raw: raw["fields"][4].update(note="x"), r"fields\[4\].note: is no field of a map"),
-        (lambda raw: raw["fields"][4].update(source="msdyn_amount..x"), r"fields\[4\].source: .*no column name"),
+        (lambda raw: raw.update(comment="x"), "comment: is not a field of a map"),
+        (lambda raw: raw["fields"][4].update(note="x"), r"fields\[4\].note: is not a field of a map"),
+        (lambda raw: raw["fields"][4].update(source="msdyn_amount..x"), r"fields\[4\].source: .*not a column name"),
         (lambda raw: raw["fields"][4].update(source="msdyn_Projct.msdyn_x"), "not among source.lookups"),
         (lambda raw: raw["fields"][4].update(transform={"kind": "rot13"}), r"fields\[4\].transform: .*rot13"),
         (lambda raw: raw["fields"][4].update(transform={"kind": "valueMap", "values": {}}), r"fields\[4\].transform"),
