@@ -1,4 +1,6 @@
-"""The function app: the three stages in the order in which an invoice takes them, the way back, and the operators."""
+"""The function app: the three stages in the order in which an invoice passes them, the write-back, and the
+operator's API.
+"""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""The triggers of the first stage; they translate and hold no rules."""
+"""The triggers of the first stage. They only translate; the rules are in the other modules."""
 
 import json
 from collections.abc import Sequence
@@ -29,7 +29,9 @@ blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 _AT_ONCE = 16
 _IDS_IN_A_MESSAGE = 1000
 _LATELY = timedelta(hours=2)
-"""A row is stamped when it is written; its transaction commits later, and the system job that tells us may wait too."""
+"""A row gets its timestamp when it is written. Its transaction commits later, and the webhook's system job may be
+delayed.
+"""
 
 HANDLERS: dict[str, Handler] = {
     "load": partial(load, read=read_header, after=after_header),
@@ -41,7 +43,8 @@ HANDLERS: dict[str, Handler] = {
 @blueprint.function_name("confirm_invoice")
 @blueprint.route("invoices/confirmations", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 async def confirm_invoice(req: func.HttpRequest) -> func.HttpResponse:
-    """Accept a confirmation: 202 after a table insert and a queue write for each, 503 when not all were made."""
+    """Accept a confirmation. Answers 202 after one table insert and one queue write per invoice, 503 if one of them
+    failed."""
     settings, _ = configuration()
     body = req.get_body()
     if len(body) > settings.webhook_max_bytes:
@@ -61,8 +64,8 @@ async def confirm_invoice(req: func.HttpRequest) -> func.HttpResponse:
 
 
 async def _take(event: Confirmation | Doubtful | Several, url: str) -> func.HttpResponse:
-    """Store what the event says: 202 only when all of it is stored, for Dataverse sends it again after a 503 and never
-    after a 202; storing it twice does no harm."""
+    """Store everything that the event names. Dataverse retries after a 503 and never after a 202, so 202 is the
+    answer only when all of it is stored. Storing is idempotent."""
     works = await ports()
     if isinstance(event, Confirmation):
         return _json(202, await _accept(works, event.invoice_id, url))
@@ -95,7 +98,7 @@ async def _accept(works: Ports, invoice_id: UUID, url: str) -> dict[str, str]:
 
 
 async def _look_up(works: Ports, doubtful: Sequence[UUID], unnamed: str) -> None:
-    """Have invoices looked up soon, by a message: asking Dataverse takes longer than a webhook may."""
+    """Look invoices up later, by message: reading Dataverse takes longer than a webhook's timeout."""
     for some in batched(doubtful, _IDS_IN_A_MESSAGE, strict=False):
         await works.queues.send(LookUp(invoices=some))
     if unnamed:

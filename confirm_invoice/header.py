@@ -1,4 +1,4 @@
-"""The first map: read the confirmed invoice back and send its header."""
+"""The first map: reads the confirmed invoice back and sends its header."""
 
 from datetime import timedelta
 
@@ -32,8 +32,8 @@ _CHECKED = (ORDER_TYPE, STATUS, STATE, CREATED, *COLUMNS)
 
 
 async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) -> Reading:
-    """Read the invoice back. Raises InvoiceRejected unless Dataverse itself says that it is a confirmed project
-    invoice, and NeedsAttention for one that cannot become a proposal."""
+    """Read the invoice back. Raises InvoiceRejected unless Dataverse says that it is a confirmed project invoice,
+    and NeedsAttention if its header cannot be sent."""
     table_map = ports.maps[Stage.INVOICES]
     options = {**table_map.query, "$select": ",".join(sorted({*table_map.query["$select"].split(","), *_CHECKED}))}
     invoice = await ports.dataverse.one(table_map.source.set, page.invoice_id, options)
@@ -59,7 +59,7 @@ async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) ->
         wait="",
         wait_since=None,
     )
-    # The actuals are read while the header is imported; they wait for it before they are sent.
+    # The actuals are read while the header is imported. They are not sent before the header is in Finance.
     await ports.queues.send(Load(stage=Stage.ACTUALS, invoiceId=run.invoice_id, generation=run.generation))
     return Reading([Batch(Stage.INVOICES, company, [row], odd_days=len(odd_days))])
 
@@ -67,14 +67,15 @@ async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) ->
 async def _check(ports: Ports, run: Run, invoice: Row) -> None:
     if invoice.get(ORDER_TYPE) != PROJECT_INVOICE:
         raise InvoiceRejected(f"{ORDER_TYPE} is {invoice.get(ORDER_TYPE)}: it is not a project invoice")
-    # A message that waited long must not lose its invoice: it may have been paid or posted meanwhile.
+    # The message may have waited long, and the invoice may have been paid or posted meanwhile. It must still be
+    # carried.
     standing = standing_of(invoice, ports.settings.confirmed_statuses)
     if not await was_confirmed(ports, run.invoice_id, standing):
         why = ", and it has no billed sales" if standing is Standing.UNCLEAR else ""
         raise InvoiceRejected(f"{STATUS} is {invoice.get(STATUS)}{why}: not confirmed")
     if await _is_of_dual_write(ports, run, invoice):
         raise InvoiceRejected(
-            "confirmed before SWEEP_START, when dual-write carried it: a change of its status later on is no "
+            "confirmed before SWEEP_START, when dual-write carried it: a change of its status later on is not a "
             "confirmation. Only if Finance does not hold it, send it: relay reconcile "
             f"{invoice.get(number_column(ports))} --fix"
         )
@@ -82,8 +83,9 @@ async def _check(ports: Ports, run: Run, invoice: Row) -> None:
 
 
 async def _is_of_dual_write(ports: Ports, run: Run, invoice: Row) -> bool:
-    """Whether a webhook after going live is about an invoice from before it, which no operator has named: its payment
-    was taken back, say, and its status is Confirmed again. What came before going live was meant to be carried."""
+    """Whether the webhook came after go-live for an invoice confirmed before it, which no operator has named. For
+    example, its payment was reverted and its status is Confirmed again. Runs accepted before go-live are carried in
+    any case."""
     go_live = ports.settings.sweep_start
     if run.state != State.ACCEPTED or run.is_named or go_live is None or run.accepted_at < go_live:
         return False
@@ -99,12 +101,12 @@ def _check_number(ports: Ports, invoice: Row) -> None:
         told = " and ".join(f"{name} is {number!r}" for name, number in numbers.items())
         raise NeedsAttention(
             f"{told}: they must be the same text, unless the setting {SETTING} says which of them names the proposals "
-            "in Finance. Set it to one of the two and restart, or mend the invoice, then replay"
+            "in Finance. Set it to one of the two and restart, or correct the invoice, then replay"
         )
 
 
 async def after_header(ports: Ports, run: Run, account: Account) -> None:
-    """The header is in Finance: the actuals, which were read meanwhile, may follow."""
+    """The header is in Finance. The actuals that were read meanwhile may be sent."""
     del account
     if run.state in BEFORE_ACTUALS:
         await ports.ledger.save(run, state=State.SYNCING_ACTUALS)
@@ -115,6 +117,6 @@ async def after_header(ports: Ports, run: Run, account: Account) -> None:
     if landed and first and first.read:
         await put_on_dock(ports, landed)
     else:
-        # Whoever reads the first page sends what was read; this is for a reader that died.
+        # The reader of the first page also sends what it reads. This message covers a crash of that reader.
         by_then = min(_BY_THEN_READ, timedelta(seconds=ports.settings.shipment_lease))
         await ports.queues.send(again, delay=timedelta() if first and first.read else by_then)

@@ -1,14 +1,15 @@
-"""What Dataverse's webhook says, as far as it can be told without asking back.
+"""Interprets the body of Dataverse's webhook, without any request to Dataverse.
 
-The body is a RemoteExecutionContext. It is a hint: the invoice is read back before anything is written. Above 256 KB
-Dataverse removes ParentContext, InputParameters and the images, so what is absent, null or empty tells nothing.
+The body is a RemoteExecutionContext. It is only a hint: the invoice is read back before anything is written. Above 256
+KB Dataverse removes ParentContext, InputParameters and the images, so a member that is absent, null or empty proves
+nothing.
 
     the status is Confirmed, or a single update without one   the run is opened at once
-    a status that follows, or none that can be told           the invoice is looked up
-    which invoices is not to be told                          those changed lately are looked up
+    a later status, or an unknown one                         the invoice is looked up
+    it is unknown which invoices changed                      recently changed invoices are looked up
     Draft, In Review, no project invoice, another table       ignored, with the reason
 
-A step on Update is told of each row of a bulk write by itself; a step on UpdateMultiple gets all rows at once, in
+A step on Update gets one event for each row of a bulk write. A step on UpdateMultiple gets all rows in one event, in
 InputParameters.Targets, with PrimaryEntityId all zeros.
 """
 
@@ -29,7 +30,8 @@ _NAMING = ("Target", "EntityMoniker", "id")
 
 
 class BadConfirmation(Exception):
-    """A request that is no confirmation of ours: the HTTP status to answer with, a word for it, and what is wrong."""
+    """A request that is not a confirmation for this app: the HTTP status of the answer, an error code, and the
+    reason."""
 
     def __init__(self, status: int, code: str, text: str) -> None:
         super().__init__(text)
@@ -40,14 +42,14 @@ class BadConfirmation(Exception):
 
 @dataclass(frozen=True)
 class Confirmation:
-    """Dataverse says that this invoice may have been confirmed."""
+    """According to Dataverse, this invoice may have been confirmed."""
 
     invoice_id: UUID
 
 
 @dataclass(frozen=True)
 class Ignored:
-    """A proper event, or one row of it, that is no confirmation of a project invoice."""
+    """A valid event, or one row of it, that is not the confirmation of a project invoice."""
 
     reason: str
     invoice_id: UUID | None = None
@@ -55,7 +57,7 @@ class Ignored:
 
 @dataclass(frozen=True)
 class Doubtful:
-    """The event alone does not tell whether this invoice was confirmed: it has to be looked up."""
+    """The event does not tell whether this invoice was confirmed, so it must be looked up."""
 
     invoice_id: UUID
 
@@ -65,15 +67,14 @@ type Judgement = Confirmation | Doubtful | Ignored
 
 @dataclass(frozen=True)
 class Several:
-    """What an event says of its rows. `unnamed` says why it does not tell which rows there are, and is empty where it
-    does."""
+    """The rows of an event. `unnamed` is the reason why rows may be missing, or ""."""
 
     rows: tuple[Judgement, ...] = ()
     unnamed: str = ""
 
 
 def read_event(body: bytes, organization_id: UUID) -> Judgement | Several:
-    """Read a webhook's body. Raises BadConfirmation: 400 for what is no event, 403 for another organization's."""
+    """Interpret a webhook's body. Raises BadConfirmation: 400 for an invalid event, 403 for another organization's."""
     context = _object(body)
     sender = _guid(context, "OrganizationId")
     if sender != organization_id:
@@ -86,7 +87,7 @@ def read_event(body: bytes, organization_id: UUID) -> Judgement | Several:
         return _read_update(context)
     if message in _BULK:
         return _read_bulk(context)
-    # The actions of Project Operations and of extensions have a publisher's prefix: msdyn_PostInvoice confirms.
+    # Actions of Project Operations and of extensions have a publisher prefix. For example, msdyn_PostInvoice confirms.
     if message in _SINGLE or "_" in message:
         return _read_other(context, message)
     return Ignored(f"MessageName is {message!r}, which confirms nothing")
@@ -98,7 +99,7 @@ def _read_update(context: dict[str, Any]) -> Judgement:
         raise BadConfirmation(400, "noInvoiceId", "PrimaryEntityId is empty")
     sent, image = _columns(_named(context.get("InputParameters"), "Target")), _image(context)
     judged = _judge(invoice_id, sent, image)
-    # Stripped, or registered without an image: the filtering attribute says that the status has changed.
+    # The body was cut, or the step has no image. The step's filtering attribute implies that the status has changed.
     tells_nothing = not sent and _STATUS not in image
     return Confirmation(invoice_id) if tells_nothing and isinstance(judged, Doubtful) else judged
 
@@ -129,8 +130,8 @@ def _read_bulk(context: dict[str, Any]) -> Several:
 
 
 def _judge(invoice_id: UUID, sent: dict[str, Any], image: dict[str, Any]) -> Judgement:
-    """What the sent columns and the image say of one invoice. Where the status is in the image alone it has not changed
-    now, and where it is one that follows on Confirmed the confirmation may be old: both are looked up."""
+    """Judge one invoice by the sent columns and the image. A status that is only in the image has not just changed,
+    and after a status later than Confirmed the confirmation may be old. Both are looked up."""
     known = {**image, **sent}
     if known.get(_ORDER_TYPE, PROJECT_INVOICE) != PROJECT_INVOICE:
         return Ignored(
@@ -165,7 +166,7 @@ def _guid(context: dict[str, Any], member: str) -> UUID:
 
 
 def _id_of(value: Any) -> UUID | None:
-    """The id of an Entity, an EntityReference or a bare GUID; None where there is none, or only zeros."""
+    """The id of an Entity, an EntityReference or a plain GUID. None if it is missing or all zeros."""
     text = value.get("Id") if isinstance(value, dict) else value
     try:
         found = UUID(text) if isinstance(text, str) else _NO_ID
@@ -175,7 +176,7 @@ def _id_of(value: Any) -> UUID | None:
 
 
 def _targets(collection: Any) -> list[Any] | None:
-    """The rows of an EntityCollection, which comes as such or as a plain array; None where there is none."""
+    """The rows of an EntityCollection, which may also come as a plain array. None if there are none."""
     rows = collection.get("Entities") if isinstance(collection, dict) else collection
     return rows if isinstance(rows, list) else None
 
@@ -205,7 +206,7 @@ def _imaged(context: dict[str, Any]) -> Iterator[Any]:
 
 
 def _pairs(collection: Any) -> list[tuple[Any, Any]]:
-    """Dataverse's collections are lists of {"key", "value"}."""
+    """The entries of a Dataverse collection, a list of {"key", "value"}."""
     entries = collection if isinstance(collection, list) else []
     return [(entry.get("key"), entry.get("value")) for entry in entries if isinstance(entry, dict)]
 
@@ -220,5 +221,5 @@ def _columns(entity: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """An OptionSetValue's number; everything else as it is."""
+    """The number of an OptionSetValue; any other value is returned unchanged."""
     return value.get("Value") if isinstance(value, dict) and "Value" in value else value

@@ -1,9 +1,9 @@
-"""Both ends of an invoice's actuals, read afresh: count, money and keys of all rows, and the mapped columns of all rows
-of an invoice up to a bound, of a sample of a larger one.
+"""Compares an invoice's actuals in Dataverse and in Finance, both read now: count, sums and keys of all rows, and the
+mapped columns of all rows up to a limit, of a sample above it.
 
-What Dataverse says now, written by the present map, is held against what Finance holds now; what the app believes to
-have sent is not asked. Billed sales are found in Finance under their proposal number. New unbilled sales are found by
-key: Finance holds the originals under the same number, and the new ones may have none.
+The comparison is between what Dataverse holds now, written by the present map, and what Finance holds now. It does not
+rely on what the app recorded as sent. Billed sales are found in Finance by their proposal number. New unbilled sales
+are found by key, because the originals have the same number in Finance, and the new ones may have none.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
@@ -43,9 +43,9 @@ _CURRENCY = ("transactioncurrencyid", "isocurrencycode")
 
 @dataclass
 class Comparison:
-    """What was found. `source` is Dataverse's money of all billed sales; `expected` are those that Finance has to hold
-    by the present map, `held` those that it holds, and `fresh` the new unbilled sales that it holds. `gone` are keys of
-    new unbilled sales that Finance holds and Dataverse has no more."""
+    """The result. `source` are all billed sales in Dataverse, `expected` those that Finance has to hold by the
+    present map, `held` those that it holds, and `fresh` the new unbilled sales that it holds. `gone` are the keys of
+    new unbilled sales that Finance holds but Dataverse no longer does."""
 
     rows: int
     source: Totals = field(default_factory=Totals)
@@ -60,7 +60,7 @@ class Comparison:
     is_sampled: bool = False
 
     def describe(self) -> str:
-        """Say to an operator what was compared."""
+        """What was compared, for an operator."""
         is_whole = len(self.compared) >= self.rows
         some = f"{'a sample of ' if self.is_sampled else ''}{len(self.compared):,} of {self.rows:,} rows"
         which = "every row" if is_whole else some
@@ -74,19 +74,19 @@ class Comparison:
 
 
 async def compare_actuals(ports: Ports, run: Run, account: Account) -> Comparison:
-    """Read both ends and compare them. Raises RowRefused for a row that the present map cannot write."""
+    """Read both sides and compare them. Raises RowRefused for a row that the present map cannot write."""
     rows = account.billed.rows + account.fresh.rows
     reading = _WholeReading if rows <= ports.settings.verify_all_rows else _LightReading
     return await reading(ports, run, account, Comparison(rows)).compare()
 
 
 class _Reading:
-    """One comparison under way: `sent` are the rows whose columns are compared, as the map writes them now, by key."""
+    """A running comparison. `sent` are the rows whose columns are compared, as the map writes them now, by key."""
 
     source_columns: Collection[str] = _MEASURED
-    """What is read of each billed sale in Dataverse."""
+    """The columns of a billed sale that are read from Dataverse."""
     target_columns: str = _LIGHT
-    """What is read of each actual in Finance; empty for everything."""
+    """The columns of an actual that are read from Finance. "" means all."""
 
     def __init__(self, ports: Ports, run: Run, account: Account, found: Comparison) -> None:
         self.ports, self.run, self.account, self.found = ports, run, account, found
@@ -99,13 +99,13 @@ class _Reading:
         raise NotImplementedError
 
     def take_source(self, row: Row, key: str, currency: str, page: int) -> None:
-        """Consider a billed sale that Dataverse has."""
+        """Take a billed sale from Dataverse."""
 
     async def take_fresh(self, part: Part, wanted: Mapping[Guid, str]) -> None:
-        """Consider new unbilled sales, by key, with their ids in Dataverse."""
+        """Take new unbilled sales, by key, with their ids in Dataverse."""
 
     def take_held(self, row: Row) -> None:
-        """Consider an actual that Finance holds."""
+        """Take an actual from Finance."""
 
     async def read_source(self) -> tuple[Totals, Totals]:
         """All billed sales in Dataverse, and those of them that Finance has to hold."""
@@ -132,8 +132,8 @@ class _Reading:
         return self.ports.dataverse.pages(source.set, options, size=size)
 
     async def hold_billed(self) -> Totals:
-        """What Finance holds, but for what was dismissed: it may have a dismissed row all the same, sent before or
-        entered by hand."""
+        """The billed sales that Finance holds, without dismissed rows. It may hold a dismissed row nevertheless,
+        sent before or entered by hand."""
         tally = Tally()
         for company in self.companies:
             condition = all_of(
@@ -161,7 +161,7 @@ class _Reading:
             try:
                 landed = await _landed_fresh(self.ports, part) if part.fresh.rows else {}
             except BlobGone:
-                # Landed parts are deleted once they have been verified, when their run is completed.
+                # Landed parts are deleted when their run is completed, so this part has been verified before.
                 if not self.run.has_completed(part):
                     raise
                 verified += part.fresh
@@ -175,7 +175,7 @@ class _Reading:
         return tally.totals() + verified
 
     async def read_sent(self, ids: Iterable[str]) -> None:
-        """Read rows that are compared from Dataverse."""
+        """Read the rows to compare from Dataverse."""
         source = self.map.source
         portions = self.ports.dataverse.rows_in(
             source.set, (source.key,), map(guid, ids), self.map.query, where=source.filter
@@ -191,7 +191,7 @@ class _Reading:
         self.sent[key] = (str(row[self.map.source.key]), texts)
 
     def compare_columns(self, row: Row) -> None:
-        """Compare a row that Finance holds with what the map writes for it now."""
+        """Compare a row of Finance with what the map writes for it now."""
         key = str(row["ActualsImportId"]).lower()
         if key not in self.sent:
             return
@@ -202,13 +202,13 @@ class _Reading:
             self.found.differing.append(RowDiffers(key, source_id, columns))
 
     def result(self) -> Comparison:
-        """What was found."""
+        """The result."""
         self.found.columns = len(compared_columns(self.map)) - len(self.found.unseen)
         return self.found
 
 
 class _WholeReading(_Reading):
-    """All columns of all rows."""
+    """Compares all columns of all rows."""
 
     target_columns = ""
 
@@ -232,7 +232,7 @@ class _WholeReading(_Reading):
 
 
 class _LightReading(_Reading):
-    """What is counted of all rows, and all columns of a sample."""
+    """Counts all rows, and compares all columns of a sample."""
 
     async def compare(self) -> Comparison:
         self.found.is_sampled = True
@@ -259,8 +259,8 @@ class _LightReading(_Reading):
 
 
 async def _landed_fresh(ports: Ports, part: Part) -> dict[Guid, str]:
-    """The new unbilled sales in a part by key, with their ids in Dataverse. One that was rejected and sent again is in
-    more than one."""
+    """The new unbilled sales in a part by key, with their ids in Dataverse. A row that was rejected and sent again
+    is in more than one part."""
     landed = await landed_rows(ports, part, cell=UNBILLED)
     key, kind = landed.table_map.position("ACTUALSIMPORTID"), landed.table_map.position("TRANSACTIONTYPE")
     source = landed.table_map.position(landed.table_map.source_column or "ACTUALSIMPORTID")
@@ -268,8 +268,8 @@ async def _landed_fresh(ports: Ports, part: Part) -> dict[Guid, str]:
 
 
 def _counted(part: Part, keys: Sequence[Guid], settled: Mapping[str, str], sent_again: Collection[str]) -> list[Guid]:
-    """Those of a part's new unbilled sales that its totals count: not what was rejected of it, which is open or
-    dismissed now or was sent again in a later part, and in a repair not what another part counts already."""
+    """The new unbilled sales of a part that its totals count. Not counted are rejected rows, which are open,
+    dismissed or sent again in a later part, and in a repair the rows that another part counts already."""
 
     def is_left_out(key: Guid) -> int:
         status = settled.get(key)

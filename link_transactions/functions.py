@@ -1,4 +1,4 @@
-"""The trigger of the third stage; it translates and holds no rules."""
+"""The trigger of the third stage. It only translates; the rules are in the other modules."""
 
 from functools import partial
 
@@ -21,7 +21,7 @@ blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
 
 async def _load(ports: Ports, message: Load) -> None:
-    """Ordinary pages were read with their actuals; only repair pages are read here."""
+    """Ordinary pages were read with their actuals. Only repair pages are read here."""
     if message.page < FIRST_REPAIR:
         await release(ports, message)
     else:

@@ -1,4 +1,4 @@
-"""Reading single connections again, when some are to be sent once more."""
+"""Reads single connections again, when some are sent again."""
 
 from shared.engine.loading import Announce, Reading
 from shared.engine.ports import Ports

@@ -1,4 +1,4 @@
-"""The connections were read with their actuals and held back; now that every actual is in Finance they may go."""
+"""Releases the connections, which were read with their actuals and held back until all actuals are in Finance."""
 
 from link_transactions.verification import COMPARABLE, complete
 from shared.engine.account import Account
@@ -15,9 +15,9 @@ from shared.storage.landing import encode
 
 
 async def release(ports: Ports, message: Load) -> None:
-    """Make the held connections of an invoice ready."""
+    """Put the held connections of an invoice on the dock."""
     run = await ports.ledger.run(message.invoiceId)
-    # A late copy may come while actuals are sent again: whoever finishes those sends a message of their own.
+    # Duplicate delivery while actuals are sent again: the worker that settles the last of them sends another message.
     if run is None or run.state not in COMPARABLE or run.generation != message.generation:
         return
     for part in await ports.ledger.parts(message.invoiceId, Stage.CONNECTIONS, message.generation):
@@ -30,8 +30,9 @@ async def release(ports: Ports, message: Load) -> None:
 
 
 async def _free(ports: Ports, part: Part) -> None:
-    """Let a part go, without the connections of dismissed actuals that Finance does not hold: it takes none whose ends
-    it does not hold. A dismissed row may be there all the same, entered by hand or refused in error."""
+    """Release a part, without the connections of dismissed actuals that Finance does not hold: Finance refuses a
+    connection whose ends it does not hold. It may hold a dismissed row nevertheless, entered by hand or rejected by
+    mistake."""
     actuals = await ports.rejections.of(part.invoice_id, Stage.ACTUALS)
     dismissed = {guid(row.source_id) for row in actuals if row.status == "dismissed"}
     dismissed -= await held_by_actual(ports, dismissed)

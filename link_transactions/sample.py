@@ -1,5 +1,8 @@
-"""Which rows of a large invoice are compared column by column: a sample that everybody gets who looks at the same run,
-and that nobody could foresee when the rows were written, since a run's id is random."""
+"""Chooses the rows of a large invoice that are compared column by column.
+
+The sample depends on the run's id. Every check of the same run gets the same sample, and since the id is random, the
+sample is not predictable when the rows are written.
+"""
 
 import hashlib
 from collections.abc import Hashable, Iterator
@@ -17,7 +20,7 @@ class Candidate:
 
 
 class Sample:
-    """`most` of the rows that are offered, and besides one of each group, so that none is left out wholly."""
+    """`most` of the offered rows, and at least one of each group."""
 
     def __init__(self, run_id: str, most: int) -> None:
         self._seed = hashlib.blake2b(run_id.encode(), digest_size=16).digest()
@@ -26,7 +29,7 @@ class Sample:
         self._of_group: dict[Hashable, tuple[int, Candidate]] = {}
 
     def offer(self, row: Candidate, group: Hashable) -> None:
-        """Consider a row of a group (a page, a company, a currency)."""
+        """Offer a row. Its group is, for example, a page, a company and a currency."""
         rank = int.from_bytes(hashlib.blake2b(row.key.encode(), digest_size=8, key=self._seed).digest())
         if len(self._lowest) < self._most:
             heappush(self._lowest, (-rank, row.key, row))
@@ -37,6 +40,6 @@ class Sample:
             self._of_group[group] = (rank, row)
 
     def __iter__(self) -> Iterator[Candidate]:
-        """The rows that were chosen, each once."""
+        """The chosen rows, each once."""
         chosen = [row for _, _, row in self._lowest] + [row for _, row in self._of_group.values()]
         return iter({row.key: row for row in chosen}.values())

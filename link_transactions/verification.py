@@ -1,5 +1,5 @@
-"""A run is completed only when source and target agree in count and money, per currency, to the last decimal, and in
-the mapped columns that Finance shows: of every row of an invoice up to a bound, of a stated sample of a larger one.
+"""Completes a run only if source and target agree in count and sums, per currency, to the last decimal, and in the
+mapped columns that Finance returns: for every row up to a limit, for a stated sample above it.
 """
 
 from collections.abc import Sequence
@@ -21,19 +21,18 @@ from shared.totals import Totals
 COMPARABLE = {State.LINKING, State.VERIFYING}
 """The states in which all actuals are in Finance."""
 _ONLY_COUNTED = "count, money and keys of all rows compared"
-"""What a run says whose comparison was made by a version of the app that did not compare columns."""
+"""The text for a run that was compared by a version of the app without column comparison."""
 
 
 async def verify(ports: Ports, message: Verify) -> None:
-    """Compare the actuals, which may be done while their connections are still on their way, and complete the run if
-    they are not. Raises NeedsAttention with the numbers when the two ends differ, and LeaseLost while another compares
-    them."""
+    """Compare the actuals, and complete the run if its connections are in Finance too. Raises NeedsAttention with
+    the numbers if the two sides differ, and LeaseLost while another worker compares them."""
     run = await ports.ledger.run(message.invoiceId)
-    # A late copy may come while actuals are sent again after all: compared is only what has come wholly.
+    # Duplicate delivery while actuals are sent again. Only a complete reading may be compared.
     if run is None or run.state not in COMPARABLE or run.generation != message.generation:
         return
     if run.verified != run.generation:
-        # Several messages ask for it: when the actuals are in, when the connections are, and copies of both.
+        # Several messages ask for the comparison: after the actuals, after the connections, and duplicates of both.
         async with ports.leases.hold(f"verify {run.invoice_id}"):
             await _verify(ports, message)
     elif run.state == State.VERIFYING:
@@ -54,7 +53,7 @@ async def _verify(ports: Ports, message: Verify) -> None:
 
 
 async def complete(ports: Ports, run: Run) -> None:
-    """End a verified run all of whose connections are in Finance."""
+    """Complete a verified run whose connections are all in Finance."""
     account = await account_of(ports, run, Stage.ACTUALS)
     connections = await ports.ledger.parts(run.invoice_id, Stage.CONNECTIONS, run.generation)
     await end(ports, run.invoice_id, State.COMPLETED, _describe(run, account, connections))
@@ -62,7 +61,7 @@ async def complete(ports: Ports, run: Run) -> None:
 
 
 async def _agrees(ports: Ports, run: Run) -> str:
-    """What was compared if both ends hold the same; nothing when Dataverse has changed, then it is read again."""
+    """What was compared, if both sides agree. "" if Dataverse has changed; then it is read again."""
     account = await account_of(ports, run, Stage.ACTUALS)
     try:
         found = await compare_actuals(ports, run, account)
@@ -77,7 +76,7 @@ async def _agrees(ports: Ports, run: Run) -> str:
     _compare("new unbilled sales", account.fresh, found.fresh)
     if found.gone:
         raise NeedsAttention(
-            f"mismatch: Finance holds {_count(len(found.gone), 'new unbilled sale')} that Dataverse has no more, the "
+            f"mismatch: Finance holds {_count(len(found.gone), 'new unbilled sale')} that Dataverse no longer has, the "
             f"first {found.gone[0]}. Remove what does not belong there in Finance, then replay the run"
         )
     if found.differing:
@@ -87,15 +86,15 @@ async def _agrees(ports: Ports, run: Run) -> str:
 
 
 def _has_changed(account: Account, found: Comparison) -> bool:
-    """Whether Dataverse holds other billed sales than were read, as far as Finance does not hold them too."""
+    """Whether Dataverse holds other billed sales than were read, and Finance does not hold them either."""
     if not found.source.same_money(account.accounted):
         return True
     return not found.expected.same_set(found.held) and not found.expected.same_set(account.billed)
 
 
 async def _settle_differences(ports: Ports, run: Run, account: Account, found: Comparison) -> None:
-    """Read again what has changed in Dataverse, or is written otherwise by the map, since it was read. Raises
-    NeedsAttention when Finance holds rows otherwise than they were sent."""
+    """Read again the rows that have changed in Dataverse, or that the map writes differently now. Raises
+    NeedsAttention for rows that Finance holds differently from how they were sent."""
     as_sent = await _sent_as_now(ports, account.parts, found.differing)
     if not as_sent:
         rows = f"{_count(len(found.differing), 'row')} {'was' if len(found.differing) == 1 else 'were'} read"
@@ -112,11 +111,11 @@ async def _settle_differences(ports: Ports, run: Run, account: Account, found: C
 
 
 async def _sent_as_now(ports: Ports, parts: Sequence[Part], differing: Sequence[RowDiffers]) -> list[RowDiffers]:
-    """Those rows whose differing columns were sent just as the map writes them now, so that Finance must have changed
-    them. What cannot be known any more counts as one of them."""
+    """The rows whose differing columns were sent exactly as the map writes them now, so Finance must have changed
+    them. A row whose sent form can no longer be read is included."""
     wanted = {row.key: row for row in differing}
     changed: set[str] = set()
-    # The last part in which a row was sent counts.
+    # The last part in which a row was sent is decisive.
     for part in sorted(parts, key=lambda part: part.number):
         try:
             landed = await landed_rows(ports, part)
@@ -132,7 +131,8 @@ async def _sent_as_now(ports: Ports, parts: Sequence[Part], differing: Sequence[
 
 
 async def _note_verified(ports: Ports, run: Run, compared: str) -> Run:
-    """Note that the actuals agree. That the connections have arrived meanwhile changes nothing about it."""
+    """Record that the actuals agree. A concurrent change to VERIFYING, because the connections arrived, does not
+    matter."""
     try:
         return await ports.ledger.save(run, verified=run.generation, compared=compared)
     except LeaseLost:
@@ -143,7 +143,7 @@ async def _note_verified(ports: Ports, run: Run, compared: str) -> Run:
 
 
 def _describe(run: Run, account: Account, connections: Sequence[Part]) -> str:
-    """Say what Finance holds, and which of it was compared."""
+    """What Finance holds, and what was compared, for an operator."""
     fresh = f" and {_count(account.fresh.rows, 'new unbilled sale')}" if account.fresh.rows else ""
     linked = _count(sum(part.rows - part.rejected for part in connections if part.state == "settled"), "connection")
     dismissed = len(account.dismissed)
@@ -155,9 +155,9 @@ def _describe(run: Run, account: Account, connections: Sequence[Part]) -> str:
 
 
 def _without(account: Account, connections: Sequence[Part]) -> str:
-    """Which connections there are none of."""
+    """The connections that were not sent, for an operator."""
     left_out = sum(part.left_out for part in connections)
-    told = f"; {_count(left_out, 'connection')} of dismissed rows did not go" if left_out else ""
+    told = f"; {_count(left_out, 'connection')} of dismissed rows were not sent" if left_out else ""
     if account.unlinked:
         told += f"; for {_count(account.unlinked, 'billed sale')} Dataverse has no connection to an unbilled one"
     return told

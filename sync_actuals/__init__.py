@@ -1,1 +1,1 @@
-"""The second stage: sends the actuals that the confirmation produced."""
+"""The second stage: sends the actuals that the confirmation created."""

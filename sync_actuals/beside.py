@@ -1,4 +1,4 @@
-"""What belongs to a confirmation beside what its billed sales are linked to: read as well, or put before a person."""
+"""Unbilled sales of a confirmation that no link leads to: they are read too, or shown to an operator."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -23,21 +23,22 @@ _UNTIL_ASKED_AGAIN = timedelta(seconds=5)
 
 
 def has_waited(ports: Ports, run: Run) -> bool:
-    """Whether what a confirmation may do without was waited for long enough."""
+    """Whether optional rows of the confirmation were waited for long enough (LATE_ROWS_PATIENCE_SECONDS)."""
     if run.wait_since is None:
         return False
     return (ports.now() - run.wait_since).total_seconds() >= ports.settings.late_patience
 
 
 async def settle_beside(ports: Ports, run: Run, account: Account) -> Beside | None:
-    """What there is beside the rows that were read, once all of it is accounted for; None while some is being read or
-    waited for. Raises NeedsAttention for rows of which nobody can tell whose they are."""
+    """The unlinked unbilled sales, once all of them are accounted for; None while some are being read or waited for.
+    Raises NeedsAttention for rows whose invoice cannot be determined."""
     taken = await ports.ledger.pages(run.invoice_id, Stage.ACTUALS, run.generation)
     sent, is_all = await _sent_unbilled(ports, account.parts)
     singly = {guid(str(each)) for page in taken for each in repaired_ids(page)}
     known = sent | singly | {guid(row.source_id) for row in account.dismissed}
     beside = await find_beside(ports, run.invoice_id, known)
-    # Once the run was completed, what was read can be known no more: what Finance holds was accounted for by then.
+    # After completion, landed parts are deleted and cannot tell what was read. What Finance holds was accounted for
+    # then.
     found = {key: links for key, links in beside.belonging.items() if is_all or key in beside.missing}
     if found:
         await open_found(ports, run, taken, found)
@@ -49,8 +50,8 @@ async def settle_beside(ports: Ports, run: Run, account: Account) -> Beside | No
 
 
 async def _sent_unbilled(ports: Ports, parts: Iterable[Part]) -> tuple[set[Guid], bool]:
-    """The new unbilled sales that were read, by their ids in Dataverse, and whether that is all: landed parts are
-    deleted when a run is completed."""
+    """The ids in Dataverse of the new unbilled sales that were read, and whether the set is complete. Landed parts
+    are deleted when a run is completed."""
     found: set[Guid] = set()
     is_all = True
     for part in parts:
@@ -67,7 +68,8 @@ async def _sent_unbilled(ports: Ports, parts: Iterable[Part]) -> tuple[set[Guid]
 
 
 async def _put_before_a_person(ports: Ports, run: Run, rows: Sequence[Row]) -> None:
-    """The live map may be bringing them: wait a little. Then they are rejected rows, to be sent or dismissed."""
+    """Wait a little, since dual-write's live map may be bringing the rows. Then record them as rejected rows, which
+    an operator can replay or dismiss."""
     rejected = [_rejected(row) for row in rows]
     money, first = totals_of(rejected, billed=False).describe(), rejected[0].key
     count = "1 unbilled sale" if len(rows) == 1 else f"{len(rows)} unbilled sales"
@@ -82,7 +84,7 @@ async def _put_before_a_person(ports: Ports, run: Run, rows: Sequence[Row]) -> N
         await ports.queues.send(again, delay=_UNTIL_ASKED_AGAIN)
         return
     await ports.rejections.keep(run.invoice_id, rejected)
-    raise NeedsAttention(f"{text}. Replay the run to send them with it, or dismiss the rows that are not its")
+    raise NeedsAttention(f"{text}. Replay the run to send them with it, or dismiss the rows that do not belong to it")
 
 
 def _rejected(row: Row) -> RejectedRow:
@@ -91,7 +93,7 @@ def _rejected(row: Row) -> RejectedRow:
         key=row["msdyn_actualid"],
         kind="contract",
         text="unexplained: nothing links this unbilled sale to an invoice, it was created on the contract while the "
-        "invoice was confirmed, and Finance does not hold it. Replay sends it; dismiss it if it is not the invoice's",
+        "invoice was confirmed, and Finance does not hold it. Replay sends it; dismiss it if it belongs elsewhere",
         source_id=row["msdyn_actualid"],
         transaction_type=UNBILLED,
         currency=follow(row, ("transactioncurrencyid", "isocurrencycode")) or "",

@@ -1,4 +1,4 @@
-"""The trigger of the second stage; it translates and holds no rules."""
+"""The trigger of the second stage. It only translates; the rules are in the other modules."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Reading one page of billed sales with all that belongs to it."""
+"""Reads one page of billed sales together with everything linked to it."""
 
 from dataclasses import replace
 from uuid import UUID
@@ -22,23 +22,23 @@ from sync_actuals.readiness import note_promised, promised_totals
 
 
 async def read_actuals(ports: Ports, run: Run, page: Page, announce: Announce) -> Reading:
-    """Read a page of billed sales, the new unbilled sales behind them, and their connections, which wait for their
-    stage. Raises NotYet while the confirmation is not complete."""
+    """Read a page of billed sales, their new unbilled sales, and their connections, which are held for the third
+    stage. Raises NotYet while the confirmation is incomplete."""
     if ids := repaired_ids(page):
         await announce(None)
         reading = await _read_single(ports, ids, rejected_before(page))
         return await _with_links(ports, run, page, reading)
     if page.number > 0:
         return (await _read_page(ports, run, page, announce))[0]
-    # Beside the page, not before it: of a large invoice this reading takes as long as all pages. What is read
-    # meanwhile is not sent before this page is closed, which it is not while the confirmation is incomplete.
+    # The completeness check runs concurrently with the page: for a large invoice it takes as long as reading all pages.
+    # No page is sent before this one is closed, and it is not closed while the confirmation is incomplete.
     promised, (reading, projects) = await both(promised_totals(ports, run), _read_page(ports, run, page, announce))
     await note_promised(ports, run, promised, projects)
     return reading
 
 
 async def _read_page(ports: Ports, run: Run, page: Page, announce: Announce) -> tuple[Reading, str]:
-    """One page and what belongs to it, and its projects."""
+    """One page with everything linked to it, and its projects."""
     table_map = ports.maps[Stage.ACTUALS]
     select = ",".join(sorted({*table_map.query["$select"].split(","), *NEEDED}))
     options = {**table_map.query, "$select": select, "$filter": billed_filter(table_map, run.invoice_id)}
@@ -67,7 +67,7 @@ async def _read_page(ports: Ports, run: Run, page: Page, announce: Announce) -> 
 
 
 async def _dismissed(ports: Ports, run: Run) -> set[str]:
-    """The actuals that were dealt with outside: a later reading sends them no more."""
+    """The actuals that an operator dismissed. A later reading does not send them."""
     if run.generation == 1:
         return set()
     rows = await ports.rejections.of(run.invoice_id, Stage.ACTUALS)
@@ -75,7 +75,8 @@ async def _dismissed(ports: Ports, run: Run) -> set[str]:
 
 
 async def _read_single(ports: Ports, ids: list[UUID], rejected: set[UUID]) -> Reading:
-    """Read single actuals again. Only those that were rejected before count anew: the others have been counted."""
+    """Read single actuals again. Only rows that were rejected before are counted; the others have been counted
+    already."""
     table_map = ports.maps[Stage.ACTUALS]
     select = ",".join(sorted({*table_map.query["$select"].split(","), *NEEDED}))
     options = {**table_map.query, "$select": select}
@@ -94,7 +95,7 @@ def _split(rows: list[Row]) -> tuple[list[Row], list[Row]]:
 
 
 def _merge(batches: list[Batch]) -> list[Batch]:
-    """One batch a company."""
+    """One batch per company."""
     merged: dict[str, Batch] = {}
     for batch in batches:
         known = merged.get(batch.company)
@@ -113,7 +114,7 @@ def _merge(batches: list[Batch]) -> list[Batch]:
 
 
 async def _with_links(ports: Ports, run: Run, page: Page, reading: Reading) -> Reading:
-    """The reading of what was found beside the links, with its connections to what it replaces."""
+    """The reading of rows without a link, plus their connections to the rows that they replace."""
     links = found_beside(page)
     if not links:
         return reading

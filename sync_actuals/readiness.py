@@ -1,4 +1,6 @@
-"""When actuals may be sent, and when the connections may follow: the confirmation is complete, two readings agree."""
+"""Decides when actuals may be sent and when connections may follow: the confirmation is complete, and two readings
+agree.
+"""
 
 from datetime import timedelta
 
@@ -18,9 +20,12 @@ _UNTIL_CONNECTIONS_ARE_SENT = timedelta(seconds=2)
 
 
 async def may_be_sent(ports: Ports, page: Page) -> bool:
-    """Reading begins while the header is still being imported. Actuals go when it is in and the confirmation was found
-    complete, which the first page says by being closed. Both are looked at after a page was closed, and whoever makes
-    one of them true looks for parts after that: so none is forgotten between two that happen at once."""
+    """Whether actuals may be sent: the header is in Finance, and the first page is closed, which means that the
+    confirmation is complete.
+
+    Reading starts before that. Both conditions are checked after each page is closed, and the worker that makes the
+    last one true looks for parts afterwards. So no part is forgotten in a race.
+    """
     run = await ports.ledger.run(page.invoice_id)
     if run is None or run.state in BEFORE_ACTUALS:
         return False
@@ -29,12 +34,13 @@ async def may_be_sent(ports: Ports, page: Page) -> bool:
 
 
 async def promised_totals(ports: Ports, run: Run) -> Totals:
-    """What Dataverse holds now. Raises NotYet while that cannot be all."""
+    """The billed sales that Dataverse holds now. Raises NotYet while some must be missing."""
     found = await completeness(ports, run.invoice_id)
     if not found.billed.totals.rows or found.missing:
         raise NotYet(f"incomplete: {found.describe()}")
     if found.doubtful and not has_waited(ports, run):
-        # A line made non-chargeable may get no billed sale but an unbilled one: where these are there, all is there.
+        # A line made non-chargeable may get an unbilled sale instead of a billed one. If these exist, nothing is
+        # missing.
         beside = await find_beside(ports, run.invoice_id, ())
         if beside.unbilled < found.doubtful:
             raise NotYet(f"{found.doubtful} more billed sales may come, of lines that are not chargeable or corrected")
@@ -42,21 +48,21 @@ async def promised_totals(ports: Ports, run: Run) -> Totals:
 
 
 async def note_promised(ports: Ports, run: Run, promised: Totals, projects: str) -> None:
-    """Keep what the first reading of the billed sales promised, which the last has to equal."""
+    """Store the result of the first reading of the billed sales. The last reading must equal it."""
     current = await ports.ledger.run(run.invoice_id)
     if current is not None and (current.wait or not current.expected.same_money(promised)):
         await ports.ledger.save(current, expected=promised, project=projects, wait="", wait_since=None)
 
 
 async def have_looked_after(ports: Ports, run: Run, account: Account) -> None:
-    """All actuals are in Finance, says whoever settles imports, and must not wait until Dataverse has said what comes
-    next: a reader asks, who keeps what it is answered while the service limits us."""
+    """All actuals are in Finance. The follow-up needs requests to Dataverse, and the settling worker must not wait
+    for them, so a reader does it: it keeps its answers while the service throttles."""
     del account
     await ports.queues.send(Load(stage=Stage.ACTUALS, invoiceId=run.invoice_id, generation=run.generation))
 
 
 async def after_actuals(ports: Ports, run: Run, account: Account) -> None:
-    """All actuals are in Finance. Two readings of the billed sales must agree before the connections may follow."""
+    """All actuals are in Finance. Two readings of the billed sales must agree before the connections are sent."""
     read = account.accounted
     if not read.same_money(run.expected):
         await read_again(ports, run, f"two readings differ: {run.expected.describe()}, then {read.describe()}")
@@ -67,6 +73,6 @@ async def after_actuals(ports: Ports, run: Run, account: Account) -> None:
             return
         await ports.ledger.save(run, state=State.LINKING, wait="", wait_since=None, verified=0, beside=beside.seen)
     await ports.queues.send(Load(stage=Stage.CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation))
-    # The actuals are compared while Finance imports the connections; if this gets lost, it is done after them.
+    # The comparison runs while Finance imports the connections. If this message is lost, it runs after them.
     comparison = Verify(stage=Stage.CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation)
     await ports.queues.send(comparison, delay=_UNTIL_CONNECTIONS_ARE_SENT)

@@ -1,1 +1,1 @@
-"""After posting: the accounting detail returns from Finance to the actuals in Dataverse."""
+"""Writes accounting detail of posted rows from Finance back to the actuals in Dataverse."""

@@ -1,4 +1,4 @@
-"""The triggers of the write-back; they translate and hold no rules."""
+"""The triggers of the write-back. They only translate; the rules are in the other modules."""
 
 import json
 
@@ -21,7 +21,8 @@ HANDLERS: dict[str, Handler] = {"look": look, "writeBack": write_back}
 @blueprint.function_name("accept_posting")
 @blueprint.route("postings", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 async def accept_posting(req: func.HttpRequest) -> func.HttpResponse:
-    """Take a business or data event of Finance as a doorbell: whatever it says, what was posted is looked up."""
+    """Accept a business or data event of Finance. Its content is not used: it only starts a search for posted
+    invoices."""
     del req
     try:
         await (await ports()).queues.send(Look())
@@ -43,7 +44,7 @@ async def handle_write_back(msg: func.QueueMessage) -> None:
 @blueprint.function_name("look_for_postings")
 @blueprint.timer_trigger("timer", "0 5/15 * * * *")
 async def look_for_postings(timer: func.TimerRequest) -> None:
-    """Look every quarter of an hour what was posted."""
+    """Search for posted invoices every quarter of an hour."""
     del timer
     if works := await ports_or_none():
         await works.queues.send(Look())

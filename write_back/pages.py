@@ -1,9 +1,9 @@
-"""Writing the accounting detail of posted rows back to Dataverse, a page of posted billed sales at a time.
+"""Writes the accounting detail of posted rows back to Dataverse, one page of posted billed sales at a time.
 
-Finance does this itself in one transaction and stops at 1,000 records; here every page is a message of its own, only
-rows whose values differ are written, and a row that Dataverse refuses is recorded and left behind. New unbilled sales
-are found as when they were sent: behind the billed ones by their links, the others by what belongs to the confirmation.
-They are posted in a journal of their own; written back means all of them.
+Dual-write does this in one transaction and is limited to 1,000 records. Here every page is a separate message, only
+rows with different values are written, and a row that Dataverse refuses is recorded and skipped. New unbilled sales are
+found as they were for sending: by their links, and by the search for unlinked ones. Finance posts them separately, in a
+journal. The run is written back only when all of them are.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -34,7 +34,7 @@ _BETWEEN_PASSES = timedelta(seconds=5)
 
 
 async def write_back(ports: Ports, message: WriteBack) -> None:
-    """Write one page back; the last page says how the run stands."""
+    """Write one page back. After the last page the run's posting state is set."""
     run = await ports.ledger.run(message.invoiceId)
     if run is None or run.state != State.COMPLETED:
         return
@@ -44,10 +44,10 @@ async def write_back(ports: Ports, message: WriteBack) -> None:
     else:
         known = Pass.read(run.write_back)
         if known is None or known.ticket != message.ticket or message.page > known.page:
-            # Over, superseded, or further than anybody has come.
+            # The pass is over or superseded, or the message claims more progress than the ledger has.
             return
         if message.page < known.page:
-            # Who wrote that page may have died before the message for the next one was sent.
+            # The worker of that page may have crashed before it sent the next message.
             await _send_on(ports, run, known)
             return
         standing = known
@@ -63,8 +63,8 @@ async def write_back(ports: Ports, message: WriteBack) -> None:
 
 
 async def _write_page(ports: Ports, run: Run, standing: Pass, companies: Sequence[str]) -> Pass | None:
-    """Write the next page; the pass after it, without a company where there is nothing more to write, or None where
-    Dataverse lets nobody write."""
+    """Write the next page. Returns the following pass, without a company after the last page, or None if the columns
+    are locked."""
     company = standing.company or next(iter(companies), "")
     rows = await _posted_page(ports, run, company, standing.after) if company else []
     following = _following(standing, company, rows, companies)
@@ -95,14 +95,14 @@ async def _send_on(ports: Ports, run: Run, standing: Pass) -> None:
 
 
 def posted_condition(run: Run, companies: Iterable[str]) -> str:
-    """The billed sales of an invoice that Finance has posted."""
+    """The filter for the billed sales of an invoice that Finance has posted."""
     any_company = " or ".join(f"dataAreaId eq {quote_text(company)}" for company in sorted(companies))
     own = f"InvoiceProposalId eq {quote_text(run.number)} and TransactionType eq {BILLED_TYPE}"
     return all_of(any_company, own, "VoucherNumber ne ''")
 
 
 async def _posted_page(ports: Ports, run: Run, company: str, after: str) -> list[Row]:
-    """The posted billed sales of a company behind a key. Rows that are posted meanwhile move none of the others."""
+    """The posted billed sales of a company after a key. Paging by key is stable while more rows are posted."""
     options = {
         "$filter": all_of(posted_condition(run, [company]), f"ActualsImportId gt {after}" if after else ""),
         "$orderby": "ActualsImportId",
@@ -122,7 +122,7 @@ async def _posted_totals(ports: Ports, run: Run, companies: Iterable[str]) -> To
 
 
 async def _fresh_behind(ports: Ports, run: Run, billed: Sequence[Row]) -> list[Row]:
-    """The new unbilled sales that the confirmation made for these billed ones and Finance holds."""
+    """The new unbilled sales that are linked to these billed ones and that Finance holds."""
     account = await account_of(ports, run, Stage.ACTUALS)
     if not account.fresh.rows or not billed:
         return []
@@ -138,7 +138,7 @@ async def _fresh_behind(ports: Ports, run: Run, billed: Sequence[Row]) -> list[R
 
 
 async def _fresh_beside(ports: Ports, run: Run) -> list[Row]:
-    """The new unbilled sales of the confirmation that Finance holds and no billed one leads to."""
+    """The new unbilled sales without a link to a billed one that Finance holds."""
     account = await account_of(ports, run, Stage.ACTUALS)
     if not account.fresh.rows:
         return []
@@ -172,7 +172,8 @@ async def _record(ports: Ports, run: Run, wanted: Collection[UUID], refused: Map
 
 
 async def _conclude(ports: Ports, run: Run, done: Pass, companies: Sequence[str]) -> None:
-    """Say how the run stands. All is written back when what the pass has seen is what Finance holds as posted now."""
+    """Set the posting state. Everything is written back if the rows seen by this pass are exactly the rows posted
+    now."""
     account = await account_of(ports, run, Stage.ACTUALS)
     posted = await _posted_totals(ports, run, companies) if companies else Totals()
     if posted.rows < account.billed.rows or not posted.rows:
@@ -180,7 +181,7 @@ async def _conclude(ports: Ports, run: Run, done: Pass, companies: Sequence[str]
         await ports.ledger.save(run, posting="not posted", posting_detail=detail, write_back="")
         return
     if not posted.same_set(done.seen):
-        # Rows were posted or changed behind the pages of this pass: the next one finds them.
+        # Rows were posted or changed on pages that this pass had already read. The next pass finds them.
         await ports.queues.send(WriteBack(invoiceId=run.invoice_id), delay=_BETWEEN_PASSES)
         return
     now = ports.now()

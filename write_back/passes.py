@@ -1,4 +1,4 @@
-"""How far the write-back of one invoice is. It stands in the ledger: what a message says of it is a claim."""
+"""The progress of an invoice's write-back. It is stored in the ledger; a message only claims it."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -12,14 +12,14 @@ from shared.services.odata import Guid, guid
 from shared.totals import Tally, Totals
 
 _MOST_AWAITED = 50
-"""As many as one question to Finance names."""
+"""The number of rows that fit into one query to Finance."""
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One pass through the posted billed sales of an invoice, company by company in the order of their keys. `page` is
-    the next one: the rows of `company` behind the key `after`. `seen` are the totals of the rows before. `unposted`
-    counts the new unbilled sales that Finance has not posted yet, and `awaited` are the first of them."""
+    """One pass through the posted billed sales of an invoice, by company and key. `page` is the next page: the rows
+    of `company` after the key `after`. `seen` are the totals of the earlier pages. `unposted` counts the new
+    unbilled sales that Finance has not posted yet; `awaited` are the first of them."""
 
     ticket: str = field(default_factory=lambda: uuid4().hex)
     page: int = 0
@@ -31,7 +31,7 @@ class Pass:
 
     @classmethod
     def read(cls, text: str) -> Self | None:
-        """What the ledger holds, None where no pass is under way."""
+        """Parse the ledger's text. None if no pass is running."""
         if not text:
             return None
         raw = json.loads(text)
@@ -39,12 +39,12 @@ class Pass:
         return cls(raw["ticket"], raw["page"], raw["company"], raw["after"], seen, raw.get("unposted", 0), awaited)
 
     def leaving(self, unposted: Iterable[Guid]) -> Self:
-        """The same with more new unbilled sales that are not posted yet."""
+        """The same pass with more new unbilled sales that are not posted yet."""
         more = list(unposted)
         return replace(self, unposted=self.unposted + len(more), awaited=[*self.awaited, *more][:_MOST_AWAITED])
 
     def write(self) -> str:
-        """For the ledger."""
+        """Serialize for the ledger."""
         return json.dumps(
             {
                 "ticket": self.ticket,
@@ -59,7 +59,7 @@ class Pass:
 
 
 def totals_of(rows: Sequence[Row]) -> Totals:
-    """Count, money and keys of rows as Finance shows them."""
+    """Count, sums and keys of rows as Finance returns them."""
     tally = Tally()
     for row in rows:
         tally.add(str(row["ActualsImportId"]), str(row["TransactionCurrencyId"]), Decimal(row["Amount"]))

@@ -1,4 +1,4 @@
-"""Looking which completed runs Finance has posted: a count first, then the work only where there is some."""
+"""Finds the completed runs that Finance has posted. A count decides whether the write-back is started."""
 
 from datetime import timedelta
 
@@ -18,11 +18,11 @@ from write_back.pages import posted_condition
 from write_back.passes import Pass
 
 _A_WHILE = timedelta(minutes=15)
-"""Until the timer looks again."""
+"""The time until the timer searches again."""
 
 
 async def look(ports: Ports, message: Look) -> None:
-    """Start the write-back of every completed run whose billed sales are all posted by now."""
+    """Start the write-back of every completed run whose billed sales are all posted."""
     for entry in await ports.run_list.awaiting_posting():
         try:
             run = await ports.ledger.run(entry.invoice_id)
@@ -31,18 +31,18 @@ async def look(ports: Ports, message: Look) -> None:
         except NewerVersion as error:
             await tell(ports, WRITE_BACK, error)
         except (Refused, ContractBroken, NotPermitted) as error:
-            # One invoice that cannot be asked for must not hide the others; the next look asks again.
+            # An invoice that cannot be queried must not block the others. The next search tries it again.
             await troubles.note(ports, error, _A_WHILE, queue=message.queue)
 
 
 async def _is_posted(ports: Ports, run: Run) -> bool:
     standing = Pass.read(run.write_back)
     if standing and standing.awaited and not standing.page:
-        # All else is written back: what a pass costs is spent when these are posted too.
+        # Everything else is written back. The next pass is only worth its cost when these rows are posted too.
         condition = all_of(any_actual(standing.awaited), "VoucherNumber ne ''")
         return await ports.finance.count(_actuals(ports), condition) >= len(standing.awaited)
     if standing and ports.now() - run.updated_at < _A_WHILE:
-        # A pass is under way; another would supersede it, and with many pages never come to an end.
+        # A pass is running. Another one would supersede it, and an invoice with many pages would never finish.
         return False
     account = await account_of(ports, run, Stage.ACTUALS)
     companies = {part.company for part in account.parts}

@@ -1,4 +1,4 @@
-"""The accounting detail that Finance gives a posted row, on its way back to the actual in Dataverse."""
+"""Writes the accounting detail that Finance gives a posted row to the actual in Dataverse."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -14,25 +14,25 @@ from shared.services.dataverse import NAME as DATAVERSE
 from shared.stages import Stage
 
 KEPT_BACK = 0
-"""The status of what was kept back by the app itself, without asking."""
+"""The status of a row that the app itself did not write, without asking Dataverse."""
 _NOT_THERE = 404
 _NO_DATE = "1900-01-01"
 _NO_GUID = "00000000-0000-0000-0000-000000000000"
 
 
 async def start(ports: Ports, invoice_id: UUID) -> None:
-    """Put the write-back of one invoice on its queue."""
+    """Queue the write-back of one invoice."""
     await ports.queues.send(WriteBack(invoiceId=invoice_id))
 
 
 async def posted_rows(ports: Ports, company: str, ids: Iterable[UUID]) -> list[Row]:
-    """Those of the rows with these keys that Finance has posted."""
+    """The rows with these keys that Finance has posted."""
     return [row async for row in held_actuals(ports, company, ids, where="VoucherNumber ne ''")]
 
 
 async def write_rows(ports: Ports, posted: Sequence[Row]) -> dict[UUID, Refused]:
-    """Write what Finance says of these posted rows to their actuals, where it differs; return what was refused. Raises
-    ColumnsLocked."""
+    """Write Finance's values of these posted rows to their actuals where they differ. Return the refused rows.
+    Raises ColumnsLocked."""
     table_map = ports.maps[Stage.ACTUALS]
     columns = table_map.written_back
     if not columns or table_map.writeBack is None:
@@ -54,19 +54,19 @@ async def write_rows(ports: Ports, posted: Sequence[Row]) -> dict[UUID, Refused]
     refused = await ports.bulk_updates.write(source.set, write_back.table, source.key, changes)
     if is_locked(refused, tried=len(changes), standing=len(standing)):
         raise ColumnsLocked(explain_lock(refused))
-    # What a row was refused for weighs more than what was kept back of it.
+    # A refusal by Dataverse takes precedence over values that were kept back.
     kept = {actual: _kept(names, wanted[actual], standing[actual]) for actual, names in emptied.items()}
     return kept | refused | {actual: _gone(actual) for actual in wanted.keys() - standing.keys()}
 
 
 def _emptied(values: Mapping[str, Any], standing: Row) -> list[str]:
-    """The columns in which Finance says nothing and Dataverse something. Posting gives values; where one is missing
-    after it, something else has taken it away, and Dataverse may hold the only copy."""
+    """The columns that are empty in Finance but not in Dataverse. Posting sets values. If one is missing afterwards,
+    it was removed by something else, and Dataverse may hold the only copy."""
     return [name for name, value in values.items() if is_nothing(value) and not is_nothing(standing.get(name))]
 
 
 def is_nothing(value: Any) -> bool:
-    """Whether a value of either service means that there is none: F&O has no empty ones."""
+    """Whether a value of either service means "empty". Finance has no empty values."""
     if isinstance(value, int | Decimal):
         return not value
     return not value or str(value) in {"No", _NO_GUID} or str(value).startswith(_NO_DATE)
@@ -90,7 +90,8 @@ def _gone(actual: UUID) -> Refused:
 
 
 def _values(columns: Mapping[str, str], row: Row) -> dict[str, Any]:
-    """Finance's values under Dataverse's column names; Finance names its properties like the columns, in other case."""
+    """Finance's values under Dataverse's column names. Finance's property names are the column names in another
+    case."""
     shown = {name.upper(): value for name, value in row.items()}
     return {column: shown[target] for target, column in columns.items() if target in shown}
 
@@ -109,8 +110,8 @@ def _same(value: Any, standing: Any) -> bool:
 
 
 def is_locked(refused: Mapping[UUID, Refused], *, tried: int, standing: int) -> bool:
-    """Whether it is the columns that are refused, not rows: every row of several, with one code, and none of those
-    looked at has ever got its values. One refused row says only of itself."""
+    """Whether the columns are refused, not single rows: all of several rows were refused with one code, and none of
+    them has ever been written. One refused row proves nothing about the others."""
     return len(refused) == tried == standing > 1 and len({error.code for error in refused.values()}) == 1
 
 

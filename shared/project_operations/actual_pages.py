@@ -1,4 +1,4 @@
-"""An invoice read for comparison, as it would be sent now, page by page."""
+"""Reads an invoice page by page, as it would be sent now, for comparison."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ NEEDED = ("msdyn_actualid", "msdyn_amount", "msdyn_transactionclassification", "
 
 @dataclass(frozen=True)
 class ActualPage:
-    """What one page of a reading would send: the rows of each company, and the connections. `unexplained` are unbilled
-    sales of which nobody can tell whether they belong to the confirmation."""
+    """What one page of a reading would send: the rows of each company, and the connections. `unexplained` are
+    unbilled sales whose invoice cannot be determined."""
 
     rows: dict[str, list[list[str]]]
     connections: Sequence[Row]
@@ -26,7 +26,7 @@ class ActualPage:
 
 
 async def read_actual_pages(ports: Ports, invoice_id: UUID) -> AsyncIterator[ActualPage]:
-    """Read an invoice for comparison, as it would be sent now. Raises RowRefused for a row that cannot be mapped."""
+    """Read an invoice as it would be sent now. Raises RowRefused for a row that cannot be mapped."""
     known: set[Guid] = set()
     async for page in _read_linked_pages(ports, invoice_id, known):
         yield page
@@ -39,7 +39,7 @@ async def read_actual_pages(ports: Ports, invoice_id: UUID) -> AsyncIterator[Act
 
 
 async def _read_linked_pages(ports: Ports, invoice_id: UUID, known: set[Guid]) -> AsyncIterator[ActualPage]:
-    """What the links from the billed sales lead to; the new unbilled sales among it are added to `known`."""
+    """The rows that the links of the billed sales lead to. New unbilled sales are added to `known`."""
     table_map = ports.maps[Stage.ACTUALS]
     select = ",".join(sorted({*table_map.query["$select"].split(","), *NEEDED}))
     options = {**table_map.query, "$select": select, "$filter": billed_filter(table_map, invoice_id)}
@@ -63,13 +63,13 @@ def _mapped(ports: Ports, found: Iterable[Row]) -> dict[str, list[list[str]]]:
 
 
 def actuals_by_id(ports: Ports, ids: Iterable[UUID], options: dict[str, str]) -> AsyncIterator[list[Row]]:
-    """The actuals with these ids that the map lets go, a portion at a time."""
+    """The actuals with these ids that pass the map's filter, in portions."""
     source = ports.maps[Stage.ACTUALS].source
     return ports.dataverse.rows_in(source.set, (source.key,), ids, options, where=source.filter)
 
 
 async def connections_by_id(ports: Ports, ids: Iterable[Guid | UUID]) -> list[Row]:
-    """The connections with these ids that the map lets go."""
+    """The connections with these ids that pass the map's filter."""
     table_map = ports.maps[Stage.CONNECTIONS]
     source = table_map.source
     portions = ports.dataverse.rows_in(

@@ -143,7 +143,7 @@ async def test_a_new_unbilled_sale_that_dataverse_has_no_more_is_told(ports: Por
     await world.carry(ports)
     lost = world.fresh.pop()
     text = await refusal(ports, server, world)
-    assert text.startswith("mismatch: Finance holds 1 new unbilled sale that Dataverse has no more, the first ")
+    assert text.startswith("mismatch: Finance holds 1 new unbilled sale that Dataverse no longer has, the first ")
     assert lost["msdyn_actualimportid"] in text
 
 
