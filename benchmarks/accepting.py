@@ -1,4 +1,6 @@
-"""How fast webhooks are accepted, against Azurite alone taking one insert and one message for each, as many at once."""
+"""How fast webhooks are accepted, compared with Azurite alone doing one insert and one message per webhook, with the
+same concurrency.
+"""
 
 import asyncio
 import time
@@ -35,8 +37,8 @@ def accept_rate(ground: Round, count: int) -> float:
 
 
 def work_off(ground: Round) -> None:
-    """Wait until the host has worked off what it accepted: whoever comes next gets storage that nobody else uses.
-    Raises NotAccepted when that takes minutes."""
+    """Wait until the host has processed what it accepted, so that the next contestant has storage to itself. Raises
+    NotAccepted when that takes minutes."""
     service = BlockingQueueServiceClient.from_connection_string(ground.stack.azurite.connection_string())
     deadline = time.monotonic() + _PATIENCE_SECONDS
     with service, service.get_queue_client(Stage.INVOICES) as queue:

@@ -13,7 +13,7 @@ _STARTED = time.monotonic()
 
 
 def say(text: str) -> None:
-    """Tell whoever waits what is going on."""
+    """Print progress."""
     minutes, seconds = divmod(int(time.monotonic() - _STARTED), 60)
     print(f"[{minutes:02}:{seconds:02}] {text}", file=sys.stderr, flush=True)
 
@@ -68,7 +68,7 @@ def met(value: float, *, least: float | None = None, most: float | None = None) 
 
 
 def run_rounds(contestants: Mapping[str, Callable[[], Result]], rounds: int, what: str) -> dict[str, Series]:
-    """Run all contestants in turn, round after round. One that fails is told of and not run again."""
+    """Run all contestants one after another, round by round. One that fails is reported and not run again."""
     series = {name: Series() for name in contestants}
     for number in range(1, rounds + 1):
         for name, run in contestants.items():

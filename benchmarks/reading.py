@@ -30,7 +30,7 @@ from simulators.tokens import issue
 
 @dataclass
 class PageCopy:
-    """One page of billed sales as it was read: the rows of both maps, and the requests that it took besides itself."""
+    """One page of billed sales as it was read: the rows of both maps, and the number of additional requests."""
 
     actuals: list[list[str]]
     connections: list[list[str]]
@@ -68,7 +68,8 @@ class _Recorder(Service):
 
 @asynccontextmanager
 async def reader(job: Mapping[str, Any]) -> AsyncIterator[tuple[Ports, _Recorder]]:
-    """As many of the app's ports as reading and mapping need. The gate is open: nobody throttles here."""
+    """The subset of the app's ports that reading and mapping need. The gate is always open, because nothing
+    throttles here."""
     settings = read_settings(job["settings"])
     signin = SimpleNamespace(token=_issuer(job))
     gates = SimpleNamespace(pass_through=_open)

@@ -1,6 +1,5 @@
-"""What a round left in Finance, compared with what the confirmation produced, in the databases of both services.
-
-Nothing is taken from a contestant's word: a fast wrong result is a failed one.
+"""Compares what a round left in Finance with what the confirmation produced, in the databases of both services. A
+contestant's own report is not used: a fast wrong result counts as failed.
 """
 
 import sqlite3

@@ -109,7 +109,7 @@ class Round:
 
 @contextmanager
 def fresh(prepared: Prepared, folder: Path, *, hosts: int = 0, delays: bool = True, **settings: str) -> Iterator[Round]:
-    """Start everything anew on a copy of the workload."""
+    """Restart everything on a fresh copy of the workload."""
     folder = folder / f"{prepared.workload.name}-{time.monotonic_ns()}"
     data = {name: folder / name for name in _SERVICES}
     for name, copy in prepared.data.items():

@@ -13,7 +13,7 @@ from tests import tiers
 # Machines are shared and noisy: how long an example took says nothing.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
-# What they assert is told like what a test asserts.
+# Assertions in these modules are reported like those of a test.
 pytest.register_assert_rewrite("tests.proof.journeys", "tests.proof.ordeal")
 
 
@@ -32,10 +32,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
-    """Azurite for the whole session; `connection_string(account)` gives the way in.
-
-    Tests share it: name queues, tables and containers so that they meet nobody else's.
-    """
+    """Azurite for the whole session. `connection_string(account)` returns its connection string. All tests share it,
+    so use unique names for queues, tables and containers."""
     server = Azurite(Path(tmp_path_factory.mktemp("azurite")))
     server.start()
     try:

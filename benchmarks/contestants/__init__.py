@@ -1,1 +1,1 @@
-"""Who is raced: each contestant is a process of its own that gets ready, waits for the start, and tells its seconds."""
+"""The contestants. Each is a separate process that prepares, waits for the start signal, and reports its seconds."""

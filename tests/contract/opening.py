@@ -49,7 +49,7 @@ async def _close(ports: Ports) -> None:
 
 
 def _real(transport: Any) -> Any:
-    """The transport behind those of clients that others made, whose close does nothing."""
+    """A transport around that of another client, which must not be closed here."""
     while hasattr(transport, "_transport"):
         transport = transport._transport
     return transport

@@ -77,7 +77,8 @@ def html(status: int, **headers: str) -> Reply:
 
 
 class Server:
-    """Answers the script's replies in turn; past its end, `rule` decides, by default an error that names the test."""
+    """Sends the replies of the script in order. After the last one, `rule` decides; by default it is an error that
+    names the test."""
 
     def __init__(self) -> None:
         self.url = ""

@@ -107,7 +107,7 @@ async def test_a_connection_reset_after_the_request_was_read_is_unavailable(
     server.script(*[Reply(manner=Manner.RESET)] * 5)
     with pytest.raises(Unavailable):
         await call(app.source)
-    # The HTTP library repeats a GET once by itself.
+    # aiohttp retries a GET once by itself.
     assert len(server.received) == (2 if call is get else 1)
 
 

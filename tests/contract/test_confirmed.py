@@ -1,4 +1,4 @@
-"""Which invoices were confirmed, whatever became of them since: the sweep, looking up, periods and the number."""
+"""Which invoices count as confirmed, also after a later status: the sweep, look-ups, periods and the number."""
 
 import re
 from collections.abc import AsyncIterator

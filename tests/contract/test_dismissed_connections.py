@@ -38,7 +38,7 @@ async def test_connections_of_a_dismissed_row_go_where_finance_holds_it_after_al
 
 
 async def _held_part(ports: Ports, invoice_id: UUID, billed: list[str]) -> Part:
-    """A run whose actuals are in, and a connection of each of these held back."""
+    """A run with all actuals in Finance, and one held connection for each of them."""
     await ports.ledger.accept(invoice_id)
     run = await ports.ledger.run(invoice_id)
     assert run is not None

@@ -278,8 +278,8 @@ async def test_prose_names_a_connection_only_when_it_names_as_many_as_are_missin
 
 
 async def test_a_division_that_was_broken_off_is_finished(yard: Yard) -> None:
-    """The part is divided in the ledger, and the worker dies before its halves are on the dock; then the part itself is
-    still shipped once more, as it was."""
+    """The worker crashes after the part was divided in the ledger and before its halves are on the dock. The
+    undivided part is then shipped once more."""
     part = await yard.land("a", "bb", "ccc")
     [item] = await yard.ports.dock.of_invoice(yard.stage, part.invoice_id)
     with pytest.raises(LeaseLost):
@@ -335,7 +335,7 @@ async def test_run_timeline_and_health_say_what_is_waited_for_and_until_when(yar
     [lane] = [lane for lane in found["lanes"] if lane["map"] == "invoices"]
     assert lane["until"] == until
     assert [text for text in found["problems"] if "got no usable answer" in text and "then sent anew" in text]
-    # Finance may never have seen it: there is nothing to end there.
+    # Finance may never have received it, so there is no import to cancel.
     await yard.ports.dock.save(shipment, polls=shipment.looks_before + 100)
     assert not [text for text in (await health(yard.ports))["problems"] if "has not ended" in text]
 

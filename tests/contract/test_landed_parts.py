@@ -1,4 +1,4 @@
-"""What becomes of landed parts when the app is deployed anew in mid-run, and of those that storage has lost."""
+"""Landed parts when the app is deployed during a run, and landed parts that storage has lost."""
 
 import codecs
 import csv
@@ -120,7 +120,7 @@ async def _run(ports: Ports, invoice_id: UUID) -> Run:
 
 
 async def _claimed(ports: Ports, *parts: Part, **failure: Any) -> Shipment:
-    """A shipment of these parts that no worker looks after; `failure` is what became of them before."""
+    """A shipment of these parts that no worker polls. `failure` is the result of their previous import."""
     for part in parts:
         await ports.dock.land(part)
         await ports.dock.change(
@@ -369,7 +369,7 @@ async def test_a_lost_part_of_a_run_that_has_stopped_holds_no_lane_and_is_read_w
 
 
 async def test_a_row_that_finance_names_is_found_by_the_key_of_its_own_map(ports: Ports, server: Server) -> None:
-    """Key and id of a row have changed places in the map that is in use by now."""
+    """In the map now in use, the key and the id of a row are swapped."""
     key, actual = str(uuid4()), str(uuid4())
     rows = [_row(ports.maps[Stage.ACTUALS], ACTUALSIMPORTID=k, ACTUALID=a) for k, a in ((key, actual), (actual, key))]
     part = await _landed(ports, Stage.ACTUALS, rows)

@@ -56,7 +56,7 @@ async def _count(client: QueueClient) -> int:
 
 @pytest.mark.parametrize("queue", QUEUES)
 async def test_a_message_of_a_later_version_is_put_off_unchanged_and_told(ports: Ports, queue: str) -> None:
-    """It was moved to the poison queue at once, and its run failed."""
+    """It was moved to the poison queue immediately, and its run failed."""
     client = ports.queues.clients[queue]
     before = await _count(client)
     for _ in range(7):

@@ -1,4 +1,4 @@
-"""Storage says whose it is: the first app stamps it, and another one works on nothing."""
+"""Storage is stamped with its owner by the first app. Another app processes nothing."""
 
 import asyncio
 import base64
@@ -185,7 +185,7 @@ async def test_the_setting_does_no_harm_when_it_is_left_in_place(account: Accoun
     await account.app(PRODUCTION, left).check()
     await account.app(PRODUCTION, left).check()
     assert len(await account.audited()) == 1
-    # A wrong setting beside it is refused as if it were not there.
+    # Another invalid setting is refused in the same way as without it.
     await account.refusal(replace(PRODUCTION, finance="https://other.operations.dynamics.com"), left)
     # And two apps do not take the account from each other for ever.
     await account.app(SANDBOX, f"{PRODUCTION.organization},{PRODUCTION.finance}").check()

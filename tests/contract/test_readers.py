@@ -1,4 +1,4 @@
-"""Under tight limits readers come to their end: what one was answered is kept, and they do not crowd each other out."""
+"""Under tight limits readers finish: their answers are kept, and they do not starve each other."""
 
 import asyncio
 from datetime import timedelta
@@ -29,7 +29,7 @@ TOO_MANY = {"error": {"code": "0x80072322", "message": "Number of requests excee
 
 
 class Limited:
-    """A service that answers so many requests between two waits of a second."""
+    """A service that answers a limited number of requests per second."""
 
     def __init__(self) -> None:
         self.answered: list[str] = []
@@ -41,7 +41,7 @@ class Limited:
         self._left = AT_A_TIME
 
     def only(self, left: int) -> None:
-        """Answer so many until the next window."""
+        """Answer `left` requests until the next window."""
         self._left = left
 
     def answer(self, request: Received) -> Reply:
@@ -55,7 +55,7 @@ class Limited:
 
 
 async def read(ports: Ports, ids: list[UUID]) -> int:
-    """Read as a page does what belongs to it: many requests, some at once."""
+    """Read a page with its related rows: many requests, some of them concurrent."""
     portions = ports.dataverse.rows_in("msdyn_actuals", ("msdyn_actualid",), ids, {"$select": "msdyn_actualid"})
     return sum([len(rows) async for rows in portions])
 
@@ -67,14 +67,14 @@ async def opened(ports: Ports) -> None:
 
 
 def impatient(ports: Ports) -> None:
-    """Nobody waits where it is: each refusal puts the message off."""
+    """No reader waits in place: each refusal delays the message."""
     object.__setattr__(ports, "settings", ports.settings.model_copy(update={"throttle_in_place": 0.0}))
 
 
 async def test_a_page_of_more_requests_than_are_answered_at_a_time_comes_to_its_end(
     ports: Ports, server: Server
 ) -> None:
-    """It began anew with each refusal, for ever: 0 rows in 404 seconds."""
+    """The reader restarted from the beginning after each refusal: 0 rows in 404 seconds."""
     limited, found = Limited(), []
     server.rule = limited.answer
     ids = [uuid4() for _ in range(NEEDED * IDS_IN_A_URL)]

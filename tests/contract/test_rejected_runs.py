@@ -1,4 +1,4 @@
-"""Runs that were rejected lately are told, and that all of them were."""
+"""Recently rejected runs are reported, including the case that all of them were."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The simulated services let in whom the real ones would: the app's tests prove nothing against an open door."""
+"""The simulated services check credentials like the real ones. Otherwise the app's tests would prove nothing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ STRANGER = "99999999-0000-4000-8000-000000000042"
 
 @dataclass(frozen=True)
 class Door:
-    """A service and a request that anybody who is let in may make."""
+    """A service, and a request that every admitted caller may make."""
 
     url: str
     method: str

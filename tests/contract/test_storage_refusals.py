@@ -1,4 +1,6 @@
-"""Storage that refuses us, by roles, key or firewall: what waits says so and goes on by itself; nothing is failed."""
+"""Storage that refuses access by roles, key or firewall: waiting work says so, continues by itself, and nothing
+fails.
+"""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""While a service asks us to wait, nobody sends it anything: not the one who was told, and no other process."""
+"""While a service is throttling, no process sends it a request, neither the one that received the 429 nor any other."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

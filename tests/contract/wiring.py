@@ -62,7 +62,7 @@ async def wired(
     timeout: aiohttp.ClientTimeout = ORDINARY_PATIENCE,
     concurrency: int = 8,
 ) -> AsyncIterator[App]:
-    """The app with both services at `url`; they wait an hour at most when they are told to."""
+    """The app with both services at `url`. Their longest wait is an hour."""
     moving = moving or Clock()
     gates = ThrottleGates(table, moving.now)
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout) as session:

@@ -42,7 +42,7 @@ class Bench:
         await self.queue(setting).send_message(base64.b64encode(text.encode()).decode())
 
     async def await_messages(self, setting: str, count: int, suffix: str = "") -> list[QueueMessage]:
-        """Wait until a queue holds so many messages, and take them."""
+        """Wait until a queue holds `count` messages, and take them."""
         messages: list[QueueMessage] = []
         async with asyncio.timeout(20):
             while len(messages) < count:

@@ -34,7 +34,7 @@ class Relay:
         return str(self.stack.services["dataverse"].facts["organizationId"])
 
     def post(self, body: bytes | None = None, **request: Any) -> requests.Response:
-        """POST to the webhook's address with the right key unless told otherwise."""
+        """POST to the webhook's address, with the right key unless another is given."""
         request.setdefault("headers", {"x-functions-key": self.stack.webhook_key})
         return requests.post(self.address("invoices/confirmations"), data=body, timeout=60, **request)
 

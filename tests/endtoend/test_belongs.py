@@ -1,5 +1,4 @@
-"""Completed means that all is there: what belongs to a confirmation is found by evidence that does not share the
-assumption that it proves."""
+"""A completed run is complete: the rows of a confirmation are found by evidence that does not depend on the links."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -173,7 +172,7 @@ def test_a_correction_gives_nothing_to_the_invoice_that_it_corrects(system: Rela
 def test_a_billed_sale_that_comes_after_completion_is_found_by_a_later_look(system: Relay, operator: Operator) -> None:
     invoice_id = system.carry(12, seed=770)
     assert operator.run(invoice_id)["state"] == "completed"
-    # While somebody reads the invoice, Dataverse writes another billed sale.
+    # While the invoice is being read, Dataverse writes another billed sale.
     system.tenant.switch("dataverse", extraRowsNext=1)
     assert not operator.compare(invoice_id)["equal"]
     changed = await_that(lambda: changed_runs(operator).get(invoice_id), "a look that finds the late row")
@@ -191,7 +190,7 @@ def test_an_unbilled_sale_that_comes_after_completion_is_found_by_a_later_look(
     invoice_id = system.carry(3, seed=780, retainersUsed=1)
     assert operator.run(invoice_id)["state"] == "completed"
     await_that(lambda: not operator.compare(invoice_id)["equal"], "the late row in Dataverse")
-    # The definition by which it is read says whose it is, though it does not carry the invoice.
+    # The same definition names the invoice of each row, even if the row has no invoice stamp.
     (rest,) = lacking_actuals(system, invoice_id)
     found = operator.search(graceHours=0)
     assert [each["invoiceId"] for each in found["actuals"] if each["actualId"].lower() == rest] == [invoice_id]

@@ -1,4 +1,4 @@
-"""One webhook of many invoices, and invoices whose status has moved on before anybody looked."""
+"""One webhook with many invoices, and invoices whose status has changed again before they were read."""
 
 from typing import Any
 from uuid import UUID, uuid4

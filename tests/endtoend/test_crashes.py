@@ -1,4 +1,4 @@
-"""A host that dies with SIGKILL, again and again, loses nothing and doubles nothing."""
+"""A host that is killed with SIGKILL again and again loses nothing and duplicates nothing."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The invoice date that a person chose arrives in Finance, wherever the person sat when choosing it."""
+"""The invoice date that a user chose arrives in Finance, in whatever time zone the user was."""
 
 import pytest
 import requests

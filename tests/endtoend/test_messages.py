@@ -39,7 +39,7 @@ def test_strange_messages_are_kept_and_fail_the_run_that_they_name(system: Relay
 
 
 async def accept_without_message(system: Relay, invoice_id: str) -> None:
-    """Open the run of an invoice as a webhook does that dies before its message."""
+    """Open the run of an invoice like a webhook that crashes before it sends its message."""
     async with AsyncTableServiceClient.from_connection_string(system.stack.azurite.connection_string()) as tables:
         runs = await tables.create_table_if_not_exists("runs")
         register = await tables.create_table_if_not_exists("register")

@@ -1,4 +1,4 @@
-"""What Finance refuses is kept row by row in Finance's own words; one bad invoice stops no other."""
+"""Rows that Finance rejects are recorded with Finance's message. One bad invoice blocks no other."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +14,7 @@ ACTUALS = "Project Operations integration actuals"
 
 @pytest.fixture
 def finance(system: Relay) -> Iterator[Relay]:
-    """A Finance whose faults are mended after the test."""
+    """A Finance with faults, which are switched off after the test."""
     ordinary = requests.get(f"{system.stack.url('finance')}/sim/switches", timeout=60).json()
     yield system
     system.tenant.switch("finance", **ordinary)

@@ -1,4 +1,4 @@
-"""An invoice of any size arrives whole, once, in turn, and to the last decimal."""
+"""An invoice of any size arrives completely, once, in the right order, and to the last decimal."""
 
 from collections import Counter
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Two apps with different settings on one storage account: only the one that it belongs to works."""
+"""Two apps with different settings on one storage account: only the owner works."""
 
 import json
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def another_app(system: Relay, **changes: str) -> Iterator[Server]:
 
 @contextmanager
 def without_the_owner(system: Relay) -> Iterator[None]:
-    """The app that the account belongs to does not run meanwhile."""
+    """The owner of the account does not run meanwhile."""
     system.stack.hosts[0].stop(HOST_GRACE_SECONDS)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Dataverse keeps next links to itself, or gives fewer rows than it is asked for: nothing is left out unnoticed."""
+"""Dataverse omits next links, or sends shorter pages than requested: no row is missed."""
 
 from typing import Any
 
@@ -17,8 +17,8 @@ OFF = {"withheldNextLinks": 0, "shortPages": 0, "moreRecordsForm": "truth"}
 
 @pytest.mark.parametrize("switches", SWITCHES.values(), ids=SWITCHES.keys())
 def test_an_invoice_arrives_whole_whatever_is_kept_back(system: Relay, switches: dict[str, Any]) -> None:
-    """The count of the billed sales, that of the line details and the pages were cut off at the same row, agreed with
-    each other, and the run was completed with what came."""
+    """The count of the billed sales, that of the line details and the pages were all cut off at the same row. They
+    agreed with each other, and the run was completed with a part of the rows."""
     system.tenant.switch("dataverse", **switches)
     try:
         invoice_id = system.carry(120, seed=31, edited=0.2)

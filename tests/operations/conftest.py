@@ -1,4 +1,4 @@
-"""One running system for the operator's tests, with small pages and an impatient sweep, mended after each test."""
+"""One running system for the operator's tests, with small pages and a fast sweep, reset after each test."""
 
 from collections.abc import Iterator
 
@@ -41,7 +41,7 @@ def system(running: Relay) -> Iterator[Relay]:
 
 @pytest.fixture
 def operator(system: Relay) -> Operator:
-    """Who looks after the app."""
+    """The operator of the app."""
     return Operator(system)
 
 

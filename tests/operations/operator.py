@@ -86,7 +86,7 @@ class Operator:
         return list(self.job(**what)["invoices"])
 
     def job(self, **what: Any) -> dict[str, Any]:
-        """Compare and wait for all that is told of it."""
+        """Compare, and wait for the whole report."""
         result = self._work("reconciliations", **what)
         assert result["done"] == result["of"]
         return result
@@ -122,7 +122,7 @@ class Operator:
 
 @dataclass(frozen=True)
 class Accountant:
-    """Somebody who changes single actuals in Finance by OData, behind the app's back."""
+    """A user who changes single actuals in Finance by OData, without the app."""
 
     system: Relay
 
@@ -154,7 +154,7 @@ def held(system: Relay, proposal: str, kind: str = "BilledSales") -> list[dict[s
 
 
 def journal(system: Relay, after: int = 0) -> list[dict[str, Any]]:
-    """What Finance has written since an entry of its journal, in turn."""
+    """What Finance has written since an entry of its journal, in order."""
     return list(system.tenant.lines("finance", f"journal?after={after}"))
 
 

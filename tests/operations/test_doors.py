@@ -1,4 +1,4 @@
-"""The operator's endpoints: whose key opens them, and what they answer to bodies and addresses that make no sense."""
+"""The operator's endpoints: which key opens them, and how they answer invalid bodies and addresses."""
 
 import json
 from typing import Any

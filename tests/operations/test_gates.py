@@ -1,4 +1,4 @@
-"""A service that asks to wait is left alone by every worker of every host; the run says so, and goes on afterwards."""
+"""While a service throttles, no worker of any host sends it requests. The run says so and continues afterwards."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ GRACE_SECONDS = 2.0
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
     """A system with two host processes on the same storage."""
-    # Nobody takes over from a reader who only waits.
+    # No other worker takes over from a reader that only waits.
     settings = {**SETTINGS, "FINANCE_SHIPMENT_LEASE_SECONDS": "60"}
     with relay(tmp_path_factory.mktemp("pair"), settings=settings, hosts=2) as system:
         system.tenant.switch("finance", **FAST_IMPORTS, throttleGraceSeconds=GRACE_SECONDS)
@@ -31,7 +31,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
 
 @pytest.fixture
 def hosts(pair: Relay) -> Iterator[Relay]:
-    """Two hosts, and services that nobody has throttled."""
+    """Two hosts, and services that are not throttling."""
     yield pair
     pair.tenant.switch("dataverse", **NO_THROTTLE)
     pair.tenant.switch("finance", **NO_THROTTLE, throttleActions=False)
@@ -63,7 +63,8 @@ def test_a_storm_of_refusals_loses_nothing_and_no_host_knocks_at_a_closed_gate(h
 
     def has_stormed() -> bool:
         refusals = dict(zip(SERVICES, _since(_throttled(hosts), throttled), strict=True))
-        # Who has refused enough lets the other come to its turn: without rows there is nothing to send.
+        # The first service must stop throttling before the second one is reached: without rows there is nothing to
+        # send.
         for service in [service for service, count in refusals.items() if count >= ENOUGH_REFUSALS]:
             tenant.switch(service, throttleShare=0.0)
         return min(refusals.values()) >= ENOUGH_REFUSALS
@@ -87,8 +88,8 @@ def test_a_storm_of_refusals_loses_nothing_and_no_host_knocks_at_a_closed_gate(h
 
 
 def test_what_was_read_is_not_read_again_because_a_later_request_was_refused(hosts: Relay) -> None:
-    # A page takes several requests in turn and began anew with each refusal: a large one might never have come to its
-    # end while a service refuses a share of all requests.
+    # A page takes several requests one after another, and restarted with each refusal: a large one might never have
+    # finished.
     tenant, before = hosts.tenant, _disobedience(hosts)
     calm = _answered(hosts)
     _carry_two(hosts)

@@ -1,4 +1,4 @@
-"""What an operator asked for and somebody died over, and how it goes on."""
+"""Operator requests that were interrupted by a crash, and how they are finished."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,8 +25,8 @@ REFUSED = {"entity": ACTUALS, "everyNth": 2, "message": "Line property 'A 17' is
 def test_a_dismissal_that_was_cut_off_before_the_run_went_on_is_made_good_by_repeating_it(
     system: Relay, operator: Operator
 ) -> None:
-    """The rows were noted as dismissed, then the host died. No row is open any more, so repeating the dismissal found
-    nothing to do and left the run standing."""
+    """The rows were marked as dismissed, then the host crashed. No row was open any more, so repeating the dismissal
+    found nothing to do and the run stayed stopped."""
     system.tenant.switch("finance", rejectRows=[REFUSED])
     invoice_id = system.tenant.draft(3, seed=320)
     system.tenant.confirm(invoice_id)
@@ -47,8 +47,8 @@ async def _dismiss_and_die(system: Relay, invoice_id: str) -> None:
 
 
 async def test_a_run_goes_back_to_work_only_after_the_register_shows_it_as_unfinished(azurite: Azurite) -> None:
-    """A host died between the run and the register: the register went on calling the run finished, and no sweep looked
-    at it again."""
+    """A host crashed between the run and the list. The list still showed the run as finished, and no sweep examined
+    it again."""
     async with TableServiceClient.from_connection_string(azurite.connection_string()) as tables:
         table = await tables.create_table(f"t{uuid4().hex}")
         register = RunList(await tables.create_table(f"r{uuid4().hex}"))
@@ -80,8 +80,8 @@ async def test_whoever_comes_too_late_to_put_a_run_to_work_leaves_the_list_as_it
 
 
 async def test_a_host_that_was_held_up_does_not_list_a_run_at_work_as_finished(azurite: Azurite) -> None:
-    """A host completed a run and was held up before it noted that in the list. Meanwhile another put the run back to
-    work; the late note called it finished, and no sweep would have looked at it again."""
+    """A host completed a run and was delayed before it wrote that to the list. Meanwhile another host restarted the
+    run. The late write showed it as finished, and no sweep would have examined it again."""
     async with _books(azurite) as (ledger, register):
         invoice_id = (await ledger.accept(uuid4()))[0].invoice_id
         finished = await _completed(ledger, invoice_id)
@@ -91,7 +91,7 @@ async def test_a_host_that_was_held_up_does_not_list_a_run_at_work_as_finished(a
 
 
 async def test_notes_of_a_run_at_the_same_moment_leave_the_latest(azurite: Azurite) -> None:
-    """Two hosts noted what they had saved of one run at the same moment. Whoever came last at the list was right."""
+    """Two hosts wrote the same run to the list at the same moment, and the last writer won."""
     async with _books(azurite) as (ledger, _), _books(azurite) as (_, register):
         invoice_id = (await ledger.accept(uuid4()))[0].invoice_id
         run = await ledger.run(invoice_id)

@@ -1,4 +1,4 @@
-"""The host's log names runs and invoices, and nothing that belongs to a customer or opens a door."""
+"""The host's log contains ids of runs and invoices, but no customer data and no secrets."""
 
 import json
 import re

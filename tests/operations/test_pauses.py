@@ -1,4 +1,4 @@
-"""Pause and resume: nothing is sent meanwhile, nothing that arrives is lost, and the operator sees both."""
+"""Pause and resume: nothing is sent during a pause, no message is lost, and the operator sees the pause."""
 
 from typing import Any
 
@@ -53,7 +53,7 @@ def _listed(operator: Operator, invoices: list[str]) -> list[dict[str, Any]] | N
 
 
 def _put_off(system: Relay, operator: Operator, queue: str, least: int) -> dict[str, Any] | None:
-    """The health once the queue holds so many messages, all of them looked at and put off."""
+    """The health once the queue holds `least` messages, each delivered once and delayed again."""
     health = operator.get("health")
     depth = next(each["depth"] for each in health["queues"] if each["name"] == queue)
     return health if depth >= least and not system.peek(queue) else None

@@ -1,4 +1,4 @@
-"""Reconcile: the exact rows that Finance lacks, has too many of, or holds otherwise; and how they are mended."""
+"""Reconcile: finds the rows that Finance lacks, has in excess, or holds with other values, and repairs them."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

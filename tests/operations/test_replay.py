@@ -1,4 +1,4 @@
-"""Rejected rows, replay and dismissal: grouped, counted, sent again alone, or set aside with a reason."""
+"""Rejected rows: grouped, counted, replayed singly, or dismissed with a reason."""
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""A lost webhook, a lost message, a late confirmation: the sweep finds what nobody works on."""
+"""A lost webhook, a lost message, a late confirmation: the sweep finds the work that no message is left for."""
 
 import asyncio
 from dataclasses import replace
@@ -45,7 +45,7 @@ def test_without_any_webhook_every_confirmed_invoice_completes(system: Relay, op
 
 
 def test_a_run_whose_messages_were_lost_is_revived(system: Relay, operator: Operator) -> None:
-    """Its import runs, and nobody is left to look at it."""
+    """Its import runs, but no message is left to poll it."""
     system.tenant.switch("finance", importFixedSeconds=4.0)
     invoice_id = system.tenant.draft(20, seed=110)
     system.tenant.confirm(invoice_id)
@@ -98,8 +98,8 @@ def test_a_rejected_run_starts_once_its_invoice_is_confirmed(system: Relay, oper
 def test_a_completed_run_that_the_list_calls_unfinished_is_put_right_by_one_sweep(
     system: Relay, operator: Operator
 ) -> None:
-    """Whoever listed it as under way and was held up before he saved it comes too late after that: the sweep would
-    never look at it again."""
+    """A worker that listed it as running and was delayed before it saved comes too late: otherwise no sweep would
+    examine it."""
     invoice_id = system.tenant.draft(3, seed=117)
     system.tenant.confirm(invoice_id)
     system.finish([invoice_id])
@@ -108,7 +108,7 @@ def test_a_completed_run_that_the_list_calls_unfinished_is_put_right_by_one_swee
 
 
 async def _put_to_work(system: Relay, operator: Operator, invoice_id: str) -> None:
-    """List a completed run as under way, let the sweep look, and only then go on to save it."""
+    """List a completed run as running, let the sweep examine it, and only then save it."""
     async with TableServiceClient.from_connection_string(system.stack.azurite.connection_string()) as tables:
         register = RunList(tables.get_table_client("register"))
         ledger = Ledger(tables.get_table_client("runs"), register, now)
@@ -161,7 +161,7 @@ def _is_importing(operator: Operator, name: str) -> bool:
 
 
 def _revived(operator: Operator, invoice_id: str) -> list[str]:
-    """Sweep; the states in which the run of this invoice was found without anybody working on it."""
+    """Sweep; the states in which the run of this invoice was found without a worker."""
     return [each["state"] for each in operator.sweep()["revived"] if each["invoiceId"] == invoice_id]
 
 

@@ -43,7 +43,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def tab(browser: Browser, system: Relay) -> AsyncIterator[Desk]:
-    """A tab in which nobody has signed in; a script error or a breach of the page's policy fails the test."""
+    """A tab without sign-in. A script error or a violation of the content security policy fails the test."""
     async with desk(browser, system) as opened:
         yield opened
     assert opened.complaints == []

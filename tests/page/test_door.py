@@ -1,4 +1,6 @@
-"""With App Service authentication the platform says who asks; without the platform nobody is believed."""
+"""With App Service authentication the platform identifies the operator. Without the platform no identity is
+accepted.
+"""
 
 import base64
 import json
@@ -31,7 +33,7 @@ def app_settings(*, enabled: bool) -> dict[str, str]:
 
 
 def principal(*roles: str, name: str = "olga@contoso.com", role_type: str = "roles") -> dict[str, str]:
-    """The header that the platform sets for somebody with these roles."""
+    """The header that the platform sets for a user with these roles."""
     claims = [{"typ": "preferred_username", "val": name}, *({"typ": role_type, "val": role} for role in roles)]
     document = {"auth_typ": "aad", "name_typ": "preferred_username", "role_typ": role_type, "claims": claims}
     return {"X-MS-CLIENT-PRINCIPAL": base64.b64encode(json.dumps(document).encode()).decode()}

@@ -1,4 +1,4 @@
-"""Nobody gets in without the key, nothing gets out, and no text of a service becomes anything but text."""
+"""Without the key there is no access, no data leaks, and text of a service is only ever shown as text."""
 
 from typing import Any
 from urllib.parse import urlsplit

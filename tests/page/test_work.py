@@ -23,7 +23,7 @@ def audit(system: Relay, action: str, about: str = "") -> list[dict[str, Any]]:
 
 
 def resume(system: Relay, name: str) -> None:
-    """Lift a pause, whatever became of the test that set it."""
+    """Lift a pause, whatever the result of the test."""
     requests.post(system.address("resumes"), json={"by": NAME, "map": name}, headers=system.operator, timeout=60)
 
 

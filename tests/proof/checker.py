@@ -256,7 +256,8 @@ def _lower(text: str) -> str:
 
 
 def main() -> int:
-    """Compare the named invoices, or all that are confirmed; 0 when nothing is wrong, else 1 and what it is."""
+    """Compare the named invoices, or all that are confirmed. Returns 0 if everything is right, else 1 and the
+    findings."""
     parser = argparse.ArgumentParser(prog="python -m tests.proof.checker", description=__doc__)
     parser.add_argument("--dataverse", required=True, help="address of the simulated Dataverse")
     parser.add_argument("--finance", required=True, help="address of the simulated Finance")

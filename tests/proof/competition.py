@@ -1,4 +1,6 @@
-"""Many invoices confirmed at once, several hosts on one storage, and every webhook three times in random order."""
+"""Many invoices confirmed at the same time, several hosts on one storage, and every webhook three times in random
+order.
+"""
 
 import random
 from collections.abc import Sequence
@@ -20,7 +22,8 @@ PATIENCE_SECONDS = 600.0
 
 @dataclass
 class Competition:
-    """What was confirmed so far, and how many webhooks told of it. The seed decides sizes, companies and order."""
+    """The invoices confirmed so far, and the number of webhooks for them. The seed decides sizes, companies and
+    order."""
 
     system: Relay
     choice: random.Random
@@ -44,7 +47,7 @@ class Competition:
         return [self.system.tenant.correct(each, partial=self.choice.random()) for each in chosen]
 
     def confirm(self, drafts: Sequence[str]) -> None:
-        """Confirm them all, then let all their webhooks, three of each, come at once and shuffled, to any host."""
+        """Confirm them all, then send all their webhooks concurrently, three of each, shuffled, to any host."""
         for invoice_id in drafts:
             self.system.tenant.confirm(invoice_id)
             self.lines += self.system.tenant.invoice(invoice_id)["lines"]

@@ -11,7 +11,7 @@ from tests.proof.troubles import Troubles, troubled
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Say at once what failed; the summary comes when all is over."""
+    """Print a failure immediately; pytest's summary comes only at the end."""
     if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
         tell(f"FAILED {report.nodeid}\n{report.longreprtext}")
 

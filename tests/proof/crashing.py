@@ -37,7 +37,7 @@ class Executioner:
         self._seen: set[tuple[str, str]] = set()
 
     def around(self, when: str, effect: str) -> None:
-        """Record the effect, or die at it."""
+        """Record the effect, or crash at it."""
         with self._lock:
             self._look_at_plan()
             is_first = (when, effect) not in self._seen
@@ -75,7 +75,7 @@ def deaths(control: Path, plan: str) -> list[dict[str, Any]]:
 
 
 def supervise() -> int:
-    """Start the host, and again whenever it was killed; end with it when it ends by itself, or on SIGTERM."""
+    """Start the host, and restart it whenever it was killed. Ends when the host ends by itself, or on SIGTERM."""
     alive, standing = os.pipe()
     while True:
         child = os.fork()

@@ -39,7 +39,7 @@ _DOORS = {
     "audit", "bulk_updates", "dataverse", "dock", "finance", "landing", "lifecycle", "notes", "pauses", "queues",
     "rejected_rows", "reports", "run_list", "runs", "sign_in", "throttle_gates",
 }  # fmt: skip
-"""The modules whose functions are the actions; who asks for them is outside."""
+"""The modules with the actions. Their callers are not part of an effect's name."""
 _ALSO_ASK = {("lifecycle", name) for name in ("hand_over", "read_again", "claim", "go_on", "revive")}
 """What asks for actions all the same, so that effects with different reasons have different names."""
 _OF_THE_HOST = {"_delete", "_release", "_poison"}
@@ -47,7 +47,7 @@ _OF_THE_HOST = {"_delete", "_release", "_poison"}
 type Frames = tuple[tuple[FrameType, str, str], ...]
 
 _begun_by: ContextVar[Frames] = ContextVar("begun_by", default=())
-"""The app's frames that began the present task, whose own stack ends where it begins."""
+"""The app's frames that started the current task; a task's own stack ends at its start."""
 
 
 def install(around: Around) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from tests.proof.findings import Findings
 
 RESULTS = "PROOF_RESULTS"
-"""The environment variable that names the file; without it nothing is kept."""
+"""The environment variable with the file's name. Without it nothing is recorded."""
 
 
 def record(
@@ -56,7 +56,7 @@ def record(
 
 
 def tell(line: str) -> None:
-    """Say how far a long part is: into the file of progress beside the figures, which may be followed."""
+    """Write the progress of a long part into a file next to the figures."""
     if file := os.environ.get(RESULTS):
         with progress_of(Path(file)).open("a", encoding="utf-8") as lines:
             lines.write(f"{datetime.now(UTC):%H:%M:%S} {line}\n")

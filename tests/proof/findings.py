@@ -32,7 +32,7 @@ class Findings:
 
     @property
     def clean(self) -> bool:
-        """Nothing is wrong, and there was something that could have been."""
+        """Whether nothing is wrong, and something was compared."""
         return self.rows > 0 and not any(self.problems().values())
 
     def problems(self) -> dict[str, Any]:

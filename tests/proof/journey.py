@@ -26,7 +26,7 @@ def correct(troubles: Troubles, invoice_id: str) -> list[str]:
 
 
 def refuse(troubles: Troubles, count: int) -> list[str]:
-    """Have rows refused, mend the cause, replay, and see the invoices completed."""
+    """Have rows rejected, repair the cause, replay, and see the invoices completed."""
     troubles.switch("finance", rejectRows=[REFUSED])
     invoices = troubles.draft(count)
     troubles.confirm(*invoices)

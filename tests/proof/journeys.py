@@ -35,7 +35,7 @@ def post(ordeal: Ordeal, seed: int) -> Journey:
 
 
 def mend(ordeal: Ordeal, seed: int) -> Journey:
-    """Finance refuses some rows, the cause is mended, the operator replays."""
+    """Finance rejects some rows, the cause is repaired, the operator replays."""
     ordeal.system.tenant.switch("finance", rejectRows=_REFUSALS)
     invoice_id = _confirm(ordeal, seed)
     assert ordeal.finish(invoice_id)["state"] == "needs attention"
@@ -66,7 +66,7 @@ def dismiss(ordeal: Ordeal, seed: int) -> Journey:
 
 
 def lose(ordeal: Ordeal, seed: int) -> Journey:
-    """A webhook is lost, a message is lost, a blob belongs to nobody: the sweep."""
+    """A webhook is lost, a message is lost, a blob has no run: the sweep."""
     system = ordeal.system
     landed(system).upload_blob(f"{uuid4()}/actuals/{uuid4().hex}", b"lost a race")
     ordeal.ask("pauses", {"reason": "month end", **_BY})
@@ -129,7 +129,7 @@ def _confirm(ordeal: Ordeal, seed: int) -> str:
 
 
 def _over(ordeal: Ordeal, invoice_id: str) -> dict[str, Any]:
-    """The run once it is over and stays so: what was asked for before may only be on its way."""
+    """The run once it is final and stays so. Earlier requests may still be in a queue."""
     deadline = time.monotonic() + QUIET_SECONDS
     run = ordeal.finish(invoice_id)
     while run["state"] != "completed" and time.monotonic() < deadline:
@@ -167,7 +167,7 @@ def _ring_until_written_back(ordeal: Ordeal, invoice_id: str) -> None:
         try:
             await_that(is_back, "the write-back", QUIET_SECONDS * 2)
         except AssertionError:
-            # Whoever died just before the list was told that a run is completed leaves that to the sweep.
+            # A crash before the list was updated is left to the sweep.
             ordeal.sweep()
             continue
         return
@@ -175,7 +175,8 @@ def _ring_until_written_back(ordeal: Ordeal, invoice_id: str) -> None:
 
 
 def _is_back(ordeal: Ordeal, invoice_id: str, number: str, key: str) -> bool:
-    """Whether the row is in Finance again; who reconciled may have died half way, and the sweep goes on with it."""
+    """Whether the row is in Finance again. The reconciliation may have crashed half way; then the sweep continues
+    it."""
     deadline = time.monotonic() + QUIET_SECONDS
     while time.monotonic() < deadline:
         run = ordeal.finish(invoice_id)

@@ -45,7 +45,7 @@ FATES = st.builds(Fate, st.sampled_from(["crash", "cut"]), AT, st.booleans())
 
 
 class Machine(RuleBasedStateMachine):
-    """One example: a tenant, an app with two hosts, and whatever may happen to them."""
+    """One example: a tenant, an app with two hosts, and everything that may happen to them."""
 
     scene: Scene
 
@@ -73,7 +73,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: any(not invoice.confirmed for invoice in self.scene.world.invoices))
     @rule(which=WHICH)
     def confirm(self, which: int) -> None:
-        """Confirm a draft; nobody hears of it."""
+        """Confirm a draft. The webhook is lost."""
         self._confirm(_one([each for each in self.scene.world.invoices if not each.confirmed], which))
 
     @precondition(lambda self: len(self.scene.world.invoices) <= MOST_INVOICES)
@@ -85,7 +85,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(which=WHICH)
     def pay(self, which: int) -> None:
-        """The customer pays, whatever has arrived by then."""
+        """The customer pays, at any time."""
         if confirmed := [each for each in self.scene.world.invoices if each.confirmed]:
             self.scene.world.pay(_one(confirmed, which))
 
@@ -150,7 +150,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 10), host=HOSTS)
     def deliver_some(self, count: int, host: int) -> None:
-        """A host handles some messages in turn."""
+        """A host handles some messages one after another."""
         self._deliver_in_turn(count, host)
 
     @rule(count=st.integers(1, 10), host=HOSTS)
@@ -165,7 +165,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(which=WHICH, host=HOSTS)
     def deliver_a_copy(self, which: int, host: int) -> None:
-        """A host handles a message, and storage never hears that it is done: the message comes again."""
+        """A host handles a message, but its delete is lost: the message is delivered again."""
         self._deliver(which, host, keep=True)
 
     @rule(first=WHICH, second=WHICH, at=st.integers(0, 25))
@@ -179,7 +179,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(which=WHICH, host=HOSTS, fate=FATES)
     def suffer(self, which: int, host: int, fate: Fate) -> None:
-        """A host dies in the middle of a message, or loses an answer."""
+        """A host crashes in the middle of a message, or loses an answer."""
         self._deliver(which, host, fate)
 
     @rule(seconds=st.sampled_from([1, 5, 30, 301, 601, 1900]))
@@ -189,7 +189,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(host=HOSTS, turned=st.booleans())
     def deploy(self, host: int, turned: bool) -> None:
-        """A host is deployed with maps whose columns stand in another order, or as they were; the other one keeps its
+        """A host is deployed with maps in another column order, or with the original ones. The other host keeps its
         own for now."""
         self._told(f"deploy to {host}, turned: {turned}", self.scene.deploy(host, turned=turned))
 
@@ -215,7 +215,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(which=WHICH, host=HOSTS)
     def reconcile(self, which: int, host: int) -> None:
-        """Compare an invoice row by row, and mend what differs."""
+        """Compare an invoice row by row, and repair the differences."""
         invoice = _one(self.scene.world.invoices, which)
         if invoice.confirmed:
             self._ask("post_reconciliation", host, None, invoiceId=invoice.invoice_id, fix=True)
@@ -254,7 +254,7 @@ class Machine(RuleBasedStateMachine):
                 self._deliver(which, host)
 
     def _ask(self, function: str, host: int, fate: Fate | None, **asked: Any) -> None:
-        # Who dies over a repair leaves it to the person who asked for it.
+        # A crash during a repair leaves it to the operator who asked for it.
         self.scene.asks_for_a_person |= fate is not None
         self._told(function, self.scene.ask(function, host, fate, **asked))
 

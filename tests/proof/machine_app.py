@@ -38,7 +38,7 @@ from tests.proof.machine_wire import Crashed, Fate, Journey, travelling
 type Function = Callable[[Any], Awaitable[Any]]
 
 AFTER_A_CRASH = timedelta(minutes=10)
-"""When the Functions host shows a message again whose holder died."""
+"""When the Functions host makes a message visible again after its worker crashed."""
 AFTER_A_FAILURE = timedelta(seconds=5)
 """host.json's visibilityTimeout."""
 
@@ -68,14 +68,14 @@ _HANDLERS = {
 
 
 class TimedQueue(QueueClient):
-    """A real queue whose delays run by the machine's clock: what is put off can be received, and is due later."""
+    """A real queue with delays by the machine's clock: a delayed message can be received, and is due later."""
 
     clock: Clock
     due: dict[str, deque[datetime]]
     sent_to: set[str]
 
     async def send_message(self, content: Any, **options: Any) -> Any:
-        """Send at once, and remember when the message may be seen."""
+        """Send immediately, and remember when the message becomes visible."""
         delay = options.pop("visibility_timeout", None) or 0
         self.sent_to.add(self.queue_name)
         self.due[content].append(self.clock.now() + timedelta(seconds=delay))
@@ -162,7 +162,7 @@ class App:
             await queue.clear_messages()
 
     async def deploy(self, host: int, maps: Mapping[Stage, TableMap]) -> None:
-        """Start a host anew with other maps, as a deployment does."""
+        """Restart a host with other maps, like a deployment."""
         known = KnownMaps(self.hosts[host].known_maps._container, maps)
         await known.keep()
         self.hosts[host] = replace(self.hosts[host], maps=maps, known_maps=known)
@@ -187,16 +187,16 @@ class App:
         return outcome
 
     async def deliver_both(self, first: Letter, second: Letter, at: int) -> str:
-        """Run two messages, or one twice, the second as a whole while the first is held up at its request number
-        `at`."""
+        """Run two messages, or one twice. The second runs completely while the first is stopped at its request
+        number `at`."""
         async with self.holding(first, at) as held:
             outcome = await (self._run(second, 1, Journey()) if first is second else self.deliver(second, 1))
         return f"{held.outcome}, {outcome}"
 
     @asynccontextmanager
     async def holding(self, letter: Letter, at: int) -> AsyncIterator[Journey]:
-        """Hold a message up in the first host, at its request number `at`; then let it go on to its end. Yields its
-        journey, which has struck if it has so many requests."""
+        """Stop a message in the first host at its request number `at`, then let it finish. Yields its journey, which
+        has struck if it has that many requests."""
         journey = Journey(Fate("hold", at), self.slow)
         letter.count += 1
         running = asyncio.create_task(self._run(letter, 0, journey))
@@ -211,7 +211,7 @@ class App:
         await self._follow_up(letter, 0, journey.outcome)
 
     async def call(self, name: str, host: int, fate: Fate | None = None, **request: Any) -> tuple[int, Any]:
-        """Call an HTTP function; the status and the JSON of its answer, or 0 when the host died."""
+        """Call an HTTP function. Returns the status and the JSON of its answer, or 0 when the host crashed."""
         body = request.pop("body", b"")
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         asked = func.HttpRequest("POST", request.pop("url", "http://127.0.0.1/api/x"), body=content, **request)

@@ -21,13 +21,13 @@ _KINDS = {Stage.INVOICES: "header", Stage.ACTUALS: "actual", Stage.CONNECTIONS: 
 
 @dataclass
 class Rest:
-    """What is left to do for hosts, timers and operators when nothing goes wrong any more."""
+    """The remaining work of hosts, timers and operators when no more faults occur."""
 
     scene: Scene
     delivered: int = 0
 
     def come_to_rest(self) -> None:
-        """First with what is spoiled still spoiled; then mended, and replayed by the operator."""
+        """First with the corrupted data still corrupted, then repaired and replayed by the operator."""
         world = self.scene.world
         world.calm()
         self.drain()
@@ -171,7 +171,7 @@ class Rest:
         return self.scene.run(self.scene.app.hosts[0].ledger.run(UUID(invoice.invoice_id)))
 
     def rows_of(self, invoice: Invoice) -> list[RejectedRow]:
-        """Its rejected rows, in whatever status."""
+        """Its rejected rows, in any status."""
         return self.scene.run(self.scene.app.hosts[0].rejections.of(UUID(invoice.invoice_id)))
 
     def _state(self, invoice: Invoice) -> str:
@@ -179,7 +179,7 @@ class Rest:
         return f"{run.state} {run.detail} {run.wait}" if run else "no run"
 
     async def _check_empty(self) -> None:
-        """Nothing is left on the dock, and no landed blob of a completed run."""
+        """The dock is empty, and no completed run has a landed blob."""
         host = self.scene.app.hosts[0]
         for stage in Stage:
             view = await host.dock.view(stage)

@@ -108,7 +108,7 @@ class Scene:
         self.app.expected.clear()
 
     def tell(self, what: str) -> None:
-        """Say what was done, for whoever has to read a failure."""
+        """Print what was done, to help reading a failure."""
         self.story.append(what)
 
     def step[T](self, doing: Awaitable[T]) -> T:
@@ -177,7 +177,7 @@ class Scene:
         await self.app.post(WRITE_BACK, Look().model_dump_json())
 
     async def deploy(self, host: int, *, turned: bool) -> None:
-        """Start a host with the shipped maps, or with maps whose columns stand in the opposite order."""
+        """Start a host with the shipped maps, or with maps in the opposite column order."""
         await self.app.deploy(host, _TURNED if turned else _SHIPPED)
 
     async def sweep(self, host: int, fate: Fate | None = None) -> Any:

@@ -1,4 +1,4 @@
-"""What befalls one invocation on the wire: it dies at one of its requests, loses an answer, or is held up there."""
+"""Faults of one invocation on the wire: it crashes at one of its requests, loses an answer, or is stopped there."""
 
 import asyncio
 from collections.abc import Iterator
@@ -95,7 +95,7 @@ def travelling(journey: Journey) -> Iterator[None]:
 
 @contextmanager
 def watched() -> Iterator[None]:
-    """Every request of aiohttp, the storage SDK's too, passes by the journey that it belongs to."""
+    """Every request of aiohttp, also of the storage SDK, passes through its journey."""
     original = aiohttp.ClientSession._request
 
     async def request(self: aiohttp.ClientSession, method: str, url: Any, **options: Any) -> aiohttp.ClientResponse:

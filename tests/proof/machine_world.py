@@ -132,7 +132,7 @@ class World:
         return True
 
     def detail(self, invoice: Invoice) -> dict[str, tuple[str, ...]]:
-        """What posting made of the billed sales of an invoice, by key: Finance's own, and nobody else's to change."""
+        """The values that posting gave the billed sales of an invoice, by key. Only Finance may change them."""
         rows = self.tenant.lines("finance", f"actuals?proposal={invoice.number}&type=BilledSales")
         return {
             str(row["ActualsImportId"]).lower(): tuple(str(row[name]) for name in _OWNED)
@@ -173,7 +173,7 @@ class World:
         return list(self.tenant.lines("finance", f"journal?after={self.seen}"))
 
     def check_rows(self) -> None:
-        """No row that nobody confirmed, none twice, and none before what it needs."""
+        """No row without a confirmation, none twice, and none before the rows that it needs."""
         entries = self._journal()
         if not entries:
             return

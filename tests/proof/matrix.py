@@ -22,7 +22,7 @@ from tests.proof.journeys import JOURNEYS
 from tests.proof.ordeal import Ordeal, given_up, ordeal, settle_down
 
 PLACES_IN_A_CASE = {1: 5, 2: 3}
-"""By how often the host dies at each."""
+"""By how often the host is killed at each."""
 TRIES = 6
 """Some effects come only by chance, as when a row appears between two pages just there."""
 SLOW_READ_SECONDS = 0.5
@@ -32,7 +32,7 @@ FIRST_IN_A_LIFE = ("start:", "signin.")
 
 @dataclass(frozen=True)
 class Place:
-    """An effect, and on which side of it the host dies how often."""
+    """An effect, the side of it at which the host is killed, and how often."""
 
     effect: str
     when: str
@@ -41,7 +41,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Case:
-    """A journey and the places in it where the host dies. `tries` counts the attempts to get there."""
+    """A journey and the places at which the host is killed. `tries` counts the attempts to reach them."""
 
     journey: str
     places: tuple[Place, ...]
@@ -83,7 +83,8 @@ def enumerate_effects(tested: Ordeal, result: Result, journeys: Iterable[str]) -
 
 
 def all_cases(effects: dict[str, list[str]]) -> list[Case]:
-    """Every effect before and after once, and on one of both sides, in turn, once more in the next life."""
+    """Every effect before and after once. In addition, alternating between the two sides, a second time in the next
+    process."""
     cases = []
     for journey, names in effects.items():
         sides = [["before"] * len(names), ["after"] * len(names), ["before", "after"] * len(names)]
@@ -95,7 +96,7 @@ def all_cases(effects: dict[str, list[str]]) -> list[Case]:
 
 
 def sample(effects: dict[str, list[str]], places: int, seed: int) -> list[Case]:
-    """So many places, drawn by a seed."""
+    """A number of places, drawn by a seed."""
     choice = random.Random(seed)  # noqa: S311 - a reproducible sample
     cases = []
     for journey, names in effects.items():
@@ -116,7 +117,7 @@ class Matrix:
             self._waiting.put(case)
 
     def run(self, run_dir: Path, *, workers: int) -> None:
-        """Run all cases on so many systems side by side."""
+        """Run all cases on several systems concurrently."""
         with ThreadPoolExecutor(workers) as pool:
             for done in [pool.submit(self._work, run_dir) for _ in range(workers)]:
                 done.result()
@@ -146,8 +147,8 @@ class Matrix:
                 self.result.sweeps += tested.sweeps
 
     def _is_taken_apart(self, tested: Ordeal, case: Case) -> bool:
-        """A case that had the host die so often with one message in work that it gave the message up proves nothing
-        about each of its places: each gets a case of its own."""
+        """A case that killed the host so often during one message that the message became poison proves nothing
+        about each of its places. Each place then gets a case of its own."""
         if sum(place.kills for place in case.places) < MAX_DEQUEUE_COUNT or not given_up(tested.system):
             return False
         tell(f"taken apart: {case}")

@@ -1,4 +1,4 @@
-"""A running system whose host dies at chosen effects, and people who keep trying as people and services do."""
+"""A running system with a host that is killed at chosen effects, and callers that retry as people and services do."""
 
 import json
 import time
@@ -32,7 +32,8 @@ SETTINGS = {
     "FINANCE_POLL_LONGEST_SECONDS": "1",
     "SWEEP_STALLED_AFTER_SECONDS": "4",
     "SWEEP_ORPHANED_AFTER_SECONDS": "1",
-    # Longer than any wait that the services tell here: who comes back before its end is told to wait longer each time.
+    # Longer than any wait that the services give here. A caller that returns before its end gets a longer wait each
+    # time.
     "THROTTLE_LONGEST_WAIT_SECONDS": "60",
     # The clock's work is called for by hand, when it is due.
     "AzureWebJobs.sweep.Disabled": "true",
@@ -67,7 +68,7 @@ class Ordeal:
     _session: requests.Session = field(default_factory=requests.Session)
 
     def plan(self, targets: Sequence[Mapping[str, Any]] = ()) -> str:
-        """Have the host die at these effects from now on, and return the plan's id. Without any it only records."""
+        """Kill the host at these effects from now on, and return the plan's id. Without effects it only records."""
         plan = uuid4().hex
         draft = self.control / "plan.draft"
         draft.write_text(json.dumps({"plan": plan, "record": not targets, "targets": list(targets)}))
@@ -83,7 +84,7 @@ class Ordeal:
         self.system.stack.restart_host()
 
     def effects(self) -> list[str]:
-        """The effects recorded so far, in turn."""
+        """The effects recorded so far, in order."""
         lines = (self.control / "effects.jsonl").read_text().splitlines()
         return [each["effect"] for each in map(json.loads, lines) if each["when"] == "before"]
 
@@ -176,7 +177,7 @@ def settle_down(ordeal: Ordeal, journey: Journey) -> Findings:
 
 
 def _is_at_rest(ordeal: Ordeal, journey: Journey) -> bool:
-    """Whether nothing waits any more; what was asked for twice may have put a run to work once more."""
+    """Whether nothing is waiting any more. A duplicate request may have restarted a run."""
     for invoice_id in journey.invoices:
         ordeal.finish(invoice_id)
     assert given_up(ordeal.system) == []
@@ -186,8 +187,8 @@ def _is_at_rest(ordeal: Ordeal, journey: Journey) -> bool:
 
 
 def _check_list(ordeal: Ordeal, journey: Journey, runs: Mapping[str, Mapping[str, Any] | None]) -> None:
-    """See that the list says what the runs say. Where a host died between the two, the list calls a run unfinished and
-    one sweep puts that right."""
+    """Check that the list agrees with the runs. After a crash between the two, the list shows a run as unfinished,
+    and one sweep corrects it."""
     expected = {}
     for invoice_id, run in runs.items():
         assert run is not None

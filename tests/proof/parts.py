@@ -59,7 +59,7 @@ class Kept:
         (self._folder / f"{session.part}.json").write_text(json.dumps(asdict(session)), encoding="utf-8")
 
     def session(self, part: str) -> Session | None:
-        """The last run of a part that came to its end."""
+        """The last run of a part that finished."""
         file = self._folder / f"{part}.json"
         return Session(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
 

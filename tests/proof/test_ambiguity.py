@@ -70,7 +70,7 @@ CALLS: Mapping[str, Mapping[str, str]] = {
 
 
 def test_whichever_answer_is_lost_the_work_is_found_done_and_not_done_twice(troubles: Troubles) -> None:
-    """The short form: each kind of call loses one answer, in the manner whose turn it is."""
+    """The short form: each kind of call loses one answer, in alternating manners."""
     kinds = [(service, kind) for service, calls in CALLS.items() for kind in calls]
     plans: dict[str, dict[str, list[str]]] = {service: {} for service in SERVICES}
     for number, (service, kind) in enumerate(kinds):

@@ -30,7 +30,7 @@ def test_what_a_role_does_not_hold_stops_only_what_needs_it(troubles: Troubles) 
     said = f"Dataverse does not permit prvReadmsdyn_transactionconnection on {TABLE} (0x80040220)"
     troubles.await_that(lambda: _waits(troubles, first, said), "what it waits for", first)
     assert any(TABLE in each for each in _problems(troubles))
-    # The header of another goes on to Finance.
+    # The header of another invoice is still sent to Finance.
     troubles.confirm(second)
     troubles.await_state(second, "syncing actuals")
     assert not troubles.operator.get("health")["gates"]

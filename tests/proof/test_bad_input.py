@@ -1,5 +1,6 @@
-"""Whatever is sent to the webhook, the operators' endpoints and the queues: never a 500, never a stuck run, never a
-row in Finance."""
+"""Any input to the webhook, the operator's endpoints and the queues: never a 500, never a stuck run, never a row in
+Finance.
+"""
 
 import json
 import traceback
@@ -72,7 +73,7 @@ def _bodies(known: dict[str, Any]) -> st.SearchStrategy[bytes]:
 
 @pytest.fixture(scope="module", autouse=True)
 def emptied(running_stage: Scene) -> Scene:
-    """The stage without anything, at the start of this file only: whatever is sent must leave it usable."""
+    """An empty stage, at the start of this file only. Every input must leave it usable."""
     running_stage.begin()
     running_stage.app.expected.add("NotOurMessage")
     return running_stage

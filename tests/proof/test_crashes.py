@@ -32,8 +32,8 @@ def test_a_host_killed_at_a_sample_of_its_effects_carries_every_row_once(tmp_pat
 
 @pytest.mark.timeout(600)
 def test_a_replay_that_dies_before_its_page_leaves_its_rows_rejected(tmp_path: Path) -> None:
-    """The operator's replay noted rows as sent again and died before there was a page to send them. Nothing held the
-    run up any more, and its connections went to Finance before their actuals."""
+    """The operator's replay marked rows as sent again and crashed before a page existed for them. Nothing blocked
+    the run any more, and its connections were sent to Finance before their actuals."""
     place = Place("post_replay: resend.send_again > runs.open_repair", "before", 1)
     result = Result(undisturbed={"mend": 0.0})
     with ordeal(tmp_path) as tested:
@@ -48,7 +48,7 @@ def test_a_host_killed_at_every_effect_before_and_after_once_and_twice(tmp_path:
     result = Result()
     with ordeal(tmp_path / "recorded") as tested:
         effects = enumerate_effects(tested, result, JOURNEYS)
-    # By its name, for each share records the journeys anew, and some effects come only by chance.
+    # By name, because each share records the journeys again, and some effects occur only by chance.
     mine = {journey: [each for each in names if _share_of(each) == share] for journey, names in effects.items()}
     cases = all_cases(mine)
     random.Random(SEED).shuffle(cases)  # noqa: S311 - so that the systems are evenly busy

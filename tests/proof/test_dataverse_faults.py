@@ -1,4 +1,4 @@
-"""Dataverse changes its mind, its rows, or its links in the middle of a run: nothing is lost, nothing doubled."""
+"""Dataverse changes its answers, its rows or its links during a run: nothing is lost, nothing is duplicated."""
 
 import time
 from typing import Any
@@ -60,8 +60,8 @@ def test_a_row_that_appears_and_one_that_changes_while_they_are_read_arrive_as_t
 
 
 def test_what_is_not_complete_waits_and_what_never_is_says_so_while_others_go_on(troubles: Troubles) -> None:
-    """One invoice is confirmed in two transactions, one without any actual, and one has a link to its next page that is
-    not taken any more when the message that holds it has waited."""
+    """One invoice is confirmed in two transactions, and one has no actuals. For one, the next link of a page has
+    expired when the message with it is handled."""
     empty, halved, paged = troubles.draft(3, lines=PAGES)
     troubles.switch("dataverse", confirmWithoutActuals=True)
     troubles.confirm(empty)
@@ -103,7 +103,7 @@ def test_who_is_never_let_in_stops_knocking_and_goes_on_when_he_is(troubles: Tro
     troubles.confirm(*invoices)
     began = time.monotonic()
     troubles.await_that(lambda: _shut_out(troubles, invoices[0]), "a named status", invoices[0])
-    # For as long as this nothing is to happen: there is no condition to wait for.
+    # Nothing must happen for this long. There is no condition to wait for.
     time.sleep(SHUT_OUT_SECONDS)
     knocks = troubles.requests(service)["total"] - before
     minutes = (time.monotonic() - began) / 60

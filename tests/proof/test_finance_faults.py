@@ -135,7 +135,7 @@ def test_an_import_that_always_fails_is_told_with_finances_words_and_goes_on_whe
 
 
 def _isolate(troubles: Troubles, *, lines: int, bad: int, **forms: str) -> list[Findings]:
-    """Have Finance refuse rows of an invoice, see that just these are reported, mend the cause, and replay."""
+    """Have Finance reject rows of an invoice, see that exactly these are reported, repair the cause, and replay."""
     [invoice_id] = troubles.draft(1, lines=lines)
     with troubles.operator.pausing("actuals"):
         troubles.confirm(invoice_id)
@@ -156,7 +156,7 @@ def _isolate(troubles: Troubles, *, lines: int, bad: int, **forms: str) -> list[
 
 
 def _choose(troubles: Troubles, invoice_id: str, bad: int) -> set[str]:
-    """So many of the actuals of an invoice, evenly spread."""
+    """A number of the actuals of an invoice, evenly spread."""
     actuals = [row["actualId"].lower() for row in _rows(troubles, invoice_id, "actual")]
     return set(actuals[:: len(actuals) // bad][:bad])
 

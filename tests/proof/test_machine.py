@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: no row is lost, none is there twice, and every run ends and tells the truth."""
+"""Any events in any order: no row is lost, none is there twice, every run ends, and its state is right."""
 
 import os
 import secrets

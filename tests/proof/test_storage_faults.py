@@ -1,4 +1,4 @@
-"""Storage goes away in the middle of everything and comes back with what it had: nothing is lost or doubled."""
+"""Storage stops at any moment and comes back with its data: nothing is lost or duplicated."""
 
 import time
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ def _carry(
 
 
 def _await_moment(system: Relay, invoice_id: str, moment: str) -> None:
-    """Wait until a run is at a stage or beyond it; storage may be too busy with starting to tell at once."""
+    """Wait until a run has reached a stage. Storage may be too busy starting to answer immediately."""
 
     def reached() -> bool | None:
         try:

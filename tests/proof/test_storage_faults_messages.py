@@ -1,4 +1,4 @@
-"""Messages that come twice, at once, in any order, late, or from an earlier version; and leases that run out."""
+"""Messages that come twice, concurrently, in any order, late, or from an earlier version; and leases that expire."""
 
 import json
 from datetime import timedelta
@@ -105,8 +105,8 @@ def test_a_run_is_not_completed_by_a_message_that_comes_before_its_connections_a
 
 
 def test_connections_stay_behind_their_actuals_when_told_to_go_too_early(staged: Scene) -> None:
-    """A copy of the message that lets the connections go was late, and meanwhile actuals were sent again. It let the
-    connections go before them, and Finance refused those whose actuals it did not have yet."""
+    """A duplicate of the message that releases the connections was late, and meanwhile actuals were sent again. It
+    released the connections before them, and Finance rejected those whose actuals it did not have yet."""
     invoice = _confirmed(staged, lines=2)
     while _state(staged, invoice) != State.SYNCING_ACTUALS:
         _await_due(staged)

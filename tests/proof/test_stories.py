@@ -1,4 +1,4 @@
-"""What the proofs found, each told in two sentences and tried again ever since."""
+"""Faults that the proofs found. Each is described in two sentences and tested since."""
 
 import json
 from collections.abc import Collection
@@ -84,8 +84,8 @@ def test_a_refused_message_that_talks_at_length_is_booked_all_the_same(staged: S
 
 
 def test_a_comparison_that_was_given_up_is_over_and_its_run_is_as_it_was(staged: Scene) -> None:
-    """A message of an operator's comparison, or search, was given up after the last try. The comparison was shown as
-    running for ever, and the run that it was only to look at was failed."""
+    """A message of an operator's comparison or search became poison. The comparison was shown as running forever,
+    and the run that it only examined was failed."""
     invoice = _confirmed(staged, lines=1)
     _, started = staged.step(staged.ask("post_reconciliation", 0, None, invoiceId=invoice.invoice_id))
     _, searched = staged.step(staged.ask("post_out_of_sync", 0, None))
@@ -101,8 +101,8 @@ def test_a_comparison_that_was_given_up_is_over_and_its_run_is_as_it_was(staged:
 
 
 def test_an_invoice_that_was_read_ten_times_is_read_once_more_when_an_operator_asks(staged: Scene) -> None:
-    """An invoice changed so often that the app gave up after ten readings and told the operator to replay it when it
-    had come to rest. The replay found that ten readings were enough and failed, now and for ever after."""
+    """An invoice changed so often that the app gave up after ten readings and told the operator to replay it later.
+    The replay counted the earlier readings, so it failed at once, and would always have failed."""
     invoice = _confirmed(staged, lines=1)
     _settle_down(staged)
     run = Rest(staged).run_of(invoice)
@@ -119,8 +119,8 @@ def test_an_invoice_that_was_read_ten_times_is_read_once_more_when_an_operator_a
 
 
 def test_a_foreign_message_among_the_operators_leaves_the_run_that_it_names_alone(staged: Scene) -> None:
-    """A message that nobody understands lay on the queue of what operators ask for, and named an invoice. The run of
-    that invoice was failed, though nothing was wrong with it."""
+    """A message with unknown content was on the operations queue and named an invoice. The run of that invoice was
+    failed, although nothing was wrong with it."""
     staged.app.expected.add("NotOurMessage")
     invoice = _confirmed(staged, lines=1)
     strange = {"v": 1, "kind": "nonsense", "invoiceId": invoice.invoice_id}
@@ -133,8 +133,8 @@ def test_a_foreign_message_among_the_operators_leaves_the_run_that_it_names_alon
 
 
 def test_copies_of_a_look_at_an_import_beget_no_copies(staged: Scene) -> None:
-    """Storage was restarted again and again, so messages came more than once, and each copy of a look at an import put
-    the next look on the queue for itself. They grew so many that no run moved any more."""
+    """Storage was restarted repeatedly, so messages were delivered more than once, and each duplicate of a poll
+    queued its own next poll. Their number grew until no run made progress."""
     staged.world.tenant.switch("finance", notFoundPolls=1000)
     invoice = _confirmed(staged, lines=1)
     for _ in range(15):
@@ -149,8 +149,8 @@ def test_copies_of_a_look_at_an_import_beget_no_copies(staged: Scene) -> None:
 
 
 def test_an_import_is_looked_at_for_as_long_as_it_takes() -> None:
-    """The wait between two looks at an import grew without bounds until, after most of an hour, no date could say it.
-    The message was given up, and nobody heard when the import was over."""
+    """The delay between two polls of an import grew without limit until, after most of an hour, it exceeded the
+    range of a date. The message became poison, and the end of the import was never noticed."""
     assert pace(100_000, timedelta(seconds=30)) == timedelta(seconds=30)
 
 
@@ -179,7 +179,7 @@ def _is_booked(staged: Scene, invoice: Invoice) -> bool:
 
 
 def _shipments(staged: Scene, stage: Stage) -> Collection[Shipment]:
-    """What is on its way to Finance, or not cleared away."""
+    """Everything that is being sent to Finance or is not cleaned up."""
     return staged.run(staged.app.hosts[0].dock.view(stage)).shipments.values()
 
 

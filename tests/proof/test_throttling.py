@@ -33,8 +33,9 @@ PATIENT = {"THROTTLE_LONGEST_WAIT_SECONDS": "15"}
 for one wait in nine is told as a year."""
 MOST_WASTED = 0.02
 IN_FLIGHT_AT_FIRST = 8
-"""As many requests as a process has in flight to a service: nobody can call them back when the first one is refused. In
-a short storm they are more than two in a hundred."""
+"""As many requests as a process has in flight to a service: they cannot be recalled when the first one is refused.
+In a short storm they are more than two percent.
+"""
 ENOUGH_REFUSALS = 10
 MOST_INVOICES = 40
 LONG_STORM_SECONDS = 120.0
@@ -52,7 +53,7 @@ def test_a_storm_of_refusals_loses_nothing_and_wastes_next_to_nothing(troubles: 
 
     def has_stormed() -> bool:
         refusals = _since(troubles, before, "throttled")
-        # Who has refused enough lets the others come to their turn: without rows there is nothing to send.
+        # The first service must stop throttling before the others are reached: without rows there is nothing to send.
         for service in [service for service, count in refusals.items() if count >= ENOUGH_REFUSALS]:
             troubles.switch(service, throttleShare=0.0)
         return min(refusals.values()) >= ENOUGH_REFUSALS
@@ -111,7 +112,7 @@ def test_a_long_storm_over_two_hosts(tmp_path: Path) -> None:
             assert len(invoices) < MOST_INVOICES_OF_A_LONG_STORM, _since(troubles, before, "throttled")
             invoices += troubles.draft(1, lines=12)
             troubles.confirm(invoices[-1])
-            # Invoices come at their own pace, whatever the storm does.
+            # Invoices arrive at their own pace, whatever the storm does.
             time.sleep(BETWEEN_INVOICES_SECONDS)
         troubles.mend()
         ended = time.monotonic()

@@ -1,4 +1,4 @@
-"""A running system whose services can be put into trouble and out of it again, and what its people do meanwhile."""
+"""A running system with services that can be disturbed and restored, and the actions of its users meanwhile."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

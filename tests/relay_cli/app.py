@@ -1,4 +1,4 @@
-"""A small real HTTP server that answers as the app's operator endpoints do, with what a test tells it to say."""
+"""A small real HTTP server with the app's operator endpoints. A test tells it what to answer."""
 
 import json
 import threading

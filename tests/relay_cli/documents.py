@@ -31,7 +31,7 @@ def run(**members: Any) -> dict[str, Any]:
 
 
 def detail(actuals: int = 2981, rejected: int = 0, **members: Any) -> dict[str, Any]:
-    """A run with its maps, so many actuals done."""
+    """A run with its maps, and `actuals` actuals processed."""
     maps = [
         {"map": "invoices", "rows": 1, "rowsRead": 1, "done": 1, "rejected": 0, "dismissed": 0, "state": "done"},
         {

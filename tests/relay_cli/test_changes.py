@@ -1,4 +1,4 @@
-"""Whatever writes is shown first and asked for; without a terminal it is refused unless --yes says it may be done."""
+"""Every write is shown first and needs consent. Without a terminal it is refused unless --yes is given."""
 
 import pytest
 

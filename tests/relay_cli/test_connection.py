@@ -1,4 +1,4 @@
-"""The key goes to the app, encrypted, and nowhere else; without a good one nothing is sent at all."""
+"""The key is sent to the app only, encrypted. Without a valid key nothing is sent."""
 
 from pathlib import Path
 

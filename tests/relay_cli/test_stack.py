@@ -16,7 +16,7 @@ REFUSE = {"entity": "Project Operations integration actuals", "field": "DESCRIPT
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
-    """A running system of its own, since it is paused and mended here."""
+    """A separate running system, since it is paused and repaired here."""
     with start(Path(tmp_path_factory.mktemp("relay_cli"))) as running:
         yield running
 

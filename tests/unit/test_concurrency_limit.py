@@ -8,7 +8,7 @@ MOST = 4
 
 
 async def most_at_once(limit: ConcurrencyLimit) -> int:
-    """How many of a crowd are let in before the first of them leaves."""
+    """How many of many callers are admitted before the first of them leaves."""
     inside, leave = 0, asyncio.Event()
 
     async def enter() -> None:

@@ -1,4 +1,4 @@
-"""Header and actuals name a proposal by the same column, whatever the setting says."""
+"""Header and actuals always name a proposal by the same column, whatever the setting."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,6 @@
-"""What is well meant is understood, and what cannot work is refused by name with the reason, all of it at once."""
+"""Common ways of writing a setting are accepted. Invalid values are all refused together, by name and with the
+reason.
+"""
 
 import base64
 import sys

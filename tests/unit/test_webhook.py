@@ -207,7 +207,7 @@ def test_a_bulk_message_without_rows_is_nothing() -> None:
 
 @pytest.mark.parametrize("status", [192350003, 192350004, 7])
 def test_a_status_after_confirmed_is_looked_up(status: int) -> None:
-    """The confirmation may have been told before, or be old: which of them the event alone does not say."""
+    """The confirmation may have been reported before, or be old. The event alone does not tell."""
     target = [{"key": "Target", "value": _entity(msdyn_projectinvoicestatus=_choice(status))}]
     assert _read(_event(InputParameters=target)) == Doubtful(INVOICE)
     assert _several(_bulk(_row(status))).rows == (Doubtful(UUID(int=1)),)

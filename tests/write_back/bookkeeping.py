@@ -51,7 +51,7 @@ def ring(system: Relay) -> None:
 
 
 def await_quiet(system: Relay) -> None:
-    """Wait until nothing waits for the operations and the write-back that may come of them, and nothing is in work."""
+    """Wait until the operations queue and the write-back queue are empty and no message is being processed."""
     for name in ("operations", "write-back"):
         queue = system.queues().get_queue_client(name)
         await_that(lambda q=queue: q.get_queue_properties().approximate_message_count == 0, "an empty queue", 60.0)  # type: ignore[misc]

@@ -41,7 +41,7 @@ class Organization:
         requests.put(f"{self.url}/sim/switches", json=switches, timeout=30).raise_for_status()
 
     def change(self, actual: UUID, **columns: Any) -> None:
-        """Change an actual as anybody may, without asking for silence."""
+        """Change an actual like any user, with notifications."""
         headers = {"Authorization": f"Bearer {self.tenant.issue(self.url)}"}
         url = f"{self.url}/api/data/v9.2/msdyn_actuals({actual})"
         requests.patch(url, json=columns, headers=headers, timeout=30).raise_for_status()
@@ -112,7 +112,7 @@ def system(running: Relay) -> Relay:
 
 @dataclass
 class Stock:
-    """Completed invoices that are nobody's and not posted, carried over together because most of that is waiting."""
+    """Completed, unposted invoices, carried over together because most of that time is waiting."""
 
     system: Relay
     invoices: list[str] = field(default_factory=list)
@@ -136,5 +136,5 @@ def stock(running: Relay) -> Stock:
 
 @pytest.fixture
 def invoice_id(system: Relay, stock: Stock) -> str:
-    """A completed invoice that is nobody else's and not posted."""
+    """A completed, unposted invoice for one test."""
     return stock.take()

@@ -1,4 +1,4 @@
-"""A host that dies while it writes back goes on where it stopped."""
+"""A host that crashes during a write-back continues where it stopped."""
 
 from pathlib import Path
 

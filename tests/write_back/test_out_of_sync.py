@@ -27,7 +27,7 @@ type Group = tuple[str, str, str]
 
 @pytest.fixture
 def operator(system: Relay) -> Operator:
-    """Who looks after the app."""
+    """The operator of the app."""
     return Operator(system)
 
 
@@ -123,7 +123,7 @@ def test_new_unbilled_sales_are_found_though_they_bear_no_invoice(
     groups = shown(find(operator, since=min(created), until=max(created)))
     unbilled = [row for row in held_everywhere(system, ours) if row["TransactionType"] == "Sales"]
     assert unbilled
-    # Whoever posted the integration journal for another invoice has posted these with it.
+    # Posting the integration journal for another invoice has posted these rows too.
     kind = "not written back" if unbilled[0]["VoucherNumber"] else "not posted"
     for project in {row["ProjectId"] for row in unbilled}:
         amounts = [Decimal(row["Amount"]) for row in unbilled if row["ProjectId"] == project]

@@ -50,7 +50,7 @@ def test_what_finance_changed_after_posting_is_no_difference(system: Relay, invo
 
 
 def test_a_value_in_dataverse_is_never_replaced_by_nothing(system: Relay, invoice_id: str) -> None:
-    """Somebody's import takes the tax of a posted row away in Finance after it was written back."""
+    """An import by another application empties the tax of a posted row in Finance after it was written back."""
     post(system, invoice_id)
     ring(system)
     [row, *_] = [row for row in held(system, number_of(system, invoice_id)) if row["SalesTaxAmount"]]

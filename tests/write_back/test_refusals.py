@@ -15,7 +15,7 @@ NOT_WRITTEN = {"dataAreaId", "posted", "state"}
 
 @pytest.fixture
 def operator(system: Relay) -> Operator:
-    """Who looks after the app."""
+    """The operator of the app."""
     return Operator(system)
 
 

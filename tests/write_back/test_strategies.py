@@ -26,7 +26,7 @@ def set_strategy(root: Path, **write_back: Any) -> None:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what is deployed, whose map a test may change."""
+    """A copy of the deployed files with a map that a test may change."""
     copy = tmp_path_factory.mktemp("deployed")
     for name in DEPLOYED:
         shutil.copytree(PROJECT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -37,7 +37,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def locked(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
-    """A system whose Dataverse lets nobody but dual-write write the accounting detail."""
+    """A system whose Dataverse lets only dual-write write the accounting detail."""
     set_strategy(root, strategy="customColumns", columns=CUSTOM)
     with relay(tmp_path_factory.mktemp("strategies"), settings=SETTINGS, root=root) as running:
         yield running

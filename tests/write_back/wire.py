@@ -45,7 +45,7 @@ class Sent:
 
 @dataclass
 class Wire:
-    """What went out, and how many requests were on their way at once; a test may shut it to hold them there."""
+    """The requests that were sent, and the maximum in flight. A test may close it to hold requests."""
 
     sent: list[Sent] = field(default_factory=list)
     in_flight: int = 0
@@ -57,28 +57,28 @@ class Wire:
         self.is_open.set()
 
     async def await_in_flight(self, count: int) -> None:
-        """Wait until so many requests are on their way."""
+        """Wait until `count` requests are in flight."""
         while self.in_flight < count:
             self.more.clear()
             await self.more.wait()
 
     def forget(self) -> None:
-        """Start counting anew."""
+        """Reset the counters."""
         self.sent.clear()
         self.most_in_flight = 0
 
     @property
     def bulks(self) -> list[int]:
-        """The rows of every UpdateMultiple, in turn."""
+        """The rows of every UpdateMultiple, in order."""
         return [request.rows for request in self.sent if not request.is_batch]
 
     @property
     def batches(self) -> list[int]:
-        """The rows of every `$batch`, in turn."""
+        """The rows of every `$batch`, in order."""
         return [request.rows for request in self.sent if request.is_batch]
 
     def trace(self) -> aiohttp.TraceConfig:
-        """What tells the session to keep its writing requests here."""
+        """The hook that keeps the session's writing requests here."""
         config = aiohttp.TraceConfig()
 
         async def start(_: Any, context: SimpleNamespace, params: aiohttp.TraceRequestStartParams) -> None:

@@ -16,7 +16,7 @@ from tests.simulators.dataverse.test_writes import number
 
 @pytest.fixture
 async def fresh(dataverse: Dataverse, session: aiohttp.ClientSession) -> Dataverse:
-    """Another user than the one of most tests: a wait that is told to it holds nobody else up."""
+    """A separate user, so that its waits delay no other test."""
     return Dataverse(dataverse.url, session, "other")
 
 

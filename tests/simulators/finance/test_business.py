@@ -35,7 +35,7 @@ async def seed(finance: Finance, rows: list[Row], *, posted: bool = False, compa
 async def send(
     finance: Finance, number: str, bills: list[Row], links: list[Row], *, company: str = "usmf", **changes: str
 ) -> None:
-    """Carry an invoice to Finance in turn."""
+    """Send an invoice to Finance, map after map."""
     for label, rows in ((HEADERS, [header(number, **changes)]), (ACTUALS, bills), (CONNECTIONS, links)):
         if rows:
             assert (await finance.run(package_of(label, rows), legalEntityId=company))[0] == "Succeeded"

@@ -1,4 +1,4 @@
-"""What the entities refuse row by row, how the errors are told, and that the other rows stand."""
+"""What the entities reject row by row, how the errors are reported, and that the other rows are accepted."""
 
 import csv
 import io
