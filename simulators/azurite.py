@@ -6,6 +6,7 @@ from pathlib import Path
 from simulators.processes import PROJECT, Child, StartFailed, await_ports, find_free_ports
 
 SCRIPT = PROJECT / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
+_LEAN = PROJECT / "simulators" / "azurite_lean.cjs"
 SERVICES = ("blob", "queue", "table")
 ATTEMPTS = 5
 
@@ -103,6 +104,8 @@ def _command(ports: list[int], location: Path, *, silent: bool) -> list[str]:
     # The storage SDK is ahead of Azurite: without --skipApiVersionCheck every request is a 400 InvalidHeaderValue.
     command = [
         node,
+        "--require",
+        str(_LEAN),
         str(SCRIPT),
         "--skipApiVersionCheck",
         "--disableTelemetry",
