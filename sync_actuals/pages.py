@@ -6,7 +6,7 @@ from uuid import UUID
 from shared.concurrently import both
 from shared.engine.loading import Announce, Batch, Reading
 from shared.engine.ports import Ports
-from shared.engine.resend import found_beside, rejected_before, repaired_ids
+from shared.engine.resend import found_links, rejected_before, repaired_ids
 from shared.ledger.run import Page, Run
 from shared.maps.transforms import Row
 from shared.project_operations.actual_batches import ActualBatches, write_actuals
@@ -115,7 +115,7 @@ def _merge(batches: list[Batch]) -> list[Batch]:
 
 async def _with_links(ports: Ports, run: Run, page: Page, reading: Reading) -> Reading:
     """The reading of rows without a link, plus their connections to the rows that they replace."""
-    links = found_beside(page)
+    links = found_links(page)
     if not links:
         return reading
     connections = write_connections(ports, run.company, await connections_by_id(ports, links), held=True)

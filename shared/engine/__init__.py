@@ -1,1 +1,1 @@
-"""How parts of any job are loaded, shipped and settled."""
+"""The engine: loads, ships and settles the parts of any job."""

@@ -1,7 +1,7 @@
-"""Dividing what failed as a whole: parts that went together go apart, and a part alone becomes two halves of its rows.
+"""Splits work that failed as a whole: parts of one file are separated, and a single part is halved.
 
-A part is divided in the ledger first, in one transaction; its halves come onto the dock, and then it leaves. A
-worker that finds a part on the dock that the ledger does not know any more finishes a division that was broken off.
+A part is divided in the ledger first, in one transaction. Then its halves are put on the dock and the part is removed.
+A worker that finds a part on the dock that is no longer in the ledger finishes a division that was interrupted.
 """
 
 from dataclasses import replace
@@ -16,7 +16,7 @@ from shared.storage.landing import encode
 
 
 async def divide(ports: Ports, item: Cargo) -> None:
-    """Halve a part that waits. Raises LeaseLost when another worker has moved it."""
+    """Halve a waiting part. Raises LeaseLost when a concurrent worker has taken it."""
     part = await ports.ledger.part(item.invoice_id, item.part_key)
     if part is not None and part.state != "settled":
         pieces = await _halves(ports, part)
@@ -27,7 +27,7 @@ async def divide(ports: Ports, item: Cargo) -> None:
 
 
 async def put_pieces_on_dock(ports: Ports, cargo: Cargo) -> None:
-    """Make the halves of a part ready that is not in the ledger any more; doing it twice is the same as once."""
+    """Put the halves of a divided part on the dock. Idempotent."""
     for piece in await ports.ledger.pieces(cargo.invoice_id, cargo.part_key):
         if piece.state == "landed":
             await ports.dock.land(piece)

@@ -1,4 +1,4 @@
-"""What imports keep invoices waiting, why, and until when: for the run, its timeline, and health."""
+"""Imports that keep invoices waiting, with reason and time, for the run, its timeline and the health."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,13 +12,13 @@ from shared.ledger.shipments import Cargo, Shipment, Step, View
 from shared.stages import Stage
 
 _PLAIN_FROM = 3
-"""Tries in vain, from which on health tells of them."""
+"""The number of failed tries from which the health reports them."""
 
 
 @dataclass(frozen=True)
 class ImportWait:
-    """One import, or one to be made, that keeps `rows` rows of a map waiting. `what` is a few words for it, `text` says
-    what happened and what follows; `until` is when something is tried next, unknown for an import that runs."""
+    """One import, or one that could not be started, for which `rows` rows of a map are waiting. `what` names the
+    kind of wait, `text` says what happened and what follows. `until` is the next try, None for a running import."""
 
     stage: Stage
     what: str
@@ -32,17 +32,17 @@ class ImportWait:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is more than what passes within moments."""
+        """Whether it is more than a transient error."""
         return self.times >= _PLAIN_FROM or self.what == "start in doubt"
 
     def describe(self) -> str:
-        """What a person reads."""
+        """The text for an operator."""
         rows = "1 row" if self.rows == 1 else f"{self.rows} rows"
         return f"{rows} of {self.stage}: {self.text}"
 
 
 async def waits_of_map(ports: Ports, stage: Stage, view: View | None = None) -> list[ImportWait]:
-    """All such waits of one map."""
+    """All waits of one map."""
     view = await ports.dock.view(stage) if view is None else view
     slow = timedelta(seconds=ports.settings.slow_import)
     held_up = [each for each in view.shipments.values() if each.holds_up(ports.now(), slow)]
@@ -53,7 +53,7 @@ async def waits_of_map(ports: Ports, stage: Stage, view: View | None = None) -> 
 
 
 async def waits_of_run(ports: Ports, run: Run, stage: Stage) -> list[ImportWait]:
-    """Those that keep a run waiting at this map."""
+    """The waits of one run at this map."""
     cargo = await ports.dock.of_invoice(stage, run.invoice_id)
     tickets = {item.shipment for item in cargo if item.shipment}
     found = [await ports.dock.shipment(stage, ticket) for ticket in tickets]

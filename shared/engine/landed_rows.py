@@ -1,4 +1,4 @@
-"""Reading landed parts back: the rows together with the map that wrote them, and only if they are what was written."""
+"""Reads landed parts back, with the map that wrote them. The content is checked against what was written."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from shared.storage.landing import BlobChanged, LandedName
 
 @dataclass(frozen=True)
 class LandedRows:
-    """Rows of a part, whose columns are those of `table_map`."""
+    """Rows of a part. Their columns are those of `table_map`."""
 
     table_map: TableMap
     rows: list[list[str]]
 
 
 async def landed_rows(ports: Ports, part: Part | Cargo, *, cell: str = "") -> LandedRows:
-    """The rows of a part, without those that `cell` leaves out. Raises PartLost where they are not what was written or
-    nothing tells what their columns mean, and NewerVersion where only a later version of the app knows."""
+    """The rows of a part, filtered by `cell`. Raises PartLost if they are not what was written or their map is lost,
+    and NewerVersion if only a later version of the app can read them."""
     table_map = await ports.known_maps.of(part.stage, part.blob)
     rows = await ports.landing.rows(part.blob, cell=cell)
     if any(len(row) != len(table_map.columns) for row in rows) or (not cell and len(rows) != part.rows):
@@ -29,9 +29,9 @@ async def landed_rows(ports: Ports, part: Part | Cargo, *, cell: str = "") -> La
 
 
 async def landed_bytes(ports: Ports, part: Part | Cargo) -> AsyncIterator[bytes]:
-    """The bytes of a part, as they go into a file. Raises PartLost, at the latest after the last of them."""
+    """The bytes of a part, for a package. Raises PartLost, at the latest after the last chunk."""
     if not LandedName.parse(part.blob).content:
-        # The first release kept no digest: at least the rows are as many and as wide as they must be.
+        # The first release stored no digest. The number of rows and columns is checked instead.
         await landed_rows(ports, part)
     async for chunk in ports.landing.chunks(part.blob):
         yield chunk

@@ -1,4 +1,4 @@
-"""Leases: what one worker of all processes does at a time. One that crashed is replaced when its lease has ended."""
+"""Leases: work that only one worker of all processes may do at a time. After a crash the lease expires."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -19,7 +19,7 @@ _PARTITION = "lease"
 
 
 class Leases:
-    """Leases by name, each for `span` and renewed for as long as its holder lives."""
+    """Leases by name. Each lasts for `span` and is renewed while its holder runs."""
 
     def __init__(self, table: TableClient, clock: Callable[[], datetime], span: timedelta) -> None:
         self._table = table
@@ -28,7 +28,7 @@ class Leases:
 
     @asynccontextmanager
     async def hold(self, name: str) -> AsyncIterator[None]:
-        """Hold the lease `name` while the block runs. Raises LeaseLost, before the block, while another holds it."""
+        """Hold the lease `name` during the block. Raises LeaseLost, before the block, while another worker holds it."""
         owner = uuid4().hex
         await self._take(name, owner)
         renewal = asyncio.create_task(self._renew(name, owner))
@@ -51,7 +51,7 @@ class Leases:
     async def _renew(self, name: str, owner: str) -> None:
         while True:
             await asyncio.sleep(self._span.total_seconds() / 3)
-            # Storage that is away for a moment does not end the lease, its own end does.
+            # An error of storage does not end the lease. Only its expiry does.
             with suppress(AzureError):
                 standing = await self._standing(name)
                 if standing is None or standing["owner"] != owner:

@@ -1,8 +1,8 @@
-"""load: read one page of one invoice, land its rows as parts, and mark them ready.
+"""load: reads one page of one invoice, lands its rows as parts, and puts them on the dock.
 
-What a page holds is the stage's business; it says so by a Reader. The next page is started as soon as its link is
-known, so that reading it overlaps landing this one. A second delivery finds the page read and only repeats what
-may have been lost: the dock, the ship message, the message for the next page.
+The stage decides what a page contains and passes a Reader. The message for the next page is sent as soon as its link is
+known, so that pages are read concurrently. A second delivery finds the page read, and only repeats what may be missing:
+dock entries, the ship message and the message for the next page.
 """
 
 from collections.abc import Awaitable, Callable
@@ -23,15 +23,15 @@ from shared.storage.landing import encode
 from shared.totals import Totals
 
 type Announce = Callable[[str | None], Awaitable[None]]
-"""What a Reader calls once it knows the next link."""
+"""A Reader calls this when it knows the next link."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Mapped rows that go to Finance together: one map, one company. `held` ones wait for their stage.
+    """Mapped rows that are sent to Finance together: one map, one company. `held` batches wait for their stage.
 
-    `odd_days` counts the rows with a day that was no midnight where people are known, `unlinked` the billed sales
-    whose link to an unbilled one was waited for in vain.
+    `odd_days` counts the rows with a day that was not a midnight in any zone of the settings, `unlinked` the billed
+    sales whose optional link did not appear.
     """
 
     stage: Stage
@@ -46,7 +46,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Reading:
-    """What came of one page."""
+    """The result of reading one page."""
 
     batches: list[Batch]
     rejected: list[RejectedRow] = field(default_factory=list)
@@ -56,17 +56,19 @@ type Reader = Callable[[Ports, Run, Page, Announce], Awaitable[Reading]]
 
 
 type Gate = Callable[[Ports, Page], Awaitable[bool]]
-"""Whether the parts of a page may be sent already. When it opens, whoever opens it sends what waits behind it."""
+"""Whether the parts of a page may be sent already. The worker that opens the gate puts the waiting parts on the
+dock.
+"""
 
 
 async def always(ports: Ports, page: Page) -> bool:
-    """The gate of a stage that waits for nothing."""
+    """The gate of a stage that never has to wait."""
     del ports, page
     return True
 
 
 async def load(ports: Ports, message: Load, *, read: Reader, after: After, gate: Gate = always) -> None:
-    """Bring one page forward."""
+    """Read a page, land it and put it on the dock. Idempotent."""
     run = await ports.ledger.run(message.invoiceId)
     if run is None:
         raise NotOurMessage(f"invoiceId: there is no run of invoice {message.invoiceId}")
@@ -89,14 +91,14 @@ async def load(ports: Ports, message: Load, *, read: Reader, after: After, gate:
 
 
 async def _expect_header(ports: Ports, run: Run) -> None:
-    """A new reading begins only after the header, which belongs to the first. Raises NotYet."""
+    """A new reading may start only after the header, which belongs to the first reading. Raises NotYet."""
     standing = await ports.ledger.run(run.invoice_id)
     if standing is not None and standing.state in BEFORE_ACTUALS:
         raise NotYet("its actuals have to be read again, after its header is in Finance")
 
 
 def _is_link_refused(page: Page, refusal: Refused) -> bool:
-    """A next link is good for a while only: the message that holds it may have waited longer, as behind a pause."""
+    """A next link expires. The message with it may have waited longer, for example during a pause."""
     return refusal.status == 400 and 0 < page.number < FIRST_REPAIR
 
 
@@ -112,8 +114,10 @@ async def _page(ports: Ports, message: Load) -> Page:
 
 
 async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> bool:
-    """Read the page; whether the message for the next one is on its way. Of two who read the same page the first sends
-    it, and the other must not, or copies would beget copies."""
+    """Read the page. Returns whether the message for the next page was sent.
+
+    If two workers read the same page, only the first one sends it. Otherwise every duplicate would create another.
+    """
     links: list[str | None] = []
     told: list[bool] = []
 
@@ -144,7 +148,7 @@ async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> bool:
 
 
 async def _go_on_reading(ports: Ports, page: Page) -> None:
-    """See that the next page is read: whoever opened it may have died before its message was sent."""
+    """Make sure that the next page is read: the worker that opened it may have crashed before it sent the message."""
     following = await ports.ledger.page(page.invoice_id, page.stage, page.generation, page.number + 1)
     if following and not following.read:
         await _send_load(ports, page, following.number)
@@ -157,7 +161,7 @@ async def _check_no_circle(ports: Ports, page: Page, link: str) -> None:
 
 
 async def land(ports: Ports, page: Page, batch: Batch) -> Part:
-    """Write the rows of a batch as a blob; return the part that it makes, which is not in the ledger yet."""
+    """Write the rows of a batch as a blob. Returns the part, which is not in the ledger yet."""
     written_by = ports.maps[batch.stage].digest
     blob = await ports.landing.write(page.invoice_id, batch.stage, encode(batch.rows), written_by=written_by)
     return Part(
@@ -183,7 +187,7 @@ async def _ready(ports: Ports, run: Run, page: Page, after: After, gate: Gate) -
     waiting = [
         part
         for part in await ports.ledger.parts(run.invoice_id, page.stage, page.generation)
-        # The first page may have been what the gate waited for: what was read behind it waits too.
+        # The gate may have waited for the first page. Then parts of later pages are waiting too.
         if part.state == "landed" and page.number in {0, part.number}
     ]
     await put_on_dock(ports, waiting)
@@ -192,7 +196,7 @@ async def _ready(ports: Ports, run: Run, page: Page, after: After, gate: Gate) -
 
 
 async def put_on_dock(ports: Ports, parts: list[Part]) -> None:
-    """Make landed parts ready and see that somebody ships them."""
+    """Put landed parts on the dock and send a ship message."""
     for part in parts:
         await ports.dock.land(part)
     if parts:

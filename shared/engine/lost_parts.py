@@ -1,7 +1,7 @@
 """A landed part that was deleted or changed in storage, or whose map is lost: its rows are read again from Dataverse.
 
-Nothing of it is sent and nothing is proved by it. What was sent before is sent again, and Finance takes it as the same
-rows. The run says why.
+The part is neither sent nor used as evidence. Rows that were sent before are sent again, which is harmless because
+Finance updates them by key. The run shows the reason.
 """
 
 import logging
@@ -18,8 +18,8 @@ from shared.storage.landing import LandedName, PartLost
 
 
 async def read_anew(ports: Ports, lost: PartLost) -> None:
-    """See that the rows of a lost part are read again; once is enough for all parts of a reading. Raises LeaseLost when
-    its run has moved on meanwhile."""
+    """Have the rows of a lost part read again. One new reading covers all lost parts of a run. Raises LeaseLost if
+    the run has changed meanwhile."""
     invoice_id = UUID(LandedName.parse(lost.name).folder.partition("/")[0])
     part = next((each for each in await ports.ledger.all_parts(invoice_id) if each.blob == lost.name), None)
     if part is None:
@@ -36,14 +36,14 @@ async def read_anew(ports: Ports, lost: PartLost) -> None:
 
 
 async def _give_up(ports: Ports, part: Part) -> None:
-    """Actuals that were sent by themselves have no run to read them again: they stay out of sync, and the next search
+    """Actuals that were sent without a run cannot be read again by one. They stay out of sync, and the next search
     finds them."""
     if part.state != "settled":
         await ports.ledger.save_part(part, state="settled", rejected=part.rows, settled_at=ports.now())
 
 
 async def _read_header(ports: Ports, run: Run, part: Part, why: str) -> None:
-    """A header is in no later reading: its page is opened again."""
+    """A later reading does not include the header, so its page is reopened."""
     page = await ports.ledger.page(run.invoice_id, part.stage, part.generation, part.number)
     if page is None or part.state == "settled":
         return
@@ -56,12 +56,13 @@ async def _read_header(ports: Ports, run: Run, part: Part, why: str) -> None:
 
 async def _read_actuals(ports: Ports, run: Run, part: Part, why: str) -> None:
     if run.state in BEFORE_ACTUALS:
-        # Its actuals wait for their header, and nothing else can be read for them yet.
+        # The actuals wait for their header, and no new reading may start before it.
         raise LeaseLost(f"part {part.row_key} is lost before the header of its invoice is in Finance")
     if run.state == State.COMPLETED:
         return
     if run.state.is_final:
-        # Nothing moves a run that has stopped; once it is replayed, it reads what there is no part of.
+        # A stopped run is not restarted here. When it is replayed, the higher generation makes it read everything
+        # again.
         if run.generation < MOST_READINGS:
             await ports.ledger.save(run, generation=run.generation + 1)
         return

@@ -1,15 +1,15 @@
-"""The messages on the queues: small, versioned, without a row of any invoice in them.
+"""The messages on the queues. They are small and versioned, and contain no row of any invoice.
 
-    load     read one page of one invoice, land it, mark its parts ready     (many at once)
-    ship     lease a lane, take the ready parts of one map, start one import (one per lane)
-    settle   look at that import, book what came of it, hand the invoices on
-    verify   compare what Dataverse says with what Finance holds, and complete the run
-    writeBack   bring the accounting detail of posted rows to Dataverse; look finds what was posted
-    reconcile   compare an invoice row by row, because an operator asks; examine looks for actuals out of sync
-    lookUp      look whether invoices of which Dataverse told something were confirmed, and start those that were
+    load     read one page of one invoice, land it, put its parts on the dock (many at once)
+    ship     lease a lane, take the ready parts of one map, start one import  (one per lane)
+    settle   poll that import, book its result, start the next stage of its invoices
+    verify   compare what Dataverse holds with what Finance holds, and complete the run
+    writeBack   write the accounting detail of posted rows to Dataverse; look finds what was posted
+    reconcile   compare an invoice row by row for an operator; examine looks for actuals that are out of sync
+    lookUp      check whether invoices from a webhook were confirmed, and start those that were
 
-The Functions host hides queue metadata behind top-level JSON properties of the same name, so no field may be called
-id, dequeueCount, insertionTime, expirationTime, nextVisibleTime, popReceipt or queueTrigger.
+The Functions host hides queue metadata behind top-level JSON properties of the same name, so no field may be called id,
+dequeueCount, insertionTime, expirationTime, nextVisibleTime, popReceipt or queueTrigger.
 """
 
 import json
@@ -23,22 +23,23 @@ from shared.stages import Stage
 from shared.storage.names import OPERATIONS, WRITE_BACK
 
 VERSION: Literal[1] = 1
-"""The form of the messages. A release that adds a kind or a field sends it under a higher one, and its own version as
-`by`: an earlier release, after a roll-back, then leaves it on its queue instead of giving it up."""
+"""The version of the message format. A release that adds a kind or a field sends it with a higher version, and with
+its own release as `by`. After a roll-back, an earlier release then leaves the message on its queue.
+"""
 _MOST_VERSIONS, _LONGEST_VERSION = 999, 40
 
 
 MOST_READINGS, MOST_PAGES = 9_999, 999_999
-"""As many digits as the ledger's keys have for them."""
+"""The ledger's keys have this many digits for them."""
 
 
 def new_ticket() -> str:
-    """Name a shipment or a ship message so that it is met only once."""
+    """A new, unique name for a shipment or a ship message."""
     return uuid4().hex
 
 
 class _Message(BaseModel):
-    """`attempt` counts the looks at this piece of work that had to be put off, and so sets the next delay."""
+    """`attempt` counts how often the message was delayed, and sets the next delay."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
@@ -65,15 +66,16 @@ class Load(_StageMessage):
 
 
 class Ship(_StageMessage):
-    """Send what is ready. `ticket` becomes the shipment's name, so a second delivery finds the first one's shipment."""
+    """Send what is ready. `ticket` becomes the shipment's name, so a second delivery finds the shipment of the
+    first."""
 
     kind: Literal["ship"] = "ship"
     ticket: str = Field(default_factory=new_ticket, pattern=r"^[0-9a-f]{32}$")
 
 
 class Settle(_StageMessage):
-    """Look at the import of one shipment. `look` numbers the looks: a copy of an earlier one's message is let go, or
-    copies would beget copies for as long as the import lasts. Without a number it is the present one."""
+    """Poll the import of one shipment. `look` numbers the polls. A duplicate of an earlier poll is dropped;
+    otherwise every duplicate would queue its own next poll while the import lasts. None means the current poll."""
 
     kind: Literal["settle"] = "settle"
     ticket: str = Field(pattern=r"^[0-9a-f]{32}$")
@@ -89,7 +91,7 @@ class Verify(_StageMessage):
 
 
 class Reconcile(_Message):
-    """Compare one invoice row by row for job `job`, and send again what is missing if `fix` says so."""
+    """Compare one invoice row by row for job `job`, and send missing rows again if `fix` is set."""
 
     kind: Literal["reconcile"] = "reconcile"
     job: str = Field(pattern=r"^[0-9a-f]{32}$")
@@ -103,14 +105,14 @@ class Reconcile(_Message):
 
 
 class WriteBack(_Message):
-    """Write a page of posted rows of an invoice back to Dataverse. How far a pass is stands in the ledger: page `page`
-    of the pass `ticket` is written if that is its next one. Without a ticket a new pass begins, whatever `skip` says,
-    which counted the rows of the pages before in the first release."""
+    """Write a page of posted rows of an invoice back to Dataverse. The progress of a pass is in the ledger: page
+    `page` of pass `ticket` is written if it is the next one. Without a ticket a new pass begins. `skip` is ignored;
+    in the first release it counted the rows of earlier pages."""
 
     kind: Literal["writeBack"] = "writeBack"
     invoiceId: UUID  # noqa: N815 - the name on the wire
     skip: int = Field(0, ge=0, le=2_000 * MOST_PAGES)
-    # Left out where they say nothing: the first release, after a roll-back, knows no such fields.
+    # Omitted when empty: after a roll-back, the first release does not know these fields.
     ticket: str = Field("", pattern=r"^([0-9a-f]{32})?$", exclude_if=lambda ticket: not ticket)
     page: int = Field(0, ge=0, le=MOST_PAGES, exclude_if=lambda page: not page)
 
@@ -121,7 +123,7 @@ class WriteBack(_Message):
 
 
 class Look(_Message):
-    """See which completed runs Finance has posted meanwhile."""
+    """Find the completed runs that Finance has posted."""
 
     kind: Literal["look"] = "look"
 
@@ -132,7 +134,7 @@ class Look(_Message):
 
 
 class Examine(_Message):
-    """Examine page `page` of the actuals that search `job` for what is out of sync is about."""
+    """Examine page `page` of the actuals in the out-of-sync search `job`."""
 
     kind: Literal["examine"] = "examine"
     job: str = Field(pattern=r"^[0-9a-f]{32}$")
@@ -145,7 +147,8 @@ class Examine(_Message):
 
 
 class LookUp(_Message):
-    """Start those of these invoices that were confirmed and have no run; without any, those changed since `since`."""
+    """Start those of these invoices that were confirmed and have no run. Without invoices: those changed since
+    `since`."""
 
     kind: Literal["lookUp"] = "lookUp"
     invoices: tuple[UUID, ...] = Field((), max_length=1000)
@@ -168,8 +171,8 @@ _ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discrimina
 
 
 def parse(body: bytes, queue: str) -> Message:
-    """Read a message of `queue`. Raises NotOurMessage, naming the field and the reason, and NewerVersion for what a
-    later version of the app has sent."""
+    """Parse a message of `queue`. Raises NotOurMessage, naming the field and the reason, and NewerVersion for a
+    message of a later version of the app."""
     try:
         raw = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -193,7 +196,7 @@ def parse(body: bytes, queue: str) -> Message:
 
 
 def reader_of(message: Message) -> str:
-    """The name under which answers to whoever reads for this message are kept; nothing where none are."""
+    """The name under which the answers of this message's reader are kept, or "" if they are not kept."""
     if isinstance(message, Load):
         return f"{message.invoiceId}/answers/{message.stage}.{message.generation}.{message.page}"
     if isinstance(message, Verify):

@@ -1,4 +1,4 @@
-"""After a roll-back: what a later version of the app has written waits for it, and the operators are told."""
+"""After a roll-back: data of a later version is left for that version, and the operators are told."""
 
 import logging
 from datetime import datetime, timedelta
@@ -10,12 +10,12 @@ from shared.log import event
 
 _NOTE = "newer version: "
 _STANDS = timedelta(minutes=15)
-"""A note outlives the longest delay, and the time between two sweeps."""
+"""A note is valid longer than the longest delay and than the time between two sweeps."""
 _SHORTEST, _LONGEST = timedelta(seconds=2), timedelta(minutes=5)
 
 
 async def tell(ports: Ports, where: str, error: NewerVersion) -> datetime:
-    """Note that something of a later version was met in `where`, a queue or the sweep; return since when."""
+    """Record that data of a later version was found in `where`, a queue or the sweep. Returns since when."""
     note = await ports.notes.read(_NOTE + where)
     now = ports.now()
     stands = note is not None and parse_stamp(note["at"]) + _STANDS > now
@@ -26,15 +26,15 @@ async def tell(ports: Ports, where: str, error: NewerVersion) -> datetime:
 
 
 async def put_off(ports: Ports, queue: str, body: bytes, error: NewerVersion) -> None:
-    """Put a message of a later version on its queue again, unchanged and as if it had never been delivered. The delay
-    grows with the time since the first of them was met: it carries nothing that this version could count."""
+    """Put a message of a later version back on its queue, unchanged and with dequeue count zero. The delay grows
+    with the time since the first such message, because this version cannot count attempts in it."""
     since = await tell(ports, queue, error)
     delay = min(max(ports.now() - since, _SHORTEST), _LONGEST)
     await ports.queues.send_again(queue, body, delay=delay + jitter(delay.total_seconds() / 2))
 
 
 async def told(ports: Ports) -> dict[str, str]:
-    """What was told of late, by queue."""
+    """The recent notes, by queue."""
     notes = await ports.notes.beginning(_NOTE)
     stands = ports.now() - _STANDS
     return {name.removeprefix(_NOTE): note["text"] for name, note in notes.items() if parse_stamp(note["at"]) > stands}

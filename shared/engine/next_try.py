@@ -1,11 +1,11 @@
-"""When and with what a part goes to Finance again: the decisions, apart from the acts.
+"""Decides when and how a part is sent to Finance again. These functions only decide; other modules act.
 
-start refused      nothing is known of its rows: again a little later, without end. Parts that were refused together
-                   are tried apart in the end, so that one odd part does not hold up the others
-failed as a whole  again as it is, as passing faults pass; a file that goes on failing is halved until the bad rows
-                   stand alone, and a half is halved again at once when Finance takes in other files of its map
-                   meanwhile. While it takes in none, there are at most a few such files, which wait
-a row alone        is the fault itself when it fails again and again while Finance takes in others
+start refused      nothing is known about its rows: retry with backoff, without limit. Parts that were refused together
+                   are separated in the end, so that one bad part does not block the others
+failed as a whole  retry the same file, since the fault may be transient. If it keeps failing it is halved until the bad
+                   rows are alone. A half is halved again at once if Finance accepts other files of the map
+                   meanwhile. While it accepts none, the number of such files is limited, and they wait
+a single row       is itself the fault if it keeps failing while Finance accepts others
 """
 
 from collections.abc import Sequence
@@ -17,19 +17,19 @@ from shared.ledger.shipments import Cargo
 
 _LONGEST_WAIT = timedelta(minutes=5)
 _STAY_TOGETHER_FROM = 2
-"""Starts refused. A first refusal is mostly of the moment: what has come meanwhile may go along."""
+"""Refused starts. A first refusal is mostly transient, and parts that have arrived since may join."""
 _APART_FROM = 3
 _HALVED_FROM = 2
-"""Failures of a file, where Finance takes in other files since the first; where it takes in none, one more."""
+"""Failures of a file if Finance has accepted other files since the first failure. If it accepts none, one more."""
 _MOST_FAILING = 16
-"""Files that failed, above which none is halved while Finance takes in no other."""
+"""While Finance accepts no other file, no file is halved above this number of failed files."""
 _ROW_TRIES = 3
 _LONE_ROW_TRIES = 4
 _LONE_ROW_PATIENCE = timedelta(days=1)
 
 
 def turned_away(cargo: Sequence[Cargo], ticket: str, why: str, now: datetime) -> list[Cargo]:
-    """The parts of an import that was not started, as they wait."""
+    """The parts of an import that was not started, with their next try."""
     refusals = max(item.refusals for item in cargo) + 1
     group = ticket if refusals >= _STAY_TOGETHER_FROM else ""
     return [
@@ -46,8 +46,8 @@ def turned_away(cargo: Sequence[Cargo], ticket: str, why: str, now: datetime) ->
 
 
 def failed(cargo: Sequence[Cargo], ticket: str, why: str, now: datetime, *, partly: bool = False) -> list[Cargo]:
-    """The parts of a file that failed as a whole, as they wait. `partly` says that it only hides which rows it
-    refused, so that the same file would tell no more."""
+    """The parts of a file that failed as a whole, with their next try. `partly` means that the import only hides
+    which rows it refused, so that the same file would give no new information."""
     tries = max(item.tries for item in cargo) + 1
     return [
         replace(
@@ -67,15 +67,15 @@ def _wait(times: int) -> timedelta:
 
 
 def evidence_since(cargo: Sequence[Cargo]) -> datetime | None:
-    """The instant since which an import that took rows shows that these parts are the fault; None for parts that have
-    not failed."""
+    """The instant from which another accepted import proves that these parts are the fault. None if they have not
+    failed."""
     first = cargo[0]
     return (first.formed_at or first.failed_at) if any(item.tries for item in cargo) else None
 
 
 def is_to_divide(cargo: Sequence[Cargo], *, works: bool, failing: int) -> bool:
-    """Whether parts that are about to go together had better go apart, or in halves. `works`: Finance has taken in
-    other rows of this map since; `failing` counts the files that failed and did not go through since."""
+    """Whether parts that are about to be sent together should be separated or halved. `works`: Finance has accepted
+    other rows of this map since. `failing` counts the files that have failed and not succeeded since."""
     if len(cargo) > 1 and max(item.refusals for item in cargo) >= _APART_FROM:
         return True
     if sum(item.rows for item in cargo) == 1:
@@ -87,23 +87,22 @@ def is_to_divide(cargo: Sequence[Cargo], *, works: bool, failing: int) -> bool:
 
 
 def halves(cargo: Sequence[Cargo], ticket: str, now: datetime) -> list[Cargo]:
-    """Some parts as two groups of about as many rows, which begin anew."""
+    """The parts as two groups with about equal rows. Their counters restart."""
     total, before, groups = sum(item.rows for item in cargo), 0, []
     for number, item in enumerate(cargo):
         is_first = number == 0 or (before + item.rows / 2 < total / 2 and number < len(cargo) - 1)
         before += item.rows
-        groups.append(replace(item, group=f"{ticket}.{0 if is_first else 1}", **_anew(now)))
+        groups.append(replace(item, group=f"{ticket}.{0 if is_first else 1}", **_restarted(now)))
     return groups
 
 
-def _anew(now: datetime) -> dict[str, Any]:
+def _restarted(now: datetime) -> dict[str, Any]:
     return {"tries": 0, "refusals": 0, "not_before": None, "formed_at": now, "failed_at": None}
 
 
 def is_the_fault(item: Cargo, now: datetime, *, works: bool, worked_before: bool) -> bool:
-    """Whether a row that stands alone, and has failed once more, is the fault itself. `works`: Finance has taken in
-    other rows of this map since this one failed alone the first time; `worked_before`: since it was set apart from
-    others that had failed with it."""
+    """Whether a single row that has failed again is itself the fault. `works`: Finance has accepted other rows of
+    this map since this row first failed alone. `worked_before`: since it was separated from others."""
     tries = item.tries + 1
     if item.failed_at is None:
         return False

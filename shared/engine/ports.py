@@ -1,4 +1,6 @@
-"""What the engine works with: the services, the stores, the queues and the clock. `shared/wiring.py` opens them."""
+"""The ports: the services, the stores, the queues and the clock that the engine uses. `shared/wiring.py` creates
+them.
+"""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -34,8 +36,8 @@ from shared.storage.throughput import Throughput
 
 @dataclass(frozen=True)
 class Ports:
-    """The services, the stores and the clock. `maps` are those that rows are read with now; a part that was landed may
-    have been written with another, which `known_maps` tells."""
+    """The services, the stores and the clock. `maps` are the maps in use. A landed part may have been written by an
+    earlier one, which `known_maps` finds."""
 
     settings: Settings
     maps: Mapping[Stage, TableMap]
@@ -63,10 +65,9 @@ class Ports:
 
     @asynccontextmanager
     async def reading(self, name: str = "", *, again: bool = False) -> AsyncIterator["Ports"]:
-        """These ports for a reader who begins now: what is asked to wait waits where it is while answers keep coming.
+        """These ports for a new reader. Throttled requests wait in place while answers keep coming.
 
-        What a reader with a `name` was answered is kept when it is asked to wait for longer, and taken up when the
-        same one reads `again`.
+        If the reader has to stop, the answers for its `name` are kept. They are used when the same reader runs `again`.
         """
         reader = Reader(self.now, timedelta(seconds=self.settings.throttle_in_place), self.answer_budget)
         kept = await self.kept_answers.load(name, self.now()) if name and await self._may_be_kept(again) else []
@@ -87,6 +88,6 @@ class Ports:
                 await self.kept_answers.delete(name)
 
     async def _may_be_kept(self, again: bool) -> bool:
-        """Whether it is worth looking for kept answers: lately a service has asked somebody to wait."""
+        """Whether kept answers may exist: a service has throttled recently."""
         since = self.now() - KEPT_FOR
         return again or any([await self.gates.was_closed(name, since) for name in (dataverse.NAME, finance.NAME)])

@@ -1,4 +1,4 @@
-"""The queues: what is sent on them; the Functions host receives it."""
+"""Sends messages to the queues. The Functions host receives them."""
 
 import base64
 import math
@@ -11,22 +11,20 @@ from shared.engine.messages import Message
 
 
 class Queues:
-    """Sends messages; the Functions host receives them."""
+    """Sends messages."""
 
     def __init__(self, clients: Mapping[str, QueueClient], untouched: Mapping[str, QueueClient] | None = None) -> None:
-        """`untouched` are the same queues, and those to which the host moves what it gives up, for bodies that are sent
-        byte by byte as they are."""
+        """`untouched` are the same queues and their poison queues, for bodies that are sent byte by byte."""
         self.clients = clients
         self._untouched = untouched or {}
 
     async def send(self, message: Message, *, delay: timedelta = timedelta()) -> None:
-        """Put a message on the queue of its stage, to be seen after `delay`. It stays until somebody handles it."""
+        """Put a message on its queue, visible after `delay`. It never expires."""
         queue = self.clients[message.queue]
         await queue.send_message(message.model_dump_json(), visibility_timeout=_seconds(delay), time_to_live=-1)
 
     async def send_again(self, queue: str, body: bytes, *, delay: timedelta) -> None:
-        """Put a message that this app cannot read, or must not, on the queue that it was on, or its poison queue, as it
-        is."""
+        """Put a message that this app cannot or must not handle back on its queue or its poison queue, unchanged."""
         if queue in self._untouched:
             client, content = self._untouched[queue], base64.b64encode(body).decode()
         else:

@@ -1,7 +1,6 @@
-"""Sending single rows of an invoice again: pages of their own behind the reading, whose cursor is their ids.
+"""Sends single rows of an invoice again, with repair pages whose cursor contains the ids of the rows.
 
-A repair page is loaded, shipped and settled like any other, so sending one row again takes the same way as sending
-all of them, and only those rows are read.
+A repair page is loaded, shipped and settled like any other page, but only those rows are read.
 """
 
 import json
@@ -18,34 +17,34 @@ from shared.services.odata import Guid, guid
 from shared.stages import Stage
 
 FIRST_REPAIR = 500_000
-"""Numbers of ordinary pages stay below; 2.5 billion rows come before it."""
+"""Numbers of ordinary pages are lower. 2.5 billion rows fit below it."""
 _IDS_IN_A_PAGE = 49
-"""A table transaction takes 100 entities; an actual may stand among the rejected rows by both its names."""
+"""A table transaction is limited to 100 entities. An actual may be listed under both of its names."""
 
 
 def repaired_ids(page: Page) -> list[UUID]:
-    """The rows that a repair page is about, by their ids in Dataverse; of an ordinary page none."""
+    """The ids in Dataverse of the rows of a repair page; empty for an ordinary page."""
     return [UUID(text) for text in json.loads(page.cursor)["ids"]] if page.number >= FIRST_REPAIR else []
 
 
 def rejected_before(page: Page) -> set[UUID]:
-    """Those rows of a repair page that were rejected until it was opened, so that nobody has counted them."""
+    """The rows of a repair page that were rejected before it was opened, so that they have not been counted yet."""
     return {UUID(text) for text in json.loads(page.cursor)["rejected"]}
 
 
-def found_beside(page: Page) -> list[UUID]:
-    """The connections that belong to the rows of a page which were found beside the links."""
+def found_links(page: Page) -> list[UUID]:
+    """The connections of the rows on a repair page that were found without a link from a billed sale."""
     return [UUID(text) for text in json.loads(page.cursor).get("links", ())] if page.number >= FIRST_REPAIR else []
 
 
 async def sent_singly(ports: Ports, invoice_id: UUID) -> set[Guid]:
-    """The actuals that were put on repair pages of an invoice, in whatever reading."""
+    """The actuals on repair pages of an invoice, in any reading."""
     pages = await ports.ledger.pages_of_all_readings(invoice_id, Stage.ACTUALS)
     return {guid(str(each)) for page in pages for each in repaired_ids(page)}
 
 
 async def open_found(ports: Ports, run: Run, taken: Iterable[Page], found: Mapping[Guid, Collection[Guid]]) -> None:
-    """Have actuals read that belong to a run under way and were not read yet, with the connections of each. Raises
+    """Have actuals read that belong to a running run and were not read yet, each with its connections. Raises
     LeaseLost when another worker has opened pages since `taken` was read."""
     number = _following(taken)
     for portion in batched(sorted(found), _IDS_IN_A_PAGE, strict=False):
@@ -65,8 +64,8 @@ def _following(taken: Iterable[Page]) -> int:
 async def send_again(
     ports: Ports, run: Run, rows: Mapping[Stage, Sequence[str]], rejected: Sequence[RejectedRow] = ()
 ) -> None:
-    """Open repair pages for these rows of a claimed run and put it to work on them. Those of them that were `rejected`
-    are replaying from the moment their page is there: what nobody is about to send must hold the run up."""
+    """Open repair pages for these rows of a claimed run and restart it. The `rejected` rows among them become
+    "replaying" in the same transaction as their page. Before that they must still block the run."""
     for stage, ids in rows.items():
         taken = await ports.ledger.pages(run.invoice_id, stage, run.generation)
         number = _following(taken)
@@ -84,5 +83,5 @@ async def send_again(
 
 
 def source_of(run: Run, row: RejectedRow) -> str:
-    """The id in Dataverse by which a rejected row is read again; the header's is that of the invoice."""
+    """The id in Dataverse with which a rejected row is read again. For a header it is the id of the invoice."""
     return row.source_id or str(run.invoice_id)

@@ -1,9 +1,9 @@
-"""settle: look at one import, book what came of it, free its lane, and hand the invoices on.
+"""settle: polls one import, books its result, frees its lane, and starts the next stage of its invoices.
 
-Polling is a message with a delay, never a sleeping function. An import that Finance does not find is either too young
-or never arrived. After a lost call it is looked for for a few minutes, after a good answer for as long as Finance may
-still fetch the package; then it is sent again, under a new execution id. What Finance does not start, or fails as a
-whole, goes back to the dock: see `shared/engine/next_try.py`.
+Polling uses messages with a delay; no function sleeps. An import that Finance does not find is either not registered
+yet or never arrived. After a lost answer it is looked up for a few minutes; after a good answer, while Finance may
+still fetch the package. Then it is sent again with a new execution id. An import that Finance does not start, or that
+fails as a whole, goes back to the dock (`shared/engine/next_try.py`).
 """
 
 import logging
@@ -28,11 +28,11 @@ from shared.services.finance import ImportStatus
 from shared.storage.landing import PartLost
 
 _NOTHING_LEFT_IN = timedelta(seconds=2)
-"""How long after a shipment was taken apart the dock is looked at again."""
+"""The time until the dock is examined again after a shipment was dissolved."""
 
 
 async def settle(ports: Ports, message: Settle, *, after: After) -> None:
-    """Bring one shipment forward."""
+    """Take the next step of one shipment."""
     shipment = await ports.dock.shipment(message.stage, message.ticket)
     if shipment is None or (message.look is not None and message.look < shipment.polls):
         return
@@ -62,7 +62,7 @@ async def start(ports: Ports, shipment: Shipment, after: After) -> None:
 
 
 async def _turn_away(ports: Ports, shipment: Shipment, text: str) -> None:
-    """Finance said no to the start: that says nothing of any row, and frees the lane for what else is there."""
+    """Finance refused the start. That says nothing about any row. The lane is freed for other parts."""
     standing = await ports.dock.shipment(shipment.stage, shipment.ticket)
     if standing is None:
         raise LeaseLost(f"shipment {shipment.ticket}")
@@ -73,7 +73,8 @@ async def _turn_away(ports: Ports, shipment: Shipment, text: str) -> None:
 
 
 async def _put_back(ports: Ports, shipment: Shipment, back: Sequence[Cargo], drop: Sequence[Cargo] = ()) -> None:
-    """Let the parts wait for their next try. The message for it goes first, and once more now for what else waits."""
+    """Put the parts back for their next try. Their ship message is sent first; another one, without delay, ships
+    other parts."""
     due = max((item.not_before or ports.now() for item in back), default=ports.now())
     await ports.queues.send(Ship(stage=shipment.stage), delay=due - ports.now())
     await ports.dock.put_back(shipment, back, drop=drop)
@@ -81,9 +82,12 @@ async def _put_back(ports: Ports, shipment: Shipment, back: Sequence[Cargo], dro
 
 
 async def _drop_booked(ports: Ports, shipment: Shipment) -> bool:
-    """Take the parts off the dock of which nothing needs to be sent any more, if there are any; the others of the
-    shipment wait for a lane again. A late copy of a load message can put a part on the dock once more after its run was
-    completed, and who died over a shipment may have been overtaken by another reading."""
+    """Take the parts off the dock that need not be sent any more. Returns whether there were any; then the others of
+    the shipment wait for a lane again.
+
+    A duplicate load message can put a part on the dock again after its run was completed. And after a crash over a
+    shipment, a newer reading may have replaced its parts.
+    """
     cargo = await ports.dock.cargo(shipment)
     booked = await _booked(ports, cargo)
     if booked:
@@ -105,7 +109,7 @@ async def _poll(ports: Ports, shipment: Shipment, look: int, after: After) -> No
     if status is None and await _never_arrived(ports, shipment):
         await _send_anew(ports, shipment, after)
     elif status is None or not status.is_final:
-        # The next look's message goes first: while the present look is not noted as taken, its own message counts.
+        # Send the message for the next poll first. Until the current poll is recorded, its own message stays valid.
         polled = replace(shipment, polls=look + 1)
         await look_in_time(ports, polled)
         known = await ports.dock.save(shipment, polls=polled.polls, step=_step(shipment, status))
@@ -119,12 +123,12 @@ async def _poll(ports: Ports, shipment: Shipment, look: int, after: After) -> No
 
 
 def _step(shipment: Shipment, status: ImportStatus | None) -> Step:
-    """An import that Finance shows has been started, whatever became of the answer to its start."""
+    """An import that Finance shows has been started, even if the answer to its start was lost."""
     return shipment.step if status is None else Step.RUNNING
 
 
 async def _send_anew(ports: Ports, shipment: Shipment, after: After) -> None:
-    """Under a new execution id; should the lost one be alive after all, the same rows are written twice, by key."""
+    """Send it with a new execution id. If the lost import runs after all, the same rows are written twice, by key."""
     event("import never arrived", severity=logging.WARNING, **_facts(shipment))
     renewed = await ports.dock.save(
         shipment,
@@ -145,8 +149,8 @@ async def _never_arrived(ports: Ports, shipment: Shipment) -> bool:
 
 
 def given_up_at(shipment: Shipment, patience: timedelta) -> datetime | None:
-    """When an import that Finance does not find is sent again: `patience` after a lost call, and once the package can
-    no more be fetched."""
+    """When an import that Finance does not find is sent again: `patience` after a lost answer, and in any case when
+    the package can no longer be fetched."""
     if shipment.step == Step.SENDING and shipment.sent_at and shipment.upload_expires:
         return min(shipment.sent_at + patience, shipment.upload_expires)
     return shipment.upload_expires
@@ -171,7 +175,7 @@ async def _book(ports: Ports, shipment: Shipment, status: ImportStatus, after: A
 
 
 async def _condemned(ports: Ports, shipment: Shipment, cargo: Sequence[Cargo], outcome: Outcome) -> Outcome:
-    """The same outcome, but that a row is refused which stood alone in its file and is shown to be the fault."""
+    """The same outcome, except that a row alone in its file is rejected if it is shown to be the fault."""
     if shipment.rows > 1 or not outcome.again:
         return outcome
     [item] = cargo
@@ -192,8 +196,8 @@ async def _count(ports: Ports, shipment: Shipment, decided: Sequence[Cargo], out
 
 
 async def _booked(ports: Ports, cargo: Sequence[Cargo]) -> dict[str, int]:
-    """The parts of which nothing is to be told any more, and their rejected rows: those that somebody booked who died
-    before the dock was cleared, and those of an earlier reading, whose rows the present one sends and tells of anew."""
+    """The parts that need no result any more, with their number of rejected rows: parts booked before a crash, and
+    parts of an earlier reading, whose rows the current one sends."""
     runs = {invoice_id: await ports.ledger.run(invoice_id) for invoice_id in {item.invoice_id for item in cargo}}
     booked = {}
     for item in cargo:
@@ -208,7 +212,7 @@ async def _booked(ports: Ports, cargo: Sequence[Cargo]) -> dict[str, int]:
 
 
 def _divided(cargo: Sequence[Cargo], booked: Collection[str]) -> tuple[list[Cargo], list[Cargo]]:
-    """What is not booked, and what is."""
+    """The parts that are not booked, and those that are."""
     return [item for item in cargo if item.row_key not in booked], [item for item in cargo if item.row_key in booked]
 
 
@@ -222,7 +226,7 @@ async def _settle_parts(
 
 
 async def _settle_part(ports: Ports, shipment: Shipment, cargo: Cargo, rejected: Sequence[RejectedRow]) -> None:
-    """From now on the part's totals are those of the rows that Finance has. What was booked once is not booked again:
+    """Set the part's totals to the rows that Finance has. A part that is already booked is not booked again, because
     its rejected rows may have been replayed or dismissed since."""
     part = await ports.ledger.part(cargo.invoice_id, cargo.part_key)
     if part is not None and part.state != "settled":

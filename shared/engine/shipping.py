@@ -1,7 +1,7 @@
-"""ship: lease a lane, take what is ready for one map and one company, and start one import.
+"""ship: leases a lane, takes what is ready for one map and one company, and starts one import.
 
-An import costs seconds however small it is, and a data project takes one at a time, so whatever is ready when a lane
-is free goes in one package. A shipment is named by the ticket of its ship message: a second delivery finds it.
+Even a small import takes seconds, and a data project runs one at a time, so everything that is ready goes in one
+package. The shipment is named by the ticket of its ship message, so that a second delivery finds it.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _NOT_WORTH_DIVIDING = 5000
 
 
 async def ship(ports: Ports, message: Ship, *, after: After) -> None:
-    """Start one import, if there is something to send and a lane to send it by."""
+    """Start one import if parts are ready and a lane is free."""
     shipment = await ports.dock.shipment(message.stage, message.ticket)
     if shipment is not None:
         await look_again(ports, shipment)
@@ -35,15 +35,15 @@ async def ship(ports: Ports, message: Ship, *, after: After) -> None:
 
 
 def _lanes(ports: Ports, stage: Stage, view: View) -> int:
-    """How many lanes there are at present: an import that holds others up has one to itself."""
+    """The number of lanes at present. A slow import does not count, so that others can use another lane."""
     slow = timedelta(seconds=ports.settings.slow_import)
     held_up = sum(shipment.holds_up(ports.now(), slow) for shipment in view.shipments.values())
     return view.lanes_for(ports.settings.lanes(stage), held_up)
 
 
 def _share(ports: Ports, view: View, ready: Sequence[Cargo], lanes: int) -> int:
-    """How many rows one import takes: what is ready, spread evenly over the lanes that are free, for they work at the
-    same time. A few thousand are not worth a second import."""
+    """The number of rows for one import: the ready rows, divided among the free lanes, which work concurrently. A
+    few thousand rows are not worth a second import."""
     rows = sum(cargo.rows for cargo in ready)
     return min(max(-(-rows // max(1, lanes - view.taken_lanes)), _NOT_WORTH_DIVIDING), ports.settings.shipment_rows)
 
@@ -76,7 +76,7 @@ async def _claim(ports: Ports, message: Ship) -> Shipment | None:
 
 
 async def _is_divided(ports: Ports, view: View, chosen: Sequence[Cargo], message: Ship) -> bool:
-    """Divide what failed and would fail again, so that the next look finds its halves."""
+    """Divide parts that failed and would fail again, so that the next iteration finds the halves."""
     since = evidence_since(chosen)
     works = since is not None and await ports.throughput.took_since(message.stage, since)
     if not is_to_divide(chosen, works=works, failing=view.failing):

@@ -1,6 +1,6 @@
-"""What stands in the way of work, as the last try met it: noted for all instances, told to people.
+"""Problems that delay work, as the last try met them, recorded for all instances and shown to operators.
 
-A note says what is in the way, since when, and when it is tried again; a while after that it counts no more.
+A note names the problem, its start, and the time of the next try. A while after that time it expires.
 """
 
 from contextlib import suppress
@@ -17,9 +17,9 @@ from shared.storage import refusals
 from shared.storage.notes import trouble
 
 _WHILE_TRYING = timedelta(seconds=30)
-"""A note outlives its instant by this: the next try has to be made, and to end."""
+"""How long a note is valid after the time of the next try, which has to run and to finish."""
 _SAME = timedelta(minutes=5)
-"""A try that ends so long after its instant, as after silence, still goes on with the same trouble."""
+"""If a try ends this long after its time, it still counts as the same problem."""
 _LASTING = timedelta(minutes=10)
 
 _WORDS = {
@@ -34,8 +34,8 @@ type Cause = Unavailable | NotPermitted | Refused | ContractBroken | AzureError
 
 @dataclass(frozen=True)
 class Trouble:
-    """`kind` is the word for it: no usable answer, not permitted, refused, storage. `queue` is that of the work which
-    met it; only what is not permitted is its alone."""
+    """`kind` is no usable answer, not permitted, refused or storage. `queue` is the queue of the work that met the
+    problem. Only a missing permission is limited to that queue."""
 
     service: str
     kind: str
@@ -45,20 +45,20 @@ class Trouble:
     queue: str = ""
 
     def describe(self, now: datetime) -> str:
-        """What a person reads: what is in the way, for how long if it lasts, and when it is tried again."""
+        """The problem, its duration if it lasts, and the next try, for an operator."""
         lasting = now - self.since
         minutes = f" for {int(lasting.total_seconds() // 60)} minutes" if lasting >= _LASTING else ""
         following = f"next try at {self.until:%H:%M:%S} UTC: {self.reason}"
         return f"{self.service} {_WORDS[self.kind]}{minutes}, {following}"
 
     def holds_up(self, queue: str) -> bool:
-        """Whether it stands in the way of the work on a queue."""
+        """Whether it delays the work on a queue."""
         return self.kind != "not permitted" or self.queue == queue
 
 
 async def note(ports: Ports, cause: Cause, delay: timedelta, *, queue: str = "") -> None:
-    """Note what stands in the way until it is tried again after `delay`. Storage may refuse that note too: whoever asks
-    for the health of the app asks storage itself."""
+    """Record a problem until the next try after `delay`. Storage may refuse this write too; the health therefore
+    checks storage directly."""
     service = refusals.NAME if isinstance(cause, AzureError) else cause.service
     name = trouble(f"{service} {cause.place}" if isinstance(cause, NotPermitted) else service)
     now = ports.now()
@@ -70,7 +70,7 @@ async def note(ports: Ports, cause: Cause, delay: timedelta, *, queue: str = "")
 
 
 async def standing(ports: Ports) -> list[Trouble]:
-    """What stands in the way now."""
+    """The current problems."""
     found = [_read(fact, name) for name, fact in (await ports.notes.beginning(trouble(""))).items()]
     return [each for each in found if each and each.until + _WHILE_TRYING >= ports.now()]
 
@@ -90,7 +90,7 @@ def _reason(cause: Cause) -> str:
 
 
 def _read(fact: dict[str, Any], name: str = "") -> Trouble | None:
-    # Notes of the last release say only until when, and why.
+    # Notes of the last release have only these two members.
     if "until" not in fact or "reason" not in fact:
         return None
     until = parse_stamp(fact["until"])

@@ -1,20 +1,20 @@
-"""One queue message, from its bytes to done, put off, or given up. What is done about each error is decided here.
+"""Handles one queue message: done, delayed, or given up. All error handling is decided here.
 
-the service asks to wait   the gate is closed; a reader that has its turn waits while answers keep coming; then what it
-                           was answered is kept, and the message waits on the queue until the gate opens
-storage away, busy or      the message is put off, longer each time, and a note tells the operator; where not even
-closed to us               that can be stored, the work is held for minutes before the host counts a failure
-no usable answer           the message is put off, longer each time, and a note tells the operator
-not permitted              the same, for what needs that table, entity set or action; everything else goes on
-not let in                 the gate is closed for a minute, for everybody: nothing is gained by knocking;
-                           for seconds where the sign-in service just gave no answer
-of a later version         put off, longer each time, and the operators are told: it waits for that version
-a landed part is lost      its rows are read again, and the message is looked at again in a second
-not yet                    the run says what it waits for; in the end a person has to look
-somebody else was faster   looked at again in a second, in case they died right after
-rejected, needs attention  the run ends so, with the reason
-an import refused          the message is put off, longer each time, and a note tells the operator
-anything else              raised: the host tries again, and after the last try the run is failed and says why
+throttled                  the gate is closed. A reader waits in place while answers keep coming; after that its answers
+                           are kept, and the message waits on the queue until the gate opens
+storage unavailable or     the message is delayed with backoff, and a note tells the operator. If even that cannot be
+access refused             stored, it is retried for minutes before the host counts a failure
+no usable answer           the message is delayed with backoff, and a note tells the operator
+not permitted              the same, for work that needs that table, entity set or action; everything else continues
+not let in                 the gate is closed for a minute for all workers, because retries cannot succeed;
+                           for seconds only if the sign-in service gave no answer
+of a later version         delayed with backoff, and the operators are told; it waits for that version
+a landed part is lost      its rows are read again, and the message is retried after a second
+not yet                    the run shows what it waits for; after the patience of the settings it needs attention
+lost a race                (ETag conflict or lease) retried after a second, in case the winner crashed
+rejected, needs attention  the run ends in this state, with the reason
+an import refused          the message is delayed with backoff, and a note tells the operator
+anything else              raised: the host retries; after the last try the run is failed with the reason
 """
 
 import logging
@@ -53,7 +53,7 @@ from shared.storage import refusals
 from shared.storage.landing import PartLost
 
 MAX_DEQUEUE_COUNT = 5
-"""As in host.json: after so many failed runs the host moves a message to the poison queue."""
+"""As in host.json: after this many failures the host moves a message to the poison queue."""
 
 _SHUT_OUT = timedelta(seconds=60)
 _NO_TOKEN = timedelta(seconds=3)
@@ -62,14 +62,14 @@ _LONGEST_DELAY = 300.0
 
 
 class WorkFailed(Exception):
-    """What the host is told of a failed run: the kind of error and nothing more, for the host logs it."""
+    """The error that the host logs for a failed message. It contains only the kind of error, no customer data."""
 
 
 type Handler = Callable[[Ports, Any], Awaitable[None]]
 
 
 async def work(ports: Ports, queue: str, body: bytes, dequeue_count: int, handlers: Mapping[str, Handler]) -> None:
-    """Do what the message says. Raises what the host has to count as a failed run."""
+    """Handle one message. Raises WorkFailed if the host has to count a failure."""
     try:
         message = parse(body, queue)
     except NewerVersion as error:
@@ -77,7 +77,7 @@ async def work(ports: Ports, queue: str, body: bytes, dequeue_count: int, handle
         return
     except NotOurMessage as error:
         event("message refused", severity=logging.ERROR, queue=queue, invoiceId=error.invoice_id)
-        # What becomes of the run that it may name is decided where it is kept, in operate/repair/poison.py.
+        # operate/repair/poison.py decides about the run that the message may name.
         raise WorkFailed("NotOurMessage") from None
     try:
         await _attempt_in_storage(ports, message, handlers[message.kind])
@@ -89,7 +89,7 @@ async def work(ports: Ports, queue: str, body: bytes, dequeue_count: int, handle
 
 
 async def _attempt_in_storage(ports: Ports, message: Message, handler: Handler) -> None:
-    """Attempt it, and bear with storage that refuses anything of it, the booking of another error included."""
+    """Handle the message. Transient storage errors delay it, also those while another error is recorded."""
     try:
         if message.kind != "settle" and await ports.pauses.of(message.queue):
             await _put_off(ports, message, _WHILE_PAUSED, attempt=message.attempt)
@@ -105,7 +105,7 @@ async def _attempt_in_storage(ports: Ports, message: Message, handler: Handler) 
 
 
 async def _attempt(ports: Ports, message: Message, handler: Handler) -> None:
-    # Whoever ships holds a lane, and its lease runs.
+    # Shipping and settling do not wait in place, because they hold a lane with a running lease.
     try:
         if isinstance(message, Ship | Settle):
             await _handle(ports, message, handler)
@@ -120,7 +120,7 @@ async def _attempt(ports: Ports, message: Message, handler: Handler) -> None:
         await _put_off(ports, message, backoff(message.attempt))
     except (Unavailable, NotPermitted) as error:
         _tell(message, error, severity=logging.WARNING)
-        await _await_mending(ports, message, error)
+        await _await_repair(ports, message, error)
     except SignInFailed as error:
         _tell(message, error, severity=logging.ERROR)
         wait = _NO_TOKEN if error.passing else _SHUT_OUT
@@ -145,7 +145,7 @@ async def _handle(ports: Ports, message: Message, handler: Handler) -> None:
 
 
 def _is_storage(error: Exception) -> bool:
-    """Whether storage refuses us, which says nothing against the run; it could not be told of it either."""
+    """Whether storage refused access. That is not the run's fault, and it could not be recorded in the run anyway."""
     return isinstance(error, AzureError) and refusals.passes(error)
 
 
@@ -172,7 +172,7 @@ def _tell(message: Message, error: Exception, *, severity: int, **facts: object)
 async def _end(ports: Ports, message: Message, error: Exception) -> None:
     if isinstance(message, Ship | Settle) and isinstance(error, ContractBroken | Refused):
         _tell(message, error, severity=logging.ERROR)
-        await _await_mending(ports, message, error)
+        await _await_repair(ports, message, error)
         return
     if isinstance(message, WriteBack):
         reason = f"{str(error).rstrip('.')}{_blame(ports, error)}. Mend the cause, then write the invoice back again"
@@ -184,19 +184,21 @@ async def _end(ports: Ports, message: Message, error: Exception) -> None:
     await end(ports, message.invoiceId, state, f"{error}{_blame(ports, error)}")
 
 
-async def _await_mending(
+async def _await_repair(
     ports: Ports, message: Message, error: Unavailable | NotPermitted | ContractBroken | Refused
 ) -> None:
-    """Put it off, and note why for the runs that wait: they go on by themselves when it is mended. The gate stays open:
-    what one request cannot get must not hold up what others can. Of an import there is no single run that could be
-    failed, and a wrong setting may be behind a refusal."""
+    """Delay the message and record why for the waiting runs. They continue by themselves when the cause is repaired.
+
+    The gate stays open, because other requests may succeed. An import belongs to many runs, so none can be failed, and
+    the refusal may be caused by a wrong setting.
+    """
     delay = backoff(message.attempt)
     await troubles.note(ports, error, delay, queue=message.queue)
     await _put_off(ports, message, delay)
 
 
 def _blame(ports: Ports, error: Exception) -> str:
-    """The map file and field behind a refused query, so that a wrong column is found at once."""
+    """The map file and field that a refused query names, so that a wrong column is easy to find."""
     found = [(stage, table_map.blame(str(error))) for stage, table_map in ports.maps.items()]
     return "".join(
         f" (shared/maps/{stage}.json, {field})" for stage, field in found if isinstance(error, Refused) and field
@@ -219,17 +221,16 @@ async def _wait(ports: Ports, message: Message, error: NotYet) -> None:
 
 async def _put_off(ports: Ports, message: Message, delay: timedelta, *, attempt: int | None = None) -> None:
     again = message.model_copy(update={"attempt": message.attempt + 1 if attempt is None else attempt})
-    # A few quick failures, and the host would give the message up.
+    # After five quick failures the host would move the message to the poison queue.
     await refusals.retry_while_unavailable(lambda: ports.queues.send(again, delay=delay))
     if isinstance(message, Load) and message.stage == Stage.INVOICES:
-        # What is on its queue again must not fail any more, or there would be two of it.
+        # The message is on its queue again. A failure now would duplicate it.
         with suppress(AzureError):
             await _enlist(ports, message)
 
 
 async def _enlist(ports: Ports, message: Load) -> None:
-    """A webhook writes no more than the run and its message; a run that has to wait from the start is entered into the
-    register here, or no list would show it."""
+    """A webhook writes only the run and its message. A run that has to wait at its start is added to the list here."""
     run = await ports.ledger.run(message.invoiceId)
     if run is not None and run.state == State.ACCEPTED:
         await ports.run_list.note(run)
@@ -247,6 +248,6 @@ def _given_up(reason: str) -> str:
 
 
 def backoff(attempt: int) -> timedelta:
-    """How long to put a message off the next time: 1, 2, 4 ... 300 seconds, and up to half as much again."""
+    """The next delay of a message: 1, 2, 4 ... 300 seconds, plus up to half as much jitter."""
     seconds = min(2.0 ** min(attempt, 10), _LONGEST_DELAY)
     return timedelta(seconds=seconds) + jitter(seconds / 2)

@@ -1,8 +1,8 @@
 """The data package: a flat zip of Manifest.xml, PackageHeader.xml and one CSV-Unicode file.
 
-Finance is particular about it: without an EntityMapList an import succeeds with no rows, CSV-Unicode must be UTF-16LE
-with a byte order mark and CRLF, the entity is named by its Data Management label, and the manifest's serializer drops
-members that are out of alphabetical order.
+Finance's rules: without an EntityMapList an import succeeds with zero rows. CSV-Unicode must be UTF-16LE with a byte
+order mark and CRLF. The entity is named by its Data Management label. The manifest's deserializer skips members that
+are out of alphabetical order.
 """
 
 import asyncio
@@ -63,10 +63,10 @@ def file_name(table_map: TableMap) -> str:
 async def build(
     table_map: TableMap, project: str, parts: Sequence[AsyncIterator[bytes]], *, without: Collection[str] = ()
 ) -> IO[bytes]:
-    """Build the package from landed parts, piece by piece; a large one goes to a temporary file on disk.
+    """Build the package from landed parts, chunk by chunk. A large package goes to a temporary file.
 
-    `table_map` is the one that wrote the parts. Its columns that are among `without` (what Finance owns by the present
-    map; parts of the first release hold them) are in neither the data file nor the manifest.
+    `table_map` is the map that wrote the parts. Its columns in `without` (columns that Finance owns by the present map,
+    but which parts of the first release contain) are left out of the data file and of the manifest.
     """
     columns = [column for column in table_map.columns if column not in without]
     kept = [table_map.position(column) for column in columns]
@@ -85,7 +85,7 @@ async def build(
 
 
 async def _narrowed(part: AsyncIterator[bytes], kept: Sequence[int]) -> AsyncIterator[bytes]:
-    """The rows of a part with only the cells at the positions `kept`; 5,000 rows take a tenth of a second."""
+    """The rows of a part with only the cells at the positions `kept`. 5,000 rows take a tenth of a second."""
     content = b"".join([chunk async for chunk in part])
     yield await asyncio.to_thread(lambda: encode([[row[at] for at in kept] for row in decode(content)]))
 

@@ -1,7 +1,7 @@
-"""Sending one claimed shipment to Finance: write URL, package, upload, import.
+"""Sends one claimed shipment to Finance: write URL, package, upload, import.
 
-The ledger knows the execution id before Finance does. After a lost answer the import is looked for, never sent again
-blind: see `shared/engine/settling.py`.
+The ledger stores the execution id before Finance gets it. After a lost answer the import is looked up and never sent
+again without that (`shared/engine/settling.py`).
 """
 
 from collections.abc import Sequence
@@ -29,20 +29,20 @@ from shared.storage.landing import PartLost
 
 _SOON = timedelta(seconds=1)
 _FIRST_WAIT = timedelta(seconds=3)
-"""An import costs seconds however small it is; only one that fails at once is over sooner."""
+"""Even a small import takes seconds. Only one that fails at once ends sooner."""
 _STEADY_LOOKS = 6
 _SLOWEST = 30
-"""More steps than any pace needs; a power without bounds is no length of time any more."""
+"""More steps than any pace needs. Without this limit the power would exceed the range of a timedelta."""
 
 
 class MixedMaps(Exception):
-    """Parts that different maps wrote travel together, as an older version of the app has chosen them: no header fits
-    all of them."""
+    """Parts that were written by different maps are in one shipment, as an older version of the app has chosen them.
+    No single header fits all of them."""
 
 
 async def send(ports: Ports, shipment: Shipment) -> None:
-    """Send a shipment that this worker holds the lease of. Raises Refused when Finance says no; on every other error
-    the lease is given back, so that the next look can try again at once."""
+    """Send a shipment whose lease this worker holds. Raises Refused if Finance refuses it. On every other error the
+    lease is released, so that the next poll can retry at once."""
     try:
         await _send(ports, shipment)
     except (Throttled, Unavailable, SignInFailed, NotPermitted, ContractBroken, PartLost, NewerVersion, AzureError):
@@ -71,7 +71,7 @@ async def _send(ports: Ports, shipment: Shipment) -> None:
             project=project, execution_id=shipment.execution_id, company=shipment.company, package_url=upload.url
         )
     except (Throttled, NotPermitted, SignInFailed):
-        # It was not let so far as to start anything.
+        # The request was rejected before anything could start.
         await ports.dock.save(sending, step=Step.CLAIMED)
         raise
     except Unavailable as error:
@@ -81,15 +81,15 @@ async def _send(ports: Ports, shipment: Shipment) -> None:
 
 
 def _refuse_replaced(ports: Ports, cargo: Sequence[Cargo]) -> None:
-    """A wrong label or column of a map is mended by a deployment, which must help what was read before it too. Raises
-    MapReplaced for a part that keeps failing under a map that is not the present one."""
+    """A wrong label or column in a map is corrected by a deployment, which must also help parts that were read
+    before. Raises MapReplaced for a part that keeps failing and whose map is not the present one."""
     for item in cargo:
         if item.keeps_failing and item.written_by != ports.maps[item.stage].digest:
             raise MapReplaced(item.blob)
 
 
 async def _map_of(ports: Ports, cargo: Sequence[Cargo]) -> TableMap:
-    """The map that wrote all these parts, whichever is in use now."""
+    """The map that wrote all these parts, which need not be in use any more."""
     maps = {table_map.digest: table_map for table_map in [await ports.known_maps.of(c.stage, c.blob) for c in cargo]}
     if len(maps) != 1:
         raise MixedMaps(f"{len(cargo)} parts were written by {len(maps)} maps")
@@ -97,25 +97,25 @@ async def _map_of(ports: Ports, cargo: Sequence[Cargo]) -> TableMap:
 
 
 async def _leave_in_doubt(ports: Ports, shipment: Shipment, error: Unavailable) -> None:
-    """Whether the import has begun is unknown. It is found out by asking, and what waits goes by another lane."""
+    """It is unknown whether the import has begun. Polling finds out, and other parts use another lane meanwhile."""
     await troubles.note(ports, error, _SOON)
     await look_again(ports, shipment, _SOON)
     await ports.queues.send(Ship(stage=shipment.stage))
 
 
 async def look_again(ports: Ports, shipment: Shipment, delay: timedelta = timedelta()) -> None:
-    """Have the shipment looked at after `delay`; that look is number `polls`."""
+    """Have the shipment polled after `delay`, as poll number `polls`."""
     await ports.queues.send(Settle(stage=shipment.stage, ticket=shipment.ticket, look=shipment.polls), delay=delay)
 
 
 async def look_in_time(ports: Ports, shipment: Shipment) -> None:
-    """Have the shipment looked at when its import may be over."""
+    """Have the shipment polled when its import may be finished."""
     looks = shipment.polls - shipment.looks_before
     await look_again(ports, shipment, pace(looks, timedelta(seconds=ports.settings.poll_longest)))
 
 
 def pace(look: int, longest: timedelta) -> timedelta:
-    """How long to wait before the look number `look` at an import: as long as a small one takes, then a second each
-    time, then growing to `longest`."""
+    """The delay before poll number `look` of an import: first as long as a small import takes, then a second each,
+    then growing up to `longest`."""
     steps = min(max(0, look - _STEADY_LOOKS), _SLOWEST)
     return min(timedelta(seconds=1.4**steps) if look else _FIRST_WAIT, longest)

@@ -1,4 +1,6 @@
-"""The actuals that Finance holds, asked for by their keys: F&O knows no `in`, so a filter names a few at a time."""
+"""Reads the actuals that Finance holds, by key. Finance has no `in` operator, so a filter names a limited number of
+keys.
+"""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from itertools import batched
@@ -19,7 +21,7 @@ _FILTERS_AT_ONCE = 8
 async def held_actuals[Id: (UUID, Guid)](
     ports: Ports, company: str, keys: Iterable[Id], *, select: str = "", where: str = ""
 ) -> AsyncIterator[Row]:
-    """Those of the actuals with these keys that Finance holds in `company` and for which `where` holds."""
+    """The actuals with these keys that Finance holds in `company` and that match `where`."""
     selection = {"$select": select} if select else {}
     for some in batched(chunks(keys, _KEYS_IN_A_FILTER), _FILTERS_AT_ONCE, strict=False):
         found = (_read(ports, {"$filter": _filter(company, portion, where), **selection}) for portion in some)
@@ -29,13 +31,13 @@ async def held_actuals[Id: (UUID, Guid)](
 
 
 async def held_by_actual(ports: Ports, ids: Iterable[Guid]) -> set[Guid]:
-    """Those of these actuals, named by their ids in Dataverse, that Finance holds in whatever company: one that came by
-    another way may have another key there."""
+    """Which of these actuals, named by their ids in Dataverse, Finance holds in any company. A row that another
+    application sent may have another key."""
     return {guid(str(row["ActualId"])) async for row in rows_by_actual(ports, ids, select="ActualId")}
 
 
 async def rows_by_actual(ports: Ports, ids: Iterable[Guid], *, select: str = "") -> AsyncIterator[Row]:
-    """What Finance holds, in whatever company, of these actuals, named by their ids in Dataverse."""
+    """The rows that Finance holds in any company for these actuals, named by their ids in Dataverse."""
     selection = {"$select": select} if select else {}
     for some in batched(chunks(ids, _KEYS_IN_A_FILTER), _FILTERS_AT_ONCE, strict=False):
         asked = (_read(ports, {"$filter": any_actual(portion), **selection}) for portion in some)
@@ -45,7 +47,7 @@ async def rows_by_actual(ports: Ports, ids: Iterable[Guid], *, select: str = "")
 
 
 def any_actual(ids: Iterable[Guid]) -> str:
-    """The condition for the actuals with these ids in Dataverse."""
+    """The filter for the actuals with these ids in Dataverse."""
     return " or ".join(f"ActualId eq {key}" for key in ids)
 
 

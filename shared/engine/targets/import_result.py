@@ -1,10 +1,10 @@
-"""What came of an import: each row is in Finance, or refused with evidence of its own, or it is not known yet.
+"""Determines the result of an import for each row: in Finance, rejected with evidence, or unknown.
 
-The order of questions: did the import start and go through (else nothing is known of its rows), and only then which
-rows it took. Where Finance can be asked for the rows by key, what it holds decides, whatever its counts and error texts
-say; these only tell why a row is not there. Where it cannot be asked, a row is refused when the record field of an
-error names it and as many rows are named as are missing. What `RecordId` holds is undocumented: a key, the row's number
-in the file, or an id that tells nothing.
+First question: did the import start and run through? Otherwise nothing is known about its rows. Second question: which
+rows did Finance accept? If its rows can be read by key, what it holds decides, whatever the counts and error texts say;
+these only give the reason for a missing row. If they cannot be read, a row is rejected when the record field of an
+error names it and as many rows are named as are missing. The content of `RecordId` is undocumented: a key, the row's
+number in the file, or an unrelated id.
 """
 
 import re
@@ -26,13 +26,13 @@ _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NOISE = re.compile(r"(validateWrite|validateField) failed on (data source|field)")
 _TOKENS = re.compile(r"[^,;|\s{}'\"]+")
 _ZERO_ROWS_TRIES = 2
-"""So often a row that Finance holds with other values is sent again after a success with no row in it."""
+"""How often a row that Finance holds with other values is sent again after an import that succeeded with zero rows."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`rejected` rows by part. Of the parts in `again` no row is known yet, for the reason `why`; `partly` means that
-    the import went through row by row, and only does not say which rows it refused."""
+    """`rejected` rows by part. For the parts in `again` no row is known, for the reason `why`. `partly` means that
+    the import processed single rows and only does not say which ones it refused."""
 
     rejected: Mapping[str, list[RejectedRow]] = field(default_factory=dict)
     again: frozenset[str] = frozenset()
@@ -42,7 +42,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Line:
-    """One row of the file: its number in it, the part it belongs to, and its key in lower case."""
+    """One row of the file: its number, its part, and its key in lower case."""
 
     number: int
     part: str
@@ -60,7 +60,7 @@ class _Rows:
 
 @dataclass(frozen=True)
 class _Import:
-    """A finished import: its parts, those of them that were booked before, and what Finance says of it."""
+    """A finished import: its parts, those booked before, and Finance's report."""
 
     shipment: Shipment
     cargo: Sequence[Cargo]
@@ -71,41 +71,41 @@ class _Import:
 
     @property
     def left(self) -> list[Cargo]:
-        """The parts that are to be told of."""
+        """The parts that are not booked yet."""
         return [item for item in self.cargo if item.row_key not in self.booked]
 
     @property
     def words(self) -> str:
-        """All that Finance says, for rows of which it says nothing in particular."""
+        """All error texts, for rows that no error names."""
         return "; ".join(dict.fromkeys(map(_words, self.errors)))[:2000]
 
     @property
     def summary(self) -> str:
-        """What an operator reads of an import that named no row."""
+        """The text for an operator about an import that named no row."""
         taken = f"took in {self.counts.taken} of {self.shipment.rows} rows"
         return f"Finance says {self.status} and {taken}: {self.words or 'no reason given'}"
 
     @property
     def records(self) -> set[str]:
-        """The different records that the errors are about, whatever their names mean."""
+        """The different records that the errors name."""
         return {error.record.strip() for error in self.errors if error.record.strip()}
 
     @property
     def is_partly(self) -> bool:
-        """It was worked off row by row, and some of the rows were refused."""
+        """Single rows were processed, and some of them were refused."""
         return self.status == ImportStatus.PARTIALLY_SUCCEEDED
 
     @property
     def untaken(self) -> int:
-        """How many rows it did not take in, as it counts."""
+        """The number of rows that were not accepted, by Finance's counts."""
         return self.shipment.rows - self.counts.taken - sum(self.booked.values())
 
 
 async def outcome_of(
     ports: Ports, shipment: Shipment, status: ImportStatus, cargo: Sequence[Cargo], booked: Mapping[str, int]
 ) -> Outcome:
-    """Account for every row of a finished import. `booked` says of parts that were booked before a crash how many of
-    their rows were rejected: their invoices may have gone on meanwhile, and their blobs with them."""
+    """Determine the result of every row of a finished import. `booked` gives, for parts booked before a crash, the
+    number of rejected rows. Their runs may have moved on, and their blobs may be deleted."""
     counts = await ports.finance.counts(shipment.execution_id)
     if counts is None:
         names = frozenset(item.row_key for item in cargo if item.row_key not in booked)
@@ -120,13 +120,14 @@ async def outcome_of(
 
 
 async def refuse_all(ports: Ports, cargo: Cargo, text: str) -> list[RejectedRow]:
-    """Every row of a part that stands alone and that Finance does not take."""
+    """Reject every row of a part that is alone in its file and that Finance does not accept."""
     landed = await landed_rows(ports, cargo)
     return [rejected_row(landed.table_map, cargo.stage, row, "application", text) for row in landed.rows]
 
 
 async def _judge_by_rows_held(ports: Ports, found: _Import) -> Outcome:
-    """A row that Finance holds as it was sent is in. What it does not hold was refused, or not worked off at all."""
+    """A row that Finance holds as it was sent was accepted. A row that it does not hold was refused or not
+    processed."""
     missing: list[_Line] = []
     stale: list[_Line] = []
     async for part in _parts(ports, found):
@@ -137,7 +138,7 @@ async def _judge_by_rows_held(ports: Ports, found: _Import) -> Outcome:
             elif differing_columns(part.table_map, row, held[line.key]):
                 stale.append(line)
     named = _named(found, [*missing, *stale])
-    # What names its row weighs more than what is said of all.
+    # An error that names its row takes precedence over general texts.
     refused = _refused_unnamed(found, missing, stale) | named
     unknown = [line for line in missing if line.number not in refused]
     unknown += [line for line in stale if line.number not in refused and _took_nothing(found)]
@@ -145,13 +146,13 @@ async def _judge_by_rows_held(ports: Ports, found: _Import) -> Outcome:
 
 
 def _refused_unnamed(found: _Import, missing: Sequence[_Line], stale: Sequence[_Line]) -> dict[int, str]:
-    """Rows that must be the refused ones, though no error says so in words that we know."""
+    """Rows that must be the refused ones, although no error names them in a known form."""
     short = len(missing) + len(stale)
     is_each_told = 0 < short == len(found.records) or (found.shipment.rows == 1 and any(e.field for e in found.errors))
     is_partly = found.is_partly and len(missing) < sum(item.rows for item in found.left)
     refused = missing if is_each_told or is_partly else ()
-    # Finance may show a value in another form than it was sent in: what it holds was kept from being changed only where
-    # as many rows are said to be.
+    # Finance may return a value in another form than it was sent. A row with other values counts as refused only if the
+    # number of refused rows matches.
     kept = stale if (is_each_told or is_partly) and short in {len(found.records), found.untaken} else ()
     return {line.number: _words_about(found, line) for line in (*refused, *kept)}
 
@@ -162,7 +163,7 @@ def _took_nothing(found: _Import) -> bool:
 
 
 async def _judge_by_words(ports: Ports, found: _Import) -> Outcome:
-    """Without a reading of the rows: as many have to be named as are missing."""
+    """Without reading the rows: as many rows must be named as are missing."""
     lines = [line async for part in _parts(ports, found) for line, _ in part.rows]
     if found.status == ImportStatus.SUCCEEDED and not found.errors and found.untaken <= 0:
         return Outcome()
@@ -196,8 +197,8 @@ async def _outcome(ports: Ports, found: _Import, refused: Mapping[int, str], unk
 
 
 async def _parts(ports: Ports, found: _Import, wanted: Set[int] | None = None) -> AsyncIterator[_Rows]:
-    """The rows that are to be told of, part by part: of a large file only one part is in memory. With `wanted`, numbers
-    of rows, only these, and no part without any."""
+    """The rows without a result, part by part, so that only one part of a large file is in memory. With `wanted`,
+    only the rows with these numbers."""
     number = 0
     for item in found.cargo:
         numbers = range(number + 1, number + item.rows + 1)
@@ -220,7 +221,7 @@ async def _held_rows(ports: Ports, part: _Rows) -> dict[str, Row]:
 
 
 def _named(found: _Import, lines: Sequence[_Line]) -> dict[int, str]:
-    """The rows that the record field of an error names, by their keys or by their numbers, with its words."""
+    """The rows that the record field of an error names, by key or number, with the error texts."""
     by_name: dict[str, list[str]] = {}
     for error in found.errors:
         for name in _names(error.record):
@@ -237,7 +238,7 @@ def _names(record: str) -> set[str]:
 
 
 def _mentions(found: _Import, line: _Line) -> list[RowError]:
-    """The errors without a record whose text mentions the key of a row."""
+    """The errors without a record whose text contains the key of a row."""
     return [
         error
         for error in found.errors
@@ -251,7 +252,7 @@ def _words_about(found: _Import, line: _Line) -> str:
 
 
 def _words(error: RowError) -> str:
-    """What Finance says, without the lines that only say that something was said."""
+    """Finance's message without lines that carry no information."""
     lines = [line.strip() for line in error.text.splitlines()]
     text = " ".join(line for line in lines if line and not _NOISE.match(line)) or error.text.strip()
     return f"{error.field}: {text}" if error.field else text
