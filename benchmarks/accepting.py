@@ -13,7 +13,7 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from benchmarks.webhooks import post_all
 from benchmarks.workload import Round
-from shared.stages import Stage
+from shared.project_operations.codes import INVOICES
 
 _AT_ONCE = 32
 _PATIENCE_SECONDS = 300
@@ -41,7 +41,7 @@ def work_off(ground: Round) -> None:
     NotAccepted when that takes minutes."""
     service = BlockingQueueServiceClient.from_connection_string(ground.stack.azurite.connection_string())
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    with service, service.get_queue_client(Stage.INVOICES) as queue:
+    with service, service.get_queue_client(INVOICES) as queue:
         while left := queue.get_queue_properties().approximate_message_count:
             if time.monotonic() > deadline:
                 raise NotAccepted(f"{left} accepted runs were not worked off in {_PATIENCE_SECONDS} s")

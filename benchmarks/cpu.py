@@ -21,8 +21,8 @@ from benchmarks.reading import billed_options, reader
 from benchmarks.workload import Round
 from shared.engine.ports import Ports
 from shared.project_operations.actual_batches import ActualBatches
+from shared.project_operations.codes import ACTUALS
 from shared.services.answers import Answer, Asked, Reply
-from shared.stages import Stage
 from shared.storage.landing import encode
 
 
@@ -43,7 +43,7 @@ def measure(ground: Round, rounds: int) -> tuple[list[float], list[float], int]:
 
 async def _page(job: dict[str, Any]) -> tuple[bytes, Ports]:
     async with reader(job) as (ports, service):
-        table_map = ports.maps[Stage.ACTUALS]
+        table_map = ports.maps[ACTUALS]
         options = billed_options(table_map, job["invoices"][0])
         found = await ports.dataverse.page(table_map.source.set, options, cursor="", size=5000)
         [address] = service.taken()

@@ -13,7 +13,8 @@ from yarl import URL
 
 from shared import clock
 from shared.engine.ports import Ports
-from shared.maps.table_map import TableMap, load_maps
+from shared.jobs.job import load_job, load_maps
+from shared.maps.table_map import TableMap
 from shared.project_operations.actual_pages import NEEDED
 from shared.project_operations.billed_sales import billed_filter
 from shared.project_operations.links import trace
@@ -24,7 +25,6 @@ from shared.services.http import Service
 from shared.services.sign_in import SignIn
 from shared.services.throttle_gates import ThrottleGates
 from shared.settings import read_settings
-from shared.stages import Stage
 from simulators.tokens import issue
 
 
@@ -97,7 +97,7 @@ async def read_copy(job: Mapping[str, Any]) -> list[Copy]:
 
 async def _read_invoice(ports: Ports, service: _Recorder, invoice_id: UUID) -> Copy:
     service.taken()
-    header, actuals, connections = (ports.maps[stage] for stage in Stage)
+    header, actuals, connections = (ports.maps[stage] for stage in load_job().maps)
     invoice = await ports.dataverse.one(header.source.set, invoice_id, header.query)
     assert invoice is not None, "the invoice was made a moment ago"
     copy = Copy(header.write(invoice, ports.settings.zone), service.taken()[0], "")

@@ -21,7 +21,7 @@ from shared.engine.shipping import ship
 from shared.engine.worker import Handler, work
 from shared.errors import NotOurStorage
 from shared.ledger.run import State
-from shared.stages import Stage
+from shared.project_operations.codes import INVOICES
 from shared.wiring import configuration, ports, ports_or_put_back
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
@@ -45,7 +45,7 @@ HANDLERS: dict[str, Handler] = {
 async def confirm_invoice(req: func.HttpRequest) -> func.HttpResponse:
     """Accept a confirmation. Answers 202 after one table insert and one queue write per invoice, 503 if one of them
     failed."""
-    settings, _ = configuration()
+    settings = configuration().settings
     body = req.get_body()
     if len(body) > settings.webhook_max_bytes:
         return _problem(413, "tooLarge", f"The body has {len(body)} bytes, more than {settings.webhook_max_bytes}")
@@ -92,7 +92,7 @@ async def _take(event: Confirmation | Doubtful | Several, url: str) -> func.Http
 async def _accept(works: Ports, invoice_id: UUID, url: str) -> dict[str, str]:
     run, _ = await works.ledger.accept(invoice_id)
     if run.state == State.ACCEPTED:
-        await works.queues.send(Load(stage=Stage.INVOICES, invoiceId=invoice_id, generation=run.generation))
+        await works.queues.send(Load(stage=INVOICES, invoiceId=invoice_id, generation=run.generation))
     status_url = url.partition("/invoices/confirmations")[0] + f"/runs/{invoice_id}"
     return {"invoiceId": str(invoice_id), "runId": run.run_id, "state": str(run.state), "statusUrl": status_url}
 
@@ -106,11 +106,11 @@ async def _look_up(works: Ports, doubtful: Sequence[UUID], unnamed: str) -> None
 
 
 @blueprint.function_name("sync_header")
-@blueprint.queue_trigger("msg", Stage.INVOICES, "AzureWebJobsStorage")
+@blueprint.queue_trigger("msg", INVOICES, "AzureWebJobsStorage")
 async def sync_header(msg: func.QueueMessage) -> None:
     """Handle one message of the first map's queue."""
-    if works := await ports_or_put_back(Stage.INVOICES, msg.get_body()):
-        await work(works, Stage.INVOICES, msg.get_body(), msg.dequeue_count or 1, HANDLERS)
+    if works := await ports_or_put_back(INVOICES, msg.get_body()):
+        await work(works, INVOICES, msg.get_body(), msg.dequeue_count or 1, HANDLERS)
 
 
 def _json(status: int, body: object) -> func.HttpResponse:

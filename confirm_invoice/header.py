@@ -8,10 +8,9 @@ from shared.engine.messages import Load
 from shared.engine.ports import Ports
 from shared.errors import InvoiceRejected, NeedsAttention
 from shared.ledger.run import BEFORE_ACTUALS, Page, Run, State
-from shared.maps.proposal_number import COLUMNS, PROPOSAL, SETTING
 from shared.maps.transforms import Row, RowRefused
 from shared.project_operations.chosen_days import check_days_of_actuals
-from shared.project_operations.codes import PROJECT_INVOICE
+from shared.project_operations.codes import ACTUALS, INVOICES, PROJECT_INVOICE
 from shared.project_operations.invoices import (
     CREATED,
     ORDER_TYPE,
@@ -24,7 +23,7 @@ from shared.project_operations.invoices import (
     standing_of,
     was_confirmed,
 )
-from shared.stages import Stage
+from shared.project_operations.proposal_number import COLUMNS, PROPOSAL, SETTING
 
 _LONGEST_NAME = 200
 _BY_THEN_READ = timedelta(minutes=2)
@@ -34,7 +33,7 @@ _CHECKED = (ORDER_TYPE, STATUS, STATE, CREATED, *COLUMNS)
 async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) -> Reading:
     """Read the invoice back. Raises InvoiceRejected unless Dataverse says that it is a confirmed project invoice,
     and NeedsAttention if its header cannot be sent."""
-    table_map = ports.maps[Stage.INVOICES]
+    table_map = ports.maps[INVOICES]
     options = {**table_map.query, "$select": ",".join(sorted({*table_map.query["$select"].split(","), *_CHECKED}))}
     invoice = await ports.dataverse.one(table_map.source.set, page.invoice_id, options)
     if invoice is None:
@@ -60,8 +59,8 @@ async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) ->
         wait_since=None,
     )
     # The actuals are read while the header is imported. They are not sent before the header is in Finance.
-    await ports.queues.send(Load(stage=Stage.ACTUALS, invoiceId=run.invoice_id, generation=run.generation))
-    return Reading([Batch(Stage.INVOICES, company, [row], odd_days=len(odd_days))])
+    await ports.queues.send(Load(stage=ACTUALS, invoiceId=run.invoice_id, generation=run.generation))
+    return Reading([Batch(INVOICES, company, [row], odd_days=len(odd_days))])
 
 
 async def _check(ports: Ports, run: Run, invoice: Row) -> None:
@@ -110,10 +109,10 @@ async def after_header(ports: Ports, run: Run, account: Account) -> None:
     del account
     if run.state in BEFORE_ACTUALS:
         await ports.ledger.save(run, state=State.SYNCING_ACTUALS)
-    key = (run.invoice_id, Stage.ACTUALS, run.generation)
+    key = (run.invoice_id, ACTUALS, run.generation)
     first = await ports.ledger.page(*key, 0)
     landed = [part for part in await ports.ledger.parts(*key) if part.state == "landed"] if first else []
-    again = Load(stage=Stage.ACTUALS, invoiceId=run.invoice_id, generation=run.generation)
+    again = Load(stage=ACTUALS, invoiceId=run.invoice_id, generation=run.generation)
     if landed and first and first.read:
         await put_on_dock(ports, landed)
     else:

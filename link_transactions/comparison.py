@@ -30,8 +30,8 @@ from shared.maps.columns_compared import (
 )
 from shared.maps.transforms import Row
 from shared.project_operations.billed_sales import billed_filter
+from shared.project_operations.codes import ACTUALS
 from shared.services.odata import Guid, all_of, guid, quote_text
-from shared.stages import Stage
 from shared.storage.landing import BlobGone
 from shared.totals import Tally, Totals
 
@@ -90,7 +90,7 @@ class _Reading:
 
     def __init__(self, ports: Ports, run: Run, account: Account, found: Comparison) -> None:
         self.ports, self.run, self.account, self.found = ports, run, account, found
-        self.map = ports.maps[Stage.ACTUALS]
+        self.map = ports.maps[ACTUALS]
         self.companies = sorted({part.company for part in account.parts})
         self.sent: dict[str, tuple[str, list[str]]] = {}
         self._dismissed = {row.source_id.lower() for row in account.dismissed}
@@ -154,7 +154,7 @@ class _Reading:
         tally, parts = Tally(), self.account.parts
         if not any(part.fresh.rows for part in parts):
             return tally.totals()
-        settled = {row.key: row.status for row in await self.ports.rejections.of(self.run.invoice_id, Stage.ACTUALS)}
+        settled = {row.key: row.status for row in await self.ports.rejections.of(self.run.invoice_id, ACTUALS)}
         sent_again: set[str] = set()
         verified = Totals()
         for part in sorted(parts, key=lambda part: part.number, reverse=True):

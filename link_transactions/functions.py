@@ -14,7 +14,7 @@ from shared.engine.resend import FIRST_REPAIR
 from shared.engine.settling import settle
 from shared.engine.shipping import ship
 from shared.engine.worker import Handler, work
-from shared.stages import Stage
+from shared.project_operations.codes import CONNECTIONS
 from shared.wiring import ports_or_put_back
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
@@ -37,8 +37,8 @@ HANDLERS: dict[str, Handler] = {
 
 
 @blueprint.function_name("link_transactions")
-@blueprint.queue_trigger("msg", Stage.CONNECTIONS, "AzureWebJobsStorage")
+@blueprint.queue_trigger("msg", CONNECTIONS, "AzureWebJobsStorage")
 async def link_transactions(msg: func.QueueMessage) -> None:
     """Handle one message of the third map's queue."""
-    if works := await ports_or_put_back(Stage.CONNECTIONS, msg.get_body()):
-        await work(works, Stage.CONNECTIONS, msg.get_body(), msg.dequeue_count or 1, HANDLERS)
+    if works := await ports_or_put_back(CONNECTIONS, msg.get_body()):
+        await work(works, CONNECTIONS, msg.get_body(), msg.dequeue_count or 1, HANDLERS)

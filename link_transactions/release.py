@@ -9,8 +9,8 @@ from shared.engine.messages import Load, Verify
 from shared.engine.ports import Ports
 from shared.engine.targets.held_rows import held_by_actual
 from shared.ledger.run import Part, Run, State
+from shared.project_operations.codes import ACTUALS, CONNECTIONS
 from shared.services.odata import guid
-from shared.stages import Stage
 from shared.storage.landing import encode
 
 
@@ -20,20 +20,20 @@ async def release(ports: Ports, message: Load) -> None:
     # Duplicate delivery while actuals are sent again: the worker that settles the last of them sends another message.
     if run is None or run.state not in COMPARABLE or run.generation != message.generation:
         return
-    for part in await ports.ledger.parts(message.invoiceId, Stage.CONNECTIONS, message.generation):
+    for part in await ports.ledger.parts(message.invoiceId, CONNECTIONS, message.generation):
         if part.state == "held":
             await _free(ports, part)
-    parts = await ports.ledger.parts(message.invoiceId, Stage.CONNECTIONS, message.generation)
+    parts = await ports.ledger.parts(message.invoiceId, CONNECTIONS, message.generation)
     await put_on_dock(ports, [part for part in parts if part.state != "settled"])
     if all(part.state == "settled" for part in parts):
-        await hand_over(ports, message.invoiceId, Stage.CONNECTIONS, message.generation, after_connections)
+        await hand_over(ports, message.invoiceId, CONNECTIONS, message.generation, after_connections)
 
 
 async def _free(ports: Ports, part: Part) -> None:
     """Release a part, without the connections of dismissed actuals that Finance does not hold: Finance refuses a
     connection whose ends it does not hold. It may hold a dismissed row nevertheless, entered by hand or rejected by
     mistake."""
-    actuals = await ports.rejections.of(part.invoice_id, Stage.ACTUALS)
+    actuals = await ports.rejections.of(part.invoice_id, ACTUALS)
     dismissed = {guid(row.source_id) for row in actuals if row.status == "dismissed"}
     dismissed -= await held_by_actual(ports, dismissed)
     if not dismissed:
@@ -56,4 +56,4 @@ async def after_connections(ports: Ports, run: Run, account: Account) -> None:
     if run.verified == run.generation:
         await complete(ports, run)
         return
-    await ports.queues.send(Verify(stage=Stage.CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation))
+    await ports.queues.send(Verify(stage=CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation))

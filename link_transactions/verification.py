@@ -14,7 +14,7 @@ from shared.errors import LeaseLost, NeedsAttention
 from shared.ledger.run import Part, Run, State
 from shared.maps.columns_compared import RowDiffers, describe_differences
 from shared.maps.transforms import RowRefused
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS, CONNECTIONS
 from shared.storage.landing import PartLost
 from shared.totals import Totals
 
@@ -54,15 +54,15 @@ async def _verify(ports: Ports, message: Verify) -> None:
 
 async def complete(ports: Ports, run: Run) -> None:
     """Complete a verified run whose connections are all in Finance."""
-    account = await account_of(ports, run, Stage.ACTUALS)
-    connections = await ports.ledger.parts(run.invoice_id, Stage.CONNECTIONS, run.generation)
+    account = await account_of(ports, run, ACTUALS)
+    connections = await ports.ledger.parts(run.invoice_id, CONNECTIONS, run.generation)
     await end(ports, run.invoice_id, State.COMPLETED, _describe(run, account, connections))
     await ports.landing.clear(run.invoice_id)
 
 
 async def _agrees(ports: Ports, run: Run) -> str:
     """What was compared, if both sides agree. "" if Dataverse has changed; then it is read again."""
-    account = await account_of(ports, run, Stage.ACTUALS)
+    account = await account_of(ports, run, ACTUALS)
     try:
         found = await compare_actuals(ports, run, account)
     except RowRefused as refusal:

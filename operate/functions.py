@@ -7,7 +7,7 @@ from operate.reconcile.out_of_sync import examine
 from operate.repair.poison import book
 from operate.repair.sweep import look_up, sweep
 from shared.engine.worker import Handler, work
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS, CONNECTIONS, INVOICES
 from shared.storage.names import OPERATIONS, WRITE_BACK, poison_of
 from shared.wiring import ports_or_none, ports_or_put_back
 
@@ -38,21 +38,21 @@ async def operate(msg: func.QueueMessage) -> None:
 @blueprint.queue_trigger("msg", "invoices-poison", "AzureWebJobsStorage")
 async def book_poison_invoices(msg: func.QueueMessage) -> None:
     """Book what the host gave up on the first map's queue."""
-    await _book(Stage.INVOICES, msg)
+    await _book(INVOICES, msg)
 
 
 @blueprint.function_name("book_poison_actuals")
 @blueprint.queue_trigger("msg", "actuals-poison", "AzureWebJobsStorage")
 async def book_poison_actuals(msg: func.QueueMessage) -> None:
     """Book what the host gave up on the second map's queue."""
-    await _book(Stage.ACTUALS, msg)
+    await _book(ACTUALS, msg)
 
 
 @blueprint.function_name("book_poison_transactionconnections")
 @blueprint.queue_trigger("msg", "transactionconnections-poison", "AzureWebJobsStorage")
 async def book_poison_transactionconnections(msg: func.QueueMessage) -> None:
     """Book what the host gave up on the third map's queue."""
-    await _book(Stage.CONNECTIONS, msg)
+    await _book(CONNECTIONS, msg)
 
 
 @blueprint.function_name("book_poison_write_back")

@@ -8,7 +8,7 @@ from relay_cli.connection import connect
 from relay_cli.consent import change, settle
 from relay_cli.invoices import find
 from relay_cli.options import INVOICE, By, DryRun, Json, KeyFile, MapName, Since, Url, Yes, name_operator
-from relay_cli.problems import ExitCode
+from relay_cli.problems import ExitCode, Misused
 from relay_cli.times import now, read_time
 from relay_cli.views.changes import dismissal_view, replay_view
 from relay_contract.changes import Dismissals, Replay
@@ -24,7 +24,7 @@ def replay(
     url: Url,
     invoice: Annotated[str | None, typer.Argument(help=INVOICE)] = None,
     key_file: KeyFile = None,
-    only: Annotated[MapName | None, typer.Option("--map", help="Only this map.")] = None,
+    only: MapName = None,
     group: Group = None,
     keys: Keys = None,
     since: Since = None,
@@ -111,4 +111,7 @@ def dismiss(
 
 
 def _selection(**members: Any) -> dict[str, Any]:
-    return {name: member for name, member in members.items() if member}
+    named = {name: member for name, member in members.items() if member}
+    if named.keys().isdisjoint({"invoiceId", "group", "keys", "since"}):
+        raise Misused("It is not said which rows are meant.", "Name an invoice, a --group, a --key or a --since time.")
+    return named

@@ -36,15 +36,10 @@ Since = Annotated[
     typer.Option("--since", metavar="TIME", help="From then on: 2026-03-31, 2026-03-31T14:00Z, 30m, 2h, 3d. UTC."),
 ]
 Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Up to then, written like --since.")]
+MapName = Annotated[
+    str | None, typer.Option("--map", metavar="MAP", help="Only this map, by its name as `relay health` lists it.")
+]
 INVOICE = "An invoice by its id or its exact number."
-
-
-class MapName(StrEnum):
-    """The three table maps."""
-
-    INVOICES = "invoices"
-    ACTUALS = "actuals"
-    TRANSACTIONCONNECTIONS = "transactionconnections"
 
 
 class State(StrEnum):

@@ -6,14 +6,17 @@ import typer
 
 from relay_cli.connection import App, connect
 from relay_cli.consent import Consent, ask, settle
-from relay_cli.options import By, DryRun, Json, KeyFile, MapName, Url, Yes, name_operator
+from relay_cli.options import By, DryRun, Json, KeyFile, Url, Yes, name_operator
 from relay_cli.problems import ExitCode
 from relay_cli.reading import read
 from relay_cli.screen import emit, say
 from relay_cli.views.changes import pauses_view
 from relay_contract.changes import Pauses
 
-Map = Annotated[MapName | None, typer.Option("--map", help="Only this map; without it the whole app.")]
+Map = Annotated[
+    str | None,
+    typer.Option("--map", metavar="MAP", help="Only this map, as `relay health` names it; without it the whole app."),
+]
 
 
 def pause(

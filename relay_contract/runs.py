@@ -48,6 +48,7 @@ class MapProgress(Answer):
     """How far one map of a run is."""
 
     map: str
+    title: str = ""
     rows: int
     rows_read: int
     done: int

@@ -44,7 +44,6 @@ from shared.configuration.storage_account import (
 )
 from shared.configuration.texts import broken, secret, stripped, unresolved
 from shared.configuration.time_zones import ZONES_SETTING, Zones, zone_name
-from shared.stages import Stage
 
 
 class SettingsRefused(Exception):
@@ -122,9 +121,7 @@ class Settings(BaseModel):
     finance_project: str = Field("InvoiceRelay", alias="FINANCE_DATA_PROJECT", pattern=r"^[A-Za-z0-9_-]{1,34}$")
     finance_concurrency: int = Field(8, alias="FINANCE_CONCURRENCY", ge=1, le=52)
     shipment_rows: int = Field(100_000, alias="FINANCE_SHIPMENT_ROWS", ge=1, le=500_000)
-    lanes_invoices: Lanes = Field(1, alias="FINANCE_LANES_INVOICES")
-    lanes_actuals: Lanes = Field(4, alias="FINANCE_LANES_ACTUALS")
-    lanes_transactionconnections: Lanes = Field(2, alias="FINANCE_LANES_TRANSACTIONCONNECTIONS")
+    lanes: dict[str, Lanes] = Field(default_factory=dict, alias="FINANCE_LANES_<MAP>")
     shipment_lease: Seconds = Field(300.0, alias="FINANCE_SHIPMENT_LEASE_SECONDS")
     doubtful_start: Seconds = Field(180.0, alias="FINANCE_DOUBTFUL_START_SECONDS")
     slow_import: Seconds = Field(60.0, alias="FINANCE_SLOW_IMPORT_SECONDS")
@@ -167,25 +164,21 @@ class Settings(BaseModel):
         """How long after its completion a run is checked again."""
         return tuple(timedelta(seconds=float(text)) for text in self.later_looks.split(",") if float(text))
 
-    def lanes(self, stage: Stage) -> int:
-        """How many imports of one map may run at once. Each needs its own data project."""
-        return {
-            Stage.INVOICES: self.lanes_invoices,
-            Stage.ACTUALS: self.lanes_actuals,
-            Stage.CONNECTIONS: self.lanes_transactionconnections,
-        }[stage]
-
 
 _BY_ALIAS = {str(field.alias): name for name, field in Settings.model_fields.items()}
 _OF_MANY_LINES = {"SIGN_IN_CERTIFICATE"}
+_LANES = "FINANCE_LANES_"
+_LANES_OF_A_MAP: TypeAdapter[int] = TypeAdapter(Lanes)
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings. An empty value counts as missing. Raises SettingsRefused, which names every problem at
     once."""
-    given = {name: text for name in _BY_ALIAS if (text := stripped(environment.get(name, "")))}
+    names = [*_BY_ALIAS, *(name for name in environment if name.startswith(_LANES))]
+    given = {name: text for name in names if (text := stripped(environment.get(name, "")))}
     problems = dict(_unreadable(given))
-    readable = {name: text for name, text in given.items() if name not in problems}
+    readable: dict[str, Any] = {name: text for name, text in given.items() if name not in problems}
+    readable[f"{_LANES}<MAP>"] = _read_lanes(readable, problems)
     try:
         settings = Settings.model_validate(readable)
     except ValidationError as error:
@@ -197,6 +190,17 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     if problems:
         raise SettingsRefused(problems)
     return settings
+
+
+def _read_lanes(readable: dict[str, Any], problems: dict[str, str]) -> dict[str, int]:
+    """Take the lanes of each map out of what is `readable`. Invalid ones are added to the `problems`."""
+    lanes: dict[str, int] = {}
+    for name in [name for name in readable if name.startswith(_LANES)]:
+        try:
+            lanes[name.removeprefix(_LANES).lower()] = _LANES_OF_A_MAP.validate_python(readable.pop(name))
+        except ValidationError as error:
+            problems[name] = _reason(error.errors()[0]["msg"])
+    return lanes
 
 
 def read_settings_at_start(environment: Mapping[str, str] = os.environ) -> Settings:

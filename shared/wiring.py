@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, partial
 
@@ -13,12 +14,13 @@ from shared.engine.leases import Leases
 from shared.engine.ports import Ports
 from shared.engine.queues import Queues
 from shared.errors import NotOurStorage
+from shared.jobs.job import Job, load_job, load_maps
 from shared.ledger.dock import Dock
 from shared.ledger.rejected_rows import Rejections
 from shared.ledger.run_list import RunList
 from shared.ledger.runs import Ledger
-from shared.maps.proposal_number import name_proposals
-from shared.maps.table_map import TableMap, load_maps
+from shared.maps.table_map import TableMap
+from shared.project_operations.proposal_number import name_proposals
 from shared.services import dataverse, finance
 from shared.services.bulk_updates import BulkUpdates
 from shared.services.dataverse import Dataverse
@@ -29,13 +31,13 @@ from shared.services.reader import AnswerBudget
 from shared.services.sign_in import SignIn
 from shared.services.throttle_gates import ThrottleGates
 from shared.settings import Settings, read_settings_at_start
-from shared.stages import Stage
 from shared.storage import refusals
 from shared.storage.audit import Audit
 from shared.storage.clients import QueueClients, open_storage, queues_alone
 from shared.storage.kept_answers import KeptAnswers
 from shared.storage.known_maps import KnownMaps
 from shared.storage.landing import Landing
+from shared.storage.names import SHARED_QUEUES
 from shared.storage.notes import Notes
 from shared.storage.owner import Owner, Ownership
 from shared.storage.pauses import Pauses
@@ -61,12 +63,16 @@ def timeout_of(patience: float) -> aiohttp.ClientTimeout:
 
 
 async def open_ports(
-    settings: Settings, maps: Mapping[Stage, TableMap], now: Callable[[], datetime] = clock.now
+    settings: Settings,
+    maps: Mapping[str, TableMap],
+    now: Callable[[], datetime] = clock.now,
+    job: Job | None = None,
 ) -> Ports:
-    """Wire the ports for this event loop, with the clock `now`. Raises the SDK's errors when storage cannot be
-    reached."""
+    """Wire the ports for this event loop, with the clock `now`, for `job` or the app's own. Raises the
+    SDK's errors when storage cannot be reached."""
+    job = job or load_job()
     signin = SignIn(settings)
-    storage = await open_storage(settings)
+    storage = await open_storage(settings, queues_of(job))
     known_maps = KnownMaps(storage.maps, maps)
     await known_maps.keep()
     gates = ThrottleGates(storage.gates, now)
@@ -98,6 +104,7 @@ async def open_ports(
     audit, notes = Audit(storage.audit, now), Notes(storage.gates)
     return Ports(
         settings=settings,
+        job=job,
         maps=maps,
         known_maps=known_maps,
         dataverse=Dataverse(source, {table_map.source.set: table_map.source.key for table_map in maps.values()}),
@@ -130,6 +137,11 @@ async def open_ports(
     )
 
 
+def queues_of(job: Job) -> tuple[str, ...]:
+    """All queues of the app."""
+    return (*job.queues, *SHARED_QUEUES)
+
+
 def _queues(clients: QueueClients) -> Queues:
     return Queues(clients.own, clients.untouched)
 
@@ -138,11 +150,20 @@ _UNOPENED = timedelta(seconds=30)
 """Until a message is retried that arrived while storage refused to be opened."""
 
 
+@dataclass(frozen=True)
+class Configuration:
+    """What the app reads at start: its settings, its job, and the table maps of the job."""
+
+    settings: Settings
+    job: Job
+    maps: Mapping[str, TableMap]
+
+
 @cache
-def configuration() -> tuple[Settings, Mapping[Stage, TableMap]]:
-    """The settings and the maps. Raises SettingsRefused or MapRefused. function_app calls it at start."""
-    settings = read_settings_at_start()
-    return settings, name_proposals(load_maps(), settings.number_column)
+def configuration() -> Configuration:
+    """The configuration. Raises SettingsRefused, JobRefused or MapRefused. function_app calls it at start."""
+    settings, job = read_settings_at_start(), load_job()
+    return Configuration(settings, job, name_proposals(load_maps(job), settings.number_column))
 
 
 class _Process:
@@ -166,13 +187,18 @@ class _Process:
 
     async def put_back_unopened(self, queue: str, body: bytes) -> None:
         """Put a message back when only its queue can be opened."""
-        queues = self._ports.queues if self._ports else _queues(queues_alone(configuration()[0]))
+        queues = self._ports.queues if self._ports else self._queues_alone()
         await queues.send_again(queue, body, delay=_UNOPENED + clock.jitter(_APART))
 
     async def _open(self) -> Ports:
         if self._ports is None:
-            self._ports = await open_ports(*configuration())
+            given = configuration()
+            self._ports = await open_ports(given.settings, given.maps, job=given.job)
         return self._ports
+
+    def _queues_alone(self) -> Queues:
+        given = configuration()
+        return _queues(queues_alone(given.settings, queues_of(given.job)))
 
 
 _process = _Process()

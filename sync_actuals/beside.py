@@ -14,9 +14,9 @@ from shared.ledger.rejected_rows import UNBILLED, RejectedRow, totals_of
 from shared.ledger.run import Part, Run
 from shared.maps.columns import follow
 from shared.maps.transforms import Row
+from shared.project_operations.codes import ACTUALS
 from shared.project_operations.confirmation import Beside, find_beside
 from shared.services.odata import Guid, guid
-from shared.stages import Stage
 from shared.storage.landing import PartLost
 
 _UNTIL_ASKED_AGAIN = timedelta(seconds=5)
@@ -32,7 +32,7 @@ def has_waited(ports: Ports, run: Run) -> bool:
 async def settle_beside(ports: Ports, run: Run, account: Account) -> Beside | None:
     """The unlinked unbilled sales, once all of them are accounted for; None while some are being read or waited for.
     Raises NeedsAttention for rows whose invoice cannot be determined."""
-    taken = await ports.ledger.pages(run.invoice_id, Stage.ACTUALS, run.generation)
+    taken = await ports.ledger.pages(run.invoice_id, ACTUALS, run.generation)
     sent, is_all = await _sent_unbilled(ports, account.parts)
     singly = {guid(str(each)) for page in taken for each in repaired_ids(page)}
     known = sent | singly | {guid(row.source_id) for row in account.dismissed}
@@ -41,7 +41,7 @@ async def settle_beside(ports: Ports, run: Run, account: Account) -> Beside | No
     # then.
     found = {key: links for key, links in beside.belonging.items() if is_all or key in beside.missing}
     if found:
-        await open_found(ports, run, taken, found)
+        await open_found(ports, run, ACTUALS, taken, found)
         return None
     if beside.unexplained:
         await _put_before_a_person(ports, run, beside.unexplained)
@@ -80,7 +80,7 @@ async def _put_before_a_person(ports: Ports, run: Run, rows: Sequence[Row]) -> N
     if not has_waited(ports, run):
         if not run.wait:
             await ports.ledger.save(run, wait=text, wait_since=run.wait_since or ports.now())
-        again = Load(stage=Stage.ACTUALS, invoiceId=run.invoice_id, generation=run.generation)
+        again = Load(stage=ACTUALS, invoiceId=run.invoice_id, generation=run.generation)
         await ports.queues.send(again, delay=_UNTIL_ASKED_AGAIN)
         return
     await ports.rejections.keep(run.invoice_id, rejected)
@@ -89,7 +89,7 @@ async def _put_before_a_person(ports: Ports, run: Run, rows: Sequence[Row]) -> N
 
 def _rejected(row: Row) -> RejectedRow:
     return RejectedRow(
-        stage=Stage.ACTUALS,
+        stage=ACTUALS,
         key=row["msdyn_actualid"],
         kind="contract",
         text="unexplained: nothing links this unbilled sale to an invoice, it was created on the contract while the "

@@ -8,7 +8,7 @@ from shared.engine.loading import load
 from shared.engine.settling import settle
 from shared.engine.shipping import ship
 from shared.engine.worker import Handler, work
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS
 from shared.wiring import ports_or_put_back
 from sync_actuals.pages import read_actuals
 from sync_actuals.readiness import after_actuals, have_looked_after, may_be_sent
@@ -23,8 +23,8 @@ HANDLERS: dict[str, Handler] = {
 
 
 @blueprint.function_name("sync_actuals")
-@blueprint.queue_trigger("msg", Stage.ACTUALS, "AzureWebJobsStorage")
+@blueprint.queue_trigger("msg", ACTUALS, "AzureWebJobsStorage")
 async def sync_actuals(msg: func.QueueMessage) -> None:
     """Handle one message of the second map's queue."""
-    if works := await ports_or_put_back(Stage.ACTUALS, msg.get_body()):
-        await work(works, Stage.ACTUALS, msg.get_body(), msg.dequeue_count or 1, HANDLERS)
+    if works := await ports_or_put_back(ACTUALS, msg.get_body()):
+        await work(works, ACTUALS, msg.get_body(), msg.dequeue_count or 1, HANDLERS)

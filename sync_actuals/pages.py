@@ -12,10 +12,9 @@ from shared.maps.transforms import Row
 from shared.project_operations.actual_batches import ActualBatches, write_actuals
 from shared.project_operations.actual_pages import NEEDED, actuals_by_id, connections_by_id
 from shared.project_operations.billed_sales import billed_filter
-from shared.project_operations.codes import BILLED_SALES
+from shared.project_operations.codes import ACTUALS, BILLED_SALES
 from shared.project_operations.connections import write_connections
 from shared.project_operations.links import TRACED, trace
-from shared.stages import Stage
 from shared.totals import Totals
 from sync_actuals.beside import has_waited
 from sync_actuals.readiness import note_promised, promised_totals
@@ -39,7 +38,7 @@ async def read_actuals(ports: Ports, run: Run, page: Page, announce: Announce) -
 
 async def _read_page(ports: Ports, run: Run, page: Page, announce: Announce) -> tuple[Reading, str]:
     """One page with everything linked to it, and its projects."""
-    table_map = ports.maps[Stage.ACTUALS]
+    table_map = ports.maps[ACTUALS]
     select = ",".join(sorted({*table_map.query["$select"].split(","), *NEEDED}))
     options = {**table_map.query, "$select": select, "$filter": billed_filter(table_map, run.invoice_id)}
     size = ports.settings.page_rows
@@ -70,14 +69,14 @@ async def _dismissed(ports: Ports, run: Run) -> set[str]:
     """The actuals that an operator dismissed. A later reading does not send them."""
     if run.generation == 1:
         return set()
-    rows = await ports.rejections.of(run.invoice_id, Stage.ACTUALS)
+    rows = await ports.rejections.of(run.invoice_id, ACTUALS)
     return {row.source_id.lower() for row in rows if row.status == "dismissed"}
 
 
 async def _read_single(ports: Ports, ids: list[UUID], rejected: set[UUID]) -> Reading:
     """Read single actuals again. Only rows that were rejected before are counted; the others have been counted
     already."""
-    table_map = ports.maps[Stage.ACTUALS]
+    table_map = ports.maps[ACTUALS]
     select = ",".join(sorted({*table_map.query["$select"].split(","), *NEEDED}))
     options = {**table_map.query, "$select": select}
     found = [row async for rows in actuals_by_id(ports, ids, options) for row in rows]

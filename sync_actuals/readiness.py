@@ -10,9 +10,9 @@ from shared.engine.messages import Load, Verify
 from shared.engine.ports import Ports
 from shared.errors import NotYet
 from shared.ledger.run import BEFORE_ACTUALS, Page, Run, State
+from shared.project_operations.codes import ACTUALS, CONNECTIONS
 from shared.project_operations.completeness import completeness
 from shared.project_operations.confirmation import find_beside
-from shared.stages import Stage
 from shared.totals import Totals
 from sync_actuals.beside import has_waited, settle_beside
 
@@ -29,7 +29,7 @@ async def may_be_sent(ports: Ports, page: Page) -> bool:
     run = await ports.ledger.run(page.invoice_id)
     if run is None or run.state in BEFORE_ACTUALS:
         return False
-    first = await ports.ledger.page(page.invoice_id, Stage.ACTUALS, page.generation, 0)
+    first = await ports.ledger.page(page.invoice_id, ACTUALS, page.generation, 0)
     return first is not None and first.read
 
 
@@ -58,7 +58,7 @@ async def have_looked_after(ports: Ports, run: Run, account: Account) -> None:
     """All actuals are in Finance. The follow-up needs requests to Dataverse, and the settling worker must not wait
     for them, so a reader does it: it keeps its answers while the service throttles."""
     del account
-    await ports.queues.send(Load(stage=Stage.ACTUALS, invoiceId=run.invoice_id, generation=run.generation))
+    await ports.queues.send(Load(stage=ACTUALS, invoiceId=run.invoice_id, generation=run.generation))
 
 
 async def after_actuals(ports: Ports, run: Run, account: Account) -> None:
@@ -72,7 +72,7 @@ async def after_actuals(ports: Ports, run: Run, account: Account) -> None:
         if beside is None:
             return
         await ports.ledger.save(run, state=State.LINKING, wait="", wait_since=None, verified=0, beside=beside.seen)
-    await ports.queues.send(Load(stage=Stage.CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation))
+    await ports.queues.send(Load(stage=CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation))
     # The comparison runs while Finance imports the connections. If this message is lost, it runs after them.
-    comparison = Verify(stage=Stage.CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation)
+    comparison = Verify(stage=CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation)
     await ports.queues.send(comparison, delay=_UNTIL_CONNECTIONS_ARE_SENT)

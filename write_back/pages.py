@@ -21,10 +21,10 @@ from shared.ledger.run import Run, State
 from shared.log import event
 from shared.maps.transforms import Row
 from shared.project_operations.accounting_detail import KEPT_BACK, write_rows
+from shared.project_operations.codes import ACTUALS
 from shared.project_operations.confirmation import find_beside
 from shared.project_operations.links import trace
 from shared.services.odata import all_of, guid, quote_text
-from shared.stages import Stage
 from shared.storage.names import WRITE_BACK
 from shared.totals import Totals
 from write_back.passes import Pass, totals_of
@@ -51,7 +51,7 @@ async def write_back(ports: Ports, message: WriteBack) -> None:
             await _send_on(ports, run, known)
             return
         standing = known
-    companies = sorted({part.company for part in (await account_of(ports, run, Stage.ACTUALS)).parts})
+    companies = sorted({part.company for part in (await account_of(ports, run, ACTUALS)).parts})
     following = await _write_page(ports, run, standing, companies)
     if following is None:
         return
@@ -108,7 +108,7 @@ async def _posted_page(ports: Ports, run: Run, company: str, after: str) -> list
         "$orderby": "ActualsImportId",
         "$top": str(PAGE),
     }
-    pages = ports.finance.pages(str(ports.maps[Stage.ACTUALS].target.set), options)
+    pages = ports.finance.pages(str(ports.maps[ACTUALS].target.set), options)
     return [row async for rows in pages for row in rows][:PAGE]
 
 
@@ -117,18 +117,18 @@ async def _posted_totals(ports: Ports, run: Run, companies: Iterable[str]) -> To
         "$filter": posted_condition(run, companies),
         "$select": "ActualsImportId,Amount,TransactionCurrencyId",
     }
-    pages = ports.finance.pages(str(ports.maps[Stage.ACTUALS].target.set), options)
+    pages = ports.finance.pages(str(ports.maps[ACTUALS].target.set), options)
     return sum([totals_of(rows) async for rows in pages], Totals())
 
 
 async def _fresh_behind(ports: Ports, run: Run, billed: Sequence[Row]) -> list[Row]:
     """The new unbilled sales that are linked to these billed ones and that Finance holds."""
-    account = await account_of(ports, run, Stage.ACTUALS)
+    account = await account_of(ports, run, ACTUALS)
     if not account.fresh.rows or not billed:
         return []
     known = [{"msdyn_actualid": row["ActualId"], "msdyn_transactionclassification": None} for row in billed]
     produced = await trace(ports, known)
-    table_map = ports.maps[Stage.ACTUALS]
+    table_map = ports.maps[ACTUALS]
     key = table_map.position("ACTUALSIMPORTID")
     keys: dict[str, list[UUID]] = {}
     for row in produced.unbilled:
@@ -139,7 +139,7 @@ async def _fresh_behind(ports: Ports, run: Run, billed: Sequence[Row]) -> list[R
 
 async def _fresh_beside(ports: Ports, run: Run) -> list[Row]:
     """The new unbilled sales without a link to a billed one that Finance holds."""
-    account = await account_of(ports, run, Stage.ACTUALS)
+    account = await account_of(ports, run, ACTUALS)
     if not account.fresh.rows:
         return []
     beside = await find_beside(ports, run.invoice_id, {guid(row.source_id) for row in account.dismissed})
@@ -174,7 +174,7 @@ async def _record(ports: Ports, run: Run, wanted: Collection[UUID], refused: Map
 async def _conclude(ports: Ports, run: Run, done: Pass, companies: Sequence[str]) -> None:
     """Set the posting state. Everything is written back if the rows seen by this pass are exactly the rows posted
     now."""
-    account = await account_of(ports, run, Stage.ACTUALS)
+    account = await account_of(ports, run, ACTUALS)
     posted = await _posted_totals(ports, run, companies) if companies else Totals()
     if posted.rows < account.billed.rows or not posted.rows:
         detail = f"{posted.rows} of {account.billed.rows} billed sales are posted"
@@ -208,7 +208,7 @@ async def _conclude(ports: Ports, run: Run, done: Pass, companies: Sequence[str]
         waiting = Pass(unposted=done.unposted, awaited=done.awaited)
         await ports.ledger.save(run, posting="not posted", posting_detail=detail, write_back=waiting.write())
         return
-    off = not ports.maps[Stage.ACTUALS].written_back
+    off = not ports.maps[ACTUALS].written_back
     await ports.ledger.save(
         run,
         posting="posted" if off else "written back",

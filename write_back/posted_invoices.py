@@ -11,8 +11,8 @@ from shared.engine.targets.held_rows import any_actual
 from shared.errors import ContractBroken, NewerVersion, NotPermitted, Refused
 from shared.ledger.run import Run
 from shared.project_operations.accounting_detail import start
+from shared.project_operations.codes import ACTUALS
 from shared.services.odata import all_of
-from shared.stages import Stage
 from shared.storage.names import WRITE_BACK
 from write_back.pages import posted_condition
 from write_back.passes import Pass
@@ -44,12 +44,12 @@ async def _is_posted(ports: Ports, run: Run) -> bool:
     if standing and ports.now() - run.updated_at < _A_WHILE:
         # A pass is running. Another one would supersede it, and an invoice with many pages would never finish.
         return False
-    account = await account_of(ports, run, Stage.ACTUALS)
+    account = await account_of(ports, run, ACTUALS)
     companies = {part.company for part in account.parts}
-    if not companies or (run.posting == "posted" and not ports.maps[Stage.ACTUALS].written_back):
+    if not companies or (run.posting == "posted" and not ports.maps[ACTUALS].written_back):
         return False
     return await ports.finance.count(_actuals(ports), posted_condition(run, companies)) >= account.billed.rows > 0
 
 
 def _actuals(ports: Ports) -> str:
-    return str(ports.maps[Stage.ACTUALS].target.set)
+    return str(ports.maps[ACTUALS].target.set)

@@ -20,9 +20,9 @@ from yarl import URL
 from benchmarks.contestants.packages import Client, package
 from benchmarks.contestants.starting import Job, Work, compete
 from benchmarks.reading import Copy, issue_token
-from shared.maps.table_map import load_maps
+from shared.jobs.job import load_job, load_maps
+from shared.project_operations.codes import ACTUALS, INVOICES
 from shared.settings import Settings, read_settings
-from shared.stages import Stage
 
 _AT_ONCE = 48
 """What Dataverse advises by x-ms-dop-hint."""
@@ -35,7 +35,7 @@ _SMALLEST = 5000
 class Freight:
     """One prebuilt package, and the pages that have to be read before it may go."""
 
-    stage: Stage
+    stage: str
     project: str
     content: bytes
     pages: frozenset[tuple[int, int]]
@@ -52,12 +52,12 @@ async def get_ready(job: Job) -> Work:
 
 
 def _freights(settings: Settings, copies: Sequence[Copy]) -> list[Freight]:
-    maps = load_maps()
+    steps, maps = load_job(), load_maps()
     freights = []
-    for stage in Stage:
+    for stage in steps.maps:
         pieces = _pieces(stage, copies)
         rows = sum(len(piece) for _, piece in pieces)
-        lanes = max(1, min(settings.lanes(stage), rows // _SMALLEST))
+        lanes = max(1, min(settings.lanes.get(stage, steps.step(stage).lanes), rows // _SMALLEST))
         for lane, share in enumerate(_shares(pieces, lanes)):
             project = f"Bench-{stage}-{lane + 1}"
             content = package(maps[stage], project, [row for _, piece in share for row in piece])
@@ -68,12 +68,12 @@ def _freights(settings: Settings, copies: Sequence[Copy]) -> list[Freight]:
 type _Pieces = list[tuple[tuple[int, int], list[list[str]]]]
 
 
-def _pieces(stage: Stage, copies: Sequence[Copy]) -> _Pieces:
+def _pieces(stage: str, copies: Sequence[Copy]) -> _Pieces:
     """The rows of a map, page by page, each page named by its invoice and number; the header is page -1."""
-    if stage == Stage.INVOICES:
+    if stage == INVOICES:
         return [((number, -1), [copy.header]) for number, copy in enumerate(copies)]
     return [
-        ((number, place), page.actuals if stage == Stage.ACTUALS else page.connections)
+        ((number, place), page.actuals if stage == ACTUALS else page.connections)
         for number, copy in enumerate(copies)
         for place, page in enumerate(copy.pages)
     ]
@@ -112,7 +112,7 @@ class _Race:
 
     async def run(self) -> None:
         reading = asyncio.gather(*(self._read_invoice(number) for number in range(len(self.copies))))
-        for stage in Stage:
+        for stage in load_job().maps:
             await asyncio.gather(*(self._send(freight) for freight in self.freights if freight.stage == stage))
         await reading
         await self.session.close()

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 from benchmarks.contestants.rows import Sender
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS
 
 PATH = "/data/ProjActualsImports"
 
@@ -12,7 +12,7 @@ PATH = "/data/ProjActualsImports"
 async def bodies(sender: Sender, rows: list[list[str]]) -> Iterator[bytes]:
     """Each row as the JSON of an entity, its properties named as Finance's metadata names them."""
     names = await _property_names(sender)
-    columns = [names[column] for column in sender.maps[Stage.ACTUALS].columns]
+    columns = [names[column] for column in sender.maps[ACTUALS].columns]
     company = sender.job["company"]
     return (
         json.dumps(

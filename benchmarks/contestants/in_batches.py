@@ -8,7 +8,7 @@ from benchmarks.contestants.entities import PATH, bodies
 from benchmarks.contestants.packages import ImportWentWrong
 from benchmarks.contestants.rows import Sender, actuals_of, connections_of, open_sender
 from benchmarks.contestants.starting import Job, Work, compete
-from shared.stages import Stage
+from shared.project_operations.codes import CONNECTIONS, INVOICES
 
 _ROWS, _IN_FLIGHT = 100, 16
 _BOUNDARY = "batch_relay"
@@ -20,9 +20,9 @@ async def get_ready(job: Job) -> Work:
 
     async def work() -> None:
         for copy in await sender.read():
-            await sender.send(Stage.INVOICES, [copy.header])
+            await sender.send(INVOICES, [copy.header])
             await _send_all(sender, actuals_of(copy))
-            await sender.send(Stage.CONNECTIONS, connections_of(copy))
+            await sender.send(CONNECTIONS, connections_of(copy))
         await sender.session.close()
 
     return work

@@ -3,7 +3,7 @@
 from benchmarks.contestants.entities import PATH, bodies
 from benchmarks.contestants.rows import Sender, actuals_of, connections_of, open_sender
 from benchmarks.contestants.starting import Job, Work, compete
-from shared.stages import Stage
+from shared.project_operations.codes import CONNECTIONS, INVOICES
 
 
 async def get_ready(job: Job) -> Work:
@@ -12,10 +12,10 @@ async def get_ready(job: Job) -> Work:
 
     async def work() -> None:
         for copy in await sender.read():
-            await sender.send(Stage.INVOICES, [copy.header])
+            await sender.send(INVOICES, [copy.header])
             for body in await bodies(sender, actuals_of(copy)):
                 await _post(sender, body)
-            await sender.send(Stage.CONNECTIONS, connections_of(copy))
+            await sender.send(CONNECTIONS, connections_of(copy))
         await sender.session.close()
 
     return work

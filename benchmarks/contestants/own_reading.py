@@ -2,7 +2,7 @@
 
 from benchmarks.contestants.starting import Job, Work, compete
 from benchmarks.reading import billed_options, reader
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS
 
 
 async def get_ready(job: Job) -> Work:
@@ -10,7 +10,7 @@ async def get_ready(job: Job) -> Work:
 
     async def work() -> None:
         async with reader(job) as (ports, _):
-            table_map = ports.maps[Stage.ACTUALS]
+            table_map = ports.maps[ACTUALS]
             for invoice_id in job["invoices"]:
                 options = billed_options(table_map, invoice_id)
                 async for _rows in ports.dataverse.pages(table_map.source.set, options, size=5000):

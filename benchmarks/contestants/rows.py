@@ -7,8 +7,8 @@ import aiohttp
 from benchmarks.contestants.packages import Client, package
 from benchmarks.contestants.starting import Job
 from benchmarks.reading import Copy, issue_token, read_copy
-from shared.maps.table_map import TableMap, load_maps
-from shared.stages import Stage
+from shared.jobs.job import load_maps
+from shared.maps.table_map import TableMap
 
 _BETWEEN_POLLS = 1.0
 """As a script polls: once a second."""
@@ -21,13 +21,13 @@ class Sender:
     job: Job
     session: aiohttp.ClientSession
     client: Client
-    maps: dict[Stage, TableMap]
+    maps: dict[str, TableMap]
 
     async def read(self) -> list[Copy]:
         """All rows of all invoices, mapped."""
         return await read_copy(self.job)
 
-    async def send(self, stage: Stage, rows: list[list[str]]) -> None:
+    async def send(self, stage: str, rows: list[list[str]]) -> None:
         """One package with rows of one map."""
         project = f"Script-{stage}"
         await self.client.import_package(project, self.job["company"], package(self.maps[stage], project, rows))

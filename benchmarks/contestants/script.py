@@ -2,7 +2,7 @@
 
 from benchmarks.contestants.rows import actuals_of, connections_of, open_sender
 from benchmarks.contestants.starting import Job, Work, compete
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS, CONNECTIONS, INVOICES
 
 
 async def get_ready(job: Job) -> Work:
@@ -13,9 +13,9 @@ async def get_ready(job: Job) -> Work:
         for invoice_id in job["invoices"]:
             sender.job["invoices"] = [invoice_id]
             [copy] = await sender.read()
-            await sender.send(Stage.INVOICES, [copy.header])
-            await sender.send(Stage.ACTUALS, actuals_of(copy))
-            await sender.send(Stage.CONNECTIONS, connections_of(copy))
+            await sender.send(INVOICES, [copy.header])
+            await sender.send(ACTUALS, actuals_of(copy))
+            await sender.send(CONNECTIONS, connections_of(copy))
         await sender.session.close()
 
     return work

@@ -18,8 +18,8 @@ import trustme
 
 from benchmarks.contestants.starting import Job, Work, compete
 from benchmarks.reading import billed_options, issue_token
-from shared.maps.table_map import load_maps
-from shared.stages import Stage
+from shared.jobs.job import load_maps
+from shared.project_operations.codes import ACTUALS
 
 
 async def get_ready(job: Job) -> Work:
@@ -33,7 +33,7 @@ async def get_ready(job: Job) -> Work:
 
     token = SimpleNamespace(token=issue_token(job, job["dataverse"]), expires_on=2**31)
     client = DataverseClient(address, SimpleNamespace(get_token=lambda *_, **__: token))
-    table_map = load_maps()[Stage.ACTUALS]
+    table_map = load_maps()[ACTUALS]
 
     async def work() -> None:
         with folder:

@@ -32,13 +32,13 @@ class Operator:
 
 def auth_level() -> func.AuthLevel:
     """The host's part in it: keys, or nothing because the platform's own sign-in stands in front."""
-    by_key = configuration()[0].operator_sign_in == "key"
+    by_key = configuration().settings.operator_sign_in == "key"
     return func.AuthLevel.FUNCTION if by_key else func.AuthLevel.ANONYMOUS
 
 
 def name_of(req: func.HttpRequest) -> str | None:
     """The operator's name as the platform states it; None where keys are used and the request states it."""
-    settings, _ = configuration()
+    settings = configuration().settings
     return None if settings.operator_sign_in == "key" else admit(req, settings).name
 
 

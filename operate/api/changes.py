@@ -33,6 +33,7 @@ LEVEL = auth_level()
 async def post_replay(req: func.HttpRequest) -> func.HttpResponse:
     """Send again what is missing or rejected, or say what would be sent."""
     asked, works = read_body(req, ReplayRequest), await ports()
+    _check_map(works, asked.map)
     plans = await plan(works, asked)
     result = {
         "dryRun": asked.dryRun,
@@ -52,6 +53,7 @@ async def post_replay(req: func.HttpRequest) -> func.HttpResponse:
 async def post_dismissal(req: func.HttpRequest) -> func.HttpResponse:
     """Count rejected rows as dealt with, or say which would be."""
     asked, works = read_body(req, DismissRequest), await ports()
+    _check_map(works, asked.map)
     chosen = [selected async for selected in select(works, asked) if selected.rows or selected.interrupted]
     result = {
         "dryRun": asked.dryRun,
@@ -93,6 +95,7 @@ async def show_pauses(req: func.HttpRequest) -> func.HttpResponse:
 async def post_pause(req: func.HttpRequest) -> func.HttpResponse:
     """Hold up a map, or everything."""
     asked, works = read_body(req, PauseRequest), await ports()
+    _check_map(works, asked.map)
     await works.audit.note("pause", asked.by, asked.model_dump(mode="json"))
     await works.pauses.pause(asked.map, reason=asked.reason, by=asked.by)
     return await _pauses(works)
@@ -104,6 +107,7 @@ async def post_pause(req: func.HttpRequest) -> func.HttpResponse:
 async def post_resume(req: func.HttpRequest) -> func.HttpResponse:
     """Let a map, or everything, go on."""
     asked, works = read_body(req, ResumeRequest), await ports()
+    _check_map(works, asked.map)
     await works.audit.note("resume", asked.by, asked.model_dump(mode="json"))
     await works.pauses.resume(asked.map)
     return await _pauses(works)
@@ -121,3 +125,8 @@ async def post_sweep(req: func.HttpRequest) -> func.HttpResponse:
 
 async def _pauses(works: Ports) -> func.HttpResponse:
     return answer(200, {"paused": [describe_pause(pause) for pause in await works.pauses.standing()]})
+
+
+def _check_map(works: Ports, name: str | None) -> None:
+    if name is not None and name not in works.job.maps:
+        raise BadRequest(400, "badRequest", f"map: {name} is none of {', '.join(works.job.maps)}")

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from operate.instants import Instant
 from operate.reconcile.out_of_sync_actuals import Period
 from operate.repair.selection import Selection
-from shared.stages import Stage
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
@@ -38,14 +37,14 @@ class DismissRequest(Selection):
 class PauseRequest(_Request):
     """Hold up a map, or everything."""
 
-    map: Stage | None = None
+    map: str | None = None
     reason: Reason
 
 
 class ResumeRequest(_Request):
     """Let a map, or everything, go on."""
 
-    map: Stage | None = None
+    map: str | None = None
 
 
 class OutOfSyncRequest(Period):

@@ -109,7 +109,7 @@ async def show_health(req: func.HttpRequest) -> func.HttpResponse:
     try:
         return answer(200, await health(await ports()))
     except NotOurStorage as refusal:
-        return answer(200, health_of_refused(configuration()[1], str(refusal)))
+        return answer(200, health_of_refused(configuration().maps, str(refusal)))
 
 
 def _invoice_of(req: func.HttpRequest) -> UUID | None:

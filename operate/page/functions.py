@@ -30,10 +30,11 @@ async def show_page(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("show_sign_in")
 @blueprint.route("sign-in", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def show_sign_in(req: func.HttpRequest) -> func.HttpResponse:
-    """Tell how operators sign in, before they have."""
+    """Tell how operators sign in and what the maps are called, before they have."""
     del req
-    settings, _ = configuration()
-    return answer(200, {"app": VERSION, "signIn": settings.operator_sign_in})
+    given = configuration()
+    maps = [{"map": step.map, "title": step.shown} for step in given.job.steps]
+    return answer(200, {"app": VERSION, "signIn": given.settings.operator_sign_in, "maps": maps})
 
 
 @blueprint.function_name("show_operator")

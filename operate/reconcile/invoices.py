@@ -27,7 +27,7 @@ from shared.maps.columns_compared import differing_columns, unseen_columns
 from shared.maps.transforms import Row, RowRefused
 from shared.project_operations.actual_pages import read_actual_pages
 from shared.project_operations.billed_sales import billed_totals
-from shared.project_operations.codes import CANCELED
+from shared.project_operations.codes import ACTUALS, CANCELED, CONNECTIONS, INVOICES
 from shared.project_operations.completeness import Completeness, completeness
 from shared.project_operations.invoices import (
     STATE,
@@ -40,7 +40,6 @@ from shared.project_operations.invoices import (
 )
 from shared.services.dataverse import NAME as DATAVERSE
 from shared.services.odata import all_of, guid, quote_text
-from shared.stages import Stage
 from shared.totals import Tally, Totals
 
 _MOST_AT_ONCE = 1000
@@ -172,17 +171,17 @@ async def _set_aside(ports: Ports, run: Run | None) -> Aside:
     if run is None:
         return Aside()
     dismissed = [row for row in await ports.rejections.of(run.invoice_id) if row.status == "dismissed"]
-    actuals = [row for row in dismissed if row.stage == Stage.ACTUALS]
+    actuals = [row for row in dismissed if row.stage == ACTUALS]
     held = await held_by_actual(ports, {guid(row.source_id) for row in actuals})
     return Aside(
         [row for row in actuals if guid(row.source_id) not in held],
-        [row for row in dismissed if row.stage == Stage.CONNECTIONS],
+        [row for row in dismissed if row.stage == CONNECTIONS],
     )
 
 
 async def compare(ports: Ports, invoice_id: UUID, aside: Aside) -> tuple[str, Findings]:
     """The invoice's number and what the comparison found. Raises what reading raises."""
-    table_map, column = ports.maps[Stage.INVOICES], number_column(ports)
+    table_map, column = ports.maps[INVOICES], number_column(ports)
     options = {"$select": f"{column},{STATUS},{STATE}"}
     invoice = await ports.dataverse.one(table_map.source.set, invoice_id, options)
     if invoice is None:
@@ -204,7 +203,7 @@ async def compare(ports: Ports, invoice_id: UUID, aside: Aside) -> tuple[str, Fi
 
 
 def _count_connections(ports: Ports, links: Sequence[Row], aside: Aside, findings: Findings) -> None:
-    key = ports.maps[Stage.CONNECTIONS].source.key
+    key = ports.maps[CONNECTIONS].source.key
     left = [link[key] for link in links if aside.leaves_out(link, key)]
     findings.connections += len(links) - len(left)
     findings.set_aside_links += left
@@ -222,12 +221,12 @@ def _doubt(ports: Ports, invoice: Row, findings: Findings) -> str:
 
 async def _linked(ports: Ports, run: Run) -> int:
     """How many connections Finance has taken, as it reported for the imports."""
-    parts = await ports.ledger.parts(run.invoice_id, Stage.CONNECTIONS, run.generation)
+    parts = await ports.ledger.parts(run.invoice_id, CONNECTIONS, run.generation)
     return sum(part.rows - part.rejected for part in parts if part.state == "settled")
 
 
 async def _compare_rows(ports: Ports, company: str, rows: list[list[str]], findings: Findings) -> None:
-    table_map = ports.maps[Stage.ACTUALS]
+    table_map = ports.maps[ACTUALS]
     sent = {row[table_map.position("ACTUALSIMPORTID")].lower(): row for row in rows}
     held = {str(row["ActualsImportId"]).lower(): row async for row in held_actuals(ports, company, map(UUID, sent))}
     for key, row in sent.items():
@@ -245,7 +244,7 @@ async def _compare_rows(ports: Ports, company: str, rows: list[list[str]], findi
             findings.sources.append(source_id)
             findings.different += [
                 {
-                    "map": str(Stage.ACTUALS),
+                    "map": ACTUALS,
                     "key": key,
                     "field": each.column,
                     "source": each.source,
@@ -257,7 +256,7 @@ async def _compare_rows(ports: Ports, company: str, rows: list[list[str]], findi
 
 async def _find_surplus(ports: Ports, invoice_id: UUID, company: str, number: str, findings: Findings) -> None:
     """Billed sales that Finance holds under the proposal and Dataverse does not know of this invoice."""
-    table_map = ports.maps[Stage.ACTUALS]
+    table_map = ports.maps[ACTUALS]
     condition = all_of(
         f"dataAreaId eq {quote_text(company)}",
         f"InvoiceProposalId eq {quote_text(number)}",
@@ -282,16 +281,16 @@ async def _fix(ports: Ports, invoice_id: UUID, run: Run | None, findings: Findin
     """Send again what is missing or different, but for what was dismissed; return how many rows."""
     if run is None or run.state == State.REJECTED:
         accepted, _ = await ports.ledger.accept(invoice_id, is_named=True)
-        await ports.queues.send(Load(stage=Stage.INVOICES, invoiceId=invoice_id, generation=accepted.generation))
+        await ports.queues.send(Load(stage=INVOICES, invoiceId=invoice_id, generation=accepted.generation))
         return len(findings.missing)
     if not run.state.is_final:
         return 0
-    account = await account_of(ports, run, Stage.ACTUALS)
+    account = await account_of(ports, run, ACTUALS)
     if not account.parts:
         # Nothing was read yet: going on reads everything, and reading some of it twice would send it twice.
         await go_on(ports, run)
         return len(findings.sources)
-    opened = [row for row in await ports.rejections.of(invoice_id, Stage.ACTUALS) if row.status == "open"]
+    opened = [row for row in await ports.rejections.of(invoice_id, ACTUALS) if row.status == "open"]
     if not (await billed_totals(ports, invoice_id)).same_money(account.accounted + totals_of(opened, billed=True)):
         await read_again(ports, run, "reconciled: Dataverse holds other billed sales than were read", asked=True)
         return len(findings.sources)
@@ -301,8 +300,8 @@ async def _fix(ports: Ports, invoice_id: UUID, run: Run | None, findings: Findin
         await read_again(ports, run, told, asked=True)
         return len(findings.sources) + abs(findings.connections - findings.linked)
     if findings.sources:
-        claimed = await claim(ports, run, Stage.ACTUALS)
-        await send_again(ports, claimed, {Stage.ACTUALS: findings.sources}, opened)
+        claimed = await claim(ports, run, ACTUALS)
+        await send_again(ports, claimed, {ACTUALS: findings.sources}, opened)
     elif run.state != State.COMPLETED:
         await go_on(ports, run)
     return len(findings.sources)

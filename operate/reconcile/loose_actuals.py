@@ -13,7 +13,7 @@ from shared.engine.ports import Ports
 from shared.ledger.run import Page, Part
 from shared.maps.transforms import Row
 from shared.project_operations.actual_batches import write_actuals
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS
 
 _READING = 1
 _SHOWN = 200
@@ -21,8 +21,8 @@ _SHOWN = 200
 
 async def consign(ports: Ports, owner: UUID, number: int, rows: Sequence[Row]) -> None:
     """Send actuals as page `number` of their owner; doing it twice sends them once. Raises LeaseLost."""
-    await ports.ledger.open_page(Page(owner, Stage.ACTUALS, _READING, number))
-    page = await ports.ledger.page(owner, Stage.ACTUALS, _READING, number)
+    await ports.ledger.open_page(Page(owner, ACTUALS, _READING, number))
+    page = await ports.ledger.page(owner, ACTUALS, _READING, number)
     if page is not None and not page.read:
         batches, rejected = write_actuals(ports, [], rows)
         parts = [await land(ports, page, batch) for batch in batches]
@@ -47,4 +47,4 @@ async def describe_consignment(ports: Ports, owner: UUID) -> dict[str, Any]:
 
 
 async def _parts(ports: Ports, owner: UUID) -> list[Part]:
-    return await ports.ledger.parts(owner, Stage.ACTUALS, _READING)
+    return await ports.ledger.parts(owner, ACTUALS, _READING)

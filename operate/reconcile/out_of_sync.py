@@ -21,9 +21,8 @@ from shared.engine.messages import Examine, Look, Reconcile
 from shared.engine.ports import Ports
 from shared.errors import ColumnsLocked, ContractBroken, NotPermitted, Refused
 from shared.project_operations.accounting_detail import posted_rows, write_rows
-from shared.project_operations.codes import BILLED_SALES
+from shared.project_operations.codes import ACTUALS, BILLED_SALES
 from shared.project_operations.invoices import invoices_with
-from shared.stages import Stage
 
 _PAGE = 1000
 _SHOWN = 200
@@ -61,7 +60,7 @@ async def examine(ports: Ports, message: Examine) -> None:
 
 
 async def _examine_page(ports: Ports, searches: Searches, search: Search) -> Search:
-    entity_set = ports.maps[Stage.ACTUALS].source.set
+    entity_set = ports.maps[ACTUALS].source.set
     page = await ports.dataverse.page(entity_set, options(ports, search.period), cursor=search.cursor, size=_PAGE)
     strays = await name_owners(ports, await judge(ports, page.rows))
     findings = {

@@ -17,15 +17,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from shared.engine.ports import Ports
 from shared.engine.targets.held_rows import held_actuals
 from shared.maps.columns import follow
-from shared.maps.proposal_number import number_pair
 from shared.maps.table_map import TableMap
 from shared.maps.transforms import Row, RowRefused
 from shared.project_operations.actual_pages import NEEDED
-from shared.project_operations.codes import UNBILLED_SALES
+from shared.project_operations.codes import ACTUALS, UNBILLED_SALES
 from shared.project_operations.confirmation import claims_of
 from shared.project_operations.invoices import invoices_with
+from shared.project_operations.proposal_number import number_pair
 from shared.services.odata import all_of, guid
-from shared.stages import Stage
 
 type Kind = Literal["missing", "not posted", "not written back"]
 
@@ -94,7 +93,7 @@ class Stray:
 
 def options(ports: Ports, period: Period) -> dict[str, str]:
     """The query for the actuals of a period, both of whose ends are named, that have no voucher in Dataverse."""
-    table_map = ports.maps[Stage.ACTUALS]
+    table_map = ports.maps[ACTUALS]
     voucher = table_map.written_back.get("VOUCHERNUMBER") or table_map.incoming["VOUCHERNUMBER"]
     types = " or ".join(f"msdyn_transactiontypecode eq {code}" for code in _TYPES)
     conditions = [
@@ -116,7 +115,7 @@ def _instant(instant: datetime) -> str:
 async def judge(ports: Ports, rows: Iterable[Row]) -> list[Stray]:
     """Ask Finance for actuals without a voucher in Dataverse: each of them is out of sync in one way or another. One
     that the map cannot write cannot be in Finance: it is missing."""
-    table_map = ports.maps[Stage.ACTUALS]
+    table_map = ports.maps[ACTUALS]
     position = table_map.position("ACTUALSIMPORTID")
     companies: dict[str, dict[UUID, Row]] = {}
     strays: list[Stray] = []

@@ -26,9 +26,9 @@ from shared.ledger.run import Run, State
 from shared.ledger.run_list import Entry
 from shared.log import event
 from shared.project_operations.billed_sales import count_billed
+from shared.project_operations.codes import ACTUALS, CONNECTIONS
 from shared.project_operations.confirmation import count_beside, find_beside
 from shared.services.odata import guid
-from shared.stages import Stage
 
 _MOST = 200
 """Looks of one sweep; the others are made by the next ones."""
@@ -85,9 +85,7 @@ async def _late_rows(ports: Ports, run: Run) -> str:
     if billed > run.expected.rows:
         return f"Dataverse holds {billed} billed sales, {billed - run.expected.rows} more than were carried"
     dismissed = {
-        guid(row.source_id)
-        for row in await ports.rejections.of(run.invoice_id, Stage.ACTUALS)
-        if row.status == "dismissed"
+        guid(row.source_id) for row in await ports.rejections.of(run.invoice_id, ACTUALS) if row.status == "dismissed"
     }
     if await count_beside(ports, run.invoice_id) > run.beside:
         beside = await find_beside(ports, run.invoice_id, dismissed)
@@ -99,7 +97,7 @@ async def _late_rows(ports: Ports, run: Run) -> str:
 
 async def _held_after_all(ports: Ports, run: Run, dismissed: set[Any]) -> str:
     """Connections of dismissed rows were left out; where Finance holds these rows by now, they have to go."""
-    parts = await ports.ledger.parts(run.invoice_id, Stage.CONNECTIONS, run.generation) if dismissed else []
+    parts = await ports.ledger.parts(run.invoice_id, CONNECTIONS, run.generation) if dismissed else []
     if not any(part.left_out for part in parts):
         return ""
     held = await held_by_actual(ports, dismissed)

@@ -16,8 +16,8 @@ from shared.engine.targets.held_rows import held_actuals
 from shared.errors import LeaseLost, NeedsAttention
 from shared.ledger.run import Run, State
 from shared.project_operations.accounting_detail import start as start_write_back
+from shared.project_operations.codes import ACTUALS
 from shared.services.odata import guid
-from shared.stages import Stage
 from shared.storage.names import WRITE_BACK
 
 _SHOWN_KEYS = 100
@@ -84,10 +84,10 @@ async def _replay(ports: Ports, selected: Selected, by: str) -> None:
         if not rows:
             return
     if rows:
-        again: dict[Stage, list[str]] = {}
+        again: dict[str, list[str]] = {}
         for row in rows:
-            again.setdefault(Stage(row.stage), []).append(source_of(run, row))
-        held = await claim(ports, run, next(stage for stage in Stage if stage in again))
+            again.setdefault(row.stage, []).append(source_of(run, row))
+        held = await claim(ports, run, next(stage for stage in ports.job.maps if stage in again))
         await send_again(ports, held, again, [replace(row, by=by, at=ports.now()) for row in rows])
     elif run.state == State.NEEDS_ATTENTION:
         job = uuid4().hex
@@ -110,7 +110,7 @@ async def _read_from_the_start(ports: Ports, run: Run) -> None:
 
 async def _lacks_a_page(ports: Ports, run: Run) -> bool:
     """Whether the reading stopped at a next link. The link itself may be what failed: it can expire, or be wrong."""
-    pages = await ports.ledger.pages(run.invoice_id, Stage.ACTUALS, run.generation)
+    pages = await ports.ledger.pages(run.invoice_id, ACTUALS, run.generation)
     return any(not page.read and 0 < page.number < FIRST_REPAIR for page in pages)
 
 
@@ -144,11 +144,11 @@ async def _refuse_held(ports: Ports, chosen: list[Selected]) -> None:
 
 async def _held_keys(ports: Ports, selected: Selected) -> list[str]:
     run = selected.run
-    rows = [row for row in selected.rows if row.stage == Stage.ACTUALS and row.kind != "contract"]
+    rows = [row for row in selected.rows if row.stage == ACTUALS and row.kind != "contract"]
     if not rows:
         return []
     keys = [guid(row.key) for row in rows]
-    parts = await ports.ledger.parts(run.invoice_id, Stage.ACTUALS, run.generation)
+    parts = await ports.ledger.parts(run.invoice_id, ACTUALS, run.generation)
     companies = sorted({part.company for part in parts} or {run.company})
     select = "ActualsImportId"
     return [

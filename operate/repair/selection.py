@@ -13,7 +13,6 @@ from shared.errors import NewerVersion
 from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.run import Run, State
 from shared.ledger.run_list import Entry
-from shared.stages import Stage
 
 _STOPPED = {State.NEEDS_ATTENTION, State.FAILED, State.REJECTED}
 
@@ -24,7 +23,7 @@ class Selection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     invoiceId: UUID | None = None  # noqa: N815 - the names on the wire
-    map: Stage | None = None
+    map: str | None = None
     group: str | None = Field(None, pattern=r"^[0-9a-f]{10}$")
     keys: tuple[str, ...] | None = None
     since: Instant | None = None

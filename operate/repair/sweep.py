@@ -32,6 +32,7 @@ from shared.errors import (
 )
 from shared.ledger.run import Run, State
 from shared.log import event
+from shared.project_operations.codes import INVOICES
 from shared.project_operations.invoices import (
     Invoice,
     changed_invoices,
@@ -39,7 +40,6 @@ from shared.project_operations.invoices import (
     invoices_with,
     was_confirmed,
 )
-from shared.stages import Stage
 
 _PAGE = 1000
 _SWEEP = "sweep"
@@ -130,7 +130,7 @@ async def _open(ports: Ports, invoice: Invoice, found: Found) -> None:
         found.left_alone.append(names)
         return
     run, is_opened = await ports.ledger.accept(invoice.invoice_id)
-    await ports.queues.send(Load(stage=Stage.INVOICES, invoiceId=invoice.invoice_id, generation=run.generation))
+    await ports.queues.send(Load(stage=INVOICES, invoiceId=invoice.invoice_id, generation=run.generation))
     if is_opened:
         found.started.append(names)
 
@@ -160,7 +160,7 @@ async def _revive(ports: Ports) -> list[dict[str, str]]:
 async def _wake(ports: Ports, run: Run) -> bool:
     """Revive a run unless its map is paused. Saving it makes it young again: the messages of a run that cannot move,
     because a service is away, do not pile up with every sweep."""
-    if await ports.pauses.of(stage_of(run)):
+    if await ports.pauses.of(stage_of(ports.job, run)):
         return False
     try:
         await revive(ports, await ports.ledger.save(run))

@@ -9,7 +9,7 @@ from shared.clock import stamp
 from shared.engine.ports import Ports
 from shared.errors import NewerVersion
 from shared.ledger.rejected_rows import RejectedRow
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS
 from shared.storage.names import WRITE_BACK
 
 _SHOWN_INVOICES = 20
@@ -80,7 +80,7 @@ async def _rejected(ports: Ports, invoice_id: UUID | None) -> AsyncIterator[tupl
 
 async def _rows_of(ports: Ports, invoice_id: UUID, row: RejectedRow) -> int:
     run = await ports.ledger.look(invoice_id)
-    stage = Stage.ACTUALS if row.stage == WRITE_BACK else Stage(row.stage)
+    stage = ACTUALS if row.stage == WRITE_BACK else row.stage
     parts = await ports.ledger.parts(invoice_id, stage, run.generation) if run else []
     return sum(part.rows for part in parts)
 

@@ -20,7 +20,6 @@ from shared.ledger.run import State
 from shared.ledger.run_list import Entry
 from shared.ledger.shipments import Shipment, Step
 from shared.maps.table_map import TableMap
-from shared.stages import Stage
 from shared.storage import refusals
 from shared.storage.names import poison_of
 from shared.storage.pauses import Pause
@@ -69,7 +68,7 @@ async def health(ports: Ports) -> dict[str, Any]:
     pauses = await asking(ports.pauses.standing(), [])
     sweep = await asking(ports.notes.read("sweep"), None)
     gates = [gate for service in SERVICES if (gate := await asking(ports.gates.look(service), None))]
-    docks = [await asking(_lanes(ports, stage), ([], [])) for stage in Stage]
+    docks = [await asking(_lanes(ports, stage), ([], [])) for stage in ports.job.maps]
     lanes = [lane for found, _ in docks for lane in found]
     waits = [wait for _, found in docks for wait in found if wait.is_plain]
     stand = await asking(troubles.standing(ports), [])
@@ -116,7 +115,7 @@ async def health(ports: Ports) -> dict[str, Any]:
     }
 
 
-def health_of_refused(maps: Mapping[Stage, TableMap], refusal: str) -> dict[str, Any]:
+def health_of_refused(maps: Mapping[str, TableMap], refusal: str) -> dict[str, Any]:
     """The health of an app that works on nothing, because the storage account is another's: that one sentence. What is
     in the account is no business of this app."""
     return {
@@ -176,7 +175,7 @@ async def _is_mended(ports: Ports, row: Mapping[str, Any]) -> bool:
     return run is not None and run.state == State.COMPLETED and run.posting != "failed"
 
 
-async def _lanes(ports: Ports, stage: Stage) -> tuple[list[dict[str, Any]], list[ImportWait]]:
+async def _lanes(ports: Ports, stage: str) -> tuple[list[dict[str, Any]], list[ImportWait]]:
     """The imports under way, and what keeps invoices waiting with them or for them."""
     view = await ports.dock.view(stage)
     waits = await waits_of_map(ports, stage, view)

@@ -7,20 +7,21 @@ from typing import Any
 
 from shared.clock import stamp
 from shared.engine import troubles
-from shared.engine.account import is_over, pages_of
+from shared.engine.account import is_over, pages_of, reading_of
 from shared.engine.import_waits import waits_of_run
 from shared.engine.lifecycle import stage_of
 from shared.engine.newer import told
 from shared.engine.ports import Ports
 from shared.engine.troubles import Trouble
 from shared.errors import NewerVersion
+from shared.jobs.job import Job, Step
 from shared.ledger.progress import progress_of
 from shared.ledger.rejected_rows import RejectedRow, totals_of
 from shared.ledger.run import Page, Part, Run
 from shared.ledger.run_list import Entry
+from shared.project_operations.codes import ACTUALS
 from shared.services import dataverse, finance
 from shared.services.throttle_gates import Gate
-from shared.stages import Stage
 from shared.storage.pauses import Pause
 from shared.totals import Totals
 
@@ -30,8 +31,8 @@ SERVICES = (dataverse.NAME, finance.NAME)
 async def describe(ports: Ports, run: Run) -> dict[str, Any]:
     """The run as JSON. Counts are rows; amounts are decimal strings per currency."""
     waits = [] if run.state.is_final else [*(await standing(ports)).waits_of(run), *await _imports_of(ports, run)]
-    found = {stage: await _read(ports, run, stage) for stage in Stage}
-    maps = [_progress(run, stage, each) for stage, each in found.items()]
+    found = {stage: await _read(ports, run, stage) for stage in ports.job.maps}
+    maps = [_progress(run, ports.job.step(stage), each) for stage, each in found.items()]
     return {
         "invoiceId": str(run.invoice_id),
         "runId": run.run_id,
@@ -47,8 +48,8 @@ async def describe(ports: Ports, run: Run) -> dict[str, Any]:
         "generation": run.generation,
         "maps": maps,
         "accounts": [
-            _account("billed sales", found[Stage.ACTUALS], billed=True),
-            _account("new unbilled sales", found[Stage.ACTUALS], billed=False),
+            _account("billed sales", found[ACTUALS], billed=True),
+            _account("new unbilled sales", found[ACTUALS], billed=False),
         ],
         "posting": run.posting,
         "postingDetail": run.posting_detail,
@@ -71,7 +72,7 @@ async def _imports_of(ports: Ports, run: Run) -> list[dict[str, Any]]:
             "since": stamp(wait.since),
             "until": stamp(wait.until) if wait.until else None,
         }
-        for wait in await waits_of_run(ports, run, stage_of(run))
+        for wait in await waits_of_run(ports, run, stage_of(ports.job, run))
     ]
 
 
@@ -79,6 +80,7 @@ async def _imports_of(ports: Ports, run: Run) -> list[dict[str, Any]]:
 class Standing:
     """What holds up runs at `at`: pauses, closed gates, and what stands in the way of their work."""
 
+    job: Job
     pauses: Sequence[Pause]
     gates: Sequence[dict[str, Any]]
     troubles: Sequence[Trouble]
@@ -88,14 +90,15 @@ class Standing:
 
     def waits_of(self, run: Run | Entry) -> list[dict[str, Any]]:
         """What an unfinished run waits for, as JSON."""
+        stage = stage_of(self.job, run)
         own: list[dict[str, Any]] = [{"reason": run.wait, "kind": "incomplete"}] if run.wait else []
         paused = [
             {"reason": f"paused by {pause.by}: {pause.reason}", "kind": "paused"}
             for pause in self.pauses
-            if pause.stage in {None, stage_of(run)}
+            if pause.stage in {None, stage}
         ]
-        troubles = [describe_trouble(each, self.at) for each in self.troubles if each.holds_up(stage_of(run))]
-        left = self.newer.get(stage_of(run), "")
+        troubles = [describe_trouble(each, self.at) for each in self.troubles if each.holds_up(stage)]
+        left = self.newer.get(stage, "")
         newer = [{"reason": left, "kind": "newer version"}] if left and left != run.wait else []
         return [*own, *paused[:1], *self.gates, *troubles, *newer]
 
@@ -104,7 +107,7 @@ async def standing(ports: Ports) -> Standing:
     """Read what holds up all runs: a handful of point reads, however many runs there are."""
     gates = [describe_gate(gate) for service in SERVICES if (gate := await ports.gates.look(service))]
     paused, stand = await ports.pauses.standing(), await troubles.standing(ports)
-    return Standing(paused, gates, stand, ports.now(), await told(ports))
+    return Standing(ports.job, paused, gates, stand, ports.now(), await told(ports))
 
 
 def describe_gate(gate: Gate) -> dict[str, Any]:
@@ -139,8 +142,8 @@ class _Found:
     rows: Sequence[RejectedRow]
 
 
-async def _read(ports: Ports, run: Run, stage: Stage) -> _Found:
-    generation = 1 if stage == Stage.INVOICES else run.generation
+async def _read(ports: Ports, run: Run, stage: str) -> _Found:
+    generation = reading_of(ports, run, stage)
     try:
         return _Found(
             await pages_of(ports, run.invoice_id, stage, generation),
@@ -151,11 +154,12 @@ async def _read(ports: Ports, run: Run, stage: Stage) -> _Found:
         return _Found([], [], [])
 
 
-def _progress(run: Run, stage: Stage, found: _Found) -> dict[str, Any]:
+def _progress(run: Run, step: Step, found: _Found) -> dict[str, Any]:
     progress = progress_of(found.parts, found.rows)
     return {
-        "map": str(stage),
-        "rows": max(progress.rows, _promised(run, stage)),
+        "map": step.map,
+        "title": step.shown,
+        "rows": max(progress.rows, promised_rows(step, run)),
         "rowsRead": progress.rows,
         "done": progress.done,
         "rejected": progress.rejected,
@@ -191,8 +195,11 @@ def _counted(totals: Totals) -> dict[str, Any]:
     return {"rows": totals.rows, "amounts": totals.money()}
 
 
-def _promised(run: Run, stage: Stage) -> int:
-    return {Stage.INVOICES: 1, Stage.ACTUALS: run.expected.rows, Stage.CONNECTIONS: 0}[stage]
+def promised_rows(step: Step, run: Run | Entry) -> int:
+    """How many rows of a step there are to be, as far as that is known before they are read."""
+    if step.readOnce:
+        return 1
+    return run.expected.rows if step.measures else 0
 
 
 def _state(run: Run, parts: Sequence[Part], *, over: bool) -> str:

@@ -5,13 +5,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from operate.api.requests import RunsQuery
-from operate.views.run import Standing, standing
+from operate.views.run import Standing, promised_rows, standing
 from shared.clock import stamp
 from shared.engine.ports import Ports
+from shared.jobs.job import Job, Step
 from shared.ledger.progress import Progress
 from shared.ledger.run import State
 from shared.ledger.run_list import Entry
-from shared.stages import Stage
 
 _SEARCHED_AT_ONCE = 1000
 _MOST_SEARCHED = 5000
@@ -22,7 +22,7 @@ async def list_runs(ports: Ports, query: RunsQuery, states: Collection[State]) -
     where = " or ".join(f"state eq '{state}'" for state in states)
     shown, more = await _page(ports, query, where)
     held_up = await standing(ports) if any(not entry.state.is_final for entry in shown) else None
-    runs = [{**describe_entry(entry), "waitsFor": _waits(held_up, entry)} for entry in shown]
+    runs = [{**describe_entry(ports.job, entry), "waitsFor": _waits(held_up, entry)} for entry in shown]
     return {"runs": runs, "continuation": more}
 
 
@@ -56,7 +56,7 @@ def _matches(entry: Entry, text: str) -> bool:
     return not text or any(text in value.lower() for value in values)
 
 
-def describe_entry(entry: Entry) -> dict[str, Any]:
+def describe_entry(job: Job, entry: Entry) -> dict[str, Any]:
     """A run in a list, as JSON."""
     return {
         "invoiceId": str(entry.invoice_id),
@@ -72,20 +72,20 @@ def describe_entry(entry: Entry) -> dict[str, Any]:
         "writtenBackAt": entry.written_back_at or None,
         "rows": entry.expected.rows,
         "rejected": entry.rejected,
-        "maps": [_describe_map(entry, stage) for stage in Stage],
+        "maps": [_describe_map(entry, step) for step in job.steps],
         "billedSales": {"rows": entry.expected.rows, "amounts": entry.expected.money()},
         "acceptedAt": stamp(entry.accepted_at),
         "updatedAt": stamp(entry.updated_at),
     }
 
 
-def _describe_map(entry: Entry, stage: Stage) -> dict[str, Any]:
+def _describe_map(entry: Entry, step: Step) -> dict[str, Any]:
     """How far a map is. The rows known of a map that was not read yet are those that the first reading promised."""
-    progress = entry.progress.get(stage, Progress())
-    promised = {Stage.INVOICES: 1, Stage.ACTUALS: entry.expected.rows, Stage.CONNECTIONS: 0}[stage]
+    progress = entry.progress.get(step.map, Progress())
     return {
-        "map": str(stage),
-        "rows": max(progress.rows, promised),
+        "map": step.map,
+        "title": step.shown,
+        "rows": max(progress.rows, promised_rows(step, entry)),
         "done": progress.done,
         # What is being sent again is no longer rejected, though its map has not been counted anew.
         "rejected": min(progress.rejected, entry.rejected) if entry.rejected else 0,

@@ -98,7 +98,7 @@ def _deeds(rows: Iterable[RejectedRow]) -> list[dict[str, Any]]:
 
 async def _import_waits(ports: Ports, run: Run) -> list[dict[str, Any]]:
     """The imports that keep the run waiting now."""
-    waits = [] if run.state.is_final else await waits_of_run(ports, run, stage_of(run))
+    waits = [] if run.state.is_final else await waits_of_run(ports, run, stage_of(ports.job, run))
     return [
         {
             "at": stamp(wait.since),

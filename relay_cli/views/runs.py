@@ -12,7 +12,6 @@ from relay_cli.times import show_time
 from relay_cli.views.layout import add, amounts, counted, state, table
 from relay_contract.runs import MapProgress, Run, RunDetail, RunHead, Wait
 
-MAPS = {"invoices": "headers", "actuals": "actuals", "transactionconnections": "connections"}
 BAR_COLUMNS = 12
 
 
@@ -88,17 +87,18 @@ def _posting_facts(run: RunDetail) -> dict[str, str]:
 
 def progress_view(runs: Sequence[RunDetail]) -> RenderableType:
     """A line of bars for each run."""
-    view = table("Invoice", "State", *MAPS.values(), "Why")
+    titles = {each.map: _title(each) for run in runs for each in run.maps}
+    view = table("Invoice", "State", *titles.values(), "Why")
     for run in runs:
         maps = {each.map: each for each in run.maps}
-        bars = [_bar(maps.get(each)) for each in MAPS]
+        bars = [_bar(maps.get(each)) for each in titles]
         view.add_row(safe(name(run)), state(run.state), *bars, safe(_reason(run), "yellow"))
     return view
 
 
 def progress_line(run: RunDetail) -> str:
     """How far a run is, in one line without the time."""
-    counts = "  ".join(f"{MAPS.get(each.map, each.map)} {_count(each)}" for each in run.maps)
+    counts = "  ".join(f"{_title(each)} {_count(each)}" for each in run.maps)
     why = _reason(run)
     posting = f", {run.posting}" if run.state == "completed" else ""
     return f"{name(run)}  {run.state}{posting}  {counts}" + (f"  ({why})" if why else "")
@@ -118,6 +118,10 @@ def name(run: RunHead) -> str:
 
 def _reason(run: RunDetail) -> str:
     return "; ".join(describe_wait(each) for each in run.waits_for) or run.detail or ""
+
+
+def _title(each: MapProgress) -> str:
+    return (each.title or each.map).lower()
 
 
 def _count(each: MapProgress) -> str:

@@ -7,7 +7,6 @@ from uuid import UUID
 from shared.engine.ports import Ports
 from shared.ledger.rejected_rows import RejectedRow, totals_of
 from shared.ledger.run import Page, Part, Run
-from shared.stages import Stage
 from shared.totals import Totals
 
 type After = Callable[[Ports, Run, Account], Awaitable[None]]
@@ -42,20 +41,24 @@ class Account:
         return self.billed + totals_of(self.dismissed, billed=True)
 
 
-async def account_of(ports: Ports, run: Run, stage: Stage) -> Account:
+async def account_of(ports: Ports, run: Run, stage: str) -> Account:
     """The current result of a stage."""
     parts = await ports.ledger.parts(run.invoice_id, stage, run.generation)
     rows = await ports.rejections.of(run.invoice_id, stage)
     return Account(parts, [row for row in rows if row.status == "dismissed"])
 
 
-async def pages_of(ports: Ports, invoice_id: UUID, stage: Stage, generation: int) -> list[Page]:
-    """The pages that the parts of `stage` come from. Connections are read with their actuals, and have pages of
-    their own only when some are sent again."""
+async def pages_of(ports: Ports, invoice_id: UUID, stage: str, generation: int) -> list[Page]:
+    """The pages that the parts of `stage` come from: its own, and those of the step that it is read with."""
     pages = await ports.ledger.pages(invoice_id, stage, generation)
-    if stage == Stage.CONNECTIONS:
-        pages += await ports.ledger.pages(invoice_id, Stage.ACTUALS, generation)
+    if read_with := ports.job.step(stage).readWith:
+        pages += await ports.ledger.pages(invoice_id, read_with, generation)
     return pages
+
+
+def reading_of(ports: Ports, run: Run, stage: str) -> int:
+    """The number of the reading that the present parts of a step come from."""
+    return 1 if ports.job.step(stage).readOnce else run.generation
 
 
 def is_over(pages: Sequence[Page], parts: Sequence[Part]) -> bool:

@@ -9,7 +9,6 @@ from shared.engine.ports import Ports
 from shared.engine.settling import given_up_at
 from shared.ledger.run import Run
 from shared.ledger.shipments import Cargo, Shipment, Step, View
-from shared.stages import Stage
 
 _PLAIN_FROM = 3
 """The number of failed tries from which the health reports them."""
@@ -20,7 +19,7 @@ class ImportWait:
     """One import, or one that could not be started, for which `rows` rows of a map are waiting. `what` names the
     kind of wait, `text` says what happened and what follows. `until` is the next try, None for a running import."""
 
-    stage: Stage
+    stage: str
     what: str
     text: str
     rows: int
@@ -41,7 +40,7 @@ class ImportWait:
         return f"{rows} of {self.stage}: {self.text}"
 
 
-async def waits_of_map(ports: Ports, stage: Stage, view: View | None = None) -> list[ImportWait]:
+async def waits_of_map(ports: Ports, stage: str, view: View | None = None) -> list[ImportWait]:
     """All waits of one map."""
     view = await ports.dock.view(stage) if view is None else view
     slow = timedelta(seconds=ports.settings.slow_import)
@@ -52,7 +51,7 @@ async def waits_of_map(ports: Ports, stage: Stage, view: View | None = None) -> 
     ]
 
 
-async def waits_of_run(ports: Ports, run: Run, stage: Stage) -> list[ImportWait]:
+async def waits_of_run(ports: Ports, run: Run, stage: str) -> list[ImportWait]:
     """The waits of one run at this map."""
     cargo = await ports.dock.of_invoice(stage, run.invoice_id)
     tickets = {item.shipment for item in cargo if item.shipment}

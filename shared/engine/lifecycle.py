@@ -9,16 +9,16 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from shared.engine.account import Account, After, is_over, pages_of
+from shared.engine.account import Account, After, is_over, pages_of, reading_of
 from shared.engine.messages import MOST_READINGS, Load, Ship, Verify
 from shared.engine.ports import Ports
 from shared.errors import LeaseLost, NeedsAttention
+from shared.jobs.job import Job
 from shared.ledger.progress import Progress, progress_of
 from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.run import Run, State
 from shared.ledger.run_list import Entry
 from shared.log import event
-from shared.stages import Stage
 
 _TRIES = 5
 _POSTED_ANEW = {"posting": "not posted", "posting_detail": "", "written_back_at": None}
@@ -26,20 +26,9 @@ _POSTED_ANEW = {"posting": "not posted", "posting_detail": "", "written_back_at"
 _READINGS_IN_A_ROW = 10
 _BETWEEN_READINGS = timedelta(seconds=5)
 _SETTLE_FIRST = timedelta(seconds=2)
-_STAGES = {
-    State.ACCEPTED: Stage.INVOICES,
-    State.SYNCING_HEADER: Stage.INVOICES,
-    State.SYNCING_ACTUALS: Stage.ACTUALS,
-    State.LINKING: Stage.CONNECTIONS,
-}
-_DOING = {
-    Stage.INVOICES: State.ACCEPTED,
-    Stage.ACTUALS: State.SYNCING_ACTUALS,
-    Stage.CONNECTIONS: State.LINKING,
-}
 
 
-async def hand_over(ports: Ports, invoice_id: UUID, stage: Stage, generation: int, after: After) -> None:
+async def hand_over(ports: Ports, invoice_id: UUID, stage: str, generation: int, after: After) -> None:
     """Call `after` if the stage is over; if rows of it were rejected, or `after` says so, the run needs attention."""
     run = await ports.ledger.run(invoice_id)
     if run is None or run.state.is_final or run.generation != generation:
@@ -60,7 +49,7 @@ async def hand_over(ports: Ports, invoice_id: UUID, stage: Stage, generation: in
         await end(ports, invoice_id, State.NEEDS_ATTENTION, str(attention), rejected=len(opened), progress=run.progress)
 
 
-def _refuse_open(stage: Stage, rejected: Sequence[RejectedRow]) -> None:
+def _refuse_open(stage: str, rejected: Sequence[RejectedRow]) -> None:
     if rejected:
         first, rows = rejected[0], "1 row" if len(rejected) == 1 else f"{len(rejected)} rows"
         raise NeedsAttention(
@@ -124,7 +113,7 @@ async def end_posting(ports: Ports, invoice_id: UUID, detail: str) -> None:
 
 
 async def read_again(ports: Ports, run: Run, reason: str, *, asked: bool = False) -> None:
-    """Read the actuals of an invoice afresh, because Dataverse has changed under the last reading. What was sent stays
+    """Read what belongs to an invoice afresh, because Dataverse has changed under the last reading. What was sent stays
     and is sent again: Finance takes it as the same rows. Raises NeedsAttention when that does not come to rest: for
     every tenth reading a person has to have `asked`."""
     is_too_often = run.generation % _READINGS_IN_A_ROW == 0 and not asked
@@ -132,27 +121,26 @@ async def read_again(ports: Ports, run: Run, reason: str, *, asked: bool = False
         raise NeedsAttention(
             f"{reason}. Read {run.generation} times and it still changes; replay when it has come to rest"
         )
-    following = run.generation + 1
+    following, stage = run.generation + 1, ports.job.reread[0]
     await _count_as_sent_again(ports, run.invoice_id)
     # The message goes first: without the new generation on the run it is dropped, without the message the run is stuck.
-    await ports.queues.send(
-        Load(stage=Stage.ACTUALS, invoiceId=run.invoice_id, generation=following), delay=_BETWEEN_READINGS
-    )
-    await ports.ledger.save(run, state=State.SYNCING_ACTUALS, generation=following, wait=reason, wait_since=ports.now())
+    await ports.queues.send(Load(stage=stage, invoiceId=run.invoice_id, generation=following), delay=_BETWEEN_READINGS)
+    state = doing(ports.job, stage)
+    await ports.ledger.save(run, state=state, generation=following, wait=reason, wait_since=ports.now())
 
 
 async def _count_as_sent_again(ports: Ports, invoice_id: UUID) -> None:
-    for stage in (Stage.ACTUALS, Stage.CONNECTIONS):
+    for stage in ports.job.reread:
         opened = [row for row in await ports.rejections.of(invoice_id, stage) if row.status == "open"]
         await ports.rejections.change(invoice_id, opened, status="replaying")
 
 
-async def claim(ports: Ports, run: Run, stage: Stage) -> Run:
+async def claim(ports: Ports, run: Run, stage: str) -> Run:
     """Take a run that has stopped, as it was read, in order to send rows of `stage` and later ones again. Raises
     LeaseLost, before anything is done, for whoever comes second or too early."""
     if not run.state.is_final:
         raise LeaseLost(f"run {run.invoice_id} is {run.state}")
-    return await ports.ledger.save(run, state=_DOING[stage], detail="")
+    return await ports.ledger.save(run, state=doing(ports.job, stage), detail="")
 
 
 async def go_on(ports: Ports, run: Run, *, detail: str = "") -> Run:
@@ -164,13 +152,13 @@ async def go_on(ports: Ports, run: Run, *, detail: str = "") -> Run:
 
 
 async def _reached(ports: Ports, run: Run) -> State:
-    for stage in Stage:
-        generation = 1 if stage == Stage.INVOICES else run.generation
+    for stage in ports.job.maps:
+        generation = reading_of(ports, run, stage)
         pages = await pages_of(ports, run.invoice_id, stage, generation)
         parts = await ports.ledger.parts(run.invoice_id, stage, generation)
         rows = await ports.rejections.of(run.invoice_id, stage)
         if not is_over(pages, parts) or _is_held_up(row.status for row in rows):
-            return _DOING[stage]
+            return doing(ports.job, stage)
     return State.VERIFYING
 
 
@@ -180,9 +168,9 @@ def _is_held_up(statuses: Iterable[str]) -> bool:
 
 async def revive(ports: Ports, run: Run) -> None:
     """Send the messages that bring an unfinished run forward; sending them once too often does no harm."""
-    stage = _STAGES.get(run.state)
+    stage = _under_way(ports.job, run)
     if run.state == State.VERIFYING:
-        await ports.queues.send(Verify(stage=Stage.CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation))
+        await ports.queues.send(Verify(stage=ports.job.verify, invoiceId=run.invoice_id, generation=run.generation))
     if stage is None:
         return
     pages = await ports.ledger.pages(run.invoice_id, stage, run.generation)
@@ -192,12 +180,22 @@ async def revive(ports: Ports, run: Run) -> None:
     }
     for number in sorted(numbers | {0}):
         await ports.queues.send(Load(stage=stage, invoiceId=run.invoice_id, generation=run.generation, page=number))
-    if stage == Stage.INVOICES and any(page.read for page in pages):
-        # The actuals are read while the header is imported; their messages were dropped while the run had stopped.
-        await revive(ports, replace(run, state=State.SYNCING_ACTUALS))
+    if ports.job.step(stage).readOnce and any(page.read for page in pages):
+        # The next step is read while this one is imported; its messages were dropped while the run had stopped.
+        await revive(ports, replace(run, state=doing(ports.job, ports.job.reread[0])))
     await ports.queues.send(Ship(stage=stage), delay=_SETTLE_FIRST)
 
 
-def stage_of(run: Run | Entry) -> Stage:
+def stage_of(job: Job, run: Run | Entry) -> str:
     """The map whose queue an unfinished run waits on."""
-    return _STAGES.get(run.state, Stage.CONNECTIONS)
+    return _under_way(job, run) or job.verify
+
+
+def _under_way(job: Job, run: Run | Entry) -> str | None:
+    """The step that a run is at; None when all are done, or when it has stopped."""
+    return next((step.map for step in job.steps if run.state in {doing(job, step.map), step.state}), None)
+
+
+def doing(job: Job, stage: str) -> State:
+    """The state of a run whose next step is this one."""
+    return State.ACCEPTED if stage == job.first else State(job.step(stage).state)

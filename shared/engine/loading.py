@@ -18,7 +18,6 @@ from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.run import BEFORE_ACTUALS, Page, Part, Run
 from shared.log import event
 from shared.services import dataverse
-from shared.stages import Stage
 from shared.storage.landing import encode
 from shared.totals import Totals
 
@@ -34,7 +33,7 @@ class Batch:
     sales whose optional link did not appear.
     """
 
-    stage: Stage
+    stage: str
     company: str
     rows: list[list[str]]
     held: bool = False

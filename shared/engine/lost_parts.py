@@ -13,7 +13,6 @@ from shared.engine.ports import Ports
 from shared.errors import LeaseLost, NeedsAttention
 from shared.ledger.run import BEFORE_ACTUALS, Part, Run, State
 from shared.log import event
-from shared.stages import Stage
 from shared.storage.landing import LandedName, PartLost
 
 
@@ -29,7 +28,7 @@ async def read_anew(ports: Ports, lost: PartLost) -> None:
     event("part lost", severity=logging.ERROR, error=type(lost).__name__, **facts)
     if run is None:
         await _give_up(ports, part)
-    elif part.stage == Stage.INVOICES:
+    elif ports.job.step(part.stage).readOnce:
         await _read_header(ports, run, part, lost.reason)
     elif part.generation == run.generation:
         await _read_actuals(ports, run, part, lost.reason)

@@ -19,7 +19,6 @@ from uuid import UUID, uuid4
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from shared.errors import NewerVersion, NotOurMessage
-from shared.stages import Stage
 from shared.storage.names import OPERATIONS, WRITE_BACK
 
 VERSION: Literal[1] = 1
@@ -48,7 +47,7 @@ class _Message(BaseModel):
 
 
 class _StageMessage(_Message):
-    stage: Stage
+    stage: str
 
     @property
     def queue(self) -> str:

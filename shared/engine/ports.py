@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from shared.engine.leases import Leases
 from shared.engine.queues import Queues
 from shared.errors import Throttled
+from shared.jobs.job import Job
 from shared.ledger.dock import Dock
 from shared.ledger.rejected_rows import Rejections
 from shared.ledger.run_list import RunList
@@ -23,7 +24,6 @@ from shared.services.memory_budget import MemoryBudget
 from shared.services.reader import AnswerBudget, Reader
 from shared.services.throttle_gates import ThrottleGates
 from shared.settings import Settings
-from shared.stages import Stage
 from shared.storage.audit import Audit
 from shared.storage.kept_answers import KEPT_FOR, KeptAnswers
 from shared.storage.known_maps import KnownMaps
@@ -36,11 +36,12 @@ from shared.storage.throughput import Throughput
 
 @dataclass(frozen=True)
 class Ports:
-    """The services, the stores and the clock. `maps` are the maps in use. A landed part may have been written by an
-    earlier one, which `known_maps` finds."""
+    """The services, the stores and the clock, and the `job` to be done. `maps` are the maps in use. A landed part may
+    have been written by an earlier one, which `known_maps` finds."""
 
     settings: Settings
-    maps: Mapping[Stage, TableMap]
+    job: Job
+    maps: Mapping[str, TableMap]
     known_maps: KnownMaps
     dataverse: Dataverse
     bulk_updates: BulkUpdates
@@ -62,6 +63,10 @@ class Ports:
     audit: Audit
     ownership: Ownership
     now: Callable[[], datetime]
+
+    def lanes(self, stage: str) -> int:
+        """How many imports of one map may run at once: one data project each."""
+        return self.settings.lanes.get(stage, self.job.step(stage).lanes)
 
     @asynccontextmanager
     async def reading(self, name: str = "", *, again: bool = False) -> AsyncIterator["Ports"]:

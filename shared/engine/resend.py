@@ -14,7 +14,6 @@ from shared.engine.ports import Ports
 from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.run import Page, Run
 from shared.services.odata import Guid, guid
-from shared.stages import Stage
 
 FIRST_REPAIR = 500_000
 """Numbers of ordinary pages are lower. 2.5 billion rows fit below it."""
@@ -37,23 +36,23 @@ def found_links(page: Page) -> list[UUID]:
     return [UUID(text) for text in json.loads(page.cursor).get("links", ())] if page.number >= FIRST_REPAIR else []
 
 
-async def sent_singly(ports: Ports, invoice_id: UUID) -> set[Guid]:
-    """The actuals on repair pages of an invoice, in any reading."""
-    pages = await ports.ledger.pages_of_all_readings(invoice_id, Stage.ACTUALS)
+async def sent_singly(ports: Ports, invoice_id: UUID, stage: str) -> set[Guid]:
+    """The rows of a step on repair pages of an invoice, in any reading."""
+    pages = await ports.ledger.pages_of_all_readings(invoice_id, stage)
     return {guid(str(each)) for page in pages for each in repaired_ids(page)}
 
 
-async def open_found(ports: Ports, run: Run, taken: Iterable[Page], found: Mapping[Guid, Collection[Guid]]) -> None:
-    """Have actuals read that belong to a running run and were not read yet, each with its connections. Raises
+async def open_found(
+    ports: Ports, run: Run, stage: str, taken: Iterable[Page], found: Mapping[Guid, Collection[Guid]]
+) -> None:
+    """Have rows of a step read that belong to a running run and were not read yet, each with its links. Raises
     LeaseLost when another worker has opened pages since `taken` was read."""
     number = _following(taken)
     for portion in batched(sorted(found), _IDS_IN_A_PAGE, strict=False):
         links = sorted({link for each in portion for link in found[each]})
         cursor = json.dumps({"ids": portion, "rejected": portion, "links": links})
-        await ports.ledger.open_repair(Page(run.invoice_id, Stage.ACTUALS, run.generation, number, cursor=cursor), [])
-        await ports.queues.send(
-            Load(stage=Stage.ACTUALS, invoiceId=run.invoice_id, generation=run.generation, page=number)
-        )
+        await ports.ledger.open_repair(Page(run.invoice_id, stage, run.generation, number, cursor=cursor), [])
+        await ports.queues.send(Load(stage=stage, invoiceId=run.invoice_id, generation=run.generation, page=number))
         number += 1
 
 
@@ -62,7 +61,7 @@ def _following(taken: Iterable[Page]) -> int:
 
 
 async def send_again(
-    ports: Ports, run: Run, rows: Mapping[Stage, Sequence[str]], rejected: Sequence[RejectedRow] = ()
+    ports: Ports, run: Run, rows: Mapping[str, Sequence[str]], rejected: Sequence[RejectedRow] = ()
 ) -> None:
     """Open repair pages for these rows of a claimed run and restart it. The `rejected` rows among them become
     "replaying" in the same transaction as their page. Before that they must still block the run."""

@@ -17,7 +17,6 @@ from shared.engine.settling import start
 from shared.engine.targets.finance_import import look_again
 from shared.errors import LeaseLost
 from shared.ledger.shipments import Cargo, Shipment, View, choose
-from shared.stages import Stage
 
 _CLAIM_TRIES = 5
 _NOT_WORTH_DIVIDING = 5000
@@ -34,11 +33,11 @@ async def ship(ports: Ports, message: Ship, *, after: After) -> None:
         await start(ports, shipment, after)
 
 
-def _lanes(ports: Ports, stage: Stage, view: View) -> int:
+def _lanes(ports: Ports, stage: str, view: View) -> int:
     """The number of lanes at present. A slow import does not count, so that others can use another lane."""
     slow = timedelta(seconds=ports.settings.slow_import)
     held_up = sum(shipment.holds_up(ports.now(), slow) for shipment in view.shipments.values())
-    return view.lanes_for(ports.settings.lanes(stage), held_up)
+    return view.lanes_for(ports.lanes(stage), held_up)
 
 
 def _share(ports: Ports, view: View, ready: Sequence[Cargo], lanes: int) -> int:

@@ -48,7 +48,6 @@ from shared.errors import (
 from shared.ledger.run import State
 from shared.log import event, where
 from shared.services.throttle_gates import GATE_SPREAD
-from shared.stages import Stage
 from shared.storage import refusals
 from shared.storage.landing import PartLost
 
@@ -223,7 +222,7 @@ async def _put_off(ports: Ports, message: Message, delay: timedelta, *, attempt:
     again = message.model_copy(update={"attempt": message.attempt + 1 if attempt is None else attempt})
     # After five quick failures the host would move the message to the poison queue.
     await refusals.retry_while_unavailable(lambda: ports.queues.send(again, delay=delay))
-    if isinstance(message, Load) and message.stage == Stage.INVOICES:
+    if isinstance(message, Load) and message.stage == ports.job.first:
         # The message is on its queue again. A failure now would duplicate it.
         with suppress(AzureError):
             await _enlist(ports, message)

@@ -20,7 +20,6 @@ from azure.data.tables.aio import TableClient
 from shared.clock import parse_stamp, stamp
 from shared.ledger.run import Part
 from shared.ledger.shipments import Cargo, Lane, Shipment, Step, View, new_execution_id
-from shared.stages import Stage
 from shared.storage.schema import SIGNATURE, check, newer
 from shared.storage.transactions import deleted, guarded, transact
 
@@ -46,7 +45,7 @@ class Dock:
         except ResourceExistsError:
             return
 
-    async def view(self, stage: Stage) -> View:
+    async def view(self, stage: str) -> View:
         """Everything on the dock of one map."""
         view = View()
         async for row in self._table.query_entities("PartitionKey eq @stage", parameters={"stage": str(stage)}):
@@ -62,7 +61,7 @@ class Dock:
                 view.shipments[name] = _shipment(row)
         return view
 
-    async def shipment(self, stage: Stage, ticket: str) -> Shipment | None:
+    async def shipment(self, stage: str, ticket: str) -> Shipment | None:
         """A shipment by its ticket."""
         try:
             return _shipment(await self._table.get_entity(str(stage), f"shipment|{ticket}"))
@@ -132,14 +131,14 @@ class Dock:
         """Take a waiting part off the dock as it was read. Raises LeaseLost when it has changed or gone since."""
         await transact(self._table, [deleted(_cargo_entity(cargo), cargo.etag)])
 
-    async def of_invoice(self, stage: Stage, invoice_id: UUID) -> list[Cargo]:
+    async def of_invoice(self, stage: str, invoice_id: UUID) -> list[Cargo]:
         """What of an invoice is on the dock of one map."""
         condition = "PartitionKey eq @stage and RowKey ge @lower and RowKey lt @upper"
         names = {"stage": str(stage), "lower": f"part|{invoice_id}|", "upper": f"part|{invoice_id}}}"}
         return [_cargo(row) async for row in self._table.query_entities(condition, parameters=names)]
 
 
-def _deletion(stage: Stage, row_key: str) -> tuple[str, dict[str, str]]:
+def _deletion(stage: str, row_key: str) -> tuple[str, dict[str, str]]:
     return ("delete", {"PartitionKey": str(stage), "RowKey": row_key})
 
 
@@ -151,7 +150,7 @@ def _instant(text: str | None) -> datetime | None:
     return parse_stamp(text) if text else None
 
 
-def _lane_entity(stage: Stage, number: int, ticket: str) -> dict[str, Any]:
+def _lane_entity(stage: str, number: int, ticket: str) -> dict[str, Any]:
     return {"PartitionKey": str(stage), "RowKey": f"lane|{number}", "shipment": ticket}
 
 
@@ -184,7 +183,7 @@ def _cargo(row: Any) -> Cargo:
     check(row, _name_of(row))
     _, invoice_id, part_key = row["RowKey"].split("|", 2)
     return Cargo(
-        stage=Stage(row["PartitionKey"]),
+        stage=str(row["PartitionKey"]),
         invoice_id=UUID(invoice_id),
         part_key=part_key,
         company=row["company"],
@@ -227,7 +226,7 @@ def _shipment_entity(shipment: Shipment) -> dict[str, Any]:
 def _shipment(row: Any) -> Shipment:
     check(row, _name_of(row))
     return Shipment(
-        stage=Stage(row["PartitionKey"]),
+        stage=str(row["PartitionKey"]),
         ticket=row["RowKey"].removeprefix("shipment|"),
         company=row["company"],
         lane=row["lane"],

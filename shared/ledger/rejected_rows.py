@@ -18,7 +18,6 @@ from azure.data.tables.aio import TableClient
 
 from shared.clock import parse_stamp, stamp
 from shared.maps.table_map import TableMap
-from shared.stages import Stage
 from shared.storage.schema import SIGNATURE, check
 from shared.totals import Tally, Totals, plain
 
@@ -74,7 +73,7 @@ class RejectedRow:
         return hashlib.blake2b(f"{self.stage}|{self.kind}|{self.pattern}".encode(), digest_size=5).hexdigest()
 
 
-def rejected_row(table_map: TableMap, stage: Stage, row: list[str], kind: ErrorClass, text: str) -> RejectedRow:
+def rejected_row(table_map: TableMap, stage: str, row: list[str], kind: ErrorClass, text: str) -> RejectedRow:
     """Name a landed row as rejected."""
     values = dict(zip(table_map.columns, row, strict=True))
     return RejectedRow(
@@ -94,7 +93,7 @@ def totals_of(rows: Iterable[RejectedRow], *, billed: bool) -> Totals:
     """Count and money of the billed sales, or of the others, among some rejected rows."""
     tally = Tally()
     for row in rows:
-        if row.stage == Stage.ACTUALS and (row.transaction_type == BILLED) == billed:
+        if row.stage == "actuals" and (row.transaction_type == BILLED) == billed:
             tally.add(row.key, row.currency, row.amount)
     return tally.totals()
 

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from shared.ledger.history import Step
 from shared.ledger.progress import Progress
-from shared.stages import Stage
 from shared.totals import Totals
 
 
@@ -103,7 +102,7 @@ class Page:
     """One page of a reading. `cursor` is the next link that leads to it, empty for the first."""
 
     invoice_id: UUID
-    stage: Stage
+    stage: str
     generation: int
     number: int
     cursor: str = ""
@@ -124,7 +123,7 @@ class Part:
     """
 
     invoice_id: UUID
-    stage: Stage
+    stage: str
     generation: int
     number: int
     company: str

@@ -30,7 +30,6 @@ from shared.ledger.history import Step
 from shared.ledger.rejected_rows import RejectedRow, entity_of
 from shared.ledger.run import Page, Part, Run, State, known_state
 from shared.ledger.run_list import RunList
-from shared.stages import Stage
 from shared.storage.schema import SIGNATURE, check, newer
 from shared.storage.transactions import deleted, guarded, transact
 from shared.totals import Totals
@@ -117,7 +116,7 @@ class Ledger:
         """Let the list of runs show the progress of a run that has not changed otherwise."""
         await self._run_list.note_progress(run)
 
-    async def page(self, invoice_id: UUID, stage: Stage, generation: int, number: int) -> Page | None:
+    async def page(self, invoice_id: UUID, stage: str, generation: int, number: int) -> Page | None:
         """One page of a reading."""
         try:
             return _page(await self._table.get_entity(str(invoice_id), _page_key(stage, generation, number)))
@@ -153,7 +152,7 @@ class Ledger:
         operations += [deleted(_part_entity(part), part.etag) for part in parts]
         await transact(self._table, operations)
 
-    async def parts(self, invoice_id: UUID, stage: Stage, generation: int) -> list[Part]:
+    async def parts(self, invoice_id: UUID, stage: str, generation: int) -> list[Part]:
         """The parts of one stage in one reading."""
         return [_part(row) for row in await self._range(invoice_id, f"part|{stage}|{generation:04}|")]
 
@@ -178,11 +177,11 @@ class Ledger:
         prefix = row_key if row_key.count("|") == _BARS_WITH_PATH else f"{row_key}|"
         return [_part(row) for row in await self._range(invoice_id, prefix)]
 
-    async def pages(self, invoice_id: UUID, stage: Stage, generation: int) -> list[Page]:
+    async def pages(self, invoice_id: UUID, stage: str, generation: int) -> list[Page]:
         """The pages of one stage in one reading."""
         return [_page(row) for row in await self._range(invoice_id, f"page|{stage}|{generation:04}|")]
 
-    async def pages_of_all_readings(self, invoice_id: UUID, stage: Stage) -> list[Page]:
+    async def pages_of_all_readings(self, invoice_id: UUID, stage: str) -> list[Page]:
         """The pages of one stage in all readings."""
         return [_page(row) for row in await self._range(invoice_id, f"page|{stage}|")]
 
@@ -211,7 +210,7 @@ def _remember(run: Run, changed: Run) -> Run:
     return replace(changed, history=steps)
 
 
-def _page_key(stage: Stage, generation: int, number: int) -> str:
+def _page_key(stage: str, generation: int, number: int) -> str:
     return f"page|{stage}|{generation:04}|{number:06}"
 
 
@@ -328,7 +327,7 @@ def _page(row: Any) -> Page:
     _, stage, generation, number = row["RowKey"].split("|")
     return Page(
         invoice_id=UUID(row["PartitionKey"]),
-        stage=Stage(stage),
+        stage=stage,
         generation=int(generation),
         number=int(number),
         cursor=row["cursor"],
@@ -364,7 +363,7 @@ def _part(row: Any) -> Part:
     _, stage, generation, number, _, *path = row["RowKey"].split("|")
     return Part(
         invoice_id=UUID(row["PartitionKey"]),
-        stage=Stage(stage),
+        stage=stage,
         generation=int(generation),
         number=int(number),
         company=row["company"],

@@ -7,7 +7,6 @@ from enum import StrEnum
 from uuid import UUID, uuid4
 
 from shared.errors import NewerVersion
-from shared.stages import Stage
 from shared.storage.landing import LandedName
 
 PARTS_IN_A_SHIPMENT = 97
@@ -44,7 +43,7 @@ class Cargo:
     since the group was formed (`formed_at`, for one that came of dividing a larger one); `failed_at` is the first of
     them, and `why` the last in words."""
 
-    stage: Stage
+    stage: str
     invoice_id: UUID
     part_key: str
     company: str
@@ -89,7 +88,7 @@ class Shipment:
     those at imports of it that never arrived, whose number is `attempts`. `sent_at` is when Finance was last asked to
     start it."""
 
-    stage: Stage
+    stage: str
     ticket: str
     company: str
     lane: int
@@ -202,6 +201,6 @@ def _may_travel_together(first: Cargo, other: Cargo) -> bool:
     return first.level == 0 or first.invoice_id == other.invoice_id
 
 
-def new_execution_id(stage: Stage) -> str:
+def new_execution_id(stage: str) -> str:
     """Name an import; ours, so that it can be found after a lost answer, and never the same twice."""
     return f"relay-{stage}-{uuid4()}"

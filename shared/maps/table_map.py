@@ -11,8 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from shared.configuration.data_files import FileRefused, read_file
 from shared.configuration.time_zones import Zones
 from shared.maps.columns import Write, follow, writer
 from shared.maps.transforms import (
@@ -27,16 +28,8 @@ from shared.maps.transforms import (
     Uuid5,
     text_of,
 )
-from shared.stages import Stage
 
 MAPS = Path(__file__).parent
-REQUIRED = {
-    Stage.INVOICES: ("INVOICEPROPOSALID",),
-    Stage.ACTUALS: ("ACTUALSIMPORTID", "AMOUNT", "TRANSACTIONCURRENCYID", "TRANSACTIONTYPE", "INVOICEPROPOSALID"),
-    Stage.CONNECTIONS: ("CONNECTIONID",),
-}
-"""Columns that verification needs."""
-
 
 FORMAT = 1
 """The format version of `TableMap.written`."""
@@ -47,7 +40,7 @@ def digest_of(written: bytes) -> str:
     return hashlib.blake2b(written, digest_size=16).hexdigest()
 
 
-class MapRefused(Exception):
+class MapRefused(FileRefused):
     """A map file is invalid. The text names the file, the field and the reason."""
 
 
@@ -321,46 +314,14 @@ def _selection(paths: set[tuple[str, ...]]) -> tuple[str, str]:
     return ",".join(columns), ",".join(expands)
 
 
-def load_map(stage: Stage, folder: Path = MAPS) -> TableMap:
-    """Read the map of a stage. Raises MapRefused."""
-    file = folder / f"{stage}.json"
+def load_map(name: str, folder: Path = MAPS, *, needs: Collection[str] = ()) -> TableMap:
+    """Read the map `name`, which must have the target columns that its job `needs`. Raises MapRefused."""
     try:
-        table_map = TableMap.model_validate(json.loads(file.read_text("utf-8"), object_pairs_hook=_no_double))
-        _check_required(stage, table_map)
-    except ValidationError as error:
-        problems = "\n".join(f"  {_where(problem['loc'])}{_reason(problem)}" for problem in error.errors())
-        raise MapRefused(f"{file.name} refused:\n{problems}") from None
-    except (OSError, ValueError) as error:
-        raise MapRefused(f"{file.name} refused: {error}") from error
+        table_map = read_file(folder / f"{name}.json", TableMap, "map")
+    except FileRefused as refused:
+        raise MapRefused(str(refused)) from refused.__cause__
+    if missing := [column for column in needs if column not in table_map.columns]:
+        raise MapRefused(
+            f"{name}.json refused: fields: {', '.join(missing)} must go to Finance, runs are verified by it"
+        )
     return table_map
-
-
-def _check_required(stage: Stage, table_map: TableMap) -> None:
-    if missing := [column for column in REQUIRED[stage] if column not in table_map.columns]:
-        raise ValueError(f"fields: {', '.join(missing)} must go to Finance, runs are verified by it")
-
-
-def load_maps(folder: Path = MAPS) -> dict[Stage, TableMap]:
-    """Read all three maps. Raises MapRefused."""
-    return {stage: load_map(stage, folder) for stage in Stage}
-
-
-def _no_double(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    if doubled := {name for name in names if names.count(name) > 1}:
-        raise ValueError(f"{', '.join(sorted(doubled))} is given twice")
-    return dict(pairs)
-
-
-def _where(location: tuple[int | str, ...]) -> str:
-    return (
-        "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location).lstrip(".") + ": "
-        if location
-        else ""
-    )
-
-
-def _reason(problem: Any) -> str:
-    if problem["type"] == "extra_forbidden":
-        return "is not a field of a map"
-    return str(problem["msg"]).removeprefix("Value error, ")

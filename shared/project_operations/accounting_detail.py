@@ -10,8 +10,8 @@ from shared.engine.ports import Ports
 from shared.engine.targets.held_rows import held_actuals
 from shared.errors import ColumnsLocked, Refused
 from shared.maps.transforms import Row
+from shared.project_operations.codes import ACTUALS
 from shared.services.dataverse import NAME as DATAVERSE
-from shared.stages import Stage
 
 KEPT_BACK = 0
 """The status of a row that the app itself did not write, without asking Dataverse."""
@@ -33,7 +33,7 @@ async def posted_rows(ports: Ports, company: str, ids: Iterable[UUID]) -> list[R
 async def write_rows(ports: Ports, posted: Sequence[Row]) -> dict[UUID, Refused]:
     """Write Finance's values of these posted rows to their actuals where they differ. Return the refused rows.
     Raises ColumnsLocked."""
-    table_map = ports.maps[Stage.ACTUALS]
+    table_map = ports.maps[ACTUALS]
     columns = table_map.written_back
     if not columns or table_map.writeBack is None:
         return {}
@@ -97,7 +97,7 @@ def _values(columns: Mapping[str, str], row: Row) -> dict[str, Any]:
 
 
 async def _standing(ports: Ports, ids: Iterable[UUID], columns: Mapping[str, str]) -> dict[UUID, Row]:
-    source = ports.maps[Stage.ACTUALS].source
+    source = ports.maps[ACTUALS].source
     options = {"$select": ",".join(sorted({source.key, *columns.values()}))}
     portions = ports.dataverse.rows_in(source.set, (source.key,), ids, options)
     return {UUID(row[source.key]): row async for rows in portions for row in rows}

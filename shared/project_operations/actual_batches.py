@@ -10,7 +10,7 @@ from shared.ledger.rejected_rows import BILLED, UNBILLED, RejectedRow
 from shared.maps.columns import follow
 from shared.maps.transforms import Row, RowRefused
 from shared.project_operations.chosen_days import DayTally
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS
 from shared.totals import Tally
 
 MEASURED = ("ACTUALSIMPORTID", "AMOUNT", "TRANSACTIONCURRENCYID")
@@ -30,7 +30,7 @@ class ActualBatches:
     """The mapped actuals of one page. Rows that the map cannot write are rejected."""
 
     def __init__(self, ports: Ports) -> None:
-        self._map = ports.maps[Stage.ACTUALS]
+        self._map = ports.maps[ACTUALS]
         self._zone = ports.settings.zone
         self._measured = [self._map.position(column) for column in MEASURED]
         self._companies: dict[str, _CompanyRows] = {}
@@ -57,7 +57,7 @@ class ActualBatches:
         """One batch per company."""
         return [
             Batch(
-                Stage.ACTUALS,
+                ACTUALS,
                 company,
                 group.rows,
                 billed=group.billed.totals(),
@@ -88,7 +88,7 @@ def write_actuals(ports: Ports, billed: Iterable[Row], fresh: Iterable[Row]) -> 
 def _refused(row: Row, text: str, *, is_billed: bool) -> RejectedRow:
     """A row that the map cannot write. Its key is its id in Dataverse."""
     return RejectedRow(
-        stage=Stage.ACTUALS,
+        stage=ACTUALS,
         key=row["msdyn_actualid"],
         kind="contract",
         text=text,

@@ -9,9 +9,8 @@ from shared.engine.ports import Ports
 from shared.errors import Refused
 from shared.maps.table_map import TableMap
 from shared.maps.transforms import Row
-from shared.project_operations.codes import BILLED_SALES
+from shared.project_operations.codes import ACTUALS, BILLED_SALES
 from shared.services.odata import all_of
-from shared.stages import Stage
 from shared.totals import Tally, Totals
 
 _LIGHT_PAGE = 5000
@@ -43,7 +42,7 @@ async def billed_totals(ports: Ports, invoice_id: UUID) -> Totals:
 
 async def read_billed(ports: Ports, invoice_id: UUID) -> Billed:
     """The billed sales of an invoice, read now."""
-    table_map = ports.maps[Stage.ACTUALS]
+    table_map = ports.maps[ACTUALS]
     options = {
         "$select": "msdyn_actualid,msdyn_amount,msdyn_billingtype,msdyn_transactionclassification",
         "$expand": "transactioncurrencyid($select=isocurrencycode)",
@@ -65,7 +64,7 @@ def kind_of(row: Row) -> Kind:
 
 async def count_billed(ports: Ports, invoice_id: UUID) -> int:
     """The number of billed sales of an invoice, with one request if Dataverse can aggregate them."""
-    table_map = ports.maps[Stage.ACTUALS]
+    table_map = ports.maps[ACTUALS]
     return await count_rows(ports, table_map.source.set, table_map.source.key, billed_filter(table_map, invoice_id))
 
 

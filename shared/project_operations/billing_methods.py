@@ -9,8 +9,8 @@ from contextlib import suppress
 
 from shared.engine.ports import Ports
 from shared.errors import Refused
+from shared.project_operations.codes import ACTUALS
 from shared.services.odata import Guid, guid
-from shared.stages import Stage
 
 _CONTRACT_LINE = "_msdyn_salescontractlineid_value"
 
@@ -19,7 +19,7 @@ async def billing_methods(ports: Ports, billed: Collection[Guid]) -> dict[Guid, 
     """The billing method of the contract line of each billed sale, where it can be read. A row may have no contract
     line, and a tenant may not let the app read these columns."""
     with suppress(Refused):
-        source = ports.maps[Stage.ACTUALS].source
+        source = ports.maps[ACTUALS].source
         options = {"$select": f"{source.key},{_CONTRACT_LINE}"}
         lines: dict[Guid, Guid] = {}
         async for rows in ports.dataverse.rows_in(source.set, (source.key,), billed, options):

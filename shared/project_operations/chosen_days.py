@@ -13,7 +13,7 @@ from shared.configuration.time_zones import ZONES_SETTING, Zones
 from shared.engine.ports import Ports
 from shared.errors import NeedsAttention
 from shared.project_operations.billed_sales import billed_filter
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS
 
 _SAMPLE = 200
 
@@ -46,7 +46,7 @@ class DayTally:
 
 async def check_days_of_actuals(ports: Ports, invoice_id: UUID) -> None:
     """Check a sample of an invoice's billed sales before its header is sent. Raises what `DayTally.check` raises."""
-    table_map, tally = ports.maps[Stage.ACTUALS], DayTally()
+    table_map, tally = ports.maps[ACTUALS], DayTally()
     options = {**table_map.query, "$filter": billed_filter(table_map, invoice_id)}
     for row in await ports.dataverse.first(table_map.source.set, options, _SAMPLE):
         tally.add(table_map.days_in_doubt(row, ports.settings.zone))

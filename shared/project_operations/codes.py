@@ -28,3 +28,8 @@ FIXED_PRICE = 192350001
 
 INVOICE_LINE_DETAIL = "msdyn_invoicelinetransaction"
 """The table of invoice line details, as the ends of a connection name it."""
+
+INVOICES = "invoices"
+ACTUALS = "actuals"
+CONNECTIONS = "transactionconnections"
+"""The table maps that rules of Project Operations are about, as the job names them."""

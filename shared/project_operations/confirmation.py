@@ -28,9 +28,15 @@ from shared.engine.resend import sent_singly
 from shared.engine.targets.held_rows import held_by_actual
 from shared.maps.transforms import Row
 from shared.project_operations.billed_sales import billed_filter, count_rows
-from shared.project_operations.codes import BILLED_SALES, INVOICE_LINE_DETAIL, UNBILLED_SALES
+from shared.project_operations.codes import (
+    ACTUALS,
+    BILLED_SALES,
+    CONNECTIONS,
+    INVOICE_LINE_DETAIL,
+    INVOICES,
+    UNBILLED_SALES,
+)
 from shared.services.odata import Guid, all_of, guid
-from shared.stages import Stage
 
 _PAGE = 5000
 _AROUND = timedelta(minutes=15)
@@ -104,7 +110,7 @@ async def scope_of(ports: Ports, invoice_id: UUID) -> Scope | None:
     if first is None or last is None:
         return None
     options = {"$select": "_salesorderid_value"}
-    invoice = await ports.dataverse.one(ports.maps[Stage.INVOICES].source.set, invoice_id, options)
+    invoice = await ports.dataverse.one(ports.maps[INVOICES].source.set, invoice_id, options)
     contract = (invoice or {}).get("_salesorderid_value")
     return Scope(invoice_id, UUID(contract) if contract else None, first, last)
 
@@ -112,14 +118,14 @@ async def scope_of(ports: Ports, invoice_id: UUID) -> Scope | None:
 async def count_beside(ports: Ports, invoice_id: UUID) -> int:
     """The number of candidates."""
     scope = await scope_of(ports, invoice_id)
-    source = ports.maps[Stage.ACTUALS].source
+    source = ports.maps[ACTUALS].source
     return await count_rows(ports, source.set, source.key, all_of(scope.condition, source.filter)) if scope else 0
 
 
 async def find_beside(ports: Ports, invoice_id: UUID, known: Collection[Guid]) -> Beside:
     """The unbilled sales of a confirmation other than `known`, and the rows whose invoice cannot be determined."""
     scope = await scope_of(ports, invoice_id)
-    search = _Search(ports, scope, known, await sent_singly(ports, invoice_id))
+    search = _Search(ports, scope, known, await sent_singly(ports, invoice_id, ACTUALS))
     async for rows in _candidates(ports, scope):
         await search.look_at(rows)
     return search.result()
@@ -147,7 +153,7 @@ async def _claimed(ports: Ports, ids: Collection[Guid]) -> dict[Guid, Claim]:
     details = {side.far for side in [*sides, *behind] if side.is_of_detail}
     invoices = await _invoices(ports, "msdyn_invoicelinetransactions", details)
     actuals = {side.far for side in [*sides, *behind] if side.is_of_billing}
-    invoices |= await _invoices(ports, ports.maps[Stage.ACTUALS].source.set, actuals)
+    invoices |= await _invoices(ports, ports.maps[ACTUALS].source.set, actuals)
     leads, direct = _leading(behind, invoices), _leading(sides, invoices)
     links: dict[Guid, list[_Side]] = {key: [] for key in ids}
     for side in sides:
@@ -253,7 +259,7 @@ class _Side(NamedTuple):
 
 
 async def _sides(ports: Ports, ids: Collection[Guid], *, where: str = "") -> list[_Side]:
-    entity_set = ports.maps[Stage.CONNECTIONS].source.set
+    entity_set = ports.maps[CONNECTIONS].source.set
     portions = ports.dataverse.rows_in(entity_set, _ENDS, ids, {"$select": _LINK}, where=where)
     return [side async for rows in portions for row in rows for side in _seen_from(row, ids)]
 
@@ -283,7 +289,7 @@ def _leading(sides: Iterable[_Side], invoices: Mapping[Guid, Guid]) -> dict[Guid
 
 async def _invoices(ports: Ports, entity_set: str, ids: Collection[Guid]) -> dict[Guid, Guid]:
     """The invoice of each of these rows, where it has one."""
-    key = "msdyn_actualid" if entity_set == ports.maps[Stage.ACTUALS].source.set else f"{INVOICE_LINE_DETAIL}id"
+    key = "msdyn_actualid" if entity_set == ports.maps[ACTUALS].source.set else f"{INVOICE_LINE_DETAIL}id"
     found: dict[Guid, Guid] = {}
     async for rows in ports.dataverse.rows_in(entity_set, (key,), ids, {"$select": f"{key},_msdyn_invoice_value"}):
         found |= {guid(row[key]): guid(row["_msdyn_invoice_value"]) for row in rows if row["_msdyn_invoice_value"]}
@@ -293,7 +299,7 @@ async def _invoices(ports: Ports, entity_set: str, ids: Collection[Guid]) -> dic
 async def _candidates(ports: Ports, scope: Scope | None) -> AsyncIterator[list[Row]]:
     if scope is None:
         return
-    table_map = ports.maps[Stage.ACTUALS]
+    table_map = ports.maps[ACTUALS]
     options = {
         "$select": _LIGHT,
         "$expand": "transactioncurrencyid($select=isocurrencycode)",
@@ -305,7 +311,7 @@ async def _candidates(ports: Ports, scope: Scope | None) -> AsyncIterator[list[R
 
 async def _billed_at(ports: Ports, invoice_id: UUID, order: str) -> datetime | None:
     """The creation time of the first (asc) or last (desc) billed sale of an invoice."""
-    table_map = ports.maps[Stage.ACTUALS]
+    table_map = ports.maps[ACTUALS]
     return await _created(ports, billed_filter(table_map, invoice_id), order)
 
 
@@ -327,7 +333,7 @@ async def _created(ports: Ports, condition: str, order: str) -> datetime | None:
         "$filter": condition,
         "$orderby": f"createdon {order}",
     }
-    rows = await ports.dataverse.first(ports.maps[Stage.ACTUALS].source.set, options, 1)
+    rows = await ports.dataverse.first(ports.maps[ACTUALS].source.set, options, 1)
     return parse_stamp(rows[0]["createdon"]) if rows else None
 
 

@@ -6,12 +6,12 @@ from shared.engine.loading import Batch, Reading
 from shared.engine.ports import Ports
 from shared.ledger.rejected_rows import RejectedRow
 from shared.maps.transforms import Row, RowRefused
-from shared.stages import Stage
+from shared.project_operations.codes import CONNECTIONS
 
 
 def write_connections(ports: Ports, company: str, links: Iterable[Row], *, held: bool) -> Reading:
     """Map connections. One that cannot be mapped is rejected under its id in Dataverse."""
-    table_map = ports.maps[Stage.CONNECTIONS]
+    table_map = ports.maps[CONNECTIONS]
     written: list[list[str]] = []
     refused: list[RejectedRow] = []
     for link in links:
@@ -19,5 +19,5 @@ def write_connections(ports: Ports, company: str, links: Iterable[Row], *, held:
             written.append(table_map.write(link, ports.settings.zone))
         except RowRefused as refusal:
             key = link[table_map.source.key]
-            refused.append(RejectedRow(Stage.CONNECTIONS, key, "contract", str(refusal), source_id=key))
-    return Reading([Batch(Stage.CONNECTIONS, company, written, held=held)], refused)
+            refused.append(RejectedRow(CONNECTIONS, key, "contract", str(refusal), source_id=key))
+    return Reading([Batch(CONNECTIONS, company, written, held=held)], refused)

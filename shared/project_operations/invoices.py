@@ -18,11 +18,10 @@ from enum import StrEnum
 from uuid import UUID
 
 from shared.engine.ports import Ports
-from shared.maps.proposal_number import COLUMNS, number_pair
 from shared.maps.transforms import Row
-from shared.project_operations.codes import BILLED_SALES, CANCELED, DRAFT, IN_REVIEW, PROJECT_INVOICE
+from shared.project_operations.codes import ACTUALS, BILLED_SALES, CANCELED, DRAFT, IN_REVIEW, INVOICES, PROJECT_INVOICE
+from shared.project_operations.proposal_number import COLUMNS, number_pair
 from shared.services.odata import all_of, quote_text
-from shared.stages import Stage
 
 ORDER_TYPE = "msdyn_ordertype"
 STATUS = "msdyn_projectinvoicestatus"
@@ -76,7 +75,7 @@ async def confirmed_at(ports: Ports, invoice_id: UUID) -> datetime | None:
         "$filter": f"_msdyn_invoice_value eq {invoice_id} and msdyn_transactiontypecode eq {BILLED_SALES}",
         "$orderby": "createdon",
     }
-    rows = await ports.dataverse.first(ports.maps[Stage.ACTUALS].source.set, options, 1)
+    rows = await ports.dataverse.first(ports.maps[ACTUALS].source.set, options, 1)
     return _instant(rows[0]["createdon"]) if rows else None
 
 
@@ -114,7 +113,7 @@ async def invoices_numbered(ports: Ports, number: str) -> list[Invoice]:
 
 async def invoices_with(ports: Ports, ids: Iterable[UUID]) -> list[Invoice]:
     """The project invoices with these ids, confirmed or not."""
-    table_map = ports.maps[Stage.INVOICES]
+    table_map = ports.maps[INVOICES]
     found = ports.dataverse.rows_in(
         table_map.source.set, (table_map.source.key,), ids, _select(ports), where=_PROJECT_INVOICES
     )
@@ -123,12 +122,12 @@ async def invoices_with(ports: Ports, ids: Iterable[UUID]) -> list[Invoice]:
 
 def number_column(ports: Ports) -> str:
     """The column of `invoice` that names its proposal in Finance, as the maps have it."""
-    return number_pair(ports.maps[Stage.INVOICES]).source
+    return number_pair(ports.maps[INVOICES]).source
 
 
 def number_of(ports: Ports, invoice: Row) -> str:
     """The number of an invoice's proposal in Finance, empty where the invoice has none yet. Raises RowRefused."""
-    pair = number_pair(ports.maps[Stage.INVOICES])
+    pair = number_pair(ports.maps[INVOICES])
     return pair.text(invoice.get(pair.source), invoice, ports.settings.zone)
 
 
@@ -137,7 +136,7 @@ _PROJECT_INVOICES = f"{ORDER_TYPE} eq {PROJECT_INVOICE}"
 
 async def _invoices(ports: Ports, *conditions: str) -> AsyncIterator[Invoice]:
     options = _select(ports) | {"$filter": all_of(_PROJECT_INVOICES, *conditions)}
-    async for rows in ports.dataverse.pages(ports.maps[Stage.INVOICES].source.set, options, size=_PAGE):
+    async for rows in ports.dataverse.pages(ports.maps[INVOICES].source.set, options, size=_PAGE):
         for row in rows:
             yield _invoice(ports, row)
 

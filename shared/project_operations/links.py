@@ -19,6 +19,8 @@ from shared.errors import NotYet
 from shared.maps.transforms import Row
 from shared.project_operations.billing_methods import billing_methods
 from shared.project_operations.codes import (
+    ACTUALS,
+    CONNECTIONS,
     EXPENSE,
     FEE,
     FIXED_PRICE,
@@ -28,7 +30,6 @@ from shared.project_operations.codes import (
     UNBILLED_SALES,
 )
 from shared.services.odata import Guid, guid
-from shared.stages import Stage
 
 TRACED = ("msdyn_actualid", "msdyn_transactionclassification")
 """The columns of a billed sale that are needed to follow its links."""
@@ -106,7 +107,7 @@ async def _check_linked(ports: Ports, billed: Sequence[Row], created: Iterable[S
 
 async def _sides(ports: Ports, ids: Collection[Guid]) -> list[Side]:
     """The connections between actuals with one of `ids` as an end, seen from that end."""
-    table_map = ports.maps[Stage.CONNECTIONS]
+    table_map = ports.maps[CONNECTIONS]
     portions = ports.dataverse.rows_in(table_map.source.set, _ENDS, ids, table_map.query, where=table_map.source.filter)
     return [side async for rows in portions for row in rows for side in _seen_from(row, ids)]
 
@@ -125,7 +126,7 @@ async def _replacing(ports: Ports, corrected: Collection[Guid]) -> list[Side]:
 
 async def _types(ports: Ports, ids: Collection[Guid]) -> dict[Guid, int]:
     """The transaction types of those actuals that are sent to Finance at all."""
-    table_map = ports.maps[Stage.ACTUALS]
+    table_map = ports.maps[ACTUALS]
     options = {"$select": "msdyn_actualid,msdyn_transactiontypecode"}
     found: dict[Guid, int] = {}
     async for rows in ports.dataverse.rows_in(
@@ -144,7 +145,7 @@ async def _without_detail(ports: Ports, ids: Collection[Guid]) -> set[Guid]:
     options = {"$select": ",".join(_ENDS)}
     pointed: set[Guid] = set()
     async for rows in ports.dataverse.rows_in(
-        ports.maps[Stage.CONNECTIONS].source.set, _ENDS, ids, options, where=_TO_A_DETAIL
+        ports.maps[CONNECTIONS].source.set, _ENDS, ids, options, where=_TO_A_DETAIL
     ):
         pointed |= {guid(row[end]) for row in rows for end in _ENDS}
     return set(ids) - pointed
@@ -157,7 +158,7 @@ async def _unbilled_only(ports: Ports, ids: Collection[Guid]) -> set[Guid]:
 
 
 async def _rows(ports: Ports, ids: Collection[Guid]) -> list[Row]:
-    table_map = ports.maps[Stage.ACTUALS]
+    table_map = ports.maps[ACTUALS]
     portions = ports.dataverse.rows_in(
         table_map.source.set, (table_map.source.key,), ids, table_map.query, where=table_map.source.filter
     )

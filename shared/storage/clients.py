@@ -1,6 +1,6 @@
 """The app's own storage: tables, queues and a private container, in the account of AzureWebJobsStorage."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from shared.services.sign_in import SignIn
 from shared.settings import Settings
-from shared.storage.names import LANDED, MAPS, QUEUES, TABLES, poison_of
+from shared.storage.names import LANDED, MAPS, TABLES, poison_of
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,14 @@ class _AppCredential:
         """Nothing to close."""
 
 
-async def open_storage(settings: Settings) -> Storage:
+async def open_storage(settings: Settings, queue_names: Sequence[str]) -> Storage:
     """Open the clients, and create missing tables, queues and containers."""
     tables, blobs, queues = _services(settings)
     landed, maps = blobs.get_container_client(LANDED), blobs.get_container_client(MAPS)
     found = {name: tables.get_table_client(name) for name in TABLES}
     for table in found.values():
         await _unless_there(table.create_table())
-    opened = _queues(queues)
+    opened = _queues(queues, queue_names)
     for queue in opened.own.values():
         await _unless_there(queue.create_queue())
     await _unless_there(landed.create_container())
@@ -75,14 +75,14 @@ async def open_storage(settings: Settings) -> Storage:
     return Storage(**found, landed=landed, maps=maps, queues=opened)
 
 
-def queues_alone(settings: Settings) -> QueueClients:
+def queues_alone(settings: Settings, names: Sequence[str]) -> QueueClients:
     """The queues alone, for the time when the rest of storage cannot be opened. No request is sent."""
-    return _queues(_services(settings)[2])
+    return _queues(_services(settings)[2], names)
 
 
-def _queues(service: QueueServiceClient) -> QueueClients:
-    clients = {name: service.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy()) for name in QUEUES}
-    untouched = {name: service.get_queue_client(name) for name in (*QUEUES, *map(poison_of, QUEUES))}
+def _queues(service: QueueServiceClient, names: Sequence[str]) -> QueueClients:
+    clients = {name: service.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy()) for name in names}
+    untouched = {name: service.get_queue_client(name) for name in (*names, *map(poison_of, names))}
     return QueueClients(clients, untouched)
 
 

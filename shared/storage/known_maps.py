@@ -17,7 +17,6 @@ from relay_contract.version import VERSION
 from shared.errors import NewerVersion
 from shared.log import event
 from shared.maps.table_map import FORMAT, MAPS, TableMap, digest_of, read_written
-from shared.stages import Stage
 from shared.storage.landing import FIRST_RELEASE, LandedName, PartLost
 
 RELEASED = MAPS / "released"
@@ -42,7 +41,7 @@ class MapReplaced(PartLost):
 class KnownMaps:
     """The maps of parts of all deployments."""
 
-    def __init__(self, container: ContainerClient, present: Mapping[Stage, TableMap]) -> None:
+    def __init__(self, container: ContainerClient, present: Mapping[str, TableMap]) -> None:
         self._container = container
         self._present = present
         self._found = {(stage, table_map.digest): table_map for stage, table_map in present.items()}
@@ -58,7 +57,7 @@ class KnownMaps:
                     metadata={"format": str(FORMAT), "writtenBy": VERSION},
                 )
 
-    async def of(self, stage: Stage, blob: str) -> TableMap:
+    async def of(self, stage: str, blob: str) -> TableMap:
         """The map that wrote the landed part `blob` of this stage. Columns, key and entity are those of the part;
         the filters for reading Dataverse and Finance are those of the map in use. Raises MapLost, and NewerVersion
         for a map that only a later version of the app can read."""
@@ -69,7 +68,7 @@ class KnownMaps:
             self._found[stage, digest] = known
         return known
 
-    async def _find(self, stage: Stage, digest: str, blob: str) -> TableMap:
+    async def _find(self, stage: str, digest: str, blob: str) -> TableMap:
         written = _released(stage, digest) or await self._read(stage, digest)
         if written is None:
             raise MapLost(blob)
@@ -82,7 +81,7 @@ class KnownMaps:
             # The digest matches, so the bytes are intact. The map probably contains a transform of a later version.
             raise NewerVersion(f"the map of {blob}", await self._writer(stage, digest)) from error
 
-    async def _read(self, stage: Stage, digest: str) -> bytes | None:
+    async def _read(self, stage: str, digest: str) -> bytes | None:
         """The bytes stored under a digest. None if there are none or their digest differs."""
         try:
             written = await (await self._container.download_blob(_path(stage, digest))).readall()
@@ -93,14 +92,14 @@ class KnownMaps:
         event("map changed in storage", severity=logging.ERROR, stage=stage)
         return None
 
-    async def _writer(self, stage: Stage, digest: str) -> str:
+    async def _writer(self, stage: str, digest: str) -> str:
         found = await self._container.get_blob_client(_path(stage, digest)).get_blob_properties()
         return str((found.metadata or {}).get("writtenBy", ""))
 
 
-def _path(stage: Stage, digest: str) -> str:
+def _path(stage: str, digest: str) -> str:
     return f"{stage}/{digest}.json"
 
 
-def _released(stage: Stage, version: str, folder: Path = RELEASED) -> bytes | None:
+def _released(stage: str, version: str, folder: Path = RELEASED) -> bytes | None:
     return (folder / version / f"{stage}.json").read_bytes() if version == FIRST_RELEASE else None

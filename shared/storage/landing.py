@@ -18,8 +18,6 @@ from uuid import UUID, uuid4
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob.aio import ContainerClient
 
-from shared.stages import Stage
-
 ENCODING = "utf-16-le"
 
 
@@ -118,7 +116,7 @@ class Landing:
     def __init__(self, container: ContainerClient) -> None:
         self._container = container
 
-    async def write(self, invoice_id: UUID, stage: Stage, content: bytes, *, written_by: str) -> str:
+    async def write(self, invoice_id: UUID, stage: str, content: bytes, *, written_by: str) -> str:
         """Write a part under a new name and return the name. The ledger decides which name is valid. `written_by` is
         the digest of the map that wrote the rows."""
         return await self._write(LandedName.of(f"{invoice_id}/{stage}", written_by, content), content)

@@ -1,7 +1,5 @@
 """The names of the tables, queues and containers in the storage account."""
 
-from shared.stages import Stage
-
 TABLES = ("runs", "register", "dock", "gates", "audit")
 LANDED = "landed"
 """The container of landed rows and kept answers."""
@@ -11,7 +9,8 @@ WRITE_BACK = "write-back"
 """The queue of write-backs from Finance after posting."""
 OPERATIONS = "operations"
 """The queue of long-running operator requests."""
-QUEUES = (*map(str, Stage), WRITE_BACK, OPERATIONS)
+SHARED_QUEUES = (WRITE_BACK, OPERATIONS)
+"""The queues of the app beside those of its jobs."""
 
 
 def poison_of(queue: str) -> str:

@@ -11,7 +11,6 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables.aio import TableClient
 
 from shared.clock import parse_stamp, stamp
-from shared.stages import Stage
 
 _PARTITION = "pause"
 _EVERYTHING = "all"
@@ -22,7 +21,7 @@ _FRESH = timedelta(seconds=1)
 class Pause:
     """A pause. `stage` is None for the whole app."""
 
-    stage: Stage | None
+    stage: str | None
     reason: str
     by: str
     at: datetime
@@ -42,7 +41,7 @@ class Pauses:
         rows = self._table.query_entities(f"PartitionKey eq '{_PARTITION}'")
         self._known = [
             Pause(
-                None if row["RowKey"] == _EVERYTHING else Stage(row["RowKey"]),
+                None if row["RowKey"] == _EVERYTHING else str(row["RowKey"]),
                 row["reason"],
                 row["by"],
                 parse_stamp(row["at"]),
@@ -58,12 +57,12 @@ class Pauses:
             await self.standing()
         return next((pause for pause in self._known if pause.stage in {None, queue}), None)
 
-    async def pause(self, stage: Stage | None, *, reason: str, by: str) -> None:
+    async def pause(self, stage: str | None, *, reason: str, by: str) -> None:
         """Pause a map, or everything."""
         entity = {"reason": reason, "by": by, "at": stamp(self._clock())}
         await self._table.upsert_entity({"PartitionKey": _PARTITION, "RowKey": stage or _EVERYTHING, **entity})
 
-    async def resume(self, stage: Stage | None) -> None:
+    async def resume(self, stage: str | None) -> None:
         """Resume a map, or everything. Idempotent."""
         try:
             await self._table.delete_entity(_PARTITION, stage or _EVERYTHING)

@@ -13,7 +13,7 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
-from shared.storage.names import LANDED, MAPS, QUEUES, TABLES, poison_of
+from shared.storage.names import LANDED, MAPS, TABLES
 
 RETRIED_FOR = 240.0
 """Seconds during which work is retried in place while storage refuses it. This is well below the host's timeout.
@@ -25,7 +25,6 @@ _PASSING = {401, 403, 408, 429, 500, 502, 503, 504}
 """Missing roles, a rotated key and the account's firewall are repaired by people; waiting work then continues."""
 _KINDS = {
     **dict.fromkeys(TABLES, "table"),
-    **dict.fromkeys((*QUEUES, *map(poison_of, QUEUES)), "queue"),
     LANDED: "container",
     MAPS: "container",
 }
@@ -65,12 +64,15 @@ def _code(error: HttpResponseError) -> str:
 
 
 def _place(url: str) -> str:
-    path = urlsplit(url).path
-    for segment in path.split("/"):
+    address = urlsplit(url)
+    segments = address.path.strip("/").split("/")
+    for segment in segments:
         name = segment.partition("(")[0]
         if kind := _KINDS.get(name):
             return f"{kind} {name}"
-    return path
+    if "messages" in segments[1:]:
+        return f"queue {segments[segments.index('messages', 1) - 1]}"
+    return f"queue {segments[-1]}" if address.query == "comp=metadata" else address.path
 
 
 async def retry_while_unavailable[T](effort: Callable[[], Awaitable[T]]) -> T:

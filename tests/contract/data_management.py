@@ -19,7 +19,7 @@ from shared.engine.shipping import ship
 from shared.errors import LeaseLost
 from shared.ledger.rejected_rows import RejectedRow, rejected_row, totals_of
 from shared.ledger.run import Page, Part, Run
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS
 from shared.storage.landing import encode
 from tests.contract.server import Manner, Received, Reply, said
 from tests.contract.wiring import Clock
@@ -152,7 +152,7 @@ class Yard:
     ports: Ports
     clock: Clock
     finance: DataManagement
-    stage: Stage = Stage.ACTUALS
+    stage: str = ACTUALS
     gone_on: list[UUID] = field(default_factory=list)
 
     async def land(self, *descriptions: str, invoice_id: UUID | None = None) -> Part:

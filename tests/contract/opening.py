@@ -7,8 +7,8 @@ from typing import Any
 
 from shared import clock
 from shared.engine.ports import Ports
-from shared.maps.proposal_number import name_proposals
-from shared.maps.table_map import load_maps
+from shared.jobs.job import load_maps
+from shared.project_operations.proposal_number import name_proposals
 from shared.wiring import open_ports
 from simulators.azurite import Azurite
 from tests.contract.conftest import APPLICATION, Tenant

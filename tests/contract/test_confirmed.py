@@ -18,9 +18,8 @@ from shared.engine.messages import LookUp
 from shared.engine.ports import Ports
 from shared.errors import InvoiceRejected, NeedsAttention
 from shared.ledger.run import Page, Run, State
-from shared.project_operations.codes import CANCELED, CONFIRMED, DRAFT, IN_REVIEW, PAID, PROJECT_INVOICE
+from shared.project_operations.codes import CANCELED, CONFIRMED, DRAFT, IN_REVIEW, INVOICES, PAID, PROJECT_INVOICE
 from shared.project_operations.invoices import invoices_numbered
-from shared.stages import Stage
 from simulators.azurite import Azurite
 from tests.contract.conftest import Tenant
 from tests.contract.opening import opened
@@ -222,7 +221,7 @@ async def _stopped(ports: Ports, key: UUID, error: type[Exception]) -> str:
 
     run = await begun(ports, key)
     with pytest.raises(error) as stopped:
-        await read_header(ports, run, Page(key, Stage.INVOICES, 1, 0), announce)
+        await read_header(ports, run, Page(key, INVOICES, 1, 0), announce)
     return str(stopped.value)
 
 
@@ -246,7 +245,7 @@ async def test_with_the_setting_the_number_is_that_column_and_both_find_the_invo
         async def announce(_: Any) -> None:
             """Nothing follows the only page of a header."""
 
-        reading = await read_header(ports, run, Page(key, Stage.INVOICES, 1, 0), announce)
+        reading = await read_header(ports, run, Page(key, INVOICES, 1, 0), announce)
         known = await ports.ledger.run(key)
         assert known is not None
         assert known.number == "B-2"

@@ -10,10 +10,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from shared.errors import Refused, Unavailable
-from shared.maps.table_map import load_maps
+from shared.jobs.job import load_job, load_maps
 from shared.project_operations.billed_sales import billed_filter
+from shared.project_operations.codes import ACTUALS, INVOICES
 from shared.services.odata import quote_text
-from shared.stages import Stage
 from tests.contract.server import Reply, Server, html, said
 from tests.contract.wiring import App
 
@@ -36,7 +36,7 @@ def options_of(target: str) -> dict[str, str]:
 
 async def test_one_row_is_asked_for_by_its_id_with_the_columns_of_the_map(app: App, server: Server) -> None:
     server.script(said({"invoiceid": str(INVOICE)}))
-    table_map = MAPS[Stage.INVOICES]
+    table_map = MAPS[INVOICES]
     row = await app.dataverse.one(table_map.source.set, INVOICE, table_map.query)
     [request] = server.received
     assert row == {"invoiceid": str(INVOICE)}
@@ -65,7 +65,7 @@ async def test_every_read_carries_the_odata_headers_and_no_others(app: App, serv
 
 async def test_a_page_of_billed_sales_has_the_filter_of_the_map_and_the_wanted_size(app: App, server: Server) -> None:
     server.script(said({"value": [{"msdyn_actualid": "a"}]}))
-    table_map = MAPS[Stage.ACTUALS]
+    table_map = MAPS[ACTUALS]
     options = {**table_map.query, "$filter": billed_filter(table_map, INVOICE)}
     page = await app.dataverse.page(table_map.source.set, options, cursor="", size=1234)
     [request] = server.received
@@ -80,8 +80,8 @@ async def test_a_page_of_billed_sales_has_the_filter_of_the_map_and_the_wanted_s
     )
 
 
-@pytest.mark.parametrize("stage", Stage)
-def test_a_map_asks_for_no_more_lookups_than_dataverse_expands(stage: Stage) -> None:
+@pytest.mark.parametrize("stage", load_job().maps)
+def test_a_map_asks_for_no_more_lookups_than_dataverse_expands(stage: str) -> None:
     query = MAPS[stage].query
     assert query.get("$expand", "").count("(") <= MOST_EXPANDED
     assert MAPS[stage].source.key in query["$select"].split(",")
@@ -119,7 +119,7 @@ async def test_rows_in_asks_for_every_id_once_in_urls_that_dataverse_accepts(
     server.rule = lambda _: said({"value": []})
     ids = {uuid4() for _ in range(1500)}
     options = max((table_map.query for table_map in MAPS.values()), key=lambda query: len(str(query)))
-    where = MAPS[Stage.ACTUALS].source.filter
+    where = MAPS[ACTUALS].source.filter
     portions = app.dataverse.rows_in("msdyn_transactionconnections", columns, ids, options, where=where)
     assert [rows async for rows in portions if rows] == []
     asked: dict[str, list[UUID]] = defaultdict(list)

@@ -10,7 +10,7 @@ from shared.engine.messages import Load
 from shared.engine.ports import Ports
 from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.run import Page, Part, State
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS, CONNECTIONS
 from shared.storage.landing import encode
 from tests.contract.server import Server, said
 from tests.contract.test_wiring import ports
@@ -26,11 +26,11 @@ async def test_connections_of_a_dismissed_row_go_where_finance_holds_it_after_al
     connections were sent."""
     dismissed, invoice_id = str(uuid4()), uuid4()
     part = await _held_part(ports, invoice_id, [dismissed, str(uuid4())])
-    row = RejectedRow(Stage.ACTUALS, str(uuid4()), "application", "no", source_id=dismissed.upper())
+    row = RejectedRow(ACTUALS, str(uuid4()), "application", "no", source_id=dismissed.upper())
     await ports.rejections.keep(invoice_id, [row])
     await ports.rejections.change(invoice_id, await ports.rejections.of(invoice_id), status="dismissed")
     server.rule = lambda request: said({"value": [{"ActualId": dismissed}] if is_held else []})
-    await release(ports, Load(stage=Stage.CONNECTIONS, invoiceId=invoice_id))
+    await release(ports, Load(stage=CONNECTIONS, invoiceId=invoice_id))
     released = await ports.ledger.part(invoice_id, part.row_key)
     assert released is not None
     assert (released.state, released.rows, released.left_out) == ("landed", rows, left_out)
@@ -43,14 +43,14 @@ async def _held_part(ports: Ports, invoice_id: UUID, billed: list[str]) -> Part:
     run = await ports.ledger.run(invoice_id)
     assert run is not None
     await ports.ledger.save(run, state=State.LINKING)
-    table_map = ports.maps[Stage.CONNECTIONS]
+    table_map = ports.maps[CONNECTIONS]
     texts = [_connection(list(table_map.columns), actual) for actual in billed]
-    blob = await ports.landing.write(invoice_id, Stage.CONNECTIONS, encode(texts), written_by=table_map.digest)
-    part = Part(invoice_id, Stage.CONNECTIONS, 1, 0, "usmf", blob, len(texts), state="held")
-    await ports.ledger.open_page(Page(invoice_id, Stage.ACTUALS, 1, 0))
-    page = await ports.ledger.page(invoice_id, Stage.ACTUALS, 1, 0)
+    blob = await ports.landing.write(invoice_id, CONNECTIONS, encode(texts), written_by=table_map.digest)
+    part = Part(invoice_id, CONNECTIONS, 1, 0, "usmf", blob, len(texts), state="held")
+    await ports.ledger.open_page(Page(invoice_id, ACTUALS, 1, 0))
+    page = await ports.ledger.page(invoice_id, ACTUALS, 1, 0)
     assert page is not None
-    await ports.ledger.close_page(replace(page, stage=Stage.ACTUALS), [part], last=True)
+    await ports.ledger.close_page(replace(page, stage=ACTUALS), [part], last=True)
     return part
 
 

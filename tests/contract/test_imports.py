@@ -16,9 +16,9 @@ from operate.views.timeline import timeline
 from shared.clock import stamp
 from shared.engine.division import divide
 from shared.errors import LeaseLost
+from shared.jobs.job import load_maps
 from shared.ledger.run import Part, Run, State
-from shared.maps.table_map import load_maps
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS, CONNECTIONS, INVOICES
 from shared.wiring import open_ports
 from simulators.azurite import Azurite
 from tests.contract.conftest import APPLICATION, Tenant
@@ -177,13 +177,13 @@ async def test_one_odd_part_that_finance_does_not_start_lets_the_others_go(yard:
     assert later.invoice_id in yard.gone_on
 
 
-@pytest.mark.parametrize("stage", [Stage.INVOICES, Stage.ACTUALS])
+@pytest.mark.parametrize("stage", [INVOICES, ACTUALS])
 @pytest.mark.parametrize("answer", [lost(), html(500), html(502), html(503)], ids=["lost", "500", "502", "503"])
 async def test_a_lost_start_is_asked_about_and_sent_anew_and_holds_up_nothing(
-    yard: Yard, *, answer: Reply, stage: Stage
+    yard: Yard, *, answer: Reply, stage: str
 ) -> None:
     yard.stage = stage
-    lane = yard.ports.settings.lanes(stage)
+    lane = yard.ports.lanes(stage)
     lost_ones = [await yard.land(f"lost {number}") for number in range(1)]
     yard.finance.start = lambda _: answer if len(yard.finance.starts) <= lane else None
     await yard.work(1)
@@ -246,7 +246,7 @@ async def test_an_update_that_finance_refuses_is_rejected_although_it_holds_the_
 
 async def test_connections_are_refused_by_the_record_field_and_in_the_number_that_is_missing(yard: Yard) -> None:
     """Nothing reads connections back. An error quotes the key of another, and its text pretends to be two entries."""
-    yard.stage = Stage.CONNECTIONS
+    yard.stage = CONNECTIONS
     part = await yard.land("fine", BAD, "fine too")
     fine, key, _ = await yard.keys(part)
     forged = f'see "}},{{"RecordId":"{fine}","Field":"","ErrorMessage":"also {fine}'
@@ -263,7 +263,7 @@ async def test_connections_are_refused_by_the_record_field_and_in_the_number_tha
 
 
 async def test_prose_names_a_connection_only_when_it_names_as_many_as_are_missing(yard: Yard) -> None:
-    yard.stage = Stage.CONNECTIONS
+    yard.stage = CONNECTIONS
     part = await yard.land("fine", BAD, "fine too")
     fine, key, _ = await yard.keys(part)
 
@@ -318,7 +318,7 @@ async def test_what_the_first_release_left_on_the_dock_goes_on(yard: Yard) -> No
 
 
 async def test_run_timeline_and_health_say_what_is_waited_for_and_until_when(yard: Yard) -> None:
-    yard.stage = Stage.INVOICES
+    yard.stage = INVOICES
     part = await yard.land("lost")
     yard.finance.start = lambda _: lost()
     await yard.work(8)
@@ -353,7 +353,7 @@ async def test_health_says_plainly_what_finance_does_not_start(yard: Yard) -> No
 
 
 async def test_an_import_that_does_not_end_leaves_its_lane_to_others(yard: Yard) -> None:
-    yard.stage = Stage.INVOICES
+    yard.stage = INVOICES
     slow = await yard.land("slow")
     yard.finance.judge = lambda _: Result("Executing")
     await yard.work(3, step=1.0)

@@ -21,12 +21,13 @@ from shared.engine.ports import Ports
 from shared.engine.settling import settle
 from shared.engine.targets.import_result import outcome_of
 from shared.engine.worker import Handler, work
+from shared.jobs.job import load_job
 from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.run import Page, Part, Run, State
 from shared.ledger.shipments import Shipment
 from shared.maps.table_map import TableMap, load_map
+from shared.project_operations.codes import ACTUALS, CONNECTIONS, INVOICES
 from shared.services.finance import ImportStatus
-from shared.stages import Stage
 from shared.storage.known_maps import KnownMaps
 from shared.storage.landing import FIRST_RELEASE, LandedName, encode
 from tests.contract.server import Received, Reply, Server, said
@@ -90,7 +91,7 @@ def _row(table_map: TableMap, **values: str) -> list[str]:
 
 async def _landed(
     ports: Ports,
-    stage: Stage,
+    stage: str,
     rows: list[list[str]],
     *,
     invoice_id: UUID | None = None,
@@ -100,7 +101,7 @@ async def _landed(
     """A part of a run whose actuals are under way, as the ledger holds it."""
     invoice_id = invoice_id or uuid4()
     await ports.ledger.accept(invoice_id)
-    if stage != Stage.INVOICES:
+    if stage != INVOICES:
         await ports.ledger.save(await _run(ports, invoice_id), state=State.SYNCING_ACTUALS)
     blob = await ports.landing.write(invoice_id, stage, encode(rows), written_by=ports.maps[stage].digest)
     await ports.ledger.open_page(Page(invoice_id, stage, 1, number))
@@ -176,17 +177,17 @@ def sent(server: Server, storage: BlobServiceClient) -> _Sent:
 @pytest.mark.parametrize(
     ("stage", "change"),
     [
-        (Stage.ACTUALS, _swap("QUANTITY", "UNITPRICE")),
-        (Stage.ACTUALS, _swap("AMOUNT", "UNITPRICE")),
-        (Stage.ACTUALS, _drop),
-        (Stage.ACTUALS, _relabel),
-        (Stage.INVOICES, _swap("PROJECTCONTRACTID", "FUNDINGSOURCEID")),
-        (Stage.INVOICES, _drop),
-        (Stage.CONNECTIONS, _swap("TRANSACTION1ID", "TRANSACTION2ID")),
+        (ACTUALS, _swap("QUANTITY", "UNITPRICE")),
+        (ACTUALS, _swap("AMOUNT", "UNITPRICE")),
+        (ACTUALS, _drop),
+        (ACTUALS, _relabel),
+        (INVOICES, _swap("PROJECTCONTRACTID", "FUNDINGSOURCEID")),
+        (INVOICES, _drop),
+        (CONNECTIONS, _swap("TRANSACTION1ID", "TRANSACTION2ID")),
     ],
 )
 async def test_what_was_read_before_a_deployment_is_sent_under_its_own_header(
-    ports: Ports, sent: _Sent, stage: Stage, change: Change
+    ports: Ports, sent: _Sent, stage: str, change: Change
 ) -> None:
     """With quantity and unit price in each other's place the run ended as verified, wrong in every row."""
     table_map = ports.maps[stage]
@@ -201,15 +202,15 @@ async def test_what_was_read_before_a_deployment_is_sent_under_its_own_header(
 
 async def test_what_the_first_release_has_read_is_sent_under_the_header_of_its_map(ports: Ports, sent: _Sent) -> None:
     """Its parts do not say which map wrote them."""
-    table_map = await ports.known_maps.of(Stage.ACTUALS, "x/actuals/" + uuid4().hex)
+    table_map = await ports.known_maps.of(ACTUALS, "x/actuals/" + uuid4().hex)
     row = _row(table_map)
-    part = await _landed(ports, Stage.ACTUALS, [row])
+    part = await _landed(ports, ACTUALS, [row])
     old = f"{part.invoice_id}/actuals/{uuid4().hex}"
     await ports.landing._container.upload_blob(old, encode([row]))
     part = await ports.ledger.save_part(part, blob=old)
     await _look(_deployed(ports, actuals=_swap("QUANTITY", "UNITPRICE")), await _claimed(ports, part))
     _, rows = await sent.file()
-    owned = ports.maps[Stage.ACTUALS].owned
+    owned = ports.maps[ACTUALS].owned
     kept = [position for position, column in enumerate(table_map.columns) if column not in owned]
     assert {"SALESTAXAMOUNT", "ISJOURNALIZED"} <= owned & set(table_map.columns)
     assert rows == [[line[position] for position in kept] for line in (table_map.columns, row)]
@@ -219,7 +220,7 @@ async def test_what_the_first_release_has_read_is_sent_under_the_header_of_its_m
 async def test_a_part_of_the_first_release_that_cannot_be_its_own_is_read_again(
     ports: Ports, sent: _Sent, rows: list[list[str]]
 ) -> None:
-    part = await _landed(ports, Stage.ACTUALS, [_row(ports.maps[Stage.ACTUALS])])
+    part = await _landed(ports, ACTUALS, [_row(ports.maps[ACTUALS])])
     old = f"{part.invoice_id}/actuals/{uuid4().hex}"
     await ports.landing._container.upload_blob(old, encode(rows))
     await _is_read_again(ports, sent, await ports.ledger.save_part(part, blob=old))
@@ -227,12 +228,12 @@ async def test_a_part_of_the_first_release_that_cannot_be_its_own_is_read_again(
 
 async def test_parts_of_two_maps_that_were_put_together_are_taken_apart(ports: Ports, sent: _Sent) -> None:
     """A version that does not look at their maps may have claimed them together before it was replaced."""
-    before = await _landed(ports, Stage.ACTUALS, [_row(ports.maps[Stage.ACTUALS])])
+    before = await _landed(ports, ACTUALS, [_row(ports.maps[ACTUALS])])
     later = _deployed(ports, actuals=_swap("QUANTITY", "UNITPRICE"))
-    after = await _landed(later, Stage.ACTUALS, [_row(later.maps[Stage.ACTUALS])])
+    after = await _landed(later, ACTUALS, [_row(later.maps[ACTUALS])])
     shipment = await _claimed(later, before, after)
     await _look(later, shipment)
-    view = await later.dock.view(Stage.ACTUALS)
+    view = await later.dock.view(ACTUALS)
     waiting = [cargo for cargo in view.ready if cargo.invoice_id in {before.invoice_id, after.invoice_id}]
     assert not sent.imports
     assert shipment.ticket not in view.shipments
@@ -276,7 +277,7 @@ async def test_nothing_is_sent_of_a_part_that_is_not_what_was_read_and_its_rows_
 ) -> None:
     earlier = _deployed(ports, actuals=_relabel)
     await earlier.known_maps.keep()
-    part = await _landed(earlier, Stage.ACTUALS, [_row(earlier.maps[Stage.ACTUALS])])
+    part = await _landed(earlier, ACTUALS, [_row(earlier.maps[ACTUALS])])
     await lose(ports, part)
     await _is_read_again(ports, sent, part)
 
@@ -295,7 +296,7 @@ async def test_what_finance_refuses_under_a_map_that_was_mended_since_is_read_ag
     """A wrong label was corrected by a deployment, and what was read before it waited for ever."""
     earlier = _deployed(ports, actuals=_relabel)
     await earlier.known_maps.keep()
-    part = await _landed(earlier, Stage.ACTUALS, [_row(earlier.maps[Stage.ACTUALS])])
+    part = await _landed(earlier, ACTUALS, [_row(earlier.maps[ACTUALS])])
     await _is_read_again(ports, sent, part, **failure)
 
 
@@ -305,7 +306,7 @@ async def test_what_failed_once_or_under_the_present_map_is_sent_as_it_is(
 ) -> None:
     earlier = _deployed(ports, actuals=change)
     await earlier.known_maps.keep()
-    part = await _landed(earlier, Stage.ACTUALS, [_row(earlier.maps[Stage.ACTUALS])])
+    part = await _landed(earlier, ACTUALS, [_row(earlier.maps[ACTUALS])])
     await _look(ports, await _claimed(ports, part, **failure))
     assert sent.imports == 1
 
@@ -318,44 +319,44 @@ async def _is_read_again(ports: Ports, sent: _Sent, part: Part, **failure: Any) 
     assert not sent.imports
     assert (run.state, run.generation) == (State.SYNCING_ACTUALS, 2)
     assert "read again" in run.wait
-    view = await ports.dock.view(Stage.ACTUALS)
+    view = await ports.dock.view(ACTUALS)
     assert shipment.ticket not in view.shipments
     assert [cargo for cargo in view.cargo if cargo.invoice_id == part.invoice_id] == []
     assert any("read again" in step.text for step in run.history)
 
 
 async def test_an_invoice_beside_a_lost_part_is_sent(ports: Ports, sent: _Sent) -> None:
-    lost = await _landed(ports, Stage.ACTUALS, [_row(ports.maps[Stage.ACTUALS])])
-    good = await _landed(ports, Stage.ACTUALS, [_row(ports.maps[Stage.ACTUALS])])
+    lost = await _landed(ports, ACTUALS, [_row(ports.maps[ACTUALS])])
+    good = await _landed(ports, ACTUALS, [_row(ports.maps[ACTUALS])])
     shipment = await _claimed(ports, lost, good)
     await _delete(ports, lost)
     for _ in range(2):
         await _look(ports, shipment)
-    view = await ports.dock.view(Stage.ACTUALS)
+    view = await ports.dock.view(ACTUALS)
     assert not sent.imports
     assert [c.invoice_id for c in view.ready if c.invoice_id in {lost.invoice_id, good.invoice_id}] == [good.invoice_id]
 
 
 async def test_a_lost_header_is_read_again(ports: Ports, sent: _Sent) -> None:
-    part = await _landed(ports, Stage.INVOICES, [_row(ports.maps[Stage.INVOICES])])
+    part = await _landed(ports, INVOICES, [_row(ports.maps[INVOICES])])
     shipment = await _claimed(ports, part)
     await _truncate(ports, part)
     for _ in range(2):
         await _look(ports, shipment)
-    page = await ports.ledger.page(part.invoice_id, Stage.INVOICES, 1, 0)
+    page = await ports.ledger.page(part.invoice_id, INVOICES, 1, 0)
     run = await _run(ports, part.invoice_id)
     assert page is not None
     assert not sent.imports
     assert not page.read
     assert "read again" in run.wait
-    assert await ports.ledger.parts(part.invoice_id, Stage.INVOICES, 1) == []
-    assert shipment.ticket not in (await ports.dock.view(Stage.INVOICES)).shipments
+    assert await ports.ledger.parts(part.invoice_id, INVOICES, 1) == []
+    assert shipment.ticket not in (await ports.dock.view(INVOICES)).shipments
 
 
 async def test_a_lost_part_of_a_run_that_has_stopped_holds_no_lane_and_is_read_when_it_is_replayed(
     ports: Ports, sent: _Sent
 ) -> None:
-    part = await _landed(ports, Stage.ACTUALS, [_row(ports.maps[Stage.ACTUALS])])
+    part = await _landed(ports, ACTUALS, [_row(ports.maps[ACTUALS])])
     shipment = await _claimed(ports, part)
     await _delete(ports, part)
     run = await _run(ports, part.invoice_id)
@@ -365,14 +366,14 @@ async def test_a_lost_part_of_a_run_that_has_stopped_holds_no_lane_and_is_read_w
     run = await _run(ports, part.invoice_id)
     assert not sent.imports
     assert (run.state, run.detail, run.generation) == (State.FAILED, "stopped", 2)
-    assert shipment.ticket not in (await ports.dock.view(Stage.ACTUALS)).shipments
+    assert shipment.ticket not in (await ports.dock.view(ACTUALS)).shipments
 
 
 async def test_a_row_that_finance_names_is_found_by_the_key_of_its_own_map(ports: Ports, server: Server) -> None:
     """In the map now in use, the key and the id of a row are swapped."""
     key, actual = str(uuid4()), str(uuid4())
-    rows = [_row(ports.maps[Stage.ACTUALS], ACTUALSIMPORTID=k, ACTUALID=a) for k, a in ((key, actual), (actual, key))]
-    part = await _landed(ports, Stage.ACTUALS, rows)
+    rows = [_row(ports.maps[ACTUALS], ACTUALSIMPORTID=k, ACTUALID=a) for k, a in ((key, actual), (actual, key))]
+    part = await _landed(ports, ACTUALS, rows)
     shipment = await _claimed(ports, part)
     error = json.dumps([{"RecordId": key, "Field": "", "ErrorMessage": "Project P-1 is closed"}])
     counts = [{"TargetRecordsCreatedCount": 1, "TargetRecordsUpdatedCount": 0}]
@@ -388,16 +389,16 @@ async def test_a_row_that_finance_names_is_found_by_the_key_of_its_own_map(ports
 async def test_held_connections_are_let_go_by_the_columns_of_their_own_map(ports: Ports, server: Server) -> None:
     """The connections of a dismissed actual stay; the others keep the map that wrote them."""
     server.rule = lambda _: said({"value": []})
-    table_map = ports.maps[Stage.CONNECTIONS]
+    table_map = ports.maps[CONNECTIONS]
     dismissed = str(uuid4())
     rows = [_row(table_map, TRANSACTION1ID=dismissed), _row(table_map, CONNECTIONID=dismissed)]
-    part = await _landed(ports, Stage.CONNECTIONS, rows, state="held")
-    row = RejectedRow(Stage.ACTUALS, dismissed, "application", "closed", source_id=dismissed, status="dismissed")
+    part = await _landed(ports, CONNECTIONS, rows, state="held")
+    row = RejectedRow(ACTUALS, dismissed, "application", "closed", source_id=dismissed, status="dismissed")
     await ports.rejections.keep(part.invoice_id, [row])
     run = await _run(ports, part.invoice_id)
     await ports.ledger.save(run, state=State.LINKING)
     later = _deployed(ports, transactionconnections=_swap("CONNECTIONID", "TRANSACTION1ID"))
-    await release(later, Load(stage=Stage.CONNECTIONS, invoiceId=part.invoice_id, generation=1))
+    await release(later, Load(stage=CONNECTIONS, invoiceId=part.invoice_id, generation=1))
     freed = await later.ledger.part(part.invoice_id, part.row_key)
     assert freed is not None
     assert await later.landing.rows(freed.blob) == rows[1:]
@@ -406,18 +407,18 @@ async def test_held_connections_are_let_go_by_the_columns_of_their_own_map(ports
 
 async def test_a_map_that_was_changed_in_storage_is_kept_anew_when_the_app_starts(ports: Ports) -> None:
     await ports.known_maps.keep()
-    path = f"actuals/{ports.maps[Stage.ACTUALS].digest}.json"
+    path = f"actuals/{ports.maps[ACTUALS].digest}.json"
     await ports.known_maps._container.upload_blob(path, b"{}", overwrite=True)
     await ports.known_maps.keep()
     kept = await (await ports.known_maps._container.download_blob(path)).readall()
-    assert kept == ports.maps[Stage.ACTUALS].written
+    assert kept == ports.maps[ACTUALS].written
     later = _deployed(ports, actuals=_relabel)
-    blob = str(LandedName.of("x/actuals", ports.maps[Stage.ACTUALS].digest, b"x"))
-    assert (await later.known_maps.of(Stage.ACTUALS, blob)).columns == ports.maps[Stage.ACTUALS].columns
+    blob = str(LandedName.of("x/actuals", ports.maps[ACTUALS].digest, b"x"))
+    assert (await later.known_maps.of(ACTUALS, blob)).columns == ports.maps[ACTUALS].columns
 
 
 async def test_the_maps_of_the_first_release_are_known(ports: Ports) -> None:
-    for stage in Stage:
+    for stage in load_job().maps:
         known = await ports.known_maps.of(stage, f"x/{stage}/{uuid4().hex}")
         assert known.integrationKey == load_map(stage).integrationKey
     assert LandedName.parse("x/actuals/1").map == FIRST_RELEASE

@@ -26,11 +26,13 @@ from shared.engine.messages import Load, Settle
 from shared.engine.ports import Ports
 from shared.engine.worker import WorkFailed, work
 from shared.errors import NewerVersion
+from shared.jobs.job import load_job
 from shared.ledger.run import State
 from shared.maps.table_map import digest_of
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS, CONNECTIONS
 from shared.storage.landing import LandedName
-from shared.storage.names import OPERATIONS, QUEUES, WRITE_BACK, poison_of
+from shared.storage.names import OPERATIONS, WRITE_BACK, poison_of
+from shared.wiring import queues_of
 from tests.contract.server import Server, said
 from tests.contract.test_landed_parts import HANDLERS, _claimed, _deployed, _landed, _relabel, _row, _run
 from tests.contract.test_wiring import ports
@@ -54,7 +56,7 @@ async def _count(client: QueueClient) -> int:
     return int((await client.get_queue_properties()).approximate_message_count or 0)
 
 
-@pytest.mark.parametrize("queue", QUEUES)
+@pytest.mark.parametrize("queue", queues_of(load_job()))
 async def test_a_message_of_a_later_version_is_put_off_unchanged_and_told(ports: Ports, queue: str) -> None:
     """It was moved to the poison queue immediately, and its run failed."""
     client = ports.queues.clients[queue]
@@ -92,22 +94,22 @@ async def test_it_is_put_off_longer_the_longer_it_waits_and_never_for_ever(ports
 @pytest.mark.parametrize("change", [{"v": 1}, {"v": "2"}, {"v": 10**9}, {"v": None}])
 async def test_what_no_version_can_have_sent_is_still_given_up(ports: Ports, change: Mapping[str, Any]) -> None:
     with pytest.raises(WorkFailed):
-        await work(ports, Stage.ACTUALS, _message(Stage.ACTUALS, **change), 1, HANDLERS)
+        await work(ports, ACTUALS, _message(ACTUALS, **change), 1, HANDLERS)
 
 
 async def test_a_later_version_s_poison_message_stays_for_it_and_fails_no_run(ports: Ports) -> None:
-    part = await _landed(ports, Stage.ACTUALS, [_row(ports.maps[Stage.ACTUALS])])
-    poison = ports.queues._untouched[poison_of(Stage.ACTUALS)]
+    part = await _landed(ports, ACTUALS, [_row(ports.maps[ACTUALS])])
+    poison = ports.queues._untouched[poison_of(ACTUALS)]
     with suppress(ResourceExistsError):
         await poison.create_queue()
     before = await _count(poison)
-    await book(ports, Stage.ACTUALS, _message(Stage.ACTUALS, invoiceId=str(part.invoice_id)))
+    await book(ports, ACTUALS, _message(ACTUALS, invoiceId=str(part.invoice_id)))
     assert await _count(poison) == before + 1
     assert (await _run(ports, part.invoice_id)).state == State.SYNCING_ACTUALS
     # One of ours that names a run of that version stays too.
     await _sign(ports, part.invoice_id, "run")
-    message = Load(stage=Stage.ACTUALS, invoiceId=part.invoice_id)
-    await book(ports, Stage.ACTUALS, message.model_dump_json().encode())
+    message = Load(stage=ACTUALS, invoiceId=part.invoice_id)
+    await book(ports, ACTUALS, message.model_dump_json().encode())
     assert await _count(poison) == before + 2
 
 
@@ -118,20 +120,20 @@ async def _sign(ports: Ports, invoice_id: UUID, row_key: str, **columns: Any) ->
 
 async def _load(ports: Ports, message: Load) -> None:
     await ports.ledger.run(message.invoiceId)
-    for stage in Stage:
+    for stage in load_job().maps:
         await ports.ledger.pages(message.invoiceId, stage, 1)
         await ports.ledger.parts(message.invoiceId, stage, 1)
         await ports.rejections.of(message.invoiceId, stage)
 
 
 async def test_rows_of_a_later_version_are_not_worked_on(ports: Ports) -> None:
-    client = ports.queues.clients[Stage.ACTUALS]
+    client = ports.queues.clients[ACTUALS]
     for kind in ("run", "page|actuals|0001|000000", "part|actuals|0001|000000|usmf"):
-        part = await _landed(ports, Stage.ACTUALS, [_row(ports.maps[Stage.ACTUALS])])
+        part = await _landed(ports, ACTUALS, [_row(ports.maps[ACTUALS])])
         await _sign(ports, part.invoice_id, kind, extra="kept")
         before = await _count(client)
-        message = Load(stage=Stage.ACTUALS, invoiceId=part.invoice_id)
-        await work(ports, Stage.ACTUALS, message.model_dump_json().encode(), 5, {"load": _load})
+        message = Load(stage=ACTUALS, invoiceId=part.invoice_id)
+        await work(ports, ACTUALS, message.model_dump_json().encode(), 5, {"load": _load})
         assert await _count(client) == before + 1
         problems = (await health(ports))["problems"]
         assert any(f"of invoice {part.invoice_id} {TOLD}" in problem for problem in problems)
@@ -139,7 +141,7 @@ async def test_rows_of_a_later_version_are_not_worked_on(ports: Ports) -> None:
 
 async def test_a_run_of_a_later_version_is_shown_and_refuses_what_operators_ask(ports: Ports, server: Server) -> None:
     server.rule = lambda _: said({"value": []})
-    part = await _landed(ports, Stage.ACTUALS, [_row(ports.maps[Stage.ACTUALS])])
+    part = await _landed(ports, ACTUALS, [_row(ports.maps[ACTUALS])])
     run = await ports.ledger.save(await _run(ports, part.invoice_id), number="PI-LATER")
     columns = {"state": "archiving", "expected": "another form", "history": "of theirs"}
     await _sign(ports, part.invoice_id, "run", **columns)
@@ -159,7 +161,7 @@ async def test_a_run_of_a_later_version_is_shown_and_refuses_what_operators_ask(
 
 
 async def test_lists_show_what_they_can_of_a_run_of_a_later_version(ports: Ports) -> None:
-    part = await _landed(ports, Stage.ACTUALS, [_row(ports.maps[Stage.ACTUALS])])
+    part = await _landed(ports, ACTUALS, [_row(ports.maps[ACTUALS])])
     run = await ports.ledger.save(await _run(ports, part.invoice_id), number="PI-LISTED")
     row = next([row async for row in ports.run_list._table.query_entities(f"runId eq '{run.run_id}'")].__iter__())
     changed = {name: row[name] for name in ("PartitionKey", "RowKey")}
@@ -176,7 +178,7 @@ async def test_lists_show_what_they_can_of_a_run_of_a_later_version(ports: Ports
 
 async def test_the_sweep_and_the_errors_pass_by_what_a_later_version_wrote(ports: Ports, server: Server) -> None:
     server.rule = lambda _: said({"value": []})
-    part = await _landed(ports, Stage.ACTUALS, [_row(ports.maps[Stage.ACTUALS])])
+    part = await _landed(ports, ACTUALS, [_row(ports.maps[ACTUALS])])
     await _sign(ports, part.invoice_id, "run")
     far = replace(ports, now=lambda: datetime.now(UTC) + timedelta(days=2))
     result = await sweep(far)
@@ -186,25 +188,25 @@ async def test_the_sweep_and_the_errors_pass_by_what_a_later_version_wrote(ports
 
 
 async def test_the_dock_leaves_a_later_version_s_parts_and_lanes_alone(ports: Ports) -> None:
-    ours = await _landed(ports, Stage.CONNECTIONS, [_row(ports.maps[Stage.CONNECTIONS])])
-    theirs = await _landed(ports, Stage.CONNECTIONS, [_row(ports.maps[Stage.CONNECTIONS])])
+    ours = await _landed(ports, CONNECTIONS, [_row(ports.maps[CONNECTIONS])])
+    theirs = await _landed(ports, CONNECTIONS, [_row(ports.maps[CONNECTIONS])])
     shipment = await _claimed(ports, ours)
     await ports.dock.land(theirs)
     key = f"part|{theirs.invoice_id}|{theirs.row_key}"
     for row_key in (key, f"shipment|{shipment.ticket}"):
         await ports.dock._table.update_entity({"PartitionKey": "transactionconnections", "RowKey": row_key, **LATER})
-    view = await ports.dock.view(Stage.CONNECTIONS)
+    view = await ports.dock.view(CONNECTIONS)
     assert theirs.invoice_id not in {cargo.invoice_id for cargo in view.cargo}
     assert shipment.ticket not in view.shipments
     assert view.free_lane(shipment.lane + 1, shipment.lane) != shipment.lane
-    before = await _count(ports.queues.clients[Stage.CONNECTIONS])
-    message = Settle(stage=Stage.CONNECTIONS, ticket=shipment.ticket)
-    await work(ports, Stage.CONNECTIONS, message.model_dump_json().encode(), 5, HANDLERS)
-    assert await _count(ports.queues.clients[Stage.CONNECTIONS]) == before + 1
+    before = await _count(ports.queues.clients[CONNECTIONS])
+    message = Settle(stage=CONNECTIONS, ticket=shipment.ticket)
+    await work(ports, CONNECTIONS, message.model_dump_json().encode(), 5, HANDLERS)
+    assert await _count(ports.queues.clients[CONNECTIONS]) == before + 1
 
 
 async def test_a_map_that_only_a_later_version_can_read_is_waited_for(ports: Ports) -> None:
-    known = json.loads(_deployed(ports, actuals=_relabel).maps[Stage.ACTUALS].written)
+    known = json.loads(_deployed(ports, actuals=_relabel).maps[ACTUALS].written)
     for change in ({"format": 2}, {"fields": [{"target": "A", "source": "b", "transform": {"kind": "ofTheFuture"}}]}):
         written = json.dumps({**known, **change}).encode()
         digest = digest_of(written)
@@ -212,18 +214,18 @@ async def test_a_map_that_only_a_later_version_can_read_is_waited_for(ports: Por
             f"actuals/{digest}.json", written, overwrite=True, metadata={"writtenBy": "9.1"}
         )
         with pytest.raises(NewerVersion, match=TOLD):
-            await ports.known_maps.of(Stage.ACTUALS, str(LandedName.of("x/actuals", digest, b"x")))
+            await ports.known_maps.of(ACTUALS, str(LandedName.of("x/actuals", digest, b"x")))
 
 
 async def test_columns_of_a_later_version_stay_when_their_row_is_changed(ports: Ports) -> None:
-    part = await _landed(ports, Stage.ACTUALS, [_row(ports.maps[Stage.ACTUALS])])
+    part = await _landed(ports, ACTUALS, [_row(ports.maps[ACTUALS])])
     names = ("run", "page|actuals|0001|000000", part.row_key)
     for row_key in names:
         key = {"PartitionKey": str(part.invoice_id), "RowKey": row_key}
         await ports.ledger._table.update_entity({**key, "ofTheFuture": "kept"})
     await ports.ledger.save(await _run(ports, part.invoice_id), detail="changed")
     found = await ports.ledger.part(part.invoice_id, part.row_key)
-    page = await ports.ledger.page(part.invoice_id, Stage.ACTUALS, 1, 0)
+    page = await ports.ledger.page(part.invoice_id, ACTUALS, 1, 0)
     assert found is not None
     assert page is not None
     await ports.ledger.save_part(found, rejected=1)

@@ -16,8 +16,8 @@ from shared.engine.settling import settle
 from shared.engine.targets.import_result import outcome_of
 from shared.ledger.run import Page, Part, Run
 from shared.ledger.shipments import Cargo, Shipment, Step
+from shared.project_operations.codes import ACTUALS
 from shared.services.finance import ImportStatus
-from shared.stages import Stage
 from shared.storage.landing import encode
 from tests.contract.server import Server, said
 from tests.contract.test_wiring import ports
@@ -48,7 +48,7 @@ async def test_the_one_row_that_two_parts_share_is_not_rejected_for_being_shared
     in it twice, and the row was rejected, which alone would have been taken."""
     first = await _land(ports, uuid4())
     cargo = [first, replace(first, part_key="part|actuals|0001|500001|usmf")]
-    key = (await ports.landing.rows(first.blob))[0][ports.maps[Stage.ACTUALS].position("ACTUALSIMPORTID")]
+    key = (await ports.landing.rows(first.blob))[0][ports.maps[ACTUALS].position("ACTUALSIMPORTID")]
     error = json.dumps([{"RecordId": "", "Field": "", "ErrorMessage": f"DMF1959 The duplicate key value is ({key})."}])
     counts = [{"TargetRecordsCreatedCount": 0, "TargetRecordsUpdatedCount": 0}]
     server.script(said({"value": counts}), said({"value": error}))
@@ -61,19 +61,19 @@ async def test_an_import_that_ended_before_it_was_taken_up_is_made_again(ports: 
     """The package's address had expired by the time Finance fetched it: the import failed and left no details. No row
     was at fault, and all of them were rejected."""
     cargo = await _land(ports, uuid4())
-    part = Part(cargo.invoice_id, Stage.ACTUALS, 1, 0, "usmf", cargo.blob, 1)
+    part = Part(cargo.invoice_id, ACTUALS, 1, 0, "usmf", cargo.blob, 1)
     await ports.ledger.open_page(Page(part.invoice_id, part.stage, 1, 0))
     page = await ports.ledger.page(part.invoice_id, part.stage, 1, 0)
     assert page is not None
     await ports.ledger.close_page(page, [part], last=True)
     await ports.dock.land(part)
-    view = await ports.dock.view(Stage.ACTUALS)
+    view = await ports.dock.view(ACTUALS)
     waiting = [item for item in view.ready if item.invoice_id == cargo.invoice_id]
     shipment = await ports.dock.claim(view, waiting, lane=0, ticket=uuid4().hex)
     await ports.dock.finish(shipment)
     server.rule = lambda request: said({"value": "Failed" if "SummaryStatus" in request.target else []})
-    await settle(ports, Settle(stage=Stage.ACTUALS, ticket=shipment.ticket), after=_goes_on)
-    view = await ports.dock.view(Stage.ACTUALS)
+    await settle(ports, Settle(stage=ACTUALS, ticket=shipment.ticket), after=_goes_on)
+    view = await ports.dock.view(ACTUALS)
     assert shipment.ticket not in view.shipments
     assert [item.tries for item in view.ready if item.invoice_id == cargo.invoice_id] == [1]
     assert await ports.rejections.of(cargo.invoice_id) == []
@@ -84,12 +84,12 @@ async def _goes_on(ports: Ports, run: Run, account: Account) -> None:
 
 
 async def _land(ports: Ports, invoice_id: UUID) -> Cargo:
-    table_map = ports.maps[Stage.ACTUALS]
+    table_map = ports.maps[ACTUALS]
     amounts = {"ACTUALSIMPORTID": str(uuid4()), "ACTUALID": str(uuid4()), "AMOUNT": str(Decimal("1.25"))}
     row = [amounts.get(column, "") for column in table_map.columns]
-    blob = await ports.landing.write(invoice_id, Stage.ACTUALS, encode([row]), written_by=table_map.digest)
-    return Cargo(Stage.ACTUALS, invoice_id, "part|actuals|0001|000000|usmf", "usmf", 1, blob, now())
+    blob = await ports.landing.write(invoice_id, ACTUALS, encode([row]), written_by=table_map.digest)
+    return Cargo(ACTUALS, invoice_id, "part|actuals|0001|000000|usmf", "usmf", 1, blob, now())
 
 
 def _shipment(cargo: Sequence[Cargo]) -> Shipment:
-    return Shipment(Stage.ACTUALS, uuid4().hex, "usmf", 0, "relay-actuals-1", len(cargo), 0, Step.FINISHED, now())
+    return Shipment(ACTUALS, uuid4().hex, "usmf", 0, "relay-actuals-1", len(cargo), 0, Step.FINISHED, now())

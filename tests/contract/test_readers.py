@@ -12,10 +12,10 @@ from shared.engine.messages import Load
 from shared.engine.ports import Ports
 from shared.engine.worker import work
 from shared.errors import Throttled
+from shared.project_operations.codes import ACTUALS
 from shared.services.answers import Reply as AnswerReply
 from shared.services.dataverse import IDS_IN_A_URL
 from shared.services.reader import LONGEST_READING, AnswerBudget, Reader
-from shared.stages import Stage
 from shared.storage.kept_answers import KEPT_FOR
 from tests.contract.server import Received, Reply, Server, said
 from tests.contract.test_wiring import ports
@@ -85,11 +85,11 @@ async def test_a_page_of_more_requests_than_are_answered_at_a_time_comes_to_its_
         del message
         found.append(await read(reading, ids))
 
-    body = Load(stage=Stage.ACTUALS, invoiceId=uuid4()).model_dump_json().encode()
+    body = Load(stage=ACTUALS, invoiceId=uuid4()).model_dump_json().encode()
     for _ in range(3):
         limited.open()
         await opened(ports)
-        await work(ports, Stage.ACTUALS, body, 1, {"load": handler})
+        await work(ports, ACTUALS, body, 1, {"load": handler})
     assert found == [NEEDED]
     assert len(limited.answered) == len(set(limited.answered)) == NEEDED
 

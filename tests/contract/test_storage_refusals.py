@@ -23,7 +23,7 @@ from shared.engine.shipping import ship
 from shared.engine.worker import MAX_DEQUEUE_COUNT, work
 from shared.errors import Unavailable
 from shared.ledger.run import State
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS
 from shared.storage import refusals
 from shared.storage.landing import encode
 from simulators.azurite import Azurite
@@ -55,7 +55,7 @@ async def _write(ports: Ports, message: Load) -> None:
     """Needs all three services."""
     run = await ports.ledger.run(message.invoiceId)
     assert run is not None
-    await ports.landing.write(message.invoiceId, Stage.ACTUALS, encode([["a"]]), written_by="0" * 16)
+    await ports.landing.write(message.invoiceId, ACTUALS, encode([["a"]]), written_by="0" * 16)
     await ports.ledger.save(run, customer="done")
 
 
@@ -65,7 +65,7 @@ async def _accepted(ports: Ports) -> Load:
     run = await ports.ledger.run(invoice_id)
     assert run is not None
     await ports.ledger.save(run, state=State.SYNCING_ACTUALS)
-    return Load(stage=Stage.ACTUALS, invoiceId=invoice_id)
+    return Load(stage=ACTUALS, invoiceId=invoice_id)
 
 
 async def _attempt(ports: Ports, message: Load, dequeue_count: int = 1) -> None:
@@ -74,7 +74,7 @@ async def _attempt(ports: Ports, message: Load, dequeue_count: int = 1) -> None:
 
 async def _waiting(ports: Ports, invoice_id: UUID) -> list[Mapping[str, Any]]:
     """The messages of an invoice on its queue, those of a later moment included."""
-    client, found = ports.queues.clients[Stage.ACTUALS], []
+    client, found = ports.queues.clients[ACTUALS], []
     for _ in range(100):
         async for message in client.receive_messages(messages_per_page=32, visibility_timeout=30):
             await client.delete_message(message)
@@ -118,10 +118,10 @@ async def test_an_import_that_storage_kept_from_being_sent_is_sent_without_waiti
     await yard.land("a")
     front.refuse("blob")
     with pytest.raises(HttpResponseError):
-        await ship(ports, Ship(stage=Stage.ACTUALS), after=yard._after)
+        await ship(ports, Ship(stage=ACTUALS), after=yard._after)
     front.refuse()
-    [shipment] = (await ports.dock.view(Stage.ACTUALS)).shipments.values()
-    await settle(ports, Settle(stage=Stage.ACTUALS, ticket=shipment.ticket), after=yard._after)
+    [shipment] = (await ports.dock.view(ACTUALS)).shipments.values()
+    await settle(ports, Settle(stage=ACTUALS, ticket=shipment.ticket), after=yard._after)
     assert len([target for target in server.targets if "ImportFromPackageAsync" in target]) == 1
     await yard.clear()
 
@@ -192,7 +192,7 @@ async def test_a_message_that_comes_while_storage_cannot_be_opened_is_put_back_a
     monkeypatch.setattr(wiring, "_APART", 0.0)
     front.refuse("table")
     body = message.model_dump_json().encode()
-    assert await wiring.ports_or_put_back(Stage.ACTUALS, body) is None
+    assert await wiring.ports_or_put_back(ACTUALS, body) is None
     assert await _waiting(ports, message.invoiceId) == [json.loads(body)]
 
 

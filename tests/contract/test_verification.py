@@ -12,7 +12,7 @@ from shared.engine.messages import Verify
 from shared.engine.ports import Ports
 from shared.errors import LeaseLost, NeedsAttention
 from shared.ledger.run import State
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS, CONNECTIONS
 from tests.contract.server import Server
 from tests.contract.test_wiring import ports
 from tests.contract.world import World, actual, texts_of
@@ -23,7 +23,7 @@ UNBILLED = 192350005
 
 
 def message(world: World) -> Verify:
-    return Verify(stage=Stage.CONNECTIONS, invoiceId=world.invoice_id)
+    return Verify(stage=CONNECTIONS, invoiceId=world.invoice_id)
 
 
 async def verified(ports: Ports, server: Server, world: World) -> tuple[State, str]:
@@ -94,7 +94,7 @@ async def test_rows_of_a_map_that_had_two_columns_changed_about_are_sent_again(p
     """A part written before a deployment had QUANTITY and UNITPRICE in each other's place; count, money and keys were
     right, and the run was "all verified"."""
     world = World(ports, [actual(), actual()])
-    table_map = ports.maps[Stage.ACTUALS]
+    table_map = ports.maps[ACTUALS]
     quantity, price = table_map.position("QUANTITY"), table_map.position("UNITPRICE")
     sent = {}
     for row in world.sold:

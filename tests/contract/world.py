@@ -12,10 +12,10 @@ import orjson
 from shared.engine.ports import Ports
 from shared.ledger.run import Page, Part, Run, State
 from shared.maps.table_map import TableMap
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS
 from shared.storage.landing import encode
 from shared.totals import Tally
-from simulators.finance.entities import ACTUALS
+from simulators.finance.entities import ACTUALS as ENTITY
 from tests.contract.server import Received, Reply, said
 
 NUMBER = "PRO-000001"
@@ -61,7 +61,7 @@ def held(table_map: TableMap, texts: Sequence[str]) -> Row:
     """A row that Finance holds after it was sent these texts."""
     sent = dict(zip(table_map.columns, texts, strict=True))
     shown: Row = {"@odata.etag": "W/1", "dataAreaId": COMPANY}
-    for name, kind in ACTUALS.fields.items():
+    for name, kind in ENTITY.fields.items():
         text = sent.get(name.upper(), "")
         shown[name] = orjson.loads(orjson.dumps(kind.show(kind.parse(text) if text else kind.empty)))
     return shown
@@ -74,9 +74,7 @@ class World:
         self.invoice_id = uuid4()
         self.sold, self.fresh = sold, list(fresh)
         self.finance = {
-            str(row["msdyn_actualimportid"]): held(
-                ports.maps[Stage.ACTUALS], texts_of(ports.maps[Stage.ACTUALS], row, ports)
-            )
+            str(row["msdyn_actualimportid"]): held(ports.maps[ACTUALS], texts_of(ports.maps[ACTUALS], row, ports))
             for row in [*sold, *fresh]
         }
 
@@ -99,16 +97,16 @@ class World:
     async def carry(self, ports: Ports, *, sent: Mapping[str, list[str]] | None = None) -> Run:
         """The run of the invoice with everything sent, before its verification. `sent` are rows as an earlier reading
         wrote them, by their keys."""
-        table_map = ports.maps[Stage.ACTUALS]
+        table_map = ports.maps[ACTUALS]
         await ports.ledger.accept(self.invoice_id)
         run = await ports.ledger.run(self.invoice_id)
         assert run is not None
         texts = {str(row["msdyn_actualimportid"]): texts_of(table_map, row, ports) for row in [*self.sold, *self.fresh]}
         content = encode(list((texts | dict(sent or {})).values()))
-        blob = await ports.landing.write(self.invoice_id, Stage.ACTUALS, content, written_by=table_map.digest)
+        blob = await ports.landing.write(self.invoice_id, ACTUALS, content, written_by=table_map.digest)
         part = _part(self.invoice_id, blob, self.sold, self.fresh)
-        await ports.ledger.open_page(Page(self.invoice_id, Stage.ACTUALS, 1, 0))
-        page = await ports.ledger.page(self.invoice_id, Stage.ACTUALS, 1, 0)
+        await ports.ledger.open_page(Page(self.invoice_id, ACTUALS, 1, 0))
+        page = await ports.ledger.page(self.invoice_id, ACTUALS, 1, 0)
         assert page is not None
         await ports.ledger.close_page(page, [part], last=True)
         return await ports.ledger.save(run, state=State.VERIFYING, number=NUMBER, company=COMPANY, expected=part.billed)
@@ -118,7 +116,7 @@ def _part(invoice_id: UUID, blob: str, sold: Sequence[Row], fresh: Sequence[Row]
     billed, unbilled = _totals(sold), _totals(fresh)
     rows = len(sold) + len(fresh)
     return Part(
-        invoice_id, Stage.ACTUALS, 1, 0, COMPANY, blob, rows, "settled", billed=billed.totals(), fresh=unbilled.totals()
+        invoice_id, ACTUALS, 1, 0, COMPANY, blob, rows, "settled", billed=billed.totals(), fresh=unbilled.totals()
     )
 
 

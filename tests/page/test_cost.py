@@ -10,7 +10,7 @@ import pytest
 from azure.data.tables.aio import TableClient, TableServiceClient
 
 from shared.ledger.run_list import RunList
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS
 from shared.storage.throughput import SLOT, Throughput
 from simulators.azurite import Azurite
 from tests.contract.wiring import Clock
@@ -89,12 +89,12 @@ async def test_a_day_of_imports_is_a_bounded_number_of_counters_that_go_round(az
         await counters.create_table()
         throughput = Throughput(counters, clock.now)
         for _ in range(100):
-            await throughput.count(Stage.ACTUALS, rows=10, rejected=1)
+            await throughput.count(ACTUALS, rows=10, rejected=1)
             clock.advance(SLOT)
         slots = await throughput.last_day()
         assert 95 <= len(slots) <= 96
         assert all((slot.imports, slot.rows, slot.rejected) == (1, 10, 1) for slot in slots)
         assert len([row async for row in counters.query_entities("PartitionKey eq 'throughput'")]) == 96
-        await throughput.count(Stage.ACTUALS, rows=5, rejected=0)
-        await throughput.count(Stage.ACTUALS, rows=5, rejected=0)
+        await throughput.count(ACTUALS, rows=5, rejected=0)
+        await throughput.count(ACTUALS, rows=5, rejected=0)
         assert (await throughput.last_day())[-1].imports == 2

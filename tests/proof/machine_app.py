@@ -26,9 +26,10 @@ from shared import wiring
 from shared.engine.ports import Ports
 from shared.engine.queues import Queues
 from shared.engine.worker import MAX_DEQUEUE_COUNT, WorkFailed
-from shared.maps.table_map import TableMap, load_maps
+from shared.jobs.job import load_maps
+from shared.maps.table_map import TableMap
+from shared.project_operations.codes import ACTUALS, CONNECTIONS, INVOICES
 from shared.settings import Settings
-from shared.stages import Stage
 from shared.storage.known_maps import KnownMaps
 from shared.storage.names import OPERATIONS, WRITE_BACK
 from shared.wiring import open_ports
@@ -59,9 +60,9 @@ def endpoint(name: str) -> str:
 
 
 _HANDLERS = {
-    str(Stage.INVOICES): "confirm_invoice.functions.sync_header",
-    str(Stage.ACTUALS): "sync_actuals.functions.sync_actuals",
-    str(Stage.CONNECTIONS): "link_transactions.functions.link_transactions",
+    INVOICES: "confirm_invoice.functions.sync_header",
+    ACTUALS: "sync_actuals.functions.sync_actuals",
+    CONNECTIONS: "link_transactions.functions.link_transactions",
     WRITE_BACK: "write_back.functions.handle_write_back",
     OPERATIONS: "operate.functions.operate",
 }
@@ -161,7 +162,7 @@ class App:
         for queue in self.queues.values():
             await queue.clear_messages()
 
-    async def deploy(self, host: int, maps: Mapping[Stage, TableMap]) -> None:
+    async def deploy(self, host: int, maps: Mapping[str, TableMap]) -> None:
         """Restart a host with other maps, like a deployment."""
         known = KnownMaps(self.hosts[host].known_maps._container, maps)
         await known.keep()

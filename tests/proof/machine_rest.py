@@ -5,9 +5,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from shared.jobs.job import load_job
 from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.run import Run, State
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS, CONNECTIONS, INVOICES
 from tests.proof.machine_stage import Scene
 from tests.proof.machine_world import Invoice
 
@@ -16,7 +17,7 @@ _MOST_TOLD = 200
 _MOST_SWEEPS = 4
 _MOST_REPAIRS = 8
 _STALLED = timedelta(seconds=901)
-_KINDS = {Stage.INVOICES: "header", Stage.ACTUALS: "actual", Stage.CONNECTIONS: "connection"}
+_KINDS = {INVOICES: "header", ACTUALS: "actual", CONNECTIONS: "connection"}
 
 
 @dataclass
@@ -140,7 +141,7 @@ class Rest:
 
     def _check_rejected(self, run: Run, invoice: Invoice) -> None:
         rows = [row for row in self.rows_of(invoice) if row.status == "open"]
-        stages = {Stage(row.stage) for row in rows}
+        stages = {row.stage for row in rows}
         if len(stages) == 1 and not self.scene.late:
             kind = _KINDS[stages.pop()]
             lacking = {key.lower() for each, key in self._difference(invoice) if each == kind}
@@ -181,7 +182,7 @@ class Rest:
     async def _check_empty(self) -> None:
         """The dock is empty, and no completed run has a landed blob."""
         host = self.scene.app.hosts[0]
-        for stage in Stage:
+        for stage in load_job().maps:
             view = await host.dock.view(stage)
             assert not view.cargo, view.cargo
             assert not view.shipments, view.shipments

@@ -16,10 +16,10 @@ from azure.data.tables.aio import TableClient
 
 from shared.clock import parse_stamp
 from shared.engine.messages import Look
-from shared.maps.table_map import TableMap, load_maps
+from shared.jobs.job import load_job, load_maps
+from shared.maps.table_map import TableMap
 from shared.services import dataverse, finance
 from shared.settings import read_settings
-from shared.stages import Stage
 from shared.storage.names import WRITE_BACK
 from shared.wiring import configuration
 from simulators.azurite import FINANCE_ACCOUNT
@@ -192,7 +192,7 @@ class Scene:
 
     async def _check_lanes(self) -> None:
         """No lane serves two shipments, and no part travels twice."""
-        for stage in Stage:
+        for stage in load_job().maps:
             view = await self.app.hosts[0].dock.view(stage)
             under_way = [each for each in view.shipments.values() if each.step != "finished"]
             lanes = [each.lane for each in under_way]

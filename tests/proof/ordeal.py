@@ -14,7 +14,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableServiceClient
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from shared.stages import Stage
+from shared.jobs.job import load_job
 from shared.storage.names import OPERATIONS, WRITE_BACK
 from simulators.demo import FINAL
 from tests.endtoend.relay import Relay, await_that, relay
@@ -25,7 +25,7 @@ from tests.proof.findings import Findings
 PATIENCE_SECONDS = 300.0
 QUIET_SECONDS = 6.0
 """After this long without a move the clock's sweep comes; ten minutes in real life."""
-QUEUES = (*map(str, Stage), WRITE_BACK, OPERATIONS)
+QUEUES = (*load_job().maps, WRITE_BACK, OPERATIONS)
 SETTINGS = {
     "DATAVERSE_PAGE_ROWS": "4",
     "FINANCE_SHIPMENT_LEASE_SECONDS": "3",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shared.engine.ports import Ports
 from shared.engine.worker import WorkFailed, work
-from shared.stages import Stage
+from shared.jobs.job import load_job
 from tests.proof.machine_app import endpoint
 from tests.proof.machine_rest import Rest
 from tests.proof.machine_stage import Scene
@@ -23,7 +23,7 @@ PROFILE = settings(
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 INVOICE, OTHER = str(uuid4()), str(uuid4())
-QUEUES = (*map(str, Stage), "write-back", "operations")
+QUEUES = (*load_job().maps, "write-back", "operations")
 
 _SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30)

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.configuration.time_zones import Zones
+from shared.jobs.job import load_job
 from shared.maps.table_map import MAPS, MapRefused, TableMap, load_map
 from shared.maps.transforms import RowRefused
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS
 
 ZONE = Zones(ZoneInfo("Europe/Berlin"))
 _ANYTHING = st.recursive(
@@ -25,7 +26,7 @@ _TEXTS = st.sampled_from(["", "msdyn_amount", "a.b.c", "..", "both", "valueMap",
 
 
 @st.composite
-def _changed(draw: st.DrawFn, stage: Stage) -> Any:
+def _changed(draw: st.DrawFn, stage: str) -> Any:
     """A map of ours in which one thing, however deep, is something else, or gone."""
     raw = json.loads((MAPS / f"{stage}.json").read_text("utf-8"))
     place: Any = raw
@@ -41,7 +42,7 @@ def _changed(draw: st.DrawFn, stage: Stage) -> Any:
         return raw
 
 
-def _read(stage: Stage, text: str, folder: Path) -> TableMap | None:
+def _read(stage: str, text: str, folder: Path) -> TableMap | None:
     (folder / f"{stage}.json").write_text(text, "utf-8", errors="surrogatepass")
     try:
         return load_map(stage, folder)
@@ -51,9 +52,9 @@ def _read(stage: Stage, text: str, folder: Path) -> TableMap | None:
 
 
 @settings(max_examples=300, derandomize=True, deadline=None, database=None)
-@given(stage=st.sampled_from(Stage), data=st.data())
+@given(stage=st.sampled_from(load_job().maps), data=st.data())
 def test_a_map_with_anything_in_it_is_understood_or_refused(
-    tmp_path_factory: Any, stage: Stage, data: st.DataObject
+    tmp_path_factory: Any, stage: str, data: st.DataObject
 ) -> None:
     raw = data.draw(_changed(stage))
     table_map = _read(stage, json.dumps(raw), tmp_path_factory.mktemp("map"))
@@ -63,8 +64,8 @@ def test_a_map_with_anything_in_it_is_understood_or_refused(
 
 
 @settings(max_examples=300, derandomize=True, deadline=None, database=None)
-@given(stage=st.sampled_from(Stage), data=st.data())
-def test_a_row_with_anything_in_it_is_written_or_refused(stage: Stage, data: st.DataObject) -> None:
+@given(stage=st.sampled_from(load_job().maps), data=st.data())
+def test_a_row_with_anything_in_it_is_written_or_refused(stage: str, data: st.DataObject) -> None:
     table_map = load_map(stage)
     row: dict[str, Any] = {}
     for pair in table_map.outgoing:
@@ -86,6 +87,6 @@ def _outcome(table_map: TableMap, row: dict[str, Any]) -> str:
 
 
 def test_an_amount_of_any_size_is_written_in_digits() -> None:
-    table_map = load_map(Stage.ACTUALS)
+    table_map = load_map(ACTUALS)
     pair = next(pair for pair in table_map.outgoing if pair.target == "AMOUNT")
     assert pair.write({"msdyn_amount": Decimal("1E+20")}, ZONE) == "1" + "0" * 20

@@ -9,7 +9,7 @@ from shared.engine.targets.finance_import import pace
 from shared.engine.worker import MAX_DEQUEUE_COUNT
 from shared.ledger.run import State
 from shared.ledger.shipments import Shipment
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS, CONNECTIONS
 from tests.proof.machine_app import AFTER_A_CRASH, endpoint
 from tests.proof.machine_rest import Rest
 from tests.proof.machine_stage import Scene
@@ -162,11 +162,11 @@ def test_a_shipment_that_a_later_reading_has_overtaken_leaves_the_dock(staged: S
     outcome = ""
     while outcome != "crashed":
         letter = _next(staged)
-        is_sending = (letter.queue, letter.facts["kind"]) == (Stage.CONNECTIONS, "ship")
+        is_sending = (letter.queue, letter.facts["kind"]) == (CONNECTIONS, "ship")
         outcome = staged.step(staged.app.deliver(letter, 0, Fate("crash", 1) if is_sending else None))
-    assert _shipments(staged, Stage.CONNECTIONS)
+    assert _shipments(staged, CONNECTIONS)
     _settle_down(staged)
-    assert not _shipments(staged, Stage.CONNECTIONS)
+    assert not _shipments(staged, CONNECTIONS)
     assert _state(staged, invoice) == State.COMPLETED
     staged.world.look(invoice)
     assert not invoice.keys - staged.world.held_of(invoice)
@@ -175,10 +175,10 @@ def test_a_shipment_that_a_later_reading_has_overtaken_leaves_the_dock(staged: S
 def _is_booked(staged: Scene, invoice: Invoice) -> bool:
     """Whether the import of the actuals has made the run need attention, and is not cleared away."""
     run = Rest(staged).run_of(invoice)
-    return run is not None and run.state == State.NEEDS_ATTENTION and bool(_shipments(staged, Stage.ACTUALS))
+    return run is not None and run.state == State.NEEDS_ATTENTION and bool(_shipments(staged, ACTUALS))
 
 
-def _shipments(staged: Scene, stage: Stage) -> Collection[Shipment]:
+def _shipments(staged: Scene, stage: str) -> Collection[Shipment]:
     """Everything that is being sent to Finance or is not cleaned up."""
     return staged.run(staged.app.hosts[0].dock.view(stage)).shipments.values()
 

@@ -80,6 +80,9 @@ def test_an_unposted_run_is_listed_and_asked_for_by_its_write_back(system: Relay
 
 
 def test_pause_resume_sweep_health_and_lists_answer(system: Relay, env: dict[str, str]) -> None:
+    unknown = relay("pause", "--map", "nonsense", "--reason", "mending", "--yes", env=env)
+    assert unknown.code == ExitCode.USAGE
+    assert "nonsense is none of invoices, actuals, transactionconnections" in unknown.stderr
     assert "mending" in relay("pause", "--map", "actuals", "--reason", "mending", "--yes", env=env).stdout
     assert relay("health", env=env).stdout.count("mending") >= 1
     assert "Nothing is paused" in relay("resume", "--map", "actuals", "--yes", env=env).stdout

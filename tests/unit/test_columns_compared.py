@@ -14,7 +14,7 @@ from shared.maps.columns_compared import (
     unseen_columns,
 )
 from shared.maps.table_map import load_map
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_other_values_differ(text: str, shown: Any) -> None:
 
 
 def test_all_columns_are_compared_but_those_that_finance_changes_or_does_not_show() -> None:
-    table_map = load_map(Stage.ACTUALS)
+    table_map = load_map(ACTUALS)
     held = {column.title(): "other" for column in table_map.columns if column != "TASKNUMBER"}
     sent = ["sent" for _ in table_map.columns]
     differing = {each.column for each in differing_columns(table_map, sent, held)}

@@ -12,7 +12,7 @@ from shared.errors import NeedsAttention
 from shared.maps.days import Undecidable, day_meant, is_midnight
 from shared.maps.table_map import load_map
 from shared.project_operations.chosen_days import DayTally
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS
 
 BERLIN = Zones(ZoneInfo("Europe/Berlin"))
 ANYWHERE = ("Australia/Sydney", "Asia/Kolkata", "Asia/Kathmandu", "America/Sao_Paulo", "America/New_York",
@@ -79,13 +79,13 @@ def test_wherever_the_person_sat_the_day_arrives_or_is_not_decided(day: date, ch
 
 
 def test_a_column_that_carries_a_time_is_not_rounded() -> None:
-    table_map = load_map(Stage.ACTUALS)
+    table_map = load_map(ACTUALS)
     start = next(pair for pair in table_map.outgoing if pair.target == "STARTDATE")
     assert start.write({"msdyn_startdatetime": "2026-02-28T18:30:00Z"}, BERLIN) == "2026-02-28"
 
 
 def _tally(instants: list[str], zones: Zones) -> DayTally:
-    table_map, tally = load_map(Stage.ACTUALS), DayTally()
+    table_map, tally = load_map(ACTUALS), DayTally()
     for instant in instants:
         tally.add(table_map.days_in_doubt({"msdyn_accountingdate": instant}, zones))
     return tally
@@ -103,10 +103,10 @@ def test_a_tenant_whose_days_are_no_midnights_is_asked_for_its_zone() -> None:
 
 
 def test_a_zone_free_column_beside_it_counts_and_what_it_contradicts_is_in_doubt() -> None:
-    raw = load_map(Stage.ACTUALS).model_dump()
+    raw = load_map(ACTUALS).model_dump()
     pair = next(each for each in raw["fields"] if each["target"] == "ACCOUNTINGDATE")
     pair["transform"]["zoneFree"] = "msdyn_tzaaccountingdate"
-    table_map = type(load_map(Stage.ACTUALS)).model_validate(raw)
+    table_map = type(load_map(ACTUALS)).model_validate(raw)
     assert "msdyn_tzaaccountingdate" in table_map.query["$select"]
     row = {"msdyn_accountingdate": "2026-06-29T22:00:00Z", "msdyn_tzaaccountingdate": "2026-06-29"}
     column = next(each for each in table_map.outgoing if each.target == "ACCOUNTINGDATE")
@@ -128,7 +128,7 @@ def test_a_zone_free_column_beside_it_counts_and_what_it_contradicts_is_in_doubt
 def test_a_zone_free_date_stands_as_it_is_and_an_instant_among_them_is_counted(
     text: str, day: str, *, doubtful: bool
 ) -> None:
-    table_map = load_map(Stage.ACTUALS)
+    table_map = load_map(ACTUALS)
     column = next(pair for pair in table_map.outgoing if pair.target == "DOCUMENTDATE")
     row = {"msdyn_transactiondate": text}
     assert column.write(row, BERLIN) == day

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.maps.table_map import MAPS, load_map
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS
 
 type Content = dict[str, Any]
 
@@ -78,7 +78,7 @@ def _digest(folder: Path, change: Callable[[Content], None]) -> str:
     content = json.loads((MAPS / "actuals.json").read_text("utf-8"))
     change(content)
     (folder / "actuals.json").write_text(json.dumps(content), "utf-8")
-    return load_map(Stage.ACTUALS, folder).digest
+    return load_map(ACTUALS, folder).digest
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def _digest(folder: Path, change: Callable[[Content], None]) -> str:
     ],
 )
 def test_a_map_that_writes_other_rows_is_another_map(tmp_path: Path, change: Callable[[Content], None]) -> None:
-    assert _digest(tmp_path, change) != load_map(Stage.ACTUALS).digest
+    assert _digest(tmp_path, change) != load_map(ACTUALS).digest
 
 
 @pytest.mark.parametrize("change", [_other_words, _other_values_order, _only_back])
 def test_a_map_that_writes_the_same_rows_is_the_same_map(tmp_path: Path, change: Callable[[Content], None]) -> None:
-    assert _digest(tmp_path, change) == load_map(Stage.ACTUALS).digest
+    assert _digest(tmp_path, change) == load_map(ACTUALS).digest

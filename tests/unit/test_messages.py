@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from shared.engine.messages import Load, Message, Settle, Ship, Verify, new_ticket, parse
 from shared.errors import NewerVersion, NotOurMessage
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS
 
 INVOICE = uuid4()
 OURS = [
-    Load(stage=Stage.ACTUALS, invoiceId=INVOICE, generation=3, page=20),
-    Ship(stage=Stage.ACTUALS),
-    Settle(stage=Stage.ACTUALS, ticket=new_ticket(), attempt=4),
-    Verify(stage=Stage.ACTUALS, invoiceId=INVOICE),
+    Load(stage=ACTUALS, invoiceId=INVOICE, generation=3, page=20),
+    Ship(stage=ACTUALS),
+    Settle(stage=ACTUALS, ticket=new_ticket(), attempt=4),
+    Verify(stage=ACTUALS, invoiceId=INVOICE),
 ]
 RESERVED = {
     "id", "dequeuecount", "insertiontime", "expirationtime", "nextvisibletime", "popreceipt", "queuetrigger"
@@ -26,7 +26,7 @@ RESERVED = {
 @pytest.mark.parametrize("message", OURS, ids=lambda message: message.kind)
 def test_a_message_survives_the_queue_and_is_small(message: Message) -> None:
     text = message.model_dump_json()
-    assert parse(text.encode(), Stage.ACTUALS) == message
+    assert parse(text.encode(), ACTUALS) == message
     assert len(text) < 300
 
 
@@ -54,24 +54,24 @@ def test_no_field_hides_the_queue_metadata(message: Message) -> None:
 def test_a_strange_message_is_refused_with_field_and_reason(change: dict[str, object], reason: str) -> None:
     raw = json.loads(OURS[0].model_dump_json()) | change
     with pytest.raises(NotOurMessage, match=reason):
-        parse(json.dumps(raw).encode(), Stage.ACTUALS)
+        parse(json.dumps(raw).encode(), ACTUALS)
 
 
 @pytest.mark.parametrize(("by", "told"), [("0.2.0", "version 0.2.0"), ("", "a later version")])
 def test_a_message_of_a_later_version_is_told_from_one_that_nobody_can_have_sent(by: str, told: str) -> None:
     raw = json.loads(OURS[0].model_dump_json()) | {"v": 2, "newField": 1, "kind": "weigh"} | ({"by": by} if by else {})
     with pytest.raises(NewerVersion, match=f"form 2 on queue actuals was written by {told} of this app; this is"):
-        parse(json.dumps(raw).encode(), Stage.ACTUALS)
+        parse(json.dumps(raw).encode(), ACTUALS)
 
 
 def test_a_message_that_is_not_ours_tells_which_run_it_belongs_to() -> None:
     raw = json.loads(OURS[0].model_dump_json()) | {"newField": 1}
     with pytest.raises(NotOurMessage) as refused:
-        parse(json.dumps(raw).encode(), Stage.ACTUALS)
+        parse(json.dumps(raw).encode(), ACTUALS)
     assert refused.value.invoice_id == str(INVOICE)
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_no_bytes_do_anything_worse_than_being_refused(body: bytes) -> None:
     with pytest.raises(NotOurMessage):
-        parse(body, Stage.ACTUALS)
+        parse(body, ACTUALS)

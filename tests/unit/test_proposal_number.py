@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from shared.maps.proposal_number import name_proposals, number_pair
-from shared.maps.table_map import MapRefused, TableMap, load_maps
-from shared.stages import Stage
+from shared.jobs.job import load_maps
+from shared.maps.table_map import MapRefused, TableMap
+from shared.project_operations.codes import ACTUALS, CONNECTIONS, INVOICES
+from shared.project_operations.proposal_number import name_proposals, number_pair
 
 MAPS = load_maps()
 
@@ -28,11 +29,11 @@ def _naming(table_map: TableMap, source: str) -> TableMap:
     return TableMap.model_validate({**raw, "fields": fields})
 
 
-def _maps(header: str, actuals: str) -> dict[Stage, TableMap]:
+def _maps(header: str, actuals: str) -> dict[str, TableMap]:
     return {
         **MAPS,
-        Stage.INVOICES: _naming(MAPS[Stage.INVOICES], header),
-        Stage.ACTUALS: _naming(MAPS[Stage.ACTUALS], actuals),
+        INVOICES: _naming(MAPS[INVOICES], header),
+        ACTUALS: _naming(MAPS[ACTUALS], actuals),
     }
 
 
@@ -43,11 +44,11 @@ def test_without_the_setting_the_maps_stay_as_they_are() -> None:
 @pytest.mark.parametrize("column", ["msdyn_invoicenumber", "invoicenumber"])
 def test_the_setting_names_the_column_of_both_maps(column: str) -> None:
     named = name_proposals(MAPS, column)
-    assert number_pair(named[Stage.INVOICES]).source == column
-    assert number_pair(named[Stage.ACTUALS]).source == f"msdyn_Invoice.{column}"
-    assert f"msdyn_Invoice($select={column})" in named[Stage.ACTUALS].query["$expand"]
-    assert column in named[Stage.INVOICES].query["$select"].split(",")
-    assert named[Stage.CONNECTIONS] is MAPS[Stage.CONNECTIONS]
+    assert number_pair(named[INVOICES]).source == column
+    assert number_pair(named[ACTUALS]).source == f"msdyn_Invoice.{column}"
+    assert f"msdyn_Invoice($select={column})" in named[ACTUALS].query["$expand"]
+    assert column in named[INVOICES].query["$select"].split(",")
+    assert named[CONNECTIONS] is MAPS[CONNECTIONS]
 
 
 def test_maps_with_a_column_of_the_tenants_own_stay_as_they_are() -> None:

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from shared import clock
 from shared.configuration.certificate import read_certificate
+from shared.jobs.job import load_job
 from shared.settings import Settings, SettingsRefused, read_settings, read_settings_at_start
 from tests.contract.certificates import make_elliptic, make_rsa
 from tests.unit.test_settings import GOOD
@@ -48,7 +49,10 @@ def refusal(changes: dict[str, str], of: dict[str, str] = GOOD) -> dict[str, str
     return refused.value.problems
 
 
-@pytest.mark.parametrize("alias", sorted(str(field.alias) for field in Settings.model_fields.values()))
+LANES = [f"FINANCE_LANES_{name.upper()}" for name in load_job().maps]
+
+
+@pytest.mark.parametrize("alias", sorted({str(field.alias) for field in Settings.model_fields.values()} | set(LANES)))
 @pytest.mark.parametrize(
     "reference",
     [

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from shared.ledger.shipments import Cargo, choose
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS
 from shared.storage.landing import LandedName
 
 FIRST = datetime(2026, 11, 20, tzinfo=UTC)
@@ -15,7 +15,7 @@ def _cargo(number: int, written_by: str, invoice_id: UUID | None = None, *, leve
     blob = LandedName.of(f"{invoice_id}/actuals", written_by, b"1\r\n")
     landed = FIRST + timedelta(seconds=number)
     return Cargo(
-        Stage.ACTUALS, invoice_id or uuid4(), f"part|actuals|0001|{number:06}|usmf", "usmf", 1, str(blob), landed, level
+        ACTUALS, invoice_id or uuid4(), f"part|actuals|0001|{number:06}|usmf", "usmf", 1, str(blob), landed, level
     )
 
 
@@ -36,7 +36,7 @@ def test_parts_of_the_first_release_share_a_file() -> None:
     invoice_id = uuid4()
     blob = f"{invoice_id}/actuals/{uuid4().hex}"
     old = [
-        Cargo(Stage.ACTUALS, invoice_id, f"part|actuals|0001|00000{number}|usmf", "usmf", 1, blob, FIRST)
+        Cargo(ACTUALS, invoice_id, f"part|actuals|0001|00000{number}|usmf", "usmf", 1, blob, FIRST)
         for number in range(3)
     ]
     assert choose([*old, _cargo(7, NEW)], 5000) == old

@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from shared.configuration.time_zones import Zones
-from shared.maps.table_map import MAPS, MapRefused, load_map, load_maps
+from shared.jobs.job import load_job, load_maps
+from shared.maps.table_map import MAPS, MapRefused, load_map
 from shared.maps.transforms import RowRefused, ValueMap
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS
 
 BERLIN = Zones(ZoneInfo("Europe/Berlin"))
 ACTUAL = "0a1b2c3d-0000-4000-8000-00000000000a"
@@ -37,22 +38,22 @@ def _actual(**columns: Any) -> dict[str, Any]:
 
 
 def _written(**columns: Any) -> dict[str, str]:
-    table_map = load_map(Stage.ACTUALS)
+    table_map = load_map(ACTUALS)
     return dict(zip(table_map.columns, table_map.write(_actual(**columns), BERLIN), strict=True))
 
 
 def test_the_three_maps_load_and_the_actuals_map_carries_all_37_pairs() -> None:
     maps = load_maps()
-    assert [maps[stage].target.entity for stage in Stage] == [
+    assert [maps[stage].target.entity for stage in load_job().maps] == [
         "Project invoice proposal V2",
         "Project Operations integration actuals",
         "Integration entity for project transaction relationships",
     ]
-    assert len(maps[Stage.ACTUALS].fields) == 37
+    assert len(maps[ACTUALS].fields) == 37
 
 
 def test_what_finance_owns_after_posting_is_no_column_that_is_sent() -> None:
-    table_map = load_map(Stage.ACTUALS)
+    table_map = load_map(ACTUALS)
     owned = {"VOUCHERNUMBER", "EXCHANGERATE", "ACCOUNTINGAMOUNT", "SALESTAXAMOUNT", "ISJOURNALIZED"}
     assert table_map.owned == owned
     assert owned.isdisjoint(table_map.columns)
@@ -65,7 +66,7 @@ def test_a_column_that_comes_back_is_not_sent_whether_the_map_lists_it_or_not(tm
         by_target["EXCHANGERATE"]["direction"] = "both"
         raw["target"]["changes"] = ["EXTERNALREFERENCE"]
 
-    table_map = load_map(Stage.ACTUALS, _spoil(tmp_path, change))
+    table_map = load_map(ACTUALS, _spoil(tmp_path, change))
     assert {"EXCHANGERATE", "SALESTAXAMOUNT", "EXTERNALREFERENCE"} <= table_map.owned
     assert table_map.owned.isdisjoint(table_map.columns)
     # The key goes both ways, and without it no row is found again.
@@ -115,7 +116,7 @@ def test_an_empty_lookup_leaves_its_columns_empty() -> None:
 
 
 def test_the_company_is_that_of_the_project_and_a_row_without_one_is_refused() -> None:
-    table_map = load_map(Stage.ACTUALS)
+    table_map = load_map(ACTUALS)
     assert table_map.company_of(_actual()) == "demf"
     with pytest.raises(RowRefused, match="no company"):
         table_map.company_of(_actual(msdyn_Project=None))
@@ -154,22 +155,22 @@ def _spoil(tmp_path: Path, change: Any) -> Path:
 )
 def test_a_wrong_map_is_refused_with_file_field_and_reason(tmp_path: Path, change: Any, reason: str) -> None:
     with pytest.raises(MapRefused, match=reason) as refused:
-        load_map(Stage.ACTUALS, _spoil(tmp_path, change))
+        load_map(ACTUALS, _spoil(tmp_path, change), needs=load_job().step(ACTUALS).needs)
     assert "actuals.json refused" in str(refused.value)
 
 
 def test_a_map_that_is_no_json_or_says_a_thing_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "actuals.json").write_text("{", "utf-8")
     with pytest.raises(MapRefused, match=r"actuals\.json refused: "):
-        load_map(Stage.ACTUALS, tmp_path)
+        load_map(ACTUALS, tmp_path)
     (tmp_path / "actuals.json").write_text('{"name": "a", "name": "b"}', "utf-8")
     with pytest.raises(MapRefused, match="name is given twice"):
-        load_map(Stage.ACTUALS, tmp_path)
+        load_map(ACTUALS, tmp_path)
 
 
 def test_a_custom_column_is_an_edit_of_json(tmp_path: Path) -> None:
     added = {"target": "CONTOSOBRIDGE", "source": "msdyn_Project.contoso_bridge", "direction": "toFinance"}
-    table_map = load_map(Stage.ACTUALS, _spoil(tmp_path, lambda raw: raw["fields"].append(added)))
+    table_map = load_map(ACTUALS, _spoil(tmp_path, lambda raw: raw["fields"].append(added)))
     row = _actual(msdyn_Project={"contoso_bridge": "B12", "msdyn_owningcompany": {"cdm_companycode": "demf"}})
     assert table_map.write(row, BERLIN)[table_map.position("CONTOSOBRIDGE")] == "B12"
     assert "contoso_bridge" in table_map.query["$expand"]

@@ -11,6 +11,7 @@ import { opened } from "./rejected.js";
 import * as run from "./run.js";
 import * as runs from "./runs.js";
 import * as strays from "./strays.js";
+import { learnMaps } from "./words.js";
 
 const SCREENS = { runs, errors, health, "out-of-sync": strays };
 const DEEDS = { ...ACTIONS, syncStrays: strays.syncStrays };
@@ -108,7 +109,9 @@ function heard(event) {
 }
 
 async function start() {
-  session.signIn = (await get("sign-in")).signIn;
+  const known = await get("sign-in");
+  session.signIn = known.signIn;
+  learnMaps(known.maps);
   if (session.signIn === "key" && !session.key) return enter();
   try {
     await get("operator");

@@ -1,4 +1,4 @@
-// One bar for the three maps and the write-back: four tracks, each with what is done, rejected, dismissed and to do.
+// One bar for the maps and the write-back: a track each, with what is done, rejected, dismissed and to do.
 
 import { h } from "./dom.js";
 import { number } from "./format.js";

@@ -82,7 +82,7 @@ function pauses(health) {
       act("resume", { map: pause.map }, "Resume …"),
     ),
   );
-  const choices = [[null, "everything"], ...["invoices", "actuals", "transactionconnections"].map((map) => [map, MAPS[map]])];
+  const choices = [[null, "everything"], ...Object.keys(health.maps).map((map) => [map, MAPS[map] ?? map])];
   return h(
     "div",
     { class: "card" },

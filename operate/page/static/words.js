@@ -2,7 +2,9 @@
 
 import { amounts, clock, number } from "./format.js";
 
-export const MAPS = { invoices: "Header", actuals: "Actuals", transactionconnections: "Connections", "write-back": "Write-back" };
+// What people call a map; the app says it of those of its job.
+export const MAPS = { "write-back": "Write-back" };
+export const learnMaps = (maps) => maps.forEach((each) => { MAPS[each.map] = each.title; });
 export const STOPPED = ["needs attention", "failed"];
 const STUCK = ["refused", "failed"];
 export const OPEN = ["accepted", "syncing header", "syncing actuals", "linking", "verifying"];
@@ -62,7 +64,7 @@ export function describeWait(wait) {
   return `${wait.kind} until ${clock(wait.until)}, ${wait.service}${asked}: ${wait.text}`;
 }
 
-// The three maps and the write-back as the bar and its words need them: rows, done, rejected, dismissed.
+// The maps and the write-back as the bar and its words need them: rows, done, rejected, dismissed.
 export function journey(run) {
   const maps = (run.maps ?? []).map((each) => ({ ...each, title: MAPS[each.map] ?? each.map }));
   const actuals = maps.find((each) => each.map === "actuals");

@@ -10,7 +10,6 @@ from shared.concurrently import concurrently
 from shared.engine.ports import Ports
 from shared.maps.transforms import Row
 from shared.services.odata import Guid, all_of, chunks, guid, quote_text
-from shared.stages import Stage
 
 BILLED_TYPE = "Microsoft.Dynamics.DataEntities.ProjCDSTransType'BilledSales'"
 """The literal of a billed sale's TransactionType in a filter."""
@@ -52,7 +51,7 @@ def any_actual(ids: Iterable[Guid]) -> str:
 
 
 async def _read(ports: Ports, options: Mapping[str, str]) -> list[Row]:
-    pages = ports.finance.pages(str(ports.maps[Stage.ACTUALS].target.set), options)
+    pages = ports.finance.pages(str(ports.maps["actuals"].target.set), options)
     return [row async for rows in pages for row in rows]
 
 

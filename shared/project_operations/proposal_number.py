@@ -9,7 +9,7 @@ their header would belong to no proposal.
 from collections.abc import Mapping
 
 from shared.maps.table_map import FieldPair, MapRefused, TableMap
-from shared.stages import Stage
+from shared.project_operations.codes import ACTUALS, INVOICES
 
 SETTING = "INVOICE_NUMBER_COLUMN"
 COLUMNS = ("msdyn_invoicenumber", "invoicenumber")
@@ -21,10 +21,10 @@ def number_pair(table_map: TableMap) -> FieldPair:
     return next(pair for pair in table_map.outgoing if pair.target == PROPOSAL)
 
 
-def name_proposals(maps: Mapping[Stage, TableMap], column: str | None) -> dict[Stage, TableMap]:
+def name_proposals(maps: Mapping[str, TableMap], column: str | None) -> dict[str, TableMap]:
     """The maps with `column` as the number of the proposals, if given. Raises MapRefused if header and actuals would
     use different numbers."""
-    header, actuals = number_pair(maps[Stage.INVOICES]), number_pair(maps[Stage.ACTUALS])
+    header, actuals = number_pair(maps[INVOICES]), number_pair(maps[ACTUALS])
     if len(header.steps) != 1:
         raise MapRefused(f"invoices.json refused:\n  fields: {PROPOSAL} must come from a column of the invoice itself")
     if len(actuals.steps) != 2 or actuals.steps[1] != header.source or actuals.transform != header.transform:
@@ -42,8 +42,8 @@ def name_proposals(maps: Mapping[Stage, TableMap], column: str | None) -> dict[S
         )
     return {
         **maps,
-        Stage.INVOICES: _taking(maps[Stage.INVOICES], column),
-        Stage.ACTUALS: _taking(maps[Stage.ACTUALS], f"{actuals.steps[0]}.{column}"),
+        INVOICES: _taking(maps[INVOICES], column),
+        ACTUALS: _taking(maps[ACTUALS], f"{actuals.steps[0]}.{column}"),
     }
 
 

@@ -1,0 +1,43 @@
+"""Files of data that come with the app, maps and jobs: read, checked, and refused with the file, field and reason."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+
+class FileRefused(Exception):
+    """A file is wrong. The text names the file, the field and the reason."""
+
+
+def read_file[M: BaseModel](file: Path, model: type[M], what: str) -> M:
+    """The content of a JSON file that describes a `what`. Raises FileRefused."""
+    try:
+        return model.model_validate(json.loads(file.read_text("utf-8"), object_pairs_hook=_no_double))
+    except ValidationError as error:
+        problems = "\n".join(f"  {_where(problem['loc'])}{_reason(problem, what)}" for problem in error.errors())
+        raise FileRefused(f"{file.name} refused:\n{problems}") from None
+    except (OSError, ValueError) as error:
+        raise FileRefused(f"{file.name} refused: {error}") from error
+
+
+def _no_double(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if doubled := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"{', '.join(sorted(doubled))} is given twice")
+    return dict(pairs)
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    return (
+        "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location).lstrip(".") + ": "
+        if location
+        else ""
+    )
+
+
+def _reason(problem: Any, what: str) -> str:
+    if problem["type"] == "extra_forbidden":
+        return f"is not a field of a {what}"
+    return str(problem["msg"]).removeprefix("Value error, ")

@@ -1,0 +1,91 @@
+"""A job is data: the shipped one loads, a wrong one is refused with file, field and reason."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.jobs.job import INVOICES_JOB, JobRefused, load_job, load_maps
+from shared.maps.table_map import MapRefused
+from shared.wiring import queues_of
+
+ROOT = Path(__file__).parents[2]
+
+
+def _spoil(tmp_path: Path, change: Any) -> Path:
+    raw = copy.deepcopy(json.loads(INVOICES_JOB.read_text("utf-8")))
+    change(raw)
+    (tmp_path / "invoices.json").write_text(json.dumps(raw), "utf-8")
+    return tmp_path / "invoices.json"
+
+
+def test_the_queues_of_the_shipped_job_keep_their_names() -> None:
+    assert queues_of(load_job()) == ("invoices", "actuals", "transactionconnections", "write-back", "operations")
+
+
+def test_what_is_read_with_another_step_follows_it_and_is_read_again_with_it() -> None:
+    job = load_job()
+    assert (job.first, job.reread) == ("invoices", ("actuals", "transactionconnections"))
+    assert (job.step("transactionconnections").readWith, job.step("transactionconnections").heldUntil) == (
+        "actuals",
+        "actuals",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda raw: raw.update(comment="x"), "comment: is not a field of a job"),
+        (lambda raw: raw.pop("title"), "title: Field required"),
+        (lambda raw: raw.update(start="sometimes"), "start: Input should be 'confirmation'"),
+        (lambda raw: raw.update(verify="customers"), "verify: customers is no map of this job"),
+        (
+            lambda raw: raw["steps"][1].update(direction="sideways"),
+            r"steps\[1\].direction: Input should be 'toFinance'",
+        ),
+        (
+            lambda raw: raw["steps"][1].update(rules="sync_customers"),
+            r"steps\[1\]: rules: there is no folder sync_cust",
+        ),
+        (lambda raw: raw["steps"][1].update(lanes=17), r"steps\[1\].lanes: .*less than or equal to 16"),
+        (lambda raw: raw["steps"][1].update(map="../secrets"), r"steps\[1\].map: "),
+        (lambda raw: raw["steps"][1].update(map="invoices"), "steps: map invoices is given twice"),
+        (lambda raw: raw["steps"][1].update(sequence=3), "steps: sequence must rise"),
+        (lambda raw: raw["steps"][1].update(readWith="transactionconnections"), r"steps\[1\].readWith: .*earlier step"),
+        (lambda raw: raw["steps"][2].update(heldUntil="customers"), r"steps\[2\].heldUntil: customers is no map"),
+        (lambda raw: raw["steps"].clear(), "steps: Tuple should have at least 1 item"),
+    ],
+)
+def test_a_wrong_job_is_refused_with_file_field_and_reason(tmp_path: Path, change: Any, reason: str) -> None:
+    with pytest.raises(JobRefused, match=reason) as refused:
+        load_job(_spoil(tmp_path, change))
+    assert "invoices.json refused" in str(refused.value)
+
+
+def test_a_job_that_is_no_json_or_says_a_thing_twice_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "invoices.json"
+    file.write_text("{", "utf-8")
+    with pytest.raises(JobRefused, match=r"invoices\.json refused: "):
+        load_job(file)
+    file.write_text('{"name": "a", "name": "b"}', "utf-8")
+    with pytest.raises(JobRefused, match="name is given twice"):
+        load_job(file)
+
+
+def test_a_step_whose_map_is_missing_is_refused_with_the_file_of_the_map(tmp_path: Path) -> None:
+    with pytest.raises(MapRefused, match=r"invoices\.json refused: .*No such file"):
+        load_maps(load_job(), tmp_path)
+
+
+def test_the_names_of_the_maps_stand_in_no_other_list() -> None:
+    """Where all three stand within three lines of code, they are a list that a fourth map would be missing from."""
+    found = []
+    for folder in ("shared", "operate", "confirm_invoice", "sync_actuals", "link_transactions", "write_back"):
+        for file in (ROOT / folder).rglob("*"):
+            if file.suffix in {".py", ".js"} and file.name != "codes.py":
+                lines = file.read_text("utf-8").splitlines()
+                near = ["".join(lines[at : at + 3]) for at in range(len(lines))]
+                found += [file for text in near if all(f'"{name}"' in text for name in load_job().maps)]
+    assert found == []
