@@ -28,10 +28,9 @@ blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
 _AT_ONCE = 16
 _IDS_IN_A_MESSAGE = 1000
+# A row gets its timestamp when it is written. Its transaction commits later, and the webhook's system job may be
+# delayed.
 _LATELY = timedelta(hours=2)
-"""A row gets its timestamp when it is written. Its transaction commits later, and the webhook's system job may be
-delayed.
-"""
 
 HANDLERS: dict[str, Handler] = {
     "load": partial(load, read=read_header, after=after_header),

@@ -20,8 +20,8 @@ from shared.totals import Totals
 
 COMPARABLE = {State.LINKING, State.VERIFYING}
 """The states in which all actuals are in Finance."""
+# The text for a run that was compared by a version of the app without column comparison.
 _ONLY_COUNTED = "count, money and keys of all rows compared"
-"""The text for a run that was compared by a version of the app without column comparison."""
 
 
 async def verify(ports: Ports, message: Verify) -> None:

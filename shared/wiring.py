@@ -44,15 +44,15 @@ from shared.storage.pauses import Pauses
 from shared.storage.throughput import Throughput
 
 _APART = 3.0
+# Seconds until a request times out, even while its answer still arrives.
 _LONGEST_ANSWER = 300.0
-"""Seconds until a request times out, even while its answer still arrives."""
 
 
+# Bytes of large pages that a process handles at once. As Python objects they need several times as much memory.
 _PAGES_IN_WORK = 12 * 1024 * 1024
-"""Bytes of large pages that a process handles at once. As Python objects they need several times as much memory."""
 
+# Bytes of answers that the readers of a process may keep.
 _ANSWERS_KEPT = 32 * 1024 * 1024
-"""Bytes of answers that the readers of a process may keep."""
 
 
 def timeout_of(patience: float) -> aiohttp.ClientTimeout:
@@ -146,8 +146,8 @@ def _queues(clients: QueueClients) -> Queues:
     return Queues(clients.own, clients.untouched)
 
 
+# Until a message is retried that arrived while storage refused to be opened.
 _UNOPENED = timedelta(seconds=30)
-"""Until a message is retried that arrived while storage refused to be opened."""
 
 
 @dataclass(frozen=True)

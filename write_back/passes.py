@@ -11,8 +11,8 @@ from shared.maps.transforms import Row
 from shared.services.odata import Guid, guid
 from shared.totals import Tally, Totals
 
+# The number of rows that fit into one query to Finance.
 _MOST_AWAITED = 50
-"""The number of rows that fit into one query to Finance."""
 
 
 @dataclass(frozen=True)

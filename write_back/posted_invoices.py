@@ -17,8 +17,8 @@ from shared.storage.names import WRITE_BACK
 from write_back.pages import posted_condition
 from write_back.passes import Pass
 
+# The time until the timer searches again.
 _A_WHILE = timedelta(minutes=15)
-"""The time until the timer searches again."""
 
 
 async def look(ports: Ports, message: Look) -> None:

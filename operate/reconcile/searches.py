@@ -18,8 +18,8 @@ from shared.engine.ports import Ports
 from shared.storage.transactions import guarded, transact
 
 _HEAD = "job"
+# Characters that a table's property holds, with room.
 _PORTION = 30_000
-"""Characters that a table's property holds, with room."""
 _JOB = re.compile(r"[0-9a-f]{32}")
 
 

@@ -30,8 +30,8 @@ from shared.project_operations.codes import ACTUALS, CONNECTIONS
 from shared.project_operations.confirmation import count_beside, find_beside
 from shared.services.odata import guid
 
+# Looks of one sweep; the others are made by the next ones.
 _MOST = 200
-"""Looks of one sweep; the others are made by the next ones."""
 
 
 async def look_again(ports: Ports) -> tuple[list[dict[str, Any]], str]:

@@ -26,8 +26,8 @@ from shared.storage.pauses import Pause
 from shared.storage.throughput import SLOT, Slot
 
 _TOO_OLD_SECONDS = 1800
+# A quarter of an hour, at the pace of looking.
 _MANY_LOOKS = 40
-"""A quarter of an hour, at the pace of looking."""
 _SWEEP_TOO_OLD_SECONDS = 3600
 _MOST_WAITS = 10
 

@@ -10,8 +10,8 @@ from shared.engine.settling import given_up_at
 from shared.ledger.run import Run
 from shared.ledger.shipments import Cargo, Shipment, Step, View
 
+# The number of failed tries from which the health reports them.
 _PLAIN_FROM = 3
-"""The number of failed tries from which the health reports them."""
 
 
 @dataclass(frozen=True)

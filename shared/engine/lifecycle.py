@@ -21,8 +21,8 @@ from shared.ledger.run_list import Entry
 from shared.log import event
 
 _TRIES = 5
+# A run that was completed before may have sent more rows since: whether all are posted is looked up again.
 _POSTED_ANEW = {"posting": "not posted", "posting_detail": "", "written_back_at": None}
-"""A run that was completed before may have sent more rows since: whether all are posted is looked up again."""
 _READINGS_IN_A_ROW = 10
 _BETWEEN_READINGS = timedelta(seconds=5)
 _SETTLE_FIRST = timedelta(seconds=2)

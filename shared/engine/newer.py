@@ -9,8 +9,8 @@ from shared.errors import NewerVersion
 from shared.log import event
 
 _NOTE = "newer version: "
+# A note is valid longer than the longest delay and than the time between two sweeps.
 _STANDS = timedelta(minutes=15)
-"""A note is valid longer than the longest delay and than the time between two sweeps."""
 _SHORTEST, _LONGEST = timedelta(seconds=2), timedelta(minutes=5)
 
 

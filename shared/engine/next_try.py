@@ -16,13 +16,13 @@ from typing import Any
 from shared.ledger.shipments import Cargo
 
 _LONGEST_WAIT = timedelta(minutes=5)
+# Refused starts. A first refusal is mostly transient, and parts that have arrived since may join.
 _STAY_TOGETHER_FROM = 2
-"""Refused starts. A first refusal is mostly transient, and parts that have arrived since may join."""
 _APART_FROM = 3
+# Failures of a file if Finance has accepted other files since the first failure. If it accepts none, one more.
 _HALVED_FROM = 2
-"""Failures of a file if Finance has accepted other files since the first failure. If it accepts none, one more."""
+# While Finance accepts no other file, no file is halved above this number of failed files.
 _MOST_FAILING = 16
-"""While Finance accepts no other file, no file is halved above this number of failed files."""
 _ROW_TRIES = 3
 _LONE_ROW_TRIES = 4
 _LONE_ROW_PATIENCE = timedelta(days=1)

@@ -17,8 +17,8 @@ from shared.services.odata import Guid, guid
 
 FIRST_REPAIR = 500_000
 """Numbers of ordinary pages are lower. 2.5 billion rows fit below it."""
+# A table transaction is limited to 100 entities. An actual may be listed under both of its names.
 _IDS_IN_A_PAGE = 49
-"""A table transaction is limited to 100 entities. An actual may be listed under both of its names."""
 
 
 def repaired_ids(page: Page) -> list[UUID]:

@@ -27,8 +27,8 @@ from shared.log import event
 from shared.services.finance import ImportStatus
 from shared.storage.landing import PartLost
 
+# The time until the dock is examined again after a shipment was dissolved.
 _NOTHING_LEFT_IN = timedelta(seconds=2)
-"""The time until the dock is examined again after a shipment was dissolved."""
 
 
 async def settle(ports: Ports, message: Settle, *, after: After) -> None:

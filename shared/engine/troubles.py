@@ -16,10 +16,10 @@ from shared.errors import ContractBroken, NotPermitted, Refused, Unavailable
 from shared.storage import refusals
 from shared.storage.notes import trouble
 
+# How long a note is valid after the time of the next try, which has to run and to finish.
 _WHILE_TRYING = timedelta(seconds=30)
-"""How long a note is valid after the time of the next try, which has to run and to finish."""
+# If a try ends this long after its time, it still counts as the same problem.
 _SAME = timedelta(minutes=5)
-"""If a try ends this long after its time, it still counts as the same problem."""
 _LASTING = timedelta(minutes=10)
 
 _WORDS = {

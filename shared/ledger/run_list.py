@@ -192,12 +192,12 @@ def _entry(row: Mapping[str, Any]) -> Entry:
     return _known_entry({**shown, **told, "RowKey": row["RowKey"], "expected": Totals().to_json()})
 
 
+# What a list shows of a run whatever version wrote it, where that says nothing.
 _NOTHING: dict[str, Any] = {
     **dict.fromkeys(("runId", "number", "company", "customer", "project", "detail", "wait"), ""),
     **dict.fromkeys(("acceptedAt", "updatedAt"), "1970-01-01T00:00:00+00:00"),
     "rejected": 0,
 }
-"""What a list shows of a run whatever version wrote it, where that says nothing."""
 
 
 def _known_entry(row: Mapping[str, Any]) -> Entry:

@@ -36,8 +36,8 @@ from shared.totals import Totals
 
 RUN = "run"
 _TEXT_LIMIT = 8000
+# In the name of a piece of a part.
 _BARS_WITH_PATH = 5
-"""In the name of a piece of a part."""
 
 
 class Ledger:

@@ -13,15 +13,15 @@ PARTS_IN_A_SHIPMENT = 97
 """A table transaction takes 100 operations: the parts, the shipment, and the lane."""
 
 
+# Microsoft's example of a load: 200,000 records an hour.
 _TIME_A_ROW = timedelta(milliseconds=20)
-"""Microsoft's example of a load: 200,000 records an hour."""
+# An ordinary call to start an import is answered sooner.
 _CALL_LOST_AFTER = timedelta(seconds=5)
-"""An ordinary call to start an import is answered sooner."""
 _MOST_LANES = 16
+# Starts refused and files failed; a first one is mostly of the moment.
 _KEEPS_FAILING_FROM = 2
-"""Starts refused and files failed; a first one is mostly of the moment."""
+# Storage, whose clock brings the message, and this process may disagree by so much.
 _SAME_INSTANT = timedelta(seconds=1)
-"""Storage, whose clock brings the message, and this process may disagree by so much."""
 
 
 class Step(StrEnum):

@@ -10,8 +10,8 @@ type Write = Callable[[Row, Zones], str]
 type Text = Callable[[Any, Row, Zones], str]
 """The text of a value. Some transforms also need the row and the time zone."""
 
+# Types whose equal values have equal texts. This excludes decimals: 1.0 and 1.00 are equal, but their texts differ.
 _EXACT = frozenset({str, int, bool, type(None)})
-"""Types whose equal values have equal texts. This excludes decimals: 1.0 and 1.00 are equal, but their texts differ."""
 _MOST_KNOWN = 4096
 
 

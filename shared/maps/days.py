@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo
 
 from shared.configuration.time_zones import ZONES_SETTING, Zones
 
+# UTC+13, a day later, is the eastern limit. Zones beyond it are ignored.
 _FARTHEST_WEST = timedelta(hours=-11)
-"""UTC+13, a day later, is the eastern limit. Zones beyond it are ignored."""
 _DAY = timedelta(days=1)
 _HALF = _DAY / 2
 _MOMENT = timedelta(microseconds=1)

@@ -39,8 +39,8 @@ from shared.project_operations.codes import (
 from shared.services.odata import Guid, all_of, guid
 
 _PAGE = 5000
+# A confirmation writes its rows within minutes. In the background it may use several transactions.
 _AROUND = timedelta(minutes=15)
-"""A confirmation writes its rows within minutes. In the background it may use several transactions."""
 _ENDS = ("msdyn_transaction1", "msdyn_transaction2")
 _LINK = ",".join(["msdyn_transactionconnectionid", *(f"{end}{part}" for end in _ENDS for part in ("", "role", "type"))])
 _LIGHT = (

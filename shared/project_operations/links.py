@@ -34,8 +34,8 @@ from shared.services.odata import Guid, guid
 TRACED = ("msdyn_actualid", "msdyn_transactionclassification")
 """The columns of a billed sale that are needed to follow its links."""
 _ENDS = ("msdyn_transaction1", "msdyn_transaction2")
+# On a contract line of time and material, each billed sale of these classes has an unbilled sale.
 _LINKED_CLASSES = {TIME, EXPENSE, MATERIAL, FEE}
-"""On a contract line of time and material, each billed sale of these classes has an unbilled sale."""
 _TO_A_DETAIL = " or ".join(f"{end}type eq 'msdyn_invoicelinetransaction'" for end in _ENDS)
 
 

@@ -126,10 +126,8 @@ def _only_rows(errors: Mapping[UUID, Refused | NotPermitted], tried: int) -> dic
     }
 
 
+# No asynchronous plug-in or webhook runs for these writes. Otherwise our own update would come back to us as an event.
 _BYPASS = ("MSCRM.BypassBusinessLogicExecution", "CustomAsync")
-"""No asynchronous plug-in or webhook runs for these writes. Otherwise our own update would come back to us as an
-event.
-"""
 _QUIET = {"OData-MaxVersion": "4.0", "OData-Version": "4.0", _BYPASS[0]: _BYPASS[1]}
 
 

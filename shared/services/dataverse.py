@@ -31,8 +31,8 @@ IDS_IN_A_URL = 600
 _PORTIONS_AT_ONCE = 8
 NO_SUCH_ROW = "0x80040217"
 FORMS = DATAVERSE
+# Dataverse counts up to 5,000 rows only.
 _MOST_COUNTED = 5000
-"""Dataverse counts up to 5,000 rows only."""
 _MORE = "Microsoft.Dynamics.CRM.morerecords"
 _HEADERS = {"OData-MaxVersion": "4.0", "OData-Version": "4.0", "If-None-Match": "null"}
 

@@ -29,11 +29,11 @@ from shared.services.reader import Reader
 
 NAME = "Finance"
 _ACTIONS = "/data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities."
+# How Finance answers for an import that it does not know, or not yet. The message is in the user's language.
 _NOT_FOUND = {400, 404, 500}
-"""How Finance answers for an import that it does not know, or not yet. The message is in the user's language."""
 FORMS = FINANCE
+# Seconds, not the SDK's minute: longer waits happen in the queue, because the lease of the shipment is running.
 _RETRIES = LinearRetry(backoff=1, retry_total=2, random_jitter_range=1)
-"""Seconds, not the SDK's minute: longer waits happen in the queue, because the lease of the shipment is running."""
 _PASSING_UPLOADS = {408, 429}
 _HOST = re.compile(r"[a-z0-9.:-]+")
 _ERROR_ENTRY = re.compile(
@@ -42,8 +42,8 @@ _ERROR_ENTRY = re.compile(
 )
 
 
+# Rows. Source: Microsoft's documentation of Finance's OData endpoint.
 _MOST_IN_A_PAGE = 10_000
-"""Rows. Source: Microsoft's documentation of Finance's OData endpoint."""
 
 
 def _next_query(options: Mapping[str, str], received: int) -> str:

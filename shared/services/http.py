@@ -38,13 +38,13 @@ from shared.services.sign_in import SignIn
 from shared.services.throttle_gates import GATE_SPREAD, ThrottleGates, retry_instant
 from shared.services.turns import Turns
 
+# The name of a privilege in a message of Dataverse. It is the same in every language.
 _PRIVILEGE = re.compile(r"\bprv[A-Za-z_0-9]+")
-"""The name of a privilege in a message of Dataverse. It is the same in every language."""
 
+# Seconds that a cancelled reader waits for the answer to a request in flight.
 _LAST_ANSWER = 15.0
-"""Seconds that a cancelled reader waits for the answer to a request in flight."""
+# After this time a reader that is not allowed to send now tries again.
 _TURN = timedelta(seconds=5)
-"""After this time a reader that is not allowed to send now tries again."""
 
 
 class Service:

@@ -13,8 +13,8 @@ from typing import Any
 _VALUE = b'"value":['
 _ROW = b'{"@odata.etag":'
 _BETWEEN = b"},"
+# Bytes that are parsed at once: parsing many rows in one call is faster than row by row.
 _PIECE = 64 * 1024
-"""Bytes that are parsed at once: parsing many rows in one call is faster than row by row."""
 
 type Parse = Callable[[bytes], Any]
 

@@ -28,10 +28,10 @@ LONGEST_SILENCE = 30.0
 """Seconds until a token request times out. MSAL itself would wait forever, and every other request would wait with
 it.
 """
+# Seconds during which a valid token is handed out without asking MSAL again.
 _UNASKED = 60.0
-"""Seconds during which a valid token is handed out without asking MSAL again."""
+# MSAL renews a token this many seconds before it expires.
 _RENEWED_AHEAD = 300.0
-"""MSAL renews a token this many seconds before it expires."""
 _WELL_KNOWN = "https://login.microsoftonline."
 
 

@@ -21,8 +21,8 @@ Together with the host's five tries it is longer than people usually need to rep
 """
 _LONGEST_PAUSE = 30.0
 NAME = "storage"
+# Missing roles, a rotated key and the account's firewall are repaired by people; waiting work then continues.
 _PASSING = {401, 403, 408, 429, 500, 502, 503, 504}
-"""Missing roles, a rotated key and the account's firewall are repaired by people; waiting work then continues."""
 _KINDS = {
     **dict.fromkeys(TABLES, "table"),
     LANDED: "container",

@@ -28,11 +28,11 @@ from shared.storage.known_maps import MapReplaced
 from shared.storage.landing import PartLost
 
 _SOON = timedelta(seconds=1)
+# Even a small import takes seconds. Only one that fails at once ends sooner.
 _FIRST_WAIT = timedelta(seconds=3)
-"""Even a small import takes seconds. Only one that fails at once ends sooner."""
 _STEADY_LOOKS = 6
+# More steps than any pace needs. Without this limit the power would exceed the range of a timedelta.
 _SLOWEST = 30
-"""More steps than any pace needs. Without this limit the power would exceed the range of a timedelta."""
 
 
 class MixedMaps(Exception):

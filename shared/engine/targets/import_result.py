@@ -25,8 +25,8 @@ from shared.services.odata import guid
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NOISE = re.compile(r"(validateWrite|validateField) failed on (data source|field)")
 _TOKENS = re.compile(r"[^,;|\s{}'\"]+")
+# How often a row that Finance holds with other values is sent again after an import that succeeded with zero rows.
 _ZERO_ROWS_TRIES = 2
-"""How often a row that Finance holds with other values is sent again after an import that succeeded with zero rows."""
 
 
 @dataclass(frozen=True)
