@@ -26,6 +26,7 @@ from shared.wiring import configuration, ports, ports_or_put_back
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
+# Dataverse waits at most 60 seconds for the answer to a webhook.
 _AT_ONCE = 16
 _IDS_IN_A_MESSAGE = 1000
 # A row gets its timestamp when it is written. Its transaction commits later, and the webhook's system job may be

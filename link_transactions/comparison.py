@@ -35,6 +35,7 @@ from shared.services.odata import Guid, all_of, guid, quote_text
 from shared.storage.landing import BlobGone
 from shared.totals import Tally, Totals
 
+# Dataverse's largest page. Only the counted columns are read, so memory is no concern.
 _LIGHT_PAGE = 5000
 _MEASURED = ("ACTUALSIMPORTID", "AMOUNT", "TRANSACTIONCURRENCYID")
 _LIGHT = "ActualId,ActualsImportId,Amount,TransactionCurrencyId"

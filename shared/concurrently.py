@@ -12,6 +12,7 @@ async def concurrently[T](*works: Coroutine[Any, Any, T]) -> list[T]:
     try:
         return await asyncio.gather(*tasks)
     except BaseException:
+        # asyncio.gather leaves the other tasks running when one fails.
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

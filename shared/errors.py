@@ -4,6 +4,7 @@ from datetime import datetime
 
 from relay_contract.version import VERSION
 
+# Long enough for a field and a reason.
 _LONGEST_QUOTE = 400
 
 

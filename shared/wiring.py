@@ -43,6 +43,7 @@ from shared.storage.owner import Owner, Ownership
 from shared.storage.pauses import Pauses
 from shared.storage.throughput import Throughput
 
+# Spreads messages that were put back, so that they do not all return at once.
 _APART = 3.0
 # Seconds until a request times out, even while its answer still arrives.
 _LONGEST_ANSWER = 300.0
@@ -74,6 +75,7 @@ async def open_ports(
     signin = SignIn(settings)
     storage = await open_storage(settings, queues_of(job))
     known_maps = KnownMaps(storage.maps, maps)
+    # Before anything is landed: a part names its map by digest only.
     await known_maps.keep()
     gates = ThrottleGates(storage.gates, now)
     # With cookies, all requests would go to the same web server and share its limits.

@@ -29,6 +29,7 @@ from shared.storage.names import WRITE_BACK
 from shared.totals import Totals
 from write_back.passes import Pass, totals_of
 
+# At most 1,000 rows go into one UpdateMultiple call, so a page takes a few calls.
 PAGE = 2000
 _BETWEEN_PASSES = timedelta(seconds=5)
 

@@ -16,6 +16,7 @@ _SIGN_IN_HOST = re.compile(
     r"login\.(microsoftonline\.(com|us|de)|microsoft\.com|windows\.net|partner\.microsoftonline\.cn|chinacloudapi\.cn)"
 )
 _DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", re.IGNORECASE)
+# Client credentials need a tenant; these endpoints serve any tenant (the last one is the tenant of personal accounts).
 _FOR_EVERYBODY = {"common", "organizations", "consumers", "9188040d-6c67-4c5b-b112-36a304b66dad"}
 _AUTHORITY = "must be https://login.microsoftonline.com/<tenant id>"
 

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
 _CERTIFICATES = {"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"}
+# A new certificate may be a few minutes ahead of this machine's clock.
 _CLOCKS_DIFFER = timedelta(minutes=5)
 _BAD = "must hold a certificate and its private key, as one PEM text or a base64 PFX without a password: "
 
@@ -60,6 +61,7 @@ def read_certificate(text: str, now: datetime) -> Certificate:
 
 def _from_pem(text: str) -> tuple[list[PrivateKeyTypes], list[x509.Certificate]]:
     blocks = [(match[1], match[2]) for match in _BLOCK.finditer(text.replace("\\r", "").replace("\\n", "\n"))]
+    # A line break in an environment variable often arrives as the two characters \n.
     keys = [_key(label, body) for label, body in blocks if label.endswith("PRIVATE KEY")]
     return keys, [_certificate(body) for label, body in blocks if label in _CERTIFICATES]
 

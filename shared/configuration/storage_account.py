@@ -26,6 +26,7 @@ def connection_string(text: str) -> str:
     parts = _parts(text)
     if "UseDevelopmentStorage" in parts:
         return _emulator(parts)
+    # With a SAS there is no account key to check.
     if "SharedAccessSignature" not in parts:
         _check_key(parts)
     _check_endpoints(parts)

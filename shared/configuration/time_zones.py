@@ -28,6 +28,7 @@ def zone_name(value: str) -> str:
     return name
 
 
+# These names mean the zone of the machine, which differs between a laptop and Azure.
 _OF_THE_MACHINE = {"localtime", "posixrules", "Factory"}
 _WITH_LEAP_SECONDS = "right/"
 

@@ -50,6 +50,7 @@ class Leases:
 
     async def _renew(self, name: str, owner: str) -> None:
         while True:
+            # Two renewals may fail before the lease expires.
             await asyncio.sleep(self._span.total_seconds() / 3)
             # An error of storage does not end the lease. Only its expiry does.
             with suppress(AzureError):

@@ -130,8 +130,11 @@ async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> bool:
                 told.append(True)
 
     reading = await read(ports, run, page, announce)
+    # One blob at a time: concurrent uploads would keep several encoded batches in memory.
     parts = [await land(ports, page, batch) for batch in reading.batches if batch.rows]
     await ports.rejections.keep(page.invoice_id, reading.rejected)
+    # Page and parts in one transaction. If a concurrent reader closed it first, its parts count, and these blobs are
+    # orphans that the sweep deletes.
     await ports.ledger.close_page(page, parts, last=not any(links))
     event(
         "page read",

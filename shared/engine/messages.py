@@ -40,6 +40,7 @@ def new_ticket() -> str:
 class _Message(BaseModel):
     """`attempt` counts how often the message was delayed, and sets the next delay."""
 
+    # An unknown field means an unknown sender or a later version, and must not be ignored.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
     v: Literal[1] = VERSION

@@ -11,6 +11,7 @@ from shared.log import event
 _NOTE = "newer version: "
 # A note is valid longer than the longest delay and than the time between two sweeps.
 _STANDS = timedelta(minutes=15)
+# The message is invisible meanwhile, so the later version gets it within minutes of its deployment.
 _SHORTEST, _LONGEST = timedelta(seconds=2), timedelta(minutes=5)
 
 

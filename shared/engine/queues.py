@@ -21,6 +21,7 @@ class Queues:
     async def send(self, message: Message, *, delay: timedelta = timedelta()) -> None:
         """Put a message on its queue, visible after `delay`. It never expires."""
         queue = self.clients[message.queue]
+        # -1: by default a message expires after 7 days, and a run that waits longer would be lost.
         await queue.send_message(message.model_dump_json(), visibility_timeout=_seconds(delay), time_to_live=-1)
 
     async def send_again(self, queue: str, body: bytes, *, delay: timedelta) -> None:
@@ -33,4 +34,5 @@ class Queues:
 
 
 def _seconds(delay: timedelta) -> int:
+    # Storage takes whole seconds. Rounded down, a message would arrive before its gate opens.
     return max(0, math.ceil(delay.total_seconds()))

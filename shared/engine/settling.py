@@ -145,6 +145,7 @@ async def _never_arrived(ports: Ports, shipment: Shipment) -> bool:
     until = given_up_at(shipment, timedelta(seconds=ports.settings.doubtful_start))
     if until is None or until > ports.now():
         return False
+    # A 400 alone does not prove it: Finance answers 400 also for an import that is not registered yet.
     return await ports.finance.counts(shipment.execution_id) is None
 
 

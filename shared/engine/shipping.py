@@ -18,6 +18,7 @@ from shared.engine.targets.finance_import import look_again
 from shared.errors import LeaseLost
 from shared.ledger.shipments import Cargo, Shipment, View, choose
 
+# Ship messages of one map compete for the same lane rows.
 _CLAIM_TRIES = 5
 _NOT_WORTH_DIVIDING = 5000
 
@@ -68,6 +69,7 @@ async def _claim(ports: Ports, message: Ship) -> Shipment | None:
             shipment = await ports.dock.claim(view, chosen, lane=lane, ticket=message.ticket)
         except LeaseLost:
             continue
+        # The rest needs another lane; this message is used up.
         if len(chosen) < len(ready):
             await ports.queues.send(Ship(stage=message.stage))
         return shipment

@@ -54,9 +54,12 @@ from shared.storage.landing import PartLost
 MAX_DEQUEUE_COUNT = 5
 """As in host.json: after this many failures the host moves a message to the poison queue."""
 
+# A wrong secret or role is repaired by people, not by retries.
 _SHUT_OUT = timedelta(seconds=60)
+# A failed answer of the sign-in service is usually over in seconds.
 _NO_TOKEN = timedelta(seconds=3)
 _WHILE_PAUSED = timedelta(seconds=10)
+# The longest time that a waiting run takes to notice that its cause was repaired.
 _LONGEST_DELAY = 300.0
 
 
@@ -84,6 +87,7 @@ async def work(ports: Ports, queue: str, body: bytes, dequeue_count: int, handle
         _tell(message, error, severity=logging.ERROR, where=where(error))
         if dequeue_count >= MAX_DEQUEUE_COUNT and not _is_storage(error):
             await _give_up(ports, message, _given_up(f"{type(error).__name__}: {error}"))
+        # `from None`: the host logs the chain, and the original text may contain customer data.
         raise WorkFailed(type(error).__name__) from None
 
 

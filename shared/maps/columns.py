@@ -12,6 +12,7 @@ type Text = Callable[[Any, Row, Zones], str]
 
 # Types whose equal values have equal texts. This excludes decimals: 1.0 and 1.00 are equal, but their texts differ.
 _EXACT = frozenset({str, int, bool, type(None)})
+# Limits the memory of a column with an unexpectedly large number of values.
 _MOST_KNOWN = 4096
 
 

@@ -124,4 +124,5 @@ def _instant(text: str) -> datetime:
 
 
 def _plain(text: str) -> str:
+    # Finance compares without regard to case and does not store trailing blanks.
     return text.replace("\r\n", "\n").replace("\r", "\n").rstrip().lower()

@@ -86,6 +86,7 @@ def _check_unicode(pair: FieldPair, text: str) -> None:
     """An emoji that was cut at the column's length is valid JSON but not valid Unicode, and cannot be written to a
     file."""
     try:
+        # CSV-Unicode is UTF-16, which rejects lone surrogates.
         text.encode("utf-16-le")
     except UnicodeEncodeError as error:
         raise RowRefused(f"{pair.target} from {pair.source}: the text holds half a character") from error

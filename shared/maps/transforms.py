@@ -71,6 +71,7 @@ class ValueMap(Change):
         if value is None:
             return None
         for name, known in self.values.items():
+            # In Python True == 1, but a Dataverse boolean is not the option 1.
             if known == value and isinstance(known, bool) == isinstance(value, bool):
                 return name
         raise RowRefused(f"{value!r} has no counterpart in the value map ({', '.join(map(str, self.values.values()))})")
@@ -106,6 +107,7 @@ class Uuid5(Change):
         del zone
         if not value and not row.get(self.of):
             raise RowRefused(f"it and {self.of} are both empty")
+        # GUIDs are compared without regard to case by both services, so one spelling is used for hashing.
         return str(value or uuid5(self.namespace, str(row[self.of]).lower())).lower()
 
 

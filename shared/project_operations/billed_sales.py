@@ -13,6 +13,7 @@ from shared.project_operations.codes import ACTUALS, BILLED_SALES
 from shared.services.odata import all_of
 from shared.totals import Tally, Totals
 
+# Dataverse's largest page. Only a few columns are read, so memory is no concern.
 _LIGHT_PAGE = 5000
 _BAD_REQUEST = 400
 

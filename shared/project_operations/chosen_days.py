@@ -15,6 +15,7 @@ from shared.errors import NeedsAttention
 from shared.project_operations.billed_sales import billed_filter
 from shared.project_operations.codes import ACTUALS
 
+# Enough for a majority, and one small page.
 _SAMPLE = 200
 
 

@@ -17,6 +17,7 @@ from shared.maps.transforms import Row
 from shared.project_operations.billed_sales import Billed, Kind, kind_of, read_billed
 from shared.project_operations.codes import CHARGEABLE
 
+# Dataverse's largest page.
 _PAGE = 5000
 
 

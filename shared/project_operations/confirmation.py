@@ -38,6 +38,7 @@ from shared.project_operations.codes import (
 )
 from shared.services.odata import Guid, all_of, guid
 
+# Dataverse's largest page.
 _PAGE = 5000
 # A confirmation writes its rows within minutes. In the background it may use several transactions.
 _AROUND = timedelta(minutes=15)

@@ -113,6 +113,7 @@ async def _sides(ports: Ports, ids: Collection[Guid]) -> list[Side]:
 
 
 def _seen_from(link: Row, ids: Collection[Guid]) -> Iterator[Side]:
+    # The spelling of roles is not documented, so case and blanks are ignored.
     one, other = ((guid(link[end]), str(link[f"{end}role"]).strip().lower()) for end in _ENDS)
     for near, far in ((one, other), (other, one)):
         if near[0] in ids:

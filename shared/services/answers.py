@@ -371,4 +371,5 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
 
 
+# Amounts must not become binary floats: 1234567890.1234 has no exact binary form.
 _EXACT = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)

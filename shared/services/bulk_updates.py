@@ -24,7 +24,9 @@ from shared.totals import plain
 MOST_ROWS = 1000
 _FIRST_ROWS = 200
 _FEWEST_ROWS = 10
+# Each try halves the rows.
 _TRIES = 4
+# Not every table supports UpdateMultiple, and only a call finds out.
 _NOT_SUPPORTED = {404, 405, 501}
 _FORBIDDEN = 403
 _EXACT = re.compile(r'"\\u0000(-?[0-9.]+)\\u0000"')
@@ -73,6 +75,7 @@ class BulkUpdates:
             try:
                 await self._update_multiple(entity_set, table, key, rows)
             except Refused as refusal:
+                # Remembered per table, so that an unsupported table costs one failed call and not one per portion.
                 self._in_bulk[table] = not _is_unsupported(refusal)
             except NotPermitted:
                 # The 403 may concern the table, or one row of another owner. The batch finds out row by row.

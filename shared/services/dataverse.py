@@ -28,12 +28,14 @@ NAME = "Dataverse"
 IDS_IN_A_URL = 600
 """At 43 characters each in encoded JSON, they stay below Dataverse's limit of 32,768 characters for a URL."""
 
+# As many as the default of DATAVERSE_CONCURRENCY.
 _PORTIONS_AT_ONCE = 8
 NO_SUCH_ROW = "0x80040217"
 FORMS = DATAVERSE
 # Dataverse counts up to 5,000 rows only.
 _MOST_COUNTED = 5000
 _MORE = "Microsoft.Dynamics.CRM.morerecords"
+# `If-None-Match: null` prevents cached expanded rows (Microsoft, "Compose HTTP requests and handle errors").
 _HEADERS = {"OData-MaxVersion": "4.0", "OData-Version": "4.0", "If-None-Match": "null"}
 
 
@@ -170,6 +172,7 @@ class Dataverse:
                 yield rows
 
     async def _all(self, entity_set: str, options: Mapping[str, str]) -> list[Row]:
+        # 5,000 rows is Dataverse's default and largest page.
         return [row async for rows in self.pages(entity_set, options, size=5000) for row in rows]
 
     def key_of(self, entity_set: str) -> str:
@@ -201,6 +204,7 @@ class Dataverse:
     async def _answer(self, entity_set: str, options: Mapping[str, str], cursor: str, size: int) -> Answer:
         first = self._ordered(entity_set, options, options.get("$filter", ""))
         url = self._service.own_url(cursor, path=f"{API}/{entity_set}") if cursor else self._url(entity_set, first)
+        # Dataverse ignores $top together with maxpagesize, so the size is only given here.
         prefer = f'odata.maxpagesize={size},odata.include-annotations="{_MORE}"'
         return await self._service.get(url, {**_HEADERS, "Prefer": prefer})
 

@@ -34,6 +34,7 @@ _NOT_FOUND = {400, 404, 500}
 FORMS = FINANCE
 # Seconds, not the SDK's minute: longer waits happen in the queue, because the lease of the shipment is running.
 _RETRIES = LinearRetry(backoff=1, retry_total=2, random_jitter_range=1)
+# Statuses below 500 that are transient; every other 4xx is a refusal of this URL.
 _PASSING_UPLOADS = {408, 429}
 _HOST = re.compile(r"[a-z0-9.:-]+")
 _ERROR_ENTRY = re.compile(
@@ -123,6 +124,7 @@ class Finance:
         try:
             url = str(json.loads(str(value))["BlobUrl"] or "")
             self._check_upload_host(url)
+            # `se` is the expiry of the shared access signature.
             expires = datetime.fromisoformat(parse_qs(urlsplit(url).query)["se"][0])
         except (ValueError, KeyError, TypeError) as error:
             raise Unavailable(NAME, "Finance answered GetAzureWriteUrl with no signed URL") from error
@@ -150,6 +152,7 @@ class Finance:
             "definitionGroupId": project,
             "executionId": execution_id,
             "execute": True,
+            # The data project is created from the manifest; with false, an existing project is an error.
             "overwrite": True,
             "legalEntityId": company,
             "failOnError": False,
@@ -175,6 +178,7 @@ class Finance:
     async def counts(self, execution_id: str) -> Counts | None:
         """How many rows an import created and updated. None if Finance has no record of it."""
         options = {"$filter": f"JobId eq {quote_text(execution_id)}", "cross-company": "true"}
+        # One row per entity of the package.
         answer = await self._service.get(self._service.url(f"/data/DataManagementExecutionJobDetails?{query(options)}"))
         rows, _ = answer.page()
         try:

@@ -145,6 +145,7 @@ class Service:
     async def _call(self, asked: Asked, url: URL, headers: Mapping[str, str], body: bytes | None) -> Answer:
         token = await self._token()
         reply = await self._send(asked.verb, url, headers, body, token)
+        # A token can be revoked before it expires. One retry with a new token tells that from a missing registration.
         if reply.status == 401:
             token = await self._token(refused=token)
             reply = await self._send(asked.verb, url, headers, body, token)
@@ -166,6 +167,8 @@ class Service:
                     url,
                     data=body,
                     headers={"Accept": "application/json", **headers, "Authorization": f"Bearer {token}"},
+                    # A redirect would carry the token to another address, and a sign-in page would look like a good
+                    # answer.
                     allow_redirects=False,
                 ) as response:
                     if (hint := response.headers.get("x-ms-dop-hint", "")).isdecimal():
@@ -184,6 +187,7 @@ class Service:
             return meaning
         if isinstance(meaning, Throttling):
             until = retry_instant(meaning.retry_after, self._clock(), self._longest_wait)
+            # Before the gate is written: requests that wait for a slot must not start meanwhile.
             self._limit.shrink()
             await self._gates.close(self.name, until, meaning.text)
             raise Throttled(self.name, until, meaning.text)
@@ -218,6 +222,7 @@ async def _shielded(call: Coroutine[Any, Any, Answer], reader: Reader, name: str
     try:
         answer = await asyncio.shield(task)
     except asyncio.CancelledError:
+        # Throwing the answer away would repeat its cost at the next try, when the service is still throttling.
         await asyncio.wait([task], timeout=_LAST_ANSWER)
         if task.done() and not task.cancelled() and task.exception() is None:
             reader.take(name, task.result().reply)

@@ -65,6 +65,7 @@ def _place(body: bytes) -> tuple[int, int, int] | None:
     first = start + len(_VALUE)
     last = body.rfind(_BETWEEN + _ROW, first)
     last = first if last < 0 else last + len(_BETWEEN)
+    # The end of the last row is found by parsing it, because it may contain brackets in texts.
     text = body[last:].decode()
     try:
         _, length = json.JSONDecoder().raw_decode(text)

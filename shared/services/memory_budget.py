@@ -21,6 +21,7 @@ class MemoryBudget:
     async def reserve(self, size: int) -> AsyncIterator[None]:
         """Wait until `size` bytes are free, and reserve them for the duration of the context."""
         async with self._freed:
+            # A page larger than the whole budget would wait forever without the first condition.
             await self._freed.wait_for(lambda: not self._taken or self._taken + size <= self._most)
             self._taken += size
         try:

@@ -32,6 +32,7 @@ it.
 _UNASKED = 60.0
 # MSAL renews a token this many seconds before it expires.
 _RENEWED_AHEAD = 300.0
+# MSAL validates an authority with Microsoft's public endpoint, which does not know any other host.
 _WELL_KNOWN = "https://login.microsoftonline."
 
 
@@ -145,6 +146,7 @@ class SignIn:
 
     def __init__(self, settings: Settings) -> None:
         self._client: _Client = _Managed(settings) if settings.sign_in == "managedIdentity" else _Confidential(settings)
+        # Without the lock, all workers would ask for a token when it expires.
         self._one_at_a_time = asyncio.Lock()
         self._kept: dict[str, _Token] = {}
 
@@ -175,6 +177,7 @@ class SignIn:
 
     async def _acquire(self, resource: str, *, fresh: bool) -> dict[str, Any]:
         try:
+            # MSAL blocks during its HTTP requests.
             return await asyncio.to_thread(self._client.acquire, resource, fresh=fresh)
         except NoAnswer as error:
             raise SignInFailed("sign-in", str(error), passing=True) from error

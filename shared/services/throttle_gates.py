@@ -23,10 +23,15 @@ from shared.errors import Throttled
 GATE_SPREAD = 2.0
 """Seconds over which waiting workers are spread when a gate opens, so that they do not all send at once."""
 
+# Reading the gate before every request would cost one storage operation per request.
 _FRESH = timedelta(seconds=1)
+# The wait of Microsoft's samples for a 429 without Retry-After.
 _UNSAID = timedelta(seconds=30)
+# A Retry-After of zero, or in the past, would make all workers retry at once.
 _SHORTEST = timedelta(seconds=1)
+# Closures within this time are shown as one.
 _SAME_TROUBLE = timedelta(seconds=60)
+# They are stored in one table property, which holds at most 32,768 characters.
 _REMEMBERED = 40
 _SHORT = 200
 

@@ -10,6 +10,7 @@ from azure.data.tables.aio import TableClient
 
 from shared.clock import stamp
 
+# A table property holds at most 64 KiB, which is 32,768 UTF-16 characters.
 _TEXT_LIMIT = 30_000
 
 

@@ -66,6 +66,7 @@ async def open_storage(settings: Settings, queue_names: Sequence[str]) -> Storag
     landed, maps = blobs.get_container_client(LANDED), blobs.get_container_client(MAPS)
     found = {name: tables.get_table_client(name) for name in TABLES}
     for table in found.values():
+        # Several instances start at the same time; "already exists" is the normal result.
         await _unless_there(table.create_table())
     opened = _queues(queues, queue_names)
     for queue in opened.own.values():

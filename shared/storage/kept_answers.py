@@ -32,6 +32,7 @@ class KeptAnswers:
                 "type": reply.headers.get("Content-Type", ""),
                 "size": len(reply.body),
             }
+            # Bodies are stored as bytes between the heads: as JSON text they would need escaping.
             pieces += [json.dumps(head).encode(), b"\n", reply.body]
         await self._container.upload_blob(name, b"".join(pieces), overwrite=True)
 

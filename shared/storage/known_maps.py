@@ -87,6 +87,7 @@ class KnownMaps:
             written = await (await self._container.download_blob(_path(stage, digest))).readall()
         except ResourceNotFoundError:
             return None
+        # A map with other content would write other columns under the same name.
         if digest_of(written) == digest:
             return written
         event("map changed in storage", severity=logging.ERROR, stage=stage)

@@ -23,6 +23,7 @@ ENCODING = "utf-16-le"
 
 FIRST_RELEASE = "ef26520"
 """The version whose parts do not name the map that wrote them. It was that version's own map."""
+# 128 bits detect any accidental change; this is no protection against an attacker with write access.
 _DIGEST_BYTES = 16
 
 
@@ -87,6 +88,7 @@ def _digest(content: bytes) -> str:
 def encode(rows: list[list[str]]) -> bytes:
     """Rows in the format of the package's data file."""
     text = io.StringIO(newline="")
+    # Finance requires CRLF in CSV-Unicode files.
     csv.writer(text, lineterminator="\r\n").writerows(rows)
     return text.getvalue().encode(ENCODING)
 

@@ -7,6 +7,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables.aio import TableClient
 
 _PARTITION = "note"
+# A table property holds at most 64 KiB, which is 32,768 UTF-16 characters.
 _TEXT_LIMIT = 30_000
 
 

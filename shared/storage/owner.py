@@ -30,7 +30,9 @@ from shared.storage.notes import Notes
 SETTING = "STORAGE_TAKEN_OVER_FROM"
 _KEY = {"PartitionKey": "owner", "RowKey": "storage"}
 _REFUSED_APP = "refused app"
+# Reading the stamp for every message would cost one storage operation each.
 _LOOK_AGAIN_SECONDS = 10.0
+# A refused app repeats its note while it runs, so an older note is from an app that has stopped.
 _STILL_THERE = timedelta(minutes=2)
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 5.0, 60.0
 

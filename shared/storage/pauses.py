@@ -14,6 +14,7 @@ from shared.clock import parse_stamp, stamp
 
 _PARTITION = "pause"
 _EVERYTHING = "all"
+# Reading the pauses for every message would cost one storage operation each.
 _FRESH = timedelta(seconds=1)
 
 

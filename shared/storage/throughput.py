@@ -19,6 +19,7 @@ from shared.clock import parse_stamp, stamp
 SLOT = timedelta(minutes=15)
 _DAY = timedelta(days=1)
 _PARTITION = "throughput"
+# All lanes of a map count into the same row.
 _TRIES = 5
 
 

@@ -29,6 +29,7 @@ async def transact(table: TableClient, operations: list[Any]) -> Sequence[Any]:
     try:
         return await table.submit_transaction(operations)
     except HttpResponseError as error:
+        # Deleted, created or changed by a concurrent writer.
         if error.status_code in {404, 409, 412}:
             raise LeaseLost(f"transaction on {table.table_name}: HTTP {error.status_code}") from error
         raise

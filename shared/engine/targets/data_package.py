@@ -22,6 +22,7 @@ _NAMESPACES = (
     'xmlns:i="http://www.w3.org/2001/XMLSchema-instance" '
     'xmlns="http://schemas.microsoft.com/dynamics/2015/01/DataManagement"'
 )
+# Small invoices need no file on disk; a large package must not fill the memory.
 _IN_MEMORY = 4 * 1024 * 1024
 _SERIALIZATION = "Microsoft.Dynamics.AX.Framework.Tools.DataManagement.Serialization"
 
@@ -72,13 +73,16 @@ async def build(
     kept = [table_map.position(column) for column in columns]
     is_narrowed = len(columns) < len(table_map.columns)
     package: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - the caller closes it
+    # Level 1, the fastest: every row of every invoice is compressed here.
     with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("Manifest.xml", _unicode(manifest(table_map, project, columns)))
         archive.writestr("PackageHeader.xml", _unicode(package_header(project)))
+        # Without zip64, a stream of unknown size over 2 GiB fails at its end.
         with archive.open(file_name(table_map), "w", force_zip64=True) as data:
             data.write(_unicode(_csv_line(columns)))
             for part in parts:
                 async for chunk in _narrowed(part, kept) if is_narrowed else part:
+                    # Compression would block the event loop.
                     await asyncio.to_thread(data.write, chunk)
     package.seek(0)
     return package

@@ -60,11 +60,13 @@ async def _send(ports: Ports, shipment: Shipment) -> None:
     cargo = await ports.dock.cargo(shipment)
     _refuse_replaced(ports, cargo)
     upload = await ports.finance.write_url(f"{shipment.execution_id}.zip")
+    # One data project per lane: Finance runs one import per project at a time (DMF1996 otherwise).
     project = f"{ports.settings.finance_project}-{shipment.stage}-{shipment.lane + 1}"
     table_map = await _map_of(ports, cargo)
     parts = [landed_bytes(ports, item) for item in cargo]
     with await build(table_map, project, parts, without=ports.maps[shipment.stage].owned) as package:
         await ports.finance.upload(upload, package)
+    # Stored before the call: after a crash the import is looked up by this execution id.
     sending = await ports.dock.save(shipment, step=Step.SENDING, upload_expires=upload.expires, sent_at=ports.now())
     try:
         await ports.finance.start_import(

@@ -13,6 +13,7 @@ from shared.services.odata import Guid, all_of, chunks, guid, quote_text
 
 BILLED_TYPE = "Microsoft.Dynamics.DataEntities.ProjCDSTransType'BilledSales'"
 """The literal of a billed sale's TransactionType in a filter."""
+# Each key needs about 60 characters, and the filter is part of the URL.
 _KEYS_IN_A_FILTER = 50
 _FILTERS_AT_ONCE = 8
 

@@ -23,6 +23,7 @@ from shared.services.finance import Counts, ImportStatus, RowError
 from shared.services.odata import guid
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# Infolog lines that X++ writes in addition to the real reason.
 _NOISE = re.compile(r"(validateWrite|validateField) failed on (data source|field)")
 _TOKENS = re.compile(r"[^,;|\s{}'\"]+")
 # How often a row that Finance holds with other values is sent again after an import that succeeded with zero rows.
@@ -112,6 +113,7 @@ async def outcome_of(
         return Outcome(again=names, why=f"Finance says {status} and has no trace of import {shipment.execution_id}")
     if status == ImportStatus.SUCCEEDED and counts.taken == shipment.rows:
         return Outcome()
+    # Only now, because the list of an import without errors is one more request.
     errors = await ports.finance.errors(shipment.execution_id)
     found = _Import(shipment, cargo, booked, status, counts, errors)
     if ports.maps[shipment.stage].target.set is None:
