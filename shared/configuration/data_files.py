@@ -1,4 +1,4 @@
-"""Files of data that come with the app, maps and jobs: read, checked, and refused with the file, field and reason."""
+"""Reads and validates the data files of the app, maps and jobs. Errors name the file, the field and the reason."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 
 class FileRefused(Exception):
-    """A file is wrong. The text names the file, the field and the reason."""
+    """A file is invalid. The text names the file, the field and the reason."""
 
 
 def read_file[M: BaseModel](file: Path, model: type[M], what: str) -> M:

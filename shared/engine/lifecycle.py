@@ -21,7 +21,7 @@ from shared.ledger.run_list import Entry
 from shared.log import event
 
 _TRIES = 5
-# A run that was completed before may have sent more rows since: whether all are posted is looked up again.
+# A completed run may have sent more rows since, so its posting has to be checked again.
 _POSTED_ANEW = {"posting": "not posted", "posting_detail": "", "written_back_at": None}
 _READINGS_IN_A_ROW = 10
 _BETWEEN_READINGS = timedelta(seconds=5)

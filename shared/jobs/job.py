@@ -1,7 +1,7 @@
-"""An integration job: which table maps carry what belongs to its subject, and in which order. Data, not code.
+"""An integration job: the table maps for one kind of subject, in order. Jobs are data, not code.
 
-The files in shared/jobs have the shape of an integration job of dual-write: table maps in sequence, the lower number
-first. `load_job` refuses a wrong one with the file, the field and the reason.
+The files in shared/jobs have the form of a dual-write integration job: table maps in sequence, lower number first.
+`load_job` refuses an invalid file with its name, the field and the reason.
 """
 
 from functools import cached_property
@@ -18,7 +18,7 @@ INVOICES_JOB = Path(__file__).parent / "invoices.json"
 
 
 class JobRefused(FileRefused):
-    """A job file is wrong. The text names the file, the field and the reason."""
+    """A job file is invalid. The text names the file, the field and the reason."""
 
 
 class _JobPart(BaseModel):
@@ -26,8 +26,8 @@ class _JobPart(BaseModel):
 
 
 class Measures(_JobPart):
-    """How the rows of a step are counted: what the column `by` holds names the measure, `amount` and `currency` the
-    columns of the money. `others` is the measure of what `values` does not name."""
+    """How the rows of a step are measured. The value of column `by` selects the measure; `amount` and `currency` are
+    the columns with the money. Values that are not in `values` belong to the measure `others`."""
 
     by: str
     amount: str
@@ -41,15 +41,16 @@ class Measures(_JobPart):
 
 
 class Step(_JobPart):
-    """One table map of a job. A step is known by the name of its map: on its queue, in the ledger, in its projects.
+    """One table map of a job. The name of the map identifies the step: on its queue, in the ledger, in its data
+    projects.
 
-    `rules` is the folder of the app that reads and judges its rows, and `state` what a run is called while the step is
-    under way. `needs` are the target columns without which a run could not be verified. `lanes` is how many imports may
-    run at once, unless the setting FINANCE_LANES_<MAP> says otherwise.
+    `rules` is the folder of the app that reads and checks its rows. `state` is the state of a run during this step.
+    `needs` are target columns that verification needs. `lanes` is how many imports may run at once, unless the setting
+    FINANCE_LANES_<MAP> is set.
 
-    Rows of a step are read again whenever the subject has changed in Dataverse, unless it says `readOnce`. With
-    `readWith` they come with the pages of that step, and by themselves only when some are sent again; with `heldUntil`
-    what came so is not sent before that step is over.
+    The rows of a step are read again whenever the subject has changed in Dataverse, unless `readOnce` is set. With
+    `readWith` they are read with the pages of that step, and alone only when single rows are sent again. With
+    `heldUntil`, rows that were read so are not sent before that step is finished.
     """
 
     map: str = Field(pattern=r"^[a-z][a-z0-9]{0,39}$")
@@ -67,7 +68,7 @@ class Step(_JobPart):
 
     @property
     def shown(self) -> str:
-        """What people call it."""
+        """The name for display."""
         return self.title or self.map
 
     @model_validator(mode="after")
@@ -78,8 +79,8 @@ class Step(_JobPart):
 
 
 class Job(_JobPart):
-    """One integration job, checked. `subject` is what a run is about; `verify` names the step whose rules compare both
-    ends and complete the run."""
+    """An integration job, validated. `subject` is what a run is about. `verify` names the step whose rules compare
+    both sides and complete the run."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9]{0,39}$")
     title: str
@@ -96,7 +97,7 @@ class Job(_JobPart):
         if numbers != sorted(set(numbers)):
             raise ValueError("steps: sequence must rise from step to step")
         if self.verify not in names:
-            raise ValueError(f"verify: {self.verify} is no map of this job")
+            raise ValueError(f"verify: {self.verify} is not a map of this job")
         for number, step in enumerate(self.steps):
             self._check_order(number, step)
         if all(step.readOnce for step in self.steps):
@@ -106,11 +107,11 @@ class Job(_JobPart):
     def _check_order(self, number: int, step: Step) -> None:
         for word, other in (("readWith", step.readWith), ("heldUntil", step.heldUntil)):
             if other and other not in self.maps[:number]:
-                raise ValueError(f"steps[{number}].{word}: {other} is no map of an earlier step")
+                raise ValueError(f"steps[{number}].{word}: {other} is not the map of an earlier step")
 
     @cached_property
     def maps(self) -> tuple[str, ...]:
-        """The maps of its steps, in their sequence."""
+        """The maps of its steps, in sequence."""
         return tuple(step.map for step in self.steps)
 
     @property
@@ -120,11 +121,11 @@ class Job(_JobPart):
 
     @cached_property
     def reread(self) -> tuple[str, ...]:
-        """The steps that are read again when the subject has changed, the first of them before the others."""
+        """The steps that are read again when the subject has changed, in sequence."""
         return tuple(step.map for step in self.steps if not step.readOnce)
 
     def step(self, name: str) -> Step:
-        """The step of a map. Raises KeyError where the job has none of that name."""
+        """The step of a map. Raises KeyError if the job has no such map."""
         return self._by_map[name]
 
     @cached_property
@@ -133,7 +134,7 @@ class Job(_JobPart):
 
     @cached_property
     def queues(self) -> tuple[str, ...]:
-        """The queues on which its steps are worked on."""
+        """The queues of its steps."""
         return self.maps
 
 
@@ -146,5 +147,5 @@ def load_job(file: Path = INVOICES_JOB) -> Job:
 
 
 def load_maps(job: Job | None = None, folder: Path = MAPS) -> dict[str, TableMap]:
-    """Read the maps of a job, or of the one that comes with the app. Raises MapRefused, and JobRefused."""
+    """Read the maps of a job (default: the shipped job). Raises MapRefused and JobRefused."""
     return {step.map: load_map(step.map, folder, needs=step.needs) for step in (job or load_job()).steps}

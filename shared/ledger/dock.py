@@ -1,11 +1,11 @@
-"""The dock: one partition for each map, holding the parts that are ready, the lanes and the shipments.
+"""The dock: parts that are ready, lanes and shipments, with one table partition per map.
 
-    part|<invoice>|<part>   a landed part; `shipment` names the shipment it travels with, empty while it waits
-    lane|<n>                one data project in Finance; `shipment` names the one import that it has now
-    shipment|<ticket>       one import: claimed -> sending -> running -> finished, then gone
+    part|<invoice>|<part>   a landed part; `shipment` names its shipment, "" while it waits
+    lane|<n>                one data project in Finance; `shipment` names the import that it is running
+    shipment|<ticket>       one import: claimed -> sending -> running -> finished, then deleted
 
-A claim is one transaction over a lane, a shipment and its parts: it happens wholly or not at all, and two workers
-cannot claim the same lane or part. Whoever is late raises LeaseLost.
+A claim is one transaction over a lane, a shipment and its parts. Two workers cannot claim the same lane or part: the
+second one gets LeaseLost.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -35,7 +35,7 @@ class Dock:
         self._lease = lease
 
     async def land(self, part: Part) -> None:
-        """Put a landed part on the dock; doing it twice is the same as once. A piece of a divided part goes alone."""
+        """Put a landed part on the dock. Idempotent. A piece of a divided part is shipped alone."""
         now = self._clock()
         cargo = Cargo(part.stage, part.invoice_id, part.row_key, part.company, part.rows, part.blob, now)
         if part.path:
@@ -46,7 +46,7 @@ class Dock:
             return
 
     async def view(self, stage: str) -> View:
-        """Everything on the dock of one map."""
+        """The whole dock of one map."""
         view = View()
         async for row in self._table.query_entities("PartitionKey eq @stage", parameters={"stage": str(stage)}):
             kind, _, name = row["RowKey"].partition("|")
@@ -69,14 +69,14 @@ class Dock:
             return None
 
     async def cargo(self, shipment: Shipment) -> list[Cargo]:
-        """What travels with a shipment, in the order of its rows in the file."""
+        """The parts of a shipment, in the order of their rows in the file."""
         condition = "PartitionKey eq @stage and RowKey ge 'part|' and RowKey lt 'part}' and shipment eq @ticket"
         names = {"stage": str(shipment.stage), "ticket": shipment.ticket}
         rows = [_cargo(row) async for row in self._table.query_entities(condition, parameters=names)]
         return sorted(rows, key=lambda cargo: cargo.row_key)
 
     async def claim(self, view: View, load: Sequence[Cargo], *, lane: int, ticket: str) -> Shipment:
-        """Claim a lane and some parts for a new shipment, wholly or not at all. Raises LeaseLost."""
+        """Claim a lane and parts for a new shipment, in one transaction. Raises LeaseLost."""
         first = load[0]
         shipment = Shipment(
             stage=first.stage,
@@ -98,41 +98,41 @@ class Dock:
         return replace(shipment, etag=results[0]["etag"])
 
     async def save(self, shipment: Shipment, **changes: Any) -> Shipment:
-        """Change a shipment as it was read, and renew its lease. Raises LeaseLost when it has changed since."""
+        """Change a shipment and renew its lease. Raises LeaseLost on an ETag conflict."""
         changed = replace(shipment, **{"lease_until": self._clock() + self._lease} | changes)
         results = await transact(self._table, [guarded(_shipment_entity(changed), shipment.etag)])
         return replace(changed, etag=results[0]["etag"])
 
     async def finish(self, shipment: Shipment) -> Shipment:
-        """Note that the import is over and free its lane, in one transaction. Raises LeaseLost."""
+        """Mark the import as finished and free its lane, in one transaction. Raises LeaseLost."""
         changed = replace(shipment, step=Step.FINISHED, lease_until=self._clock() + self._lease)
         lane = _lane_entity(shipment.stage, shipment.lane, "")
         results = await transact(self._table, [guarded(_shipment_entity(changed), shipment.etag), ("upsert", lane)])
         return replace(changed, etag=results[0]["etag"])
 
     async def remove(self, shipment: Shipment, cargo: Iterable[Cargo]) -> None:
-        """Take a booked shipment and its parts off the dock. Raises LeaseLost."""
+        """Remove a booked shipment and its parts from the dock. Raises LeaseLost."""
         keys = [f"shipment|{shipment.ticket}", *(item.row_key for item in cargo)]
         await transact(self._table, [("delete", {"PartitionKey": str(shipment.stage), "RowKey": key}) for key in keys])
 
     async def put_back(self, shipment: Shipment, cargo: Iterable[Cargo], *, drop: Iterable[Cargo] = ()) -> None:
-        """Take a shipment apart: its parts, changed as `cargo` has them, wait for a lane again, except those to `drop`,
-        which leave the dock. Raises LeaseLost."""
+        """Dissolve a shipment. Its parts, changed as in `cargo`, wait for a lane again; those in `drop` leave the
+        dock. Raises LeaseLost."""
         operations: list[Any] = [_deletion(shipment.stage, f"shipment|{shipment.ticket}")]
         operations += [guarded(_cargo_entity(replace(item, shipment="")), item.etag) for item in cargo]
         operations += [_deletion(item.stage, item.row_key) for item in drop]
         await transact(self._table, operations)
 
     async def change(self, cargo: Iterable[Cargo]) -> None:
-        """Change parts that wait, as they were read. Raises LeaseLost when one has changed or gone since."""
+        """Change waiting parts. Raises LeaseLost on an ETag conflict, or when one is gone."""
         await transact(self._table, [guarded(_cargo_entity(item), item.etag) for item in cargo])
 
     async def take_off(self, cargo: Cargo) -> None:
-        """Take a waiting part off the dock as it was read. Raises LeaseLost when it has changed or gone since."""
+        """Remove a waiting part from the dock. Raises LeaseLost on an ETag conflict, or when it is gone."""
         await transact(self._table, [deleted(_cargo_entity(cargo), cargo.etag)])
 
     async def of_invoice(self, stage: str, invoice_id: UUID) -> list[Cargo]:
-        """What of an invoice is on the dock of one map."""
+        """The parts of one invoice on the dock of one map."""
         condition = "PartitionKey eq @stage and RowKey ge @lower and RowKey lt @upper"
         names = {"stage": str(stage), "lower": f"part|{invoice_id}|", "upper": f"part|{invoice_id}}}"}
         return [_cargo(row) async for row in self._table.query_entities(condition, parameters=names)]

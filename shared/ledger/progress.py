@@ -1,4 +1,4 @@
-"""How far each map of a run is, in rows: what a bar needs, kept in the run so that a list reads nothing else."""
+"""The progress of each map of a run, in rows. It is stored in the run, so that a list needs no other reads."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ class Counted(Protocol):
 
 @dataclass(frozen=True)
 class Progress:
-    """Rows of one map: those known, those that Finance has, those it refused, those that were dismissed."""
+    """Rows of one map: known, in Finance, rejected, and dismissed."""
 
     rows: int = 0
     done: int = 0
@@ -30,7 +30,7 @@ class Progress:
 
 
 def progress_of(parts: Iterable[Counted], rows: Iterable[RejectedRow]) -> Progress:
-    """Add up the parts of a map and its rejected rows. A row that is sent again is known by the part it travels in."""
+    """Sum up the parts of a map and its rejected rows. A row that is sent again is counted with its new part."""
     counted, statuses = list(parts), [row.status for row in rows]
     done = sum(part.rows - part.rejected for part in counted if part.state == "settled")
     under_way = sum(part.rows for part in counted if part.state != "settled")
@@ -39,10 +39,10 @@ def progress_of(parts: Iterable[Counted], rows: Iterable[RejectedRow]) -> Progre
 
 
 def write(progress: Mapping[str, Progress]) -> str:
-    """Each map's progress as the ledger keeps it."""
+    """Serialize for the ledger."""
     return json.dumps({name: asdict(each) for name, each in progress.items()})
 
 
 def read(text: str | None) -> dict[str, Progress]:
-    """Read what `write` wrote; nothing is no progress."""
+    """Parse the text that `write` writes. None or "" means no progress."""
     return {name: Progress(**each) for name, each in json.loads(text or "{}").items()}

@@ -1,4 +1,4 @@
-"""Rows that did not get into Finance, one by one, with Finance's own words and what the operator did about them.
+"""Rejected rows, one by one, with Finance's message and what the operator did about them.
 
 In the ledger they are `row|<stage>|<key>` in the partition of their invoice.
 """
@@ -35,11 +35,11 @@ _VARYING = (
 
 @dataclass(frozen=True)
 class RejectedRow:
-    """One row that Finance refused (`key` is its integration key) or that the map could not write (`key` is its id in
-    Dataverse, `kind` is contract). `source_id` finds it in Dataverse, `line` is its contract line number.
+    """A row that Finance rejected (`key` is its integration key) or that the map could not write (`key` is its id in
+    Dataverse, `kind` is contract). `source_id` is its id in Dataverse, `line` its contract line number.
 
-    `open` rows hold their run up; `replaying` ones have been sent again, and stay so when that went well; `dismissed`
-    ones count as dealt with, and the audit fields say by whom and why.
+    `open` rows block their run. `replaying` rows have been sent again, and keep this status when they were accepted.
+    `dismissed` rows were settled by an operator; `by`, `at` and `reason` record it.
     """
 
     stage: str
@@ -61,7 +61,7 @@ class RejectedRow:
 
     @property
     def pattern(self) -> str:
-        """The text without what differs from row to row."""
+        """The text without the parts that vary from row to row."""
         text = self.text
         for varying, name in _VARYING:
             text = varying.sub(name, text)
@@ -69,12 +69,12 @@ class RejectedRow:
 
     @property
     def group(self) -> str:
-        """A short name for all rows with the same map, class and pattern."""
+        """A short id of all rows with the same map, class and pattern."""
         return hashlib.blake2b(f"{self.stage}|{self.kind}|{self.pattern}".encode(), digest_size=5).hexdigest()
 
 
 def rejected_row(table_map: TableMap, stage: str, row: list[str], kind: ErrorClass, text: str) -> RejectedRow:
-    """Name a landed row as rejected."""
+    """A landed row as a rejected row."""
     values = dict(zip(table_map.columns, row, strict=True))
     return RejectedRow(
         stage=stage,
@@ -90,7 +90,7 @@ def rejected_row(table_map: TableMap, stage: str, row: list[str], kind: ErrorCla
 
 
 def totals_of(rows: Iterable[RejectedRow], *, billed: bool) -> Totals:
-    """Count and money of the billed sales, or of the others, among some rejected rows."""
+    """Count and sums of the billed sales, or of the others, among rejected rows."""
     tally = Tally()
     for row in rows:
         if row.stage == "actuals" and (row.transaction_type == BILLED) == billed:
@@ -99,15 +99,15 @@ def totals_of(rows: Iterable[RejectedRow], *, billed: bool) -> Totals:
 
 
 class Rejections:
-    """Keeps rejected rows. A row that is rejected again keeps when it was first seen and counts its tries; one
-    that was dismissed stays so."""
+    """Stores rejected rows. A row that is rejected again keeps its first date and counts its tries. A dismissed row
+    stays dismissed."""
 
     def __init__(self, table: TableClient, clock: Callable[[], datetime]) -> None:
         self._table = table
         self._clock = clock
 
     async def keep(self, invoice_id: UUID, rows: Iterable[RejectedRow]) -> None:
-        """Note rows as rejected now. Booking the same import twice counts as one try."""
+        """Record rows as rejected now. Booking the same import twice counts as one try."""
         fresh = {_row_key(row): row for row in rows}
         if not fresh:
             return
@@ -115,7 +115,7 @@ class Rejections:
         await self._write(invoice_id, (self._seen(row, known.get(name)) for name, row in fresh.items()))
 
     async def of(self, invoice_id: UUID, stage: str | None = None) -> list[RejectedRow]:
-        """The rejected rows of an invoice, in whatever status."""
+        """The rejected rows of an invoice, in any status."""
         lower = f"row|{stage}|" if stage else "row|"
         upper = lower[:-1] + "}"
         condition = "PartitionKey eq @invoice and RowKey ge @lower and RowKey lt @upper"
@@ -147,7 +147,7 @@ def _row_key(row: RejectedRow) -> str:
 
 
 def entity_of(invoice_id: UUID, row: RejectedRow) -> dict[str, Any]:
-    """A rejected row as the table holds it."""
+    """A rejected row as a table entity."""
     return {
         **SIGNATURE,
         "PartitionKey": str(invoice_id),

@@ -1,4 +1,4 @@
-"""The values of the dock: parts that wait, lanes, shipments, and the choice of what travels together."""
+"""The values of the dock: waiting parts, lanes, shipments, and the choice of parts for one shipment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,22 +10,22 @@ from shared.errors import NewerVersion
 from shared.storage.landing import LandedName
 
 PARTS_IN_A_SHIPMENT = 97
-"""A table transaction takes 100 operations: the parts, the shipment, and the lane."""
+"""A table transaction is limited to 100 operations: the parts, the shipment and the lane."""
 
 
-# Microsoft's example of a load: 200,000 records an hour.
+# Microsoft's example of a load imports 200,000 records per hour, which is 18 ms each.
 _TIME_A_ROW = timedelta(milliseconds=20)
-# An ordinary call to start an import is answered sooner.
+# Finance normally answers the call that starts an import sooner.
 _CALL_LOST_AFTER = timedelta(seconds=5)
 _MOST_LANES = 16
-# Starts refused and files failed; a first one is mostly of the moment.
+# Refused starts and failed files. A first failure is mostly transient.
 _KEEPS_FAILING_FROM = 2
-# Storage, whose clock brings the message, and this process may disagree by so much.
+# The clock of storage, which delivers the message, may differ from this process's clock by this much.
 _SAME_INSTANT = timedelta(seconds=1)
 
 
 class Step(StrEnum):
-    """How far a shipment is. From SENDING on Finance may know its execution id."""
+    """The state of a shipment. From SENDING on, Finance may know its execution id."""
 
     CLAIMED = "claimed"
     SENDING = "sending"
@@ -35,13 +35,14 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class Cargo:
-    """A part on the dock. `level`: 0 travels with others, 1 only with its own invoice, 2 alone; the first release wrote
-    the latter two.
+    """A part on the dock. `level` 0 is shipped with others, 1 only with its own invoice, 2 alone; only the first
+    release wrote 1 and 2.
 
-    A part that was in a file that failed as a whole, or whose import Finance did not start, waits until `not_before`
-    and then travels only with those of its `group`. `tries` counts such failures and `refusals` the starts refused
-    since the group was formed (`formed_at`, for one that came of dividing a larger one); `failed_at` is the first of
-    them, and `why` the last in words."""
+    A part of a file that failed as a whole, or of an import that Finance did not start, waits until `not_before` and is
+    then shipped only with the parts of its `group`. `tries` counts failed files and `refusals` refused starts since the
+    group was formed (`formed_at`, for a group that was divided). `failed_at` is the first failure, `why` describes the
+    last one.
+    """
 
     stage: str
     invoice_id: UUID
@@ -63,7 +64,7 @@ class Cargo:
 
     @property
     def row_key(self) -> str:
-        """The part's name on the dock."""
+        """The part's key on the dock."""
         return f"part|{self.invoice_id}|{self.part_key}"
 
     @property
@@ -73,20 +74,21 @@ class Cargo:
 
     @property
     def written_by(self) -> str:
-        """The map that wrote the rows; a file has one header, so that only rows of one map fit into it."""
+        """The digest of the map that wrote the rows. A file has one header, so it can contain the rows of one map
+        only."""
         return LandedName.parse(self.blob).map
 
     @property
     def keeps_failing(self) -> bool:
-        """Whether more than the first try has failed, of this part or of the larger one that it comes from."""
+        """Whether this part, or the larger one that it comes from, has failed more than once."""
         return self.tries + self.refusals >= _KEEPS_FAILING_FROM or self.formed_at is not None
 
 
 @dataclass(frozen=True)
 class Shipment:
-    """One import. `lease_until` is when somebody else may take it over, `polls` counts the looks at it, `looks_before`
-    those at imports of it that never arrived, whose number is `attempts`. `sent_at` is when Finance was last asked to
-    start it."""
+    """One import. After `lease_until` another worker may take it over. `polls` counts the polls, `looks_before`
+    those of earlier imports that never arrived, and `attempts` these imports. `sent_at` is the last call to start
+    it."""
 
     stage: str
     ticket: str
@@ -105,8 +107,8 @@ class Shipment:
     etag: str = ""
 
     def holds_up(self, now: datetime, slow: timedelta) -> bool:
-        """Whether it keeps its lane for longer than an import usually does: nobody knows whether Finance has started
-        it, or it has not ended after `slow` and as long again as so many rows may take."""
+        """Whether it occupies its lane for longer than usual: it is unknown whether Finance has started it, or it
+        has not finished after `slow` plus the usual time for its rows."""
         if self.step == Step.SENDING:
             return self.sent_at is None or now - self.sent_at > _CALL_LOST_AFTER
         usual = slow + self.rows * _TIME_A_ROW
@@ -115,7 +117,7 @@ class Shipment:
 
 @dataclass(frozen=True)
 class Lane:
-    """One data project; free while it has no shipment."""
+    """One data project. It is free while it has no shipment."""
 
     number: int
     shipment: str
@@ -124,8 +126,8 @@ class Lane:
 
 @dataclass(frozen=True)
 class View:
-    """The dock of one map as it was read. `newer` is what only a later version of the app understands: it is left
-    alone; `foreign` are the tickets of its shipments, whose lanes are taken."""
+    """The dock of one map as it was read. `newer` are entries that only a later version of the app understands; they
+    are not touched. `foreign` are the tickets of its shipments; their lanes count as taken."""
 
     newer: list[NewerVersion] = field(default_factory=list)
     foreign: set[str] = field(default_factory=set)
@@ -135,29 +137,29 @@ class View:
 
     @property
     def ready(self) -> list[Cargo]:
-        """What waits for a lane, the longest waiting first."""
+        """The parts that wait for a lane, longest waiting first."""
         return sorted((cargo for cargo in self.cargo if not cargo.shipment), key=lambda cargo: cargo.landed_at)
 
     def due(self, now: datetime) -> list[Cargo]:
-        """What waits for a lane and for nothing else."""
+        """The parts that wait for a lane and whose next try is due."""
         return [cargo for cargo in self.ready if (cargo.not_before or now) <= now + _SAME_INSTANT]
 
     @property
     def failing(self) -> int:
-        """How many files have failed as a whole and have not gone through since."""
+        """The number of files that have failed as a whole and not succeeded since."""
         return len({item.group for item in self.cargo if item.tries and item.group})
 
     def lanes_for(self, lanes: int, held_up: int) -> int:
-        """How many lanes there are when as many as `held_up` are kept by imports that hold others up."""
+        """The number of lanes when `held_up` of them are occupied by slow imports."""
         return max(lanes, min(lanes + held_up, _MOST_LANES))
 
     def stalled(self, now: datetime) -> list[Shipment]:
-        """The shipments that nobody has looked after for as long as a lease lasts."""
+        """The shipments whose lease has expired."""
         return [shipment for shipment in self.shipments.values() if shipment.lease_until < now]
 
     @property
     def taken_lanes(self) -> int:
-        """How many lanes have a shipment."""
+        """The number of lanes with a shipment."""
         return len(self._taken())
 
     def _taken(self) -> set[int]:
@@ -168,16 +170,16 @@ class View:
         }
 
     def free_lane(self, lanes: int, first: int) -> int | None:
-        """A lane without a shipment, sought from `first` on: what one lane failed on is tried on the next, since
-        somebody else may keep that data project busy for long."""
+        """A lane without a shipment, searched from `first` on. After a failure the next lane is used, because
+        another user may keep that data project busy for long."""
         taken = self._taken()
         numbers = ((first + number) % lanes for number in range(lanes))
         return next((number for number in numbers if number not in taken), None)
 
 
 def choose(ready: Sequence[Cargo], row_limit: int) -> list[Cargo]:
-    """Pick what goes with the longest waiting part: the same company, written by the same map, up to `row_limit` rows
-    (a single part may exceed it), and only company that its level allows."""
+    """Choose the parts to ship with the longest waiting one: same company, same map, up to `row_limit` rows (a
+    single part may exceed it), and as its level allows."""
     first = ready[0]
     if first.level == 2:
         return [first]
@@ -202,5 +204,5 @@ def _may_travel_together(first: Cargo, other: Cargo) -> bool:
 
 
 def new_execution_id(stage: str) -> str:
-    """Name an import; ours, so that it can be found after a lost answer, and never the same twice."""
+    """A new, unique execution id. It is our own, so that the import can be looked up after a lost answer."""
     return f"relay-{stage}-{uuid4()}"

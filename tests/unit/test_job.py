@@ -40,7 +40,7 @@ def test_what_is_read_with_another_step_follows_it_and_is_read_again_with_it() -
         (lambda raw: raw.update(comment="x"), "comment: is not a field of a job"),
         (lambda raw: raw.pop("title"), "title: Field required"),
         (lambda raw: raw.update(start="sometimes"), "start: Input should be 'confirmation'"),
-        (lambda raw: raw.update(verify="customers"), "verify: customers is no map of this job"),
+        (lambda raw: raw.update(verify="customers"), "verify: customers is not a map of this job"),
         (
             lambda raw: raw["steps"][1].update(direction="sideways"),
             r"steps\[1\].direction: Input should be 'toFinance'",
@@ -54,7 +54,7 @@ def test_what_is_read_with_another_step_follows_it_and_is_read_again_with_it() -
         (lambda raw: raw["steps"][1].update(map="invoices"), "steps: map invoices is given twice"),
         (lambda raw: raw["steps"][1].update(sequence=3), "steps: sequence must rise"),
         (lambda raw: raw["steps"][1].update(readWith="transactionconnections"), r"steps\[1\].readWith: .*earlier step"),
-        (lambda raw: raw["steps"][2].update(heldUntil="customers"), r"steps\[2\].heldUntil: customers is no map"),
+        (lambda raw: raw["steps"][2].update(heldUntil="customers"), r"steps\[2\].heldUntil: customers is not the map"),
         (lambda raw: raw["steps"].clear(), "steps: Tuple should have at least 1 item"),
     ],
 )
