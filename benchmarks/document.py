@@ -16,8 +16,8 @@ Written by `make bench`. Ratios are what counts here; times belong to one machin
 ## What is biased, and which way
 
 - **The services are simulators, and share the {cores} cores with everything else**: Azurite, Dataverse, Finance, the host,
-  and whoever is raced. Their own CPU counts inside the cost model, not on top of it: a simulator that is quicker than the
-  model waits. Where it is slower (Finance's, when several lanes import large packages at once) everybody pays for it, the
+  and the contestant. Their own CPU counts inside the cost model, not on top of it: a simulator that is quicker than the
+  model waits. Where it is slower (Finance's, when several lanes import large packages at once) all contestants pay for it, the
   ceiling too; the CPU seconds below the table say how much that is.
 - **The cost model is ours**, and the same for every contestant. Dataverse: {page:g} s a page of 5,000 rows, smaller pages
   in proportion, no read under {read:g} s, its service protection limits on. Finance: an import {fixed:g} s and

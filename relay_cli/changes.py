@@ -33,7 +33,7 @@ def replay(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> int:
-    """Send again what is missing or was rejected: of an invoice, a group of errors, single rows, or since a time.
+    """Send again what is missing or was rejected: of an invoice, a group of errors, single rows, or a period.
 
     Without --yes it shows on a terminal what it would send, and asks.
 
@@ -69,7 +69,7 @@ def replay(
 def dismiss(
     *,
     url: Url,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, kept for audit.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; written to the audit.")],
     key_file: KeyFile = None,
     invoice: Annotated[str | None, typer.Option("--invoice", metavar="INVOICE", help=INVOICE)] = None,
     group: Group = None,
@@ -79,9 +79,9 @@ def dismiss(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> int:
-    """Give up rejected rows, with a reason: they stay on record and are not asked for again.
+    """Dismiss rejected rows, with a reason: they stay on record, are never sent again and no longer hold up their run.
 
-    Without --yes it shows on a terminal what it would give up, and asks.
+    Without --yes it shows on a terminal what it would dismiss, and asks.
 
     Examples:
       relay dismiss --group 4f1c22ab90 --reason "project was cancelled" --dry-run

@@ -66,8 +66,8 @@ class App:
     def _unreachable(self, method: str, error: requests.RequestException) -> Unreachable:
         if isinstance(error, requests.ReadTimeout) and method == "POST":
             return Unreachable(
-                f"{self._base} did not answer within {READ_SECONDS} s; whether it was done is not known.",
-                "Look with `relay runs list` and `relay errors list` before you repeat it.",
+                f"{self._base} did not answer within {READ_SECONDS} s. It is not known whether the change was made.",
+                "Check with `relay runs list` and `relay errors list` before you repeat the command.",
             )
         return Unreachable(f"{self._base} cannot be reached: {_reason(error)}.", ADDRESS_ADVICE)
 

@@ -1,4 +1,4 @@
-"""Whatever writes is shown first and asked for, unless it was said beforehand that it may be done."""
+"""A command that changes data shows the change first and asks for consent, unless --yes has given it."""
 
 from collections.abc import Callable
 from enum import Enum, auto
@@ -24,7 +24,7 @@ class Consent(Enum):
 
 
 def settle(*, yes: bool, dry_run: bool) -> Consent:
-    """What --yes and --dry-run amount to; Misused where neither is given and nobody can be asked."""
+    """What --yes and --dry-run amount to; Misused where neither is given and there is no terminal."""
     if dry_run:
         return Consent.ONLY_SHOW
     if yes:
@@ -32,7 +32,7 @@ def settle(*, yes: bool, dry_run: bool) -> Consent:
     if is_interactive():
         return Consent.ASK
     raise Misused(
-        "This writes, and nobody can be asked here: it is not a terminal.",
+        "This command changes data and cannot ask first: it does not run on a terminal.",
         "Add --yes to do it, or --dry-run to see it.",
     )
 

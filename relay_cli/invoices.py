@@ -24,10 +24,10 @@ def find(app: App, text: str) -> str:
     if len(exact) == 1:
         return exact[0].invoice_id
     if exact:
-        raise Misused(f"{len(exact)} runs are of an invoice {text}:\n{_matches(exact)}", "Give the id instead.")
-    near = f" Near it:\n{_matches(found)}" if found else ""
+        raise Misused(f"{len(exact)} runs have the invoice number {text}:\n{_matches(exact)}", "Give the id instead.")
+    near = f" Similar:\n{_matches(found)}" if found else ""
     raise Misused(
-        f"No run is of an invoice {text}.{near}", "Give the exact number, or the id that Dataverse has for it."
+        f"There is no run of invoice {text}.{near}", "Give the exact number, or the id that Dataverse has for it."
     )
 
 

@@ -25,17 +25,22 @@ KeyFile = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the app's JSON, one document, and nothing else on stdout.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking. Needed where nobody can be asked.")]
+Yes = Annotated[
+    bool,
+    typer.Option("--yes", "-y", help="Do it without asking. Required when the command does not run on a terminal."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 By = Annotated[
-    str, typer.Option("--by", metavar="NAME", help="Who does it, kept for audit; your login name unless given.")
+    str, typer.Option("--by", metavar="NAME", help="Your name, written to the audit; by default your login name.")
 ]
 Every = Annotated[float, typer.Option("--every", min=0.1, metavar="SECONDS", help="Seconds between two looks.")]
 Since = Annotated[
     str | None,
-    typer.Option("--since", metavar="TIME", help="From then on: 2026-03-31, 2026-03-31T14:00Z, 30m, 2h, 3d. UTC."),
+    typer.Option(
+        "--since", metavar="TIME", help="Start of the period: 2026-03-31, 2026-03-31T14:00Z, 30m, 2h, 3d. UTC."
+    ),
 ]
-Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Up to then, written like --since.")]
+Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="End of the period, written like --since.")]
 MapName = Annotated[
     str | None, typer.Option("--map", metavar="MAP", help="Only this map, by its name as `relay health` lists it.")
 ]

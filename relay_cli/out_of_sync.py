@@ -21,9 +21,9 @@ from relay_contract.reconciliation import JobAccepted
 
 Grace = Annotated[
     float | None,
-    typer.Option("--grace-hours", min=0, metavar="HOURS", help="Younger ones are only on their way; 1 unless given."),
+    typer.Option("--grace-hours", min=0, metavar="HOURS", help="Leave out actuals younger than this; 1 by default."),
 ]
-Kinds = Annotated[list[SyncKind] | None, typer.Option("--kind", help="Only these with --sync; repeat it for more.")]
+Kinds = Annotated[list[SyncKind] | None, typer.Option("--kind", help="What --sync acts on; repeat it for more.")]
 
 
 def out_of_sync(
@@ -34,7 +34,7 @@ def out_of_sync(
     since: Since = None,
     until: Until = None,
     grace_hours: Grace = None,
-    sync: Annotated[bool, typer.Option("--sync", help="Send what is missing, write back what is posted.")] = False,
+    sync: Annotated[bool, typer.Option("--sync", help="Send what is missing and write back what is posted.")] = False,
     kinds: Kinds = None,
     by: By = "",
     every: Every = 1.0,

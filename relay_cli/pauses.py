@@ -22,7 +22,9 @@ Map = Annotated[
 def pause(
     *,
     url: Url,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, shown to everyone meanwhile.")],
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why; shown to all operators while the pause lasts.")
+    ],
     key_file: KeyFile = None,
     only: Map = None,
     by: By = "",
@@ -51,7 +53,7 @@ def resume(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> int:
-    """End the pause of the whole app, or of one map; what has waited goes on.
+    """End the pause of the whole app, or of one map. Waiting work goes on.
 
     Examples:
       relay resume

@@ -32,8 +32,8 @@ def list_runs(
     since: Since = None,
     until: Until = None,
     search: Annotated[str | None, typer.Option("--search", metavar="TEXT", help="Part of an invoice number.")] = None,
-    top: Annotated[int, typer.Option("--top", min=1, help="So many runs at a time.")] = PAGE,
-    everything: Annotated[bool, typer.Option("--all", help="All of them, page after page.")] = False,
+    top: Annotated[int, typer.Option("--top", min=1, help="Number of runs on a page.")] = PAGE,
+    everything: Annotated[bool, typer.Option("--all", help="All runs, page after page.")] = False,
     as_json: Json = False,
 ) -> int:
     """List runs, the newest first.
@@ -93,14 +93,14 @@ def watch_runs(
     invoices: Annotated[list[str], typer.Argument(metavar="INVOICE...", help=INVOICE)],
     key_file: KeyFile = None,
     posted: Annotated[
-        bool, typer.Option("--posted", help="Watch on until Finance has posted and all is back.")
+        bool, typer.Option("--posted", help="Keep watching until Finance has posted and the write-back is done.")
     ] = False,
     every: Every = 2.0,
     as_json: Json = False,
 ) -> int:
-    """Watch runs until each is over, or until Ctrl-C; the runs go on either way.
+    """Watch runs until each has ended, or until Ctrl-C. The runs go on either way.
 
-    With --posted a completed run is over when it is written back, or when that was refused.
+    With --posted a completed run counts as ended when it is written back, or when that was refused.
     On a terminal a table is redrawn; elsewhere a line is printed whenever something has changed. With --json the
     progress goes to stderr and {"runs": [...]} to stdout at the end. Exit codes are those of `runs show`, of the worst.
 

@@ -10,9 +10,9 @@ from relay_contract.changes import Sweep
 
 
 def sweep(*, url: Url, key_file: KeyFile = None, by: By = "", as_json: Json = False) -> int:
-    """Sweep now: start confirmed invoices that have no run, put stopped runs to work, clear blobs nobody owns.
+    """Sweep now: start confirmed invoices that have no run, put stopped runs to work, delete blobs no run needs.
 
-    The app does the same by itself from time to time, so nobody is asked.
+    The app does the same every ten minutes, so the command does not ask first.
 
     Examples:
       relay sweep

@@ -51,13 +51,9 @@ class Totals:
         return {currency: plain(amount) for currency, amount in sorted(self.amounts.items())}
 
     def describe(self) -> str:
-        """The totals for an operator: `2500 rows, 1234.5000 USD`."""
-        return ", ".join(
-            [
-                f"{self.rows} {'row' if self.rows == 1 else 'rows'}",
-                *(f"{amount} {currency}" for currency, amount in self.money().items()),
-            ]
-        )
+        """The totals as a person reads them: `2,500 rows, 1,234.5000 USD`."""
+        rows = f"{self.rows:,} {'row' if self.rows == 1 else 'rows'}"
+        return ", ".join([rows, *(f"{amount:,f} {currency}" for currency, amount in sorted(self.amounts.items()))])
 
     def to_json(self) -> str:
         """Serialize for the ledger."""

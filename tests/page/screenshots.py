@@ -74,7 +74,7 @@ async def _take_search(browser: Browser, system: Relay, scheme: str) -> None:
         await tab.sign_in()
         await expect(tab.page.locator("tbody tr").first).to_be_visible()
         await tab.go("Out of sync")
-        await tab.page.get_by_label("Leave out what is younger than").select_option("nothing")
+        await tab.page.get_by_label("Leave out actuals younger than").select_option("nothing")
         await tab.press("Look")
         await expect(tab.page.get_by_text("out of sync.")).to_be_visible()
         await _shoot(tab, "out-of-sync", scheme)

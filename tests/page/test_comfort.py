@@ -129,7 +129,7 @@ async def test_a_refresh_keeps_focus_selection_and_scroll_and_says_when_it_was(
         await expect(page.locator("section.group details")).to_have_attribute("open", "")
 
 
-async def test_it_rests_while_nobody_looks_and_when_it_is_told_to_hold_still(operator: Desk) -> None:
+async def test_it_rests_while_nobody_looks_and_when_updates_are_stopped(operator: Desk) -> None:
     page = operator.page
     hide = "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
     await page.evaluate(hide + "document.dispatchEvent(new Event('visibilitychange')) }", arg=True)
@@ -138,8 +138,8 @@ async def test_it_rests_while_nobody_looks_and_when_it_is_told_to_hold_still(ope
     assert len(operator.requests) == asked
     async with page.expect_request("**/api/runs?*"):
         await page.evaluate(hide + "document.dispatchEvent(new Event('visibilitychange')) }", arg=False)
-    await page.get_by_role("button", name="Hold still").click()
-    await expect(page.get_by_role("status").first).to_have_text("The page holds still.")
+    await page.get_by_role("button", name="Stop updates").click()
+    await expect(page.get_by_role("status").first).to_have_text("Automatic updates are off.")
     asked = len(operator.requests)
     await page.wait_for_timeout(6500)
     assert len(operator.requests) == asked
@@ -157,15 +157,15 @@ async def test_the_search_and_the_filters_are_in_the_address_and_find_runs(
     await expect(page.locator("tbody th")).to_have_text([number])
     assert f"search={number.lower()}" in page.url
     await page.get_by_label("State").select_option("completed")
-    await expect(page.get_by_text("No run is like that.")).to_be_visible()
+    await expect(page.get_by_text("No run matches.")).to_be_visible()
     await page.get_by_label("State").focus()
-    await page.get_by_label("State").select_option("needs a person")
+    await page.get_by_label("State").select_option("needs attention or failed")
     await expect(page.locator("tbody th")).to_have_text([number])
     await expect(page.get_by_label("State")).to_be_focused()
     await page.reload()
     await expect(page.locator("tbody th")).to_have_text([number])
     await page.go_back()
-    await expect(page.get_by_text("No run is like that.")).to_be_visible()
+    await expect(page.get_by_text("No run matches.")).to_be_visible()
     await expect(page.get_by_label("State")).to_have_value("completed")
 
 

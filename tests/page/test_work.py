@@ -73,7 +73,7 @@ async def test_a_rejected_row_is_found_its_cause_mended_and_the_run_completes(sy
 
     system.tenant.switch("finance", rejectRows=[])
     await operator.press("Replay the run …")
-    await expect(operator.dialog).to_contain_text(f"{count} rejected rows will be read from Dataverse afresh")
+    await expect(operator.dialog).to_contain_text(f"{count} rejected rows will be read from Dataverse again")
     assert audit(system, "replay", invoice_id) == []
     await operator.agree("Cancel")
     await expect(page.locator(".verdict")).to_contain_text("needs attention")
@@ -97,7 +97,7 @@ async def test_chosen_rows_are_dismissed_with_a_reason_and_nothing_without_one(s
     await boxes.first.check()
     key = await boxes.first.get_attribute("data-row")
     await operator.press("Dismiss the chosen …")
-    await expect(operator.dialog).to_contain_text("1 row will count as dealt with")
+    await expect(operator.dialog).to_contain_text("1 row will be marked as dismissed")
     await expect(operator.dialog).to_contain_text(str(key))
     await operator.agree("Dismiss 1 row")
     await expect(operator.dialog.get_by_role("textbox")).to_be_focused()
@@ -183,7 +183,7 @@ async def test_what_is_out_of_sync_is_listed_when_asked_for(system: Relay, opera
     invoice_id = system.carry(8, seed=18)
     number = system.tenant.invoice(invoice_id)["number"]
     await operator.go("Out of sync")
-    await operator.page.get_by_label("Leave out what is younger than").select_option("nothing")
+    await operator.page.get_by_label("Leave out actuals younger than").select_option("nothing")
     await operator.press("Look")
     line = operator.page.locator("tbody tr").filter(has_text=number).filter(has_text="not posted")
     await expect(line.first).to_be_visible()

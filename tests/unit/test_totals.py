@@ -48,3 +48,8 @@ def test_another_key_with_the_same_money_is_another_set() -> None:
     assert one.same_money(other)
     assert not one.same_set(other)
     assert one.describe() == "1 row, 1 USD"
+
+
+def test_what_a_person_reads_has_thousands_apart_and_every_decimal() -> None:
+    rows = [(f"key {number}", "USD", Decimal("1234567.1234")) for number in range(1000)]
+    assert _tally(rows).describe() == "1,000 rows, 1,234,567,123.4000 USD"

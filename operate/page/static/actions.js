@@ -1,4 +1,4 @@
-// What can be changed from the page. Each is an endpoint that `relay` uses too; each is shown first and asked for.
+// What can be changed from the page. Each is an endpoint that `relay` uses too. Each shows its effect and asks before it acts.
 
 import { get, post } from "./api.js";
 import { propose } from "./dialog.js";
@@ -18,11 +18,11 @@ function replay(selection) {
   propose({
     title: "Send again",
     plan: () => post("replays", { ...selection, dryRun: true }),
-    empty: (plan) => (plan.runs.length ? "" : "Nothing is left to send: no rejected row is meant by this."),
-    describe: (plan) => [paragraph(`${plural(plan.rows, "rejected row")} will be read from Dataverse afresh and sent to Finance again.`), runList(plan.runs)],
+    empty: (plan) => (plan.runs.length ? "" : "There is nothing to send: the selection has no rejected row."),
+    describe: (plan) => [paragraph(`${plural(plan.rows, "rejected row")} will be read from Dataverse again and sent to Finance.`), runList(plan.runs)],
     button: (plan) => (plan.rows ? `Send ${plural(plan.rows, "row")}` : "Go on"),
     act: () => post("replays", selection),
-    report: (done) => paragraph(`${plural(done.rows, "row")} of ${plural(done.runs.length, "run")} put to work. The run’s page shows how far it is.`),
+    report: (done) => paragraph(`${plural(done.rows, "row")} of ${plural(done.runs.length, "run")} put to work. The run’s page shows its progress.`),
   });
 }
 
@@ -30,9 +30,9 @@ function dismiss(selection) {
   propose({
     title: "Dismiss",
     plan: () => post("dismissals", { ...selection, reason: "dry run", dryRun: true }),
-    empty: (plan) => (plan.rows ? "" : "No open rejected row is meant by this."),
-    describe: (plan) => [paragraph(`${plural(plan.rows, "row")} will count as dealt with and never be sent. Runs that nothing else holds up go on.`), runList(plan.runs)],
-    reason: "Why, for the audit",
+    empty: (plan) => (plan.rows ? "" : "The selection has no open rejected row."),
+    describe: (plan) => [paragraph(`${plural(plan.rows, "row")} will be marked as dismissed and never sent. Runs without other open rows go on.`), runList(plan.runs)],
+    reason: "Reason, for the audit",
     button: (plan) => `Dismiss ${plural(plan.rows, "row")}`,
     act: ({ reason }) => post("dismissals", { ...selection, reason }),
     report: (done) => paragraph(`${plural(done.rows, "row")} dismissed.`),
@@ -53,7 +53,7 @@ const keys = (all) => all.slice(0, 5).join(", ") + (all.length > 5 ? ` and ${num
 function reconcile({ invoiceId }) {
   propose({
     title: "Reconcile",
-    describe: () => paragraph("The invoice is read from Dataverse afresh and compared with Finance row by row and column by column. Nothing is changed."),
+    describe: () => paragraph("The invoice is read from Dataverse again and compared with Finance row by row and column by column. Nothing is changed."),
     button: () => "Compare",
     act: () => compare({ invoiceId, fix: false }),
     report: (job) => differences(job, { invoiceId }),
@@ -63,7 +63,7 @@ function reconcile({ invoiceId }) {
 function reconcilePeriod(period) {
   propose({
     title: "Reconcile a period",
-    describe: () => paragraph("All project invoices confirmed in this period are read from Dataverse afresh and compared with Finance row by row. Nothing is changed. This may take a while."),
+    describe: () => paragraph("All project invoices confirmed in this period are read from Dataverse again and compared with Finance row by row. Nothing is changed. This may take a while."),
     button: () => "Compare",
     act: () => compare({ ...period, fix: false }),
     report: (job) => differences(job, period),
@@ -88,7 +88,7 @@ function differences(job, what) {
   if (!unequal.length) return h("div", {}, paragraph(`${plural(job.invoices.length, "invoice")} compared: Dataverse and Finance agree.`), summary, content);
   return {
     title: "Dataverse and Finance differ",
-    describe: () => [summary, content, paragraph("What is missing in Finance or different there can be sent again now. What Finance holds beyond that stays.")],
+    describe: () => [summary, content, paragraph("Rows that are missing or different in Finance can be sent again now. Rows that only Finance holds stay there.")],
     button: () => "Send what differs",
     act: () => compare({ ...what, fix: true }),
     report: (fixed) => paragraph(`${plural(fixed.invoices.reduce((sum, each) => sum + each.fixed, 0), "row")} sent again. Compare once more when the run has completed.`),
@@ -110,10 +110,10 @@ function writeBack({ invoiceId, name }) {
   propose({
     title: "Write back",
     plan: () => get(`runs/${invoiceId}`),
-    describe: (run) => paragraph(`What Finance has posted of ${name} is looked up now and written to its actuals in Dataverse. Until now: ${run.posting}. ${run.postingDetail ?? ""}`),
+    describe: (run) => paragraph(`The app asks Finance what is posted of ${name} and writes it to its actuals in Dataverse. State: ${run.posting}. ${run.postingDetail ?? ""}`),
     button: () => "Write back now",
     act: () => post("write-backs", { invoiceId }),
-    report: () => paragraph("The write-back has begun; the run’s page shows how far it is."),
+    report: () => paragraph("The write-back has started. The run’s page shows its progress."),
   });
 }
 
@@ -121,8 +121,8 @@ function pause({ map }) {
   const what = map ? `the map ${MAPS[map]}` : "all maps";
   propose({
     title: `Pause ${what}`,
-    describe: () => paragraph(`Nothing more is read or sent for ${what} until it is resumed. What arrives waits on its queue; imports that Finance has already are still settled.`),
-    reason: "Why, for everybody who wonders",
+    describe: () => paragraph(`Reading and sending stop for ${what} until you resume. New work waits on its queue. Imports that Finance already has are still settled.`),
+    reason: "Reason, shown to all operators",
     button: () => "Pause",
     act: ({ reason }) => post("pauses", { map, reason }),
     report: () => paragraph("Paused."),
@@ -133,7 +133,7 @@ function resume({ map }) {
   const what = map ? `the map ${MAPS[map] ?? map}` : "everything";
   propose({
     title: `Resume ${what}`,
-    describe: () => paragraph(`${map ? MAPS[map] ?? map : "Everything"} goes on with what has waited meanwhile.`),
+    describe: () => paragraph(`${map ? MAPS[map] ?? map : "Everything"} goes on with the work that has waited.`),
     button: () => "Resume",
     act: () => post("resumes", { map }),
     report: () => paragraph("Resumed."),
@@ -143,7 +143,7 @@ function resume({ map }) {
 function sweep() {
   propose({
     title: "Sweep now",
-    describe: () => paragraph("Confirmed invoices without a run get one, and runs that have stopped moving are put to work again. This happens every ten minutes by itself."),
+    describe: () => paragraph("Confirmed invoices without a run get one, and runs that have stopped are put to work again. The app does this every ten minutes."),
     button: () => "Sweep",
     act: () => post("sweeps", {}),
     report: (done) => paragraph(`${plural(done.started.length, "run")} started, ${number(done.revived.length)} put to work again. ${done.problem ?? ""}`),

@@ -40,12 +40,12 @@ async function call(path, options) {
   try {
     answer = await fetch(path, { ...options, headers, redirect: "error", cache: "no-store" });
   } catch {
-    throw new Error("The app cannot be reached. What is shown is as old as it says; the page tries again by itself.");
+    throw new Error("The app cannot be reached. What you see dates from the time shown above. The page keeps trying.");
   }
   const document = await answer.json().catch(() => null);
   if (answer.ok && document) return document;
   const text = document?.error?.message;
   if (answer.status === 401) throw new NotAllowed(text ?? "The key was refused.");
-  if (answer.status === 403) throw new NotAllowed(text ?? "You may not do that.");
+  if (answer.status === 403) throw new NotAllowed(text ?? "You are not allowed to do that.");
   throw new Error(text ?? `The app answered ${answer.status}.`);
 }

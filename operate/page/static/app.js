@@ -1,4 +1,4 @@
-// The page: who is here, which screen the address names, and keeping it fresh while somebody looks.
+// The page: who is here, which screen the address names, and refreshing it while the tab is visible.
 
 import { get, NotAllowed, session } from "./api.js";
 import { h, morphChildren, template } from "./dom.js";
@@ -45,7 +45,7 @@ function show(data) {
   const [screen, address] = [view.path.join("/"), location.hash];
   if (view.shown?.screen !== screen) {
     main.replaceChildren(...fresh.childNodes);
-    // Whoever came by a link reads on here; whoever just arrived begins at the top of the page.
+    // After a link, reading goes on here; a newly opened page begins at its top.
     if (view.shown) main.focus();
   } else {
     morphChildren(main, fresh);
@@ -153,7 +153,7 @@ parts.refresh.addEventListener("click", () => refresh({ aloud: true }));
 parts.stop.addEventListener("click", () => {
   view.still = !view.still;
   parts.stop.setAttribute("aria-pressed", String(view.still));
-  tell(view.still ? "The page holds still." : "The page refreshes by itself.");
+  tell(view.still ? "Automatic updates are off." : "Automatic updates are on.");
   plan();
 });
 parts.leave.addEventListener("click", () => enter());

@@ -14,7 +14,7 @@ export function whenDone(callback) {
 //        button: (plan) => text, act: async ({reason}) => result, report: (result) => nodes or a further step}
 export async function propose(step) {
   if (!dialog.open) dialog.showModal();
-  draw(step.title, h("p", { class: "quiet" }, "Looking what this would do …"), []);
+  draw(step.title, h("p", { class: "quiet" }, "Checking what this would do …"), []);
   try {
     const plan = step.plan ? await step.plan() : null;
     const nothing = step.empty?.(plan);
@@ -26,7 +26,7 @@ export async function propose(step) {
 }
 
 function ask(step, plan) {
-  const by = session.signIn === "key" ? h("p", { class: "small" }, `In the audit as ${session.name}.`) : null;
+  const by = session.signIn === "key" ? h("p", { class: "small" }, `The audit will name you: ${session.name}.`) : null;
   const reason = step.reason
     ? h("label", { class: "field" }, step.reason, h("textarea", { name: "reason", required: true, maxlength: 2000, rows: 3 }))
     : null;

@@ -1,4 +1,4 @@
-// Health: what needs a person first, then what it rests on: queues, lanes, gates, pauses, the last sweep, the last day.
+// Health: problems first, then the facts behind them: queues, lanes, gates, pauses, the last sweep, the last day.
 
 import { get } from "./api.js";
 import { charts } from "./chart.js";
@@ -56,7 +56,7 @@ function queues(health) {
 
 function lanes(health) {
   const gates = health.gates.map((gate) => h("p", {}, h("span", { class: "standing wait" }, shape("waiting"), describeWait(gate))));
-  if (!health.lanes.length) return [gates, h("p", { class: "card quiet" }, "None; every lane is free.")];
+  if (!health.lanes.length) return [gates, h("p", { class: "card quiet" }, "None. All lanes are free.")];
   const rows = health.lanes.map((lane) =>
     h(
       "tr",

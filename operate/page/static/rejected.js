@@ -7,7 +7,7 @@ import { MAPS } from "./words.js";
 
 export const opened = new Set();
 
-// The groups of one invoice or of all, each with its rows where somebody has opened it.
+// The groups of one invoice or of all, each with its rows where it is opened.
 export async function loadGroups(invoiceId) {
   const { groups } = await get("errors", { invoiceId });
   const wanted = groups.filter((group) => opened.has(group.group));

@@ -55,7 +55,7 @@ function facts(run) {
     "Last moved": date(run.updatedAt),
     Posted: date(run.postedAt),
     "Written back": date(run.writtenBackAt),
-    ...(run.oddDays ? { "Days in question": `${number(run.oddDays)} rows have a day that is not a midnight in the known time zones; the nearest midnight was taken` } : {}),
+    ...(run.oddDays ? { "Days in question": `${number(run.oddDays)} rows have a date that is not midnight in a known time zone; the nearest midnight was used` } : {}),
   };
   const ids = { "Invoice id": run.invoiceId, "Run id": run.runId };
   return h(

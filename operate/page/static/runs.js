@@ -33,7 +33,7 @@ function filters(query) {
 
 function nothing(query, found) {
   const filtered = ["search", "show", "period"].some((name) => query.get(name));
-  const text = found.continuation ? "Nothing so far; there are older runs to look through." : filtered ? "No run is like that." : "No invoice has been confirmed yet.";
+  const text = found.continuation ? "None on this page. There are older runs." : filtered ? "No run matches." : "No invoice has been confirmed yet.";
   return h("p", { class: "card quiet" }, text);
 }
 

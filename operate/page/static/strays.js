@@ -1,5 +1,5 @@
-// Out of sync: actuals that are missing in Finance, unposted there, or posted and not written back, whatever invoice
-// they belong to. Looking asks both services, so it happens when somebody asks for it, and not again by itself.
+// Out of sync: actuals that are missing in Finance, unposted there, or posted and not written back, of any invoice or
+// they belong to. A search asks both services, so it starts on request only and does not repeat.
 
 import { get, post } from "./api.js";
 import { propose } from "./dialog.js";
@@ -68,12 +68,12 @@ function table(groups) {
 export function syncStrays({ rows, ...period }) {
   propose({
     title: "Bring in sync",
-    describe: () => h("p", {}, `The period is looked through once more. What is missing in Finance then is sent, what is posted is written back to Dataverse: ${plural(rows, "actual")} as of this search. What is unposted is left to Finance.`),
+    describe: () => h("p", {}, `The period is searched once more. Actuals that are then missing in Finance are sent, and posted ones are written back to Dataverse: ${plural(rows, "actual")} as of this search. Unposted ones are left to Finance.`),
     button: () => `Bring ${plural(rows, "actual")} in sync`,
     act: () => post("out-of-sync", { ...period, sync: KINDS }),
     report: ({ id }) => {
       location.hash = `#/out-of-sync?${new URLSearchParams({ grace: period.graceHours, job: id })}`;
-      return h("p", {}, "Begun. The screen behind this shows what was found and done.");
+      return h("p", {}, "Started. The screen behind this dialog shows what was found and done.");
     },
   });
 }

@@ -21,16 +21,16 @@ const SHAPES = {
   rejected: "rejected",
 };
 const UNDER_WAY = {
-  accepted: "It waits for its turn.",
+  accepted: "It waits on its queue.",
   "syncing header": "Its header is on the way to Finance.",
   "syncing actuals": "Its actuals are on the way to Finance.",
   linking: "The connections between its actuals are on the way to Finance.",
-  verifying: "Everything was sent; Dataverse and Finance are compared.",
+  verifying: "Everything was sent. Dataverse and Finance are being compared.",
 };
 const POSTED = {
-  "not posted": "Everything is in Finance. Next: import from staging and post the proposal there; the accounting detail then comes back by itself.",
-  posted: "Posted in Finance. The accounting detail comes back at the next look, every quarter of an hour at the latest.",
-  "written back": "Posted in Finance, and the accounting detail is back in Dataverse. Nothing is left to do.",
+  "not posted": "Everything is in Finance. Next: import from staging and post the proposal there. The accounting detail is then written back automatically.",
+  posted: "Posted in Finance. The accounting detail is written back within a quarter of an hour.",
+  "written back": "Posted in Finance, and the accounting detail is written back to Dataverse. Nothing is left to do.",
 };
 
 // {word, shape, tone}: how a run stands, in one word and one shape.
