@@ -44,8 +44,8 @@ _CURRENCY = ("transactioncurrencyid", "isocurrencycode")
 
 @dataclass
 class Comparison:
-    """The result. `source` are all billed sales in Dataverse, `expected` those that Finance has to hold by the
-    present map, `held` those that it holds, and `fresh` the new unbilled sales that it holds. `gone` are the keys of
+    """The result. `source` are all billed sales in Dataverse. `expected` are those that Finance has to hold by the
+    present map, `held` those that it holds. `fresh` are the new unbilled sales that it holds. `gone` are the keys of
     new unbilled sales that Finance holds but Dataverse no longer does."""
 
     rows: int

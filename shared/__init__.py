@@ -1,1 +1,1 @@
-"""What the three stages share, one noun a file."""
+"""The packages that the doors and the operator's API share."""

@@ -1,1 +1,1 @@
-"""What is written down of every run, in Azure Table storage: its pages, parts and rejected rows, and the dock."""
+"""The records of every run in Azure Table storage: its pages, parts and rejected rows, and the dock."""

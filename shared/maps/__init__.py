@@ -1,2 +1,3 @@
-"""The table maps: the shipped ones as JSON files, those of released versions, the store of all that were ever used, and
-what their transforms need to know."""
+"""The table maps as JSON files (shipped ones and those of released versions), and the code that reads and applies
+them.
+"""

@@ -1,1 +1,1 @@
-"""What Project Operations means: its codes, its invoices, and what a confirmation produces."""
+"""The rules of Project Operations: its codes, its invoices, and the rows that a confirmation creates."""

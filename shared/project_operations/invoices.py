@@ -1,14 +1,14 @@
-"""Which invoices were confirmed: the one definition, for the webhook, the header, the sweep and reconciling.
+"""Decides which invoices were confirmed. The webhook, the header, the sweep and reconciliation use this one definition.
 
-A project invoice (`msdyn_ordertype`) was confirmed when its `msdyn_projectinvoicestatus`
+A project invoice (`msdyn_ordertype`) was confirmed if its `msdyn_projectinvoicestatus`
 
-    is a status of INVOICE_CONFIRMED_STATUSES    yes: Confirmed, Paid, and what the tenant names
+    is a status of INVOICE_CONFIRMED_STATUSES    yes: Confirmed, Paid, and others that the tenant names
     is Draft, In Review or empty                 no
-    is any other                                 if it has billed sales: only confirming makes them
+    is any other                                 if it has billed sales: only a confirmation creates them
 
-so that a status of a later version, or of an extension, neither hides an invoice nor sends a draft. A cancelled
-invoice (`statecode` 3) is judged by its billed sales too. Dataverse does not keep when an invoice was confirmed: its
-billed sales are created by it, and the oldest of them tells.
+So a status of a later version or of an extension neither hides an invoice nor sends a draft. A cancelled invoice
+(`statecode` 3) is also judged by its billed sales. Dataverse does not store the time of the confirmation. It is taken
+from the oldest billed sale, which the confirmation creates.
 """
 
 from collections.abc import AsyncIterator, Iterable
@@ -32,7 +32,7 @@ _PAGE = 1000
 
 
 class Standing(StrEnum):
-    """What an invoice's own columns say about whether it was confirmed."""
+    """Whether an invoice was confirmed, by its own columns."""
 
     CONFIRMED = "confirmed"
     NOT_CONFIRMED = "not confirmed"
@@ -41,7 +41,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True)
 class Invoice:
-    """A project invoice as Dataverse lists it. `number` is the one that names its proposal in Finance."""
+    """A project invoice in Dataverse. `number` identifies its proposal in Finance."""
 
     invoice_id: UUID
     number: str
@@ -52,7 +52,7 @@ class Invoice:
 
 
 def standing_of(row: Row, confirmed: Iterable[int]) -> Standing:
-    """What the columns STATUS and STATE of an invoice say; `confirmed` are the statuses of the setting."""
+    """Judge an invoice by its columns STATUS and STATE. `confirmed` are the statuses of the setting."""
     status = row.get(STATUS)
     if status is None or status in UNCONFIRMED:
         return Standing.NOT_CONFIRMED
@@ -61,15 +61,16 @@ def standing_of(row: Row, confirmed: Iterable[int]) -> Standing:
 
 
 async def was_confirmed(ports: Ports, invoice_id: UUID, standing: Standing) -> bool:
-    """Whether an invoice of this standing was confirmed; where that is unclear its billed sales are asked for, by one
-    request. Raises what reading raises."""
+    """Whether an invoice was confirmed. If its columns leave it unclear, its billed sales are read, with one
+    request. Raises the errors of reading."""
     if standing is Standing.UNCLEAR:
         return await confirmed_at(ports, invoice_id) is not None
     return standing is Standing.CONFIRMED
 
 
 async def confirmed_at(ports: Ports, invoice_id: UUID) -> datetime | None:
-    """When the oldest billed sale of an invoice was created, which confirming it did; None where it has none."""
+    """The creation time of an invoice's oldest billed sale, which is the time of its confirmation. None if it has
+    none."""
     options = {
         "$select": "createdon",
         "$filter": f"_msdyn_invoice_value eq {invoice_id} and msdyn_transactiontypecode eq {BILLED_SALES}",
@@ -80,9 +81,11 @@ async def confirmed_at(ports: Ports, invoice_id: UUID) -> datetime | None:
 
 
 async def confirmed_before_go_live(ports: Ports, invoice_id: UUID, created_at: datetime) -> bool:
-    """Whether an invoice, created at this time, was confirmed before SWEEP_START. Dual-write has carried it then,
-    perhaps under other keys, and starting it would send it a second time; that it was paid since, or that its payment
-    was taken back, does not change that."""
+    """Whether an invoice was confirmed before SWEEP_START.
+
+    Then dual-write has carried it, perhaps under other keys, and a run would send it a second time. A later payment, or
+    its reversal, does not change that.
+    """
     go_live = ports.settings.sweep_start
     if go_live is None or created_at >= go_live:
         return False
@@ -91,7 +94,7 @@ async def confirmed_before_go_live(ports: Ports, invoice_id: UUID, created_at: d
 
 
 async def changed_invoices(ports: Ports, *, since: datetime, until: datetime | None = None) -> AsyncIterator[Invoice]:
-    """Every project invoice that is, or may be, confirmed and was last changed in [since, until]."""
+    """Every project invoice that is or may be confirmed and was last changed in [since, until]."""
     async for invoice in _invoices(
         ports,
         *(f"{STATUS} ne {status}" for status in (*UNCONFIRMED, "null")),
@@ -102,8 +105,8 @@ async def changed_invoices(ports: Ports, *, since: datetime, until: datetime | N
 
 
 async def invoices_numbered(ports: Ports, number: str) -> list[Invoice]:
-    """The project invoices with this number, confirmed or not; where there is none, those with it as their other
-    number, by which people may know them."""
+    """The project invoices with this number, confirmed or not. If there are none, those with it as their other
+    number, which users may know."""
     own = number_column(ports)
     for column in (own, *(other for other in COLUMNS if other != own)):
         if found := [invoice async for invoice in _invoices(ports, f"{column} eq {quote_text(number)}")]:
@@ -121,12 +124,12 @@ async def invoices_with(ports: Ports, ids: Iterable[UUID]) -> list[Invoice]:
 
 
 def number_column(ports: Ports) -> str:
-    """The column of `invoice` that names its proposal in Finance, as the maps have it."""
+    """The column of `invoice` with the number of its proposal in Finance, by the maps."""
     return number_pair(ports.maps[INVOICES]).source
 
 
 def number_of(ports: Ports, invoice: Row) -> str:
-    """The number of an invoice's proposal in Finance, empty where the invoice has none yet. Raises RowRefused."""
+    """The number of an invoice's proposal in Finance, "" if it has none yet. Raises RowRefused."""
     pair = number_pair(ports.maps[INVOICES])
     return pair.text(invoice.get(pair.source), invoice, ports.settings.zone)
 

@@ -1,1 +1,1 @@
-"""Talking to Dataverse and Finance."""
+"""Clients of Dataverse and Finance."""

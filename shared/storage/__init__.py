@@ -1,1 +1,1 @@
-"""The app's own storage: its clients, and whose it is."""
+"""The app's own storage: its clients, and its owner."""

@@ -10,7 +10,7 @@ WRITE_BACK = "write-back"
 OPERATIONS = "operations"
 """The queue of long-running operator requests."""
 SHARED_QUEUES = (WRITE_BACK, OPERATIONS)
-"""The queues of the app beside those of its jobs."""
+"""The queues of the app that do not belong to a job."""
 
 
 def poison_of(queue: str) -> str:

@@ -66,8 +66,8 @@ async def build(
 ) -> IO[bytes]:
     """Build the package from landed parts, chunk by chunk. A large package goes to a temporary file.
 
-    `table_map` is the map that wrote the parts. Its columns in `without` (columns that Finance owns by the present map,
-    but which parts of the first release contain) are left out of the data file and of the manifest.
+    `table_map` is the map that wrote the parts. Its columns in `without` are left out of the data file and of the
+    manifest: they are owned by Finance by the present map, but parts of the first release contain them.
     """
     columns = [column for column in table_map.columns if column not in without]
     kept = [table_map.position(column) for column in columns]
