@@ -15,6 +15,7 @@ _PATH = re.compile(r"[\w.-]+(/[\w.-]+)*/?")
 _FILES = {".py", ".json", ".md", ".toml", ".txt", ".js", ".css", ".html", ".yaml"}
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _MAKE = re.compile(r"`make ([a-z][a-z-]*)|^    make ([a-z][a-z-]*)", re.MULTILINE)
+_NAMES_IN = re.compile(r"((?:`[\w.]+`(?:,| and)?\s+)+)in\s+`([\w/]+\.py)`")
 _NOT_HERE = {"local.settings.json"}
 """Files that a person makes."""
 
@@ -58,6 +59,17 @@ def test_every_make_target_that_a_document_names_exists(document: Path) -> None:
     targets = set(re.findall(r"^([a-z][a-z-]*):", (PROJECT / "Makefile").read_text("utf-8"), re.MULTILINE))
     named = {name for pair in _MAKE.findall(document.read_text("utf-8")) for name in pair if name}
     assert named - targets == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_name_is_in_the_module_that_a_document_says(document: Path) -> None:
+    named = _NAMES_IN.findall(document.read_text("utf-8"))
+    pairs = [(name, module) for names, module in named for name in _CODE.findall(names)]
+    assert [pair for pair in pairs if not _has(PROJECT / pair[1], pair[0])] == []
+
+
+def _has(module: Path, name: str) -> bool:
+    return bool(re.search(rf"\b{name.rpartition('.')[2]}\b", module.read_text("utf-8")))
 
 
 def test_every_package_of_shared_is_on_the_map() -> None:
