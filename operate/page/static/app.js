@@ -92,7 +92,7 @@ function enter(text = "") {
   main.querySelector("input, a")?.focus();
 }
 
-// What a button is about; one for chosen rows adds the keys of those that are ticked beside it.
+// The target of a button. A button for chosen rows adds the keys of the ticked rows.
 function wanted(button) {
   const values = JSON.parse(button.dataset.values);
   if (button.dataset.chosen === undefined) return values;
@@ -140,7 +140,7 @@ main.addEventListener("click", (event) => {
   if (button?.dataset.copy) navigator.clipboard.writeText(button.dataset.copy).then(() => tell("Copied"));
   else if (button) DEEDS[button.dataset.act](wanted(button));
 });
-// `toggle` does not bubble; it is heard on its way down.
+// `toggle` does not bubble, so the listener is called in the capture phase.
 main.addEventListener("toggle", heard, true);
 main.addEventListener("change", (event) => {
   if (event.target.form?.id === "runs-filter" && event.target.name !== "search") location.hash = runs.filtered(event.target.form);

@@ -30,7 +30,7 @@ function track(map, place) {
   ];
 }
 
-// What the bar is about just now, in words: the first map that is not done, or all that was.
+// The progress in words: the first map that is not done, or the total.
 export function progressWords(run) {
   const maps = journey(run);
   const refused = maps.reduce((sum, map) => sum + (map.rejected ?? 0), 0);

@@ -29,14 +29,14 @@ export function amounts(sums) {
 export const clock = (at) => time.format(new Date(at));
 export const date = (at) => (at ? moment.format(new Date(at)) : "–");
 
-// The time of today, the day and time of any other day.
+// The time for today, date and time for any other day.
 export function when(at) {
   const instant = new Date(at);
   const today = instant.toDateString() === new Date().toDateString();
   return today ? clock(at) : `${day.format(instant)}, ${clock(at)}`;
 }
 
-// So long, in the largest unit: 3 minutes.
+// A duration in its largest unit: 3 minutes.
 export function span(seconds) {
   const [size, unit] = SPANS.find(([size]) => Math.abs(seconds) >= size) ?? SPANS.at(-1);
   const format = new Intl.NumberFormat(undefined, { style: "unit", unit, unitDisplay: "short" });

@@ -1,4 +1,4 @@
-// Runs, newest first: one page of the register, and the filters as they stand in the address.
+// Runs, newest first: one page of the list, and the filters from the address.
 
 import { get } from "./api.js";
 import { bar, progressWords } from "./bar.js";
@@ -85,7 +85,7 @@ function pager(found, query) {
   );
 }
 
-// After going back or forth the filters say what the address says.
+// After going back or forward, the filters must match the address.
 export function follow(query) {
   const form = document.getElementById("runs-filter");
   for (const name of ["search", "show", "period"]) form.elements[name].value = query.get(name) ?? "";
