@@ -45,7 +45,7 @@ function show(data) {
   const [screen, address] = [view.path.join("/"), location.hash];
   if (view.shown?.screen !== screen) {
     main.replaceChildren(...fresh.childNodes);
-    // After a link, reading goes on here; a newly opened page begins at its top.
+    // After a link, focus moves to the new content for screen readers. A newly opened page starts at its top.
     if (view.shown) main.focus();
   } else {
     morphChildren(main, fresh);
