@@ -1,4 +1,4 @@
-"""`relay replay` and `relay dismiss`: what becomes of rows that Finance has refused or never got."""
+"""`relay replay` and `relay dismiss`: sends rejected or missing rows again, or dismisses rejected rows."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""`relay`: the commands put together, and how each of them ends."""
+"""`relay`: registers the commands and maps errors to exit codes."""
 
 import sys
 from typing import Annotated
@@ -77,7 +77,7 @@ def _options(
 
 def main() -> int:
     """Run the command; return its exit code."""
-    # A terminal that cannot write a character shows another in its place; that is no reason to stop.
+    # A terminal that cannot show a character gets a replacement character instead of an error.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
@@ -89,7 +89,7 @@ def main() -> int:
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         hint = f"`{context.command_path} --help` says how it is used." if context else ""
-        # Without a message it is the help that was shown instead of a missing command.
+        # Without a message, the help was shown because the command was missing.
         return _end(ExitCode.USAGE, error.format_message(), hint) if error.format_message() else ExitCode.USAGE
     return int(code or ExitCode.FINE)
 

@@ -1,4 +1,4 @@
-"""The way to the app: one address, one key, one HTTP call at a time."""
+"""HTTP calls to the app: one address, one key, one call at a time."""
 
 import ipaddress
 import os
@@ -13,7 +13,7 @@ from relay_cli.problems import Misused, NotAllowed, Problem, Unreachable
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 230
-"""Azure's load balancer ends a request after 230 s; waiting longer brings nothing."""
+"""Azure's load balancer ends a request after 230 s, so waiting longer is useless."""
 
 KEY_VARIABLE = "RELAY_KEY"
 KEY_ADVICE = (
@@ -28,21 +28,21 @@ type Query = Mapping[str, str | float | list[str] | None]
 
 
 class App:
-    """The app's operator endpoints. Every call raises Unreachable, NotAllowed or Misused with what to do next."""
+    """The app's operator endpoints. Every call raises Unreachable, NotAllowed or Misused, each with the next step."""
 
     def __init__(self, url: str, key: str) -> None:
         self._base = check_address(url)
         self._session = requests.Session()
         self._session.headers["x-functions-key"] = key
-        # A proxy that the machine is set to use cannot reach this machine's own loopback.
+        # A proxy from the environment cannot reach this machine's loopback.
         self._session.trust_env = not is_loopback(urlsplit(self._base).hostname or "")
 
     def get(self, path: str, query: Query | None = None) -> Any:
-        """The JSON of GET /api/<path>; members of the query that are None are left out."""
+        """The JSON of GET /api/<path>. Query members that are None are left out."""
         return self._call("GET", path, params=query)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """The JSON of POST /api/<path>; members of the body that are None are sent as null."""
+        """The JSON of POST /api/<path>. Body members that are None are sent as null."""
         return self._call("POST", path, json=body)
 
     def _call(self, method: str, path: str, **content: Any) -> Any:
@@ -51,7 +51,7 @@ class App:
                 method,
                 f"{self._base}/api/{path}",
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
-                # The key goes to the given address and nowhere else.
+                # A redirect would send the key to another address.
                 allow_redirects=False,
                 **content,
             )
@@ -73,12 +73,12 @@ class App:
 
 
 def connect(url: str, key_file: Path | None) -> App:
-    """The app at an address, with the key from the file or from RELAY_KEY; Misused when either is no good."""
+    """The app at an address, with the key from the file or from RELAY_KEY. Raises Misused if either is unusable."""
     return App(url, read_key(key_file))
 
 
 def read_key(key_file: Path | None) -> str:
-    """The operator's key: from the file when there is one, else from RELAY_KEY."""
+    """The operator's key: from the file if there is one, else from RELAY_KEY."""
     try:
         key = (key_file.read_text() if key_file else os.environ.get(KEY_VARIABLE, "")).strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -91,7 +91,7 @@ def read_key(key_file: Path | None) -> str:
 
 
 def check_address(url: str) -> str:
-    """The address without a trailing slash or /api; Misused unless it is https, or http on this machine."""
+    """The address without a trailing slash or /api. Raises Misused unless it is https, or http on this machine."""
     try:
         parts = urlsplit(url.strip())
         sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -105,7 +105,7 @@ def check_address(url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself."""
+    """Whether a host is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -113,7 +113,7 @@ def is_loopback(host: str) -> bool:
 
 
 def explain(status: int, body: Any, base: str) -> Problem:
-    """The problem behind an answer that is not a success; the app's own words come first where it has some."""
+    """The problem for an answer without success. The app's own error text is used if there is one."""
     error = body.get("error") if isinstance(body, dict) else None
     words = str(error.get("message") or "") if isinstance(error, dict) else ""
     if status == 401:
@@ -137,7 +137,7 @@ def _body(answer: requests.Response) -> Any:
 
 
 def _reason(error: requests.RequestException) -> str:
-    # requests wraps what happened in urllib3's words about retries and pools; the innermost says it.
+    # requests wraps the error in urllib3's texts about retries and pools. The innermost error has the reason.
     inner: BaseException = error
     while cause := inner.__cause__ or inner.__context__:
         inner = cause

@@ -16,7 +16,7 @@ from relay_contract.changes import Change
 
 
 class Consent(Enum):
-    """What the operator has agreed to."""
+    """The operator's consent."""
 
     ONLY_SHOW = auto()
     ASK = auto()
@@ -24,7 +24,7 @@ class Consent(Enum):
 
 
 def settle(*, yes: bool, dry_run: bool) -> Consent:
-    """What --yes and --dry-run amount to; Misused where neither is given and there is no terminal."""
+    """The meaning of --yes and --dry-run. Raises Misused if neither is given and there is no terminal."""
     if dry_run:
         return Consent.ONLY_SHOW
     if yes:
@@ -38,7 +38,7 @@ def settle(*, yes: bool, dry_run: bool) -> Consent:
 
 
 def ask(question: str) -> None:
-    """Ask on stderr; typer.Abort unless the answer is yes."""
+    """Ask on stderr. Raises typer.Abort unless the answer is yes."""
     typer.confirm(question, abort=True, err=True)
 
 
@@ -53,9 +53,9 @@ def change[T: Change](
     consent: Consent,
     as_json: bool,
 ) -> T:
-    """POST a change that the app can also rehearse: only the rehearsal, that and a question, or the change at once.
+    """POST a change that has a dry run: only the dry run, the dry run and a question, or the change at once.
 
-    A rehearsal that finds no rows asks nothing, and is the result. What is returned has been shown.
+    If the dry run finds no rows, nothing is asked and it is the result. The returned document has been shown.
     """
     if consent is Consent.ASK:
         document = app.post(path, {**body, "dryRun": True})

@@ -1,4 +1,4 @@
-"""An invoice as the operator names it: by its id, or by its number as long as that names one run."""
+"""Finds the invoice that the operator named, by id, or by number if exactly one run has that number."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ MATCHES_SHOWN = 10
 
 
 def find(app: App, text: str) -> str:
-    """The id of the invoice; Misused, with what there is instead, unless exactly one run has that number."""
+    """The id of the invoice. Raises Misused, with similar runs, unless exactly one run has that number."""
     try:
         return str(UUID(text.strip()))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Options that several commands share, each described once."""
+"""Options that several commands share."""
 
 from enum import StrEnum
 from getpass import getuser
@@ -62,14 +62,14 @@ class State(StrEnum):
 
 
 class SyncKind(StrEnum):
-    """What can be done about actuals that are out of sync: those not in Finance, and those not back from there."""
+    """The kinds of actuals that are out of sync."""
 
     MISSING = "missing"
     NOT_WRITTEN_BACK = "not written back"
 
 
 def name_operator(by: str) -> str:
-    """The name to keep for audit: what was given, else the login name."""
+    """The operator's name for the audit: as given, else the login name."""
     try:
         return by.strip() or getuser()
     except (OSError, KeyError) as error:

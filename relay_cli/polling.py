@@ -1,4 +1,4 @@
-"""Looking at something again and again until it is over."""
+"""Polls until a condition is met."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,13 +7,13 @@ from relay_cli.problems import Unreachable
 from relay_cli.screen import say
 
 FAILURES_IN_A_ROW = 10
-"""An app that restarts, or a network that blinks, is no reason to stop watching."""
+"""Failed polls in a row: a restart of the app or a short network failure must not end the watching."""
 
 
 def follow[T](look: Callable[[], T], is_over: Callable[[T], bool], every: float) -> Iterator[T]:
-    """Each look, `every` seconds apart, up to and including the one in which it is over.
+    """Each result, `every` seconds apart, up to and including the final one.
 
-    The first look must succeed; later ones may fail with Unreachable, though not many times in a row.
+    The first poll must succeed. Later ones may fail with Unreachable, but not many times in a row.
     """
     seen, failures = look(), 0
     yield seen

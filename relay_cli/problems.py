@@ -1,10 +1,10 @@
-"""How a command ends: its exit codes, and the problems that end it early, each with a cause and a next step."""
+"""The exit codes, and the errors that end a command, each with a cause and a next step."""
 
 from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What a script learns; `relay --help` lists the same."""
+    """The exit codes. `relay --help` lists them too."""
 
     FINE = 0
     USAGE = 1
@@ -17,7 +17,7 @@ class ExitCode(IntEnum):
 
 
 class Problem(Exception):
-    """A command cannot go on; `cause` says why and `next_step` what the operator can do."""
+    """A command cannot continue. `cause` is the reason, `next_step` what the operator can do."""
 
     code = ExitCode.USAGE
 
@@ -28,16 +28,16 @@ class Problem(Exception):
 
 
 class Misused(Problem):
-    """The command was called in a way, or for a thing, that cannot work."""
+    """The command was called incorrectly."""
 
 
 class Unreachable(Problem):
-    """The app does not answer, or something else answers in its place."""
+    """The app does not answer, or another server answers."""
 
     code = ExitCode.UNREACHABLE
 
 
 class NotAllowed(Problem):
-    """The app answers, but not with this key."""
+    """The app refuses this key."""
 
     code = ExitCode.NOT_ALLOWED

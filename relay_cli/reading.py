@@ -1,4 +1,4 @@
-"""The app's answers, read as what the contract says they are."""
+"""Parses the app's answers with the models of the contract."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from relay_contract import Answer
 
 
 def read[T: Answer](model: type[T], document: Any) -> T:
-    """The document as the model; Unreachable, with the place, when the app speaks otherwise."""
+    """The document as a model. Raises Unreachable, naming the place, if it does not match."""
     try:
         return model.model_validate(document)
     except ValidationError as error:

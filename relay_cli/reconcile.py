@@ -71,7 +71,7 @@ def reconcile(
 
 
 def _named(invoice: str) -> Selection:
-    """By its number Dataverse is asked, since there need be no run of it."""
+    """Looked up in Dataverse by number, because the invoice may have no run."""
     try:
         return {"invoiceId": str(UUID(invoice))}
     except ValueError:

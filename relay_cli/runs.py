@@ -131,7 +131,7 @@ def _are_over(documents: list[Any]) -> bool:
 
 
 def _are_back(documents: list[Any]) -> bool:
-    """Whether nothing is to be expected of any run any more, posting included."""
+    """Whether all runs are final, posting included."""
     return all(
         document["state"] in FINAL and (document["state"] != State.COMPLETED or document["posting"] != NOT_POSTED)
         for document in documents
@@ -139,7 +139,7 @@ def _are_back(documents: list[Any]) -> bool:
 
 
 def verdict(runs: list[RunDetail]) -> ExitCode:
-    """The exit code that says how the worst of these runs stands."""
+    """The exit code for the worst of these runs."""
     states = {run.state for run in runs}
     if states & {State.FAILED, State.REJECTED}:
         return ExitCode.FAILED

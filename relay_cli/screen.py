@@ -1,4 +1,4 @@
-"""Where words go: data to stdout, talk to stderr, colour and motion only where a person looks."""
+"""Output: data to stdout, messages to stderr, colour and animation on a terminal only."""
 
 import json
 import os
@@ -9,21 +9,21 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 ENDLESS = 100_000
-"""Columns of an output that nobody looks at: nothing is cut or folded there."""
+"""The width for output that does not go to a terminal: nothing is cut or wrapped there."""
 
 
 def stdout() -> Console:
-    """The console of the data."""
+    """The console for data."""
     return _console(stderr=False)
 
 
 def stderr() -> Console:
-    """The console of the talk."""
+    """The console for messages."""
     return _console(stderr=True)
 
 
 def emit(document: Any, view: RenderableType, *, as_json: bool) -> None:
-    """Write the result to stdout: the document alone, or its view for a person."""
+    """Write the result to stdout: as JSON, or as a view."""
     if as_json:
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
         return
@@ -31,22 +31,22 @@ def emit(document: Any, view: RenderableType, *, as_json: bool) -> None:
     with console.capture() as shown:
         console.print(view)
     text = shown.get()
-    # A table pads its last column; off a terminal that is only noise for whoever compares or greps.
+    # A table pads its last column. Outside a terminal that would disturb comparing and grepping.
     sys.stdout.write(text if console.is_terminal else "\n".join(line.rstrip() for line in text.split("\n")))
 
 
 def say(text: str | RenderableType) -> None:
-    """Tell the person something that is not the result."""
+    """Show a message that is not part of the result."""
     stderr().print(safe(text) if isinstance(text, str) else text)
 
 
 def is_interactive() -> bool:
-    """Whether a person sees what is said and can answer."""
+    """Whether the operator can see messages and answer questions."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def safe(text: object, style: str = "") -> Text:
-    """Text from anywhere, as it stands: no markup, on one line, and without characters that steer a terminal."""
+    """Foreign text, made safe: no markup, on one line, and without terminal control characters."""
     kept = "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in str(text))
     return Text(kept, style=style)
 

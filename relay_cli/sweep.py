@@ -1,4 +1,4 @@
-"""`relay sweep`: the app's own search for what was lost, now instead of at its next time."""
+"""`relay sweep`: runs the app's sweep now."""
 
 from relay_cli.connection import connect
 from relay_cli.options import By, Json, KeyFile, Url, name_operator

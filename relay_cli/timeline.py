@@ -21,7 +21,7 @@ from relay_contract import Answer
 
 
 class Happening(Answer):
-    """One thing that happened: a state, an import, a wait, rows rejected, or what an operator did."""
+    """One event: a state, an import, a wait, rejected rows, or an action of an operator."""
 
     at: datetime
     kind: str
@@ -37,13 +37,13 @@ class Happening(Answer):
 
 
 class Timeline(Answer):
-    """What happened to a run, the earliest first."""
+    """The events of a run, the earliest first."""
 
     entries: list[Happening]
 
 
 class FinancePage(Answer):
-    """Where Finance shows an import."""
+    """The address of an import in Finance's user interface."""
 
     page: str
 
@@ -85,7 +85,7 @@ def finance_page(
 
 
 def timeline_view(entries: Sequence[Happening]) -> RenderableType:
-    """A line for each thing that happened."""
+    """One line per event."""
     view = table("When", "What", "Map", ">Rows", "Why, by whom")
     for each in entries:
         rows = None if each.rows is None else f"{each.rows:,}"

@@ -1,4 +1,4 @@
-"""Points in time as an operator writes and reads them: UTC, or so long ago."""
+"""Parses and formats points in time, in UTC or relative to now."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -9,9 +9,10 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"
 
 
 def read_time(text: str, now: datetime) -> str:
-    """ISO 8601 in UTC of a date, a date with time, or a span before now (30s, 30m, 2h, 3d, 1w); else Misused.
+    """Convert a date, a date with time, or a duration before now (30s, 30m, 2h, 3d, 1w) to ISO 8601 in UTC; else
+    Misused.
 
-    What names no zone is UTC, as are all times that are shown.
+    A time without zone is UTC, as are all displayed times.
     """
     try:
         if span := re.fullmatch(r"(\d+)([smhdw])", text.strip()):
@@ -27,17 +28,17 @@ def read_time(text: str, now: datetime) -> str:
 
 
 def now() -> datetime:
-    """This moment."""
+    """The current time."""
     return datetime.now(UTC)
 
 
 def show_time(at: datetime | None) -> str:
-    """A point in time for a person: 2026-03-31 14:00:05Z."""
+    """A point in time for display: 2026-03-31 14:00:05Z."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z" if at else "-"
 
 
 def show_span(seconds: float | None) -> str:
-    """A span for a person, in its largest two units: 45 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
+    """A duration for display, in its two largest units: 45 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
     if seconds is None:
         return "-"
     whole = round(seconds)

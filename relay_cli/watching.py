@@ -1,4 +1,4 @@
-"""Progress on the screen: a table that redraws itself on a terminal, plain lines on change elsewhere."""
+"""Progress output: a table that is redrawn on a terminal, a line per change elsewhere."""
 
 from collections.abc import Sequence
 from types import TracebackType
@@ -14,7 +14,7 @@ from relay_contract.runs import RunDetail
 
 
 class RedrawnTable:
-    """One table, redrawn at each look."""
+    """One table, redrawn after each poll."""
 
     def __init__(self, console: Console) -> None:
         self._live = Live(console=console, refresh_per_second=4)
@@ -29,7 +29,7 @@ class RedrawnTable:
         self._live.stop()
 
     def show(self, runs: Sequence[RunDetail]) -> None:
-        """Draw how far the runs are."""
+        """Draw the progress."""
         self._live.update(progress_view(runs), refresh=True)
 
 
@@ -49,7 +49,7 @@ class Lines:
         """Nothing to stop."""
 
     def show(self, runs: Sequence[RunDetail]) -> None:
-        """Print how far the runs are that have changed since the last look."""
+        """Print the runs that have changed since the last poll."""
         for run in runs:
             line = progress_line(run)
             if self._last.get(run.invoice_id) != line:
@@ -59,5 +59,5 @@ class Lines:
 
 
 def watcher(console: Console) -> RedrawnTable | Lines:
-    """What suits the place that the console writes to."""
+    """The output that suits the console."""
     return RedrawnTable(console) if console.is_interactive else Lines(console)

@@ -1,4 +1,4 @@
-"""`relay write-back`: what Finance has posted of an invoice returns to Dataverse now, not at the next look."""
+"""`relay write-back`: writes the posted accounting detail of an invoice back to Dataverse now."""
 
 from typing import Annotated
 

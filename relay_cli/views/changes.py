@@ -1,4 +1,4 @@
-"""Replays, dismissals, write-backs, pauses and sweeps for a person."""
+"""Views of replays, dismissals, write-backs, pauses and sweeps."""
 
 from collections.abc import Sequence
 
@@ -32,7 +32,7 @@ def replay_view(replay: Replay) -> RenderableType:
 
 
 def dismissal_view(dismissals: Dismissals) -> RenderableType:
-    """What is given up, by run."""
+    """The dismissed rows, by run."""
     verb = "Would dismiss" if dismissals.dry_run else "Dismissed"
     view = table("Invoice", "State", "Keys")
     for run in dismissals.runs:
@@ -42,7 +42,7 @@ def dismissal_view(dismissals: Dismissals) -> RenderableType:
 
 
 def write_back_view(write_back: WriteBack) -> RenderableType:
-    """What is written back, and how far that was until now."""
+    """The rows that are written back, and the state of the posting."""
     name = write_back.invoice_number or write_back.invoice_id
     head = safe(f"Writing {name} back as far as Finance has posted it.")
     return Group(head, Text("Until now: ").append_text(state(write_back.posting)))

@@ -1,4 +1,4 @@
-"""Rejected rows for a person: by group, and one by one."""
+"""Views of rejected rows: by group, and one by one."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ def groups_view(groups: Sequence[ErrorGroup]) -> RenderableType:
 
 
 def group_view(group: ErrorGroup) -> RenderableType:
-    """A group in a few lines; the first holds everything that is counted."""
+    """A group in a few lines. The first line has all counts."""
     dismissed = f" ({group.dismissed:,} dismissed)" if group.dismissed else ""
     head = Text("  ").join(
         [
@@ -38,7 +38,7 @@ def group_view(group: ErrorGroup) -> RenderableType:
 
 
 def rows_view(group: ErrorGroup, rows: Sequence[ErrorRow]) -> RenderableType:
-    """A group and its rows, each with Finance's own words."""
+    """A group and its rows, each with Finance's message."""
     view = table("Invoice", "Key", "Line", ">Tries", "Last seen", "Dismissed", "Text")
     for row in rows:
         gone = row.dismissed

@@ -1,4 +1,4 @@
-"""The shapes that the views share: tables, amounts, states."""
+"""Building blocks of the views: tables, amounts, states."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -25,7 +25,7 @@ def table(*columns: str) -> Table:
     """An empty table; a column whose name starts with ">" holds numbers."""
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in columns:
-        # Keys are for copying: on a narrow terminal they go on in the next line, and are never cut.
+        # Keys are meant to be copied: on a narrow terminal they wrap and are never cut.
         made.add_column(
             column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold"
         )
@@ -33,7 +33,7 @@ def table(*columns: str) -> Table:
 
 
 def add(to: Table, *cells: object) -> None:
-    """Add a row; what is not styled already is put in as it stands."""
+    """Add a row. Text without style is added unchanged."""
     to.add_row(*(cell if isinstance(cell, Text) else safe("-" if cell is None else cell) for cell in cells))
 
 

@@ -1,4 +1,4 @@
-"""Actuals that are out of sync for a person: money per project and invoice, then one by one; and what was done."""
+"""View of actuals that are out of sync: sums per project and invoice, single rows, and what was done."""
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -10,7 +10,7 @@ from relay_contract.out_of_sync import Loose, OutOfSync, OutOfSyncActual, OutOfS
 
 
 def out_of_sync_view(found: OutOfSync) -> RenderableType:
-    """How many there are of how many, the groups, the first actuals, and what was done about them."""
+    """The counts, the groups, the first actuals, and what was done about them."""
     head = safe(
         f"{counted(found.rows, 'actual')} out of sync, of {found.examined:,} examined.",
         "yellow" if found.rows else "green",

@@ -1,4 +1,4 @@
-"""Runs for a person: a list, one run, and how far runs are."""
+"""Views of runs: a list, one run, and progress."""
 
 from collections.abc import Sequence
 
@@ -70,7 +70,7 @@ def _odd_days(run: RunDetail) -> dict[str, str]:
 
 
 def posting_view(run: RunDetail) -> RenderableType:
-    """How far one run is with what comes after it: its posting and the way back."""
+    """The posting and the write-back of one run."""
     facts = Table.grid(padding=(0, 2))
     facts.add_row("Invoice", safe(f"{run.invoice_number or '-'}  {run.invoice_id}"))
     facts.add_row("State", state(run.state))
@@ -97,7 +97,7 @@ def progress_view(runs: Sequence[RunDetail]) -> RenderableType:
 
 
 def progress_line(run: RunDetail) -> str:
-    """How far a run is, in one line without the time."""
+    """The progress of a run in one line, without the time."""
     counts = "  ".join(f"{_title(each)} {_count(each)}" for each in run.maps)
     why = _reason(run)
     posting = f", {run.posting}" if run.state == "completed" else ""
@@ -105,14 +105,14 @@ def progress_line(run: RunDetail) -> str:
 
 
 def describe_wait(wait: Wait) -> str:
-    """What a run waits for, and whom and until when unless the reason says it."""
+    """What a run waits for; until when and for which service, unless the reason already says it."""
     who = f" by {wait.service}" if wait.service and wait.service not in wait.reason else ""
     until = f", until {show_time(wait.until)}" if wait.until and f"{wait.until:%H:%M:%S}" not in wait.reason else ""
     return wait.reason + who + until
 
 
 def name(run: RunHead) -> str:
-    """How an invoice is called: its number, or its id as long as the number is not known."""
+    """The display name of an invoice: its number, or its id while the number is unknown."""
     return run.invoice_number or run.invoice_id
 
 
