@@ -36,7 +36,7 @@ def pause(
 
     Examples:
       relay pause --reason "Finance update tonight"
-      relay pause --map actuals --reason "category setup being mended" --yes
+      relay pause --map actuals --reason "category setup being corrected" --yes
     """
     body = {"map": only, "reason": reason, "by": name_operator(by)}
     consent = settle(yes=yes, dry_run=dry_run)

@@ -40,7 +40,7 @@ def reconcile(
 
     Prints counts and amounts per map, and the rows that are missing, surplus or different. With --fix what is missing
     or different is sent again: without --yes it shows on a terminal what that is, and asks.
-    Exits with 2 when there was a difference, also one that --fix has begun to mend: reconcile again afterwards.
+    Exits with 2 when there was a difference, also one that --fix has begun to correct: reconcile again afterwards.
     Exits with 6 when there was nothing to compare: that is not an all-clear.
 
     Examples:

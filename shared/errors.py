@@ -50,7 +50,7 @@ class NotPermitted(Exception):
     def __init__(self, service: str, place: str, *, privilege: str, code: str, text: str) -> None:
         super().__init__(
             f"{service} does not permit {privilege} on {place}{f' ({code})' if code else ''}: {text.rstrip('.')}. "
-            f"Give the app's user in {service} this privilege; what waits then goes on by itself"
+            f"Give the app's user in {service} this privilege; waiting work then continues by itself"
         )
         self.service = service
         self.place = place

@@ -156,8 +156,8 @@ async def _write(ports: Ports, run: Run, posted: Sequence[Row]) -> dict[UUID, Re
 async def _record(ports: Ports, run: Run, wanted: Collection[UUID], refused: Mapping[UUID, Refused]) -> None:
     known = {row.source_id: row for row in await ports.rejections.of(run.invoice_id, WRITE_BACK)}
     dismissed = {source for source, row in known.items() if row.status == "dismissed"}
-    mended = [row for source, row in known.items() if UUID(source) in wanted and UUID(source) not in refused]
-    await ports.rejections.change(run.invoice_id, mended, status="replaying")
+    accepted = [row for source, row in known.items() if UUID(source) in wanted and UUID(source) not in refused]
+    await ports.rejections.change(run.invoice_id, accepted, status="replaying")
     rows = [
         RejectedRow(
             WRITE_BACK,

@@ -50,12 +50,10 @@ async def book(ports: Ports, queue: str, body: bytes) -> None:
     if queue == OPERATIONS:
         await _end_job(ports, body, reason)
     elif invoice_id and queue == WRITE_BACK:
-        await end_posting(
-            ports, invoice_id, f"{reason}. The message is kept; when the cause is mended, write back again"
-        )
+        await end_posting(ports, invoice_id, f"{reason}. The message is kept; correct the cause, then write back again")
     elif invoice_id:
         await end(
-            ports, invoice_id, State.FAILED, f"{reason}. The message is kept; replay the run when the cause is mended"
+            ports, invoice_id, State.FAILED, f"{reason}. The message is kept; correct the cause, then replay the run"
         )
     else:
         await _keep_shipping(ports, queue, body)

@@ -100,7 +100,7 @@ def _from_base64(text: str) -> tuple[Sequence[PrivateKeyTypes], Sequence[x509.Ce
     try:
         found = pkcs12.load_pkcs12(raw, None)
     except UnsupportedAlgorithm as error:
-        raise ValueError(_BAD + "this PFX is encrypted in an outdated way; export it anew") from error
+        raise ValueError(_BAD + "this PFX is encrypted in an outdated way; export it again") from error
     except ValueError as error:
         reason = "this PFX has a password; export it without one" if "password" in str(error) else "this is neither"
         raise ValueError(_BAD + reason) from error

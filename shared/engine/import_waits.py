@@ -74,7 +74,7 @@ def _unsent(group: Sequence[Cargo]) -> ImportWait:
     until, since = first.not_before or first.landed_at, first.failed_at or first.landed_at
     is_refused = first.refusals > 0
     how_often = "once" if times == 1 else f"{times} times since {since:%H:%M:%S} UTC"
-    following = "asked again" if is_refused else "sent again, in halves if it goes on failing,"
+    following = "asked again" if is_refused else "sent again, in halves if it keeps failing,"
     return ImportWait(
         stage=first.stage,
         what="import not started" if is_refused else "import failed",
@@ -93,7 +93,7 @@ def _under_way(ports: Ports, shipment: Shipment, cargo: Sequence[Cargo]) -> Impo
     wait = ImportWait(shipment.stage, "import goes on", "", shipment.rows, since, None, 1, mine, ticket=shipment.ticket)
     if shipment.step == Step.SENDING:
         until = given_up_at(shipment, timedelta(seconds=ports.settings.doubtful_start))
-        asked = f" until {until:%H:%M:%S} UTC, then sent anew" if until else ""
+        asked = f" until {until:%H:%M:%S} UTC, then sent again" if until else ""
         text = (
             f"the call that starts import {shipment.execution_id} got no usable answer at {since:%H:%M:%S} UTC; "
             f"Finance is asked for it{asked}, and others take another lane"

@@ -54,7 +54,7 @@ def _refuse_open(stage: str, rejected: Sequence[RejectedRow]) -> None:
         first, rows = rejected[0], "1 row" if len(rejected) == 1 else f"{len(rejected)} rows"
         raise NeedsAttention(
             f"{rows} of {stage} rejected, the first ({first.key}): {first.text[:300].rstrip('.')}. "
-            "Mend the cause, then replay the run, or dismiss the rows"
+            "Correct the cause, then replay the run, or dismiss the rows"
         )
 
 

@@ -178,7 +178,7 @@ async def _end(ports: Ports, message: Message, error: Exception) -> None:
         await _await_repair(ports, message, error)
         return
     if isinstance(message, WriteBack):
-        reason = f"{str(error).rstrip('.')}{_blame(ports, error)}. Mend the cause, then write the invoice back again"
+        reason = f"{str(error).rstrip('.')}{_blame(ports, error)}. Correct the cause, then write the invoice back again"
         await end_posting(ports, message.invoiceId, reason)
         return
     if not isinstance(message, Load | Verify):
@@ -216,7 +216,12 @@ async def _wait(ports: Ports, message: Message, error: NotYet) -> None:
         return
     since = run.wait_since or ports.now()
     if (ports.now() - since).total_seconds() > ports.settings.completeness_patience:
-        await end(ports, message.invoiceId, State.NEEDS_ATTENTION, f"{error}. Gave up waiting; mend it, then replay")
+        await end(
+            ports,
+            message.invoiceId,
+            State.NEEDS_ATTENTION,
+            f"{error}. Gave up waiting: correct the cause, then replay the run",
+        )
         return
     await ports.ledger.save(run, wait=str(error), wait_since=since)
     await _put_off(ports, message, backoff(message.attempt))

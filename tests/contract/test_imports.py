@@ -334,7 +334,7 @@ async def test_run_timeline_and_health_say_what_is_waited_for_and_until_when(yar
     found = await health(yard.ports)
     [lane] = [lane for lane in found["lanes"] if lane["map"] == "invoices"]
     assert lane["until"] == until
-    assert [text for text in found["problems"] if "got no usable answer" in text and "then sent anew" in text]
+    assert [text for text in found["problems"] if "got no usable answer" in text and "then sent again" in text]
     # Finance may never have received it, so there is no import to cancel.
     await yard.ports.dock.save(shipment, polls=shipment.looks_before + 100)
     assert not [text for text in (await health(yard.ports))["problems"] if "has not ended" in text]
