@@ -13,6 +13,7 @@ from azure.core.exceptions import AzureError
 from confirm_invoice.header import after_header, read_header
 from confirm_invoice.webhook import BadConfirmation, Confirmation, Doubtful, Ignored, Several, read_event
 from shared.concurrently import concurrently
+from shared.engine.lifecycle import accept
 from shared.engine.loading import load
 from shared.engine.messages import Load, LookUp
 from shared.engine.ports import Ports
@@ -90,7 +91,7 @@ async def _take(event: Confirmation | Doubtful | Several, url: str) -> func.Http
 
 
 async def _accept(works: Ports, invoice_id: UUID, url: str) -> dict[str, str]:
-    run, _ = await works.ledger.accept(invoice_id)
+    run, _ = await accept(works.ledger, invoice_id)
     if run.state == State.ACCEPTED:
         await works.queues.send(Load(stage=INVOICES, invoiceId=invoice_id, generation=run.generation))
     status_url = url.partition("/invoices/confirmations")[0] + f"/runs/{invoice_id}"

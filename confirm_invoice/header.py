@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from shared.engine.account import Account
+from shared.engine.lifecycle import advance
 from shared.engine.loading import Announce, Batch, Reading, put_on_dock
 from shared.engine.messages import Load
 from shared.engine.ports import Ports
@@ -49,9 +50,10 @@ async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) ->
     if odd_days:
         await check_days_of_actuals(ports, run.invoice_id)
     number = row[table_map.position(PROPOSAL)]
-    await ports.ledger.save(
+    await advance(
+        ports,
         run,
-        state=State.SYNCING_HEADER,
+        State.SYNCING_HEADER,
         number=number,
         company=company,
         customer=table_map.customer_of(invoice)[:_LONGEST_NAME],
@@ -108,7 +110,7 @@ async def after_header(ports: Ports, run: Run, account: Account) -> None:
     """The header is in Finance. The actuals that were read meanwhile may be sent."""
     del account
     if run.state in BEFORE_ACTUALS:
-        await ports.ledger.save(run, state=State.SYNCING_ACTUALS)
+        await advance(ports, run, State.SYNCING_ACTUALS)
     key = (run.invoice_id, ACTUALS, run.generation)
     first = await ports.ledger.page(*key, 0)
     landed = [part for part in await ports.ledger.parts(*key) if part.state == "landed"] if first else []

@@ -3,7 +3,7 @@
 from link_transactions.verification import COMPARABLE, complete
 from shared.engine.account import Account
 from shared.engine.landed_rows import landed_rows
-from shared.engine.lifecycle import hand_over
+from shared.engine.lifecycle import advance, hand_over
 from shared.engine.loading import put_on_dock
 from shared.engine.messages import Load, Verify
 from shared.engine.ports import Ports
@@ -52,7 +52,7 @@ async def after_connections(ports: Ports, run: Run, account: Account) -> None:
     """Everything was sent. The comparison may have been made meanwhile."""
     del account
     if run.state == State.LINKING:
-        run = await ports.ledger.save(run, state=State.VERIFYING)
+        run = await advance(ports, run, State.VERIFYING)
     if run.verified == run.generation:
         await complete(ports, run)
         return

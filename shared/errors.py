@@ -59,6 +59,10 @@ class NotPermitted(Exception):
         self.text = text
 
 
+class WrongState(Exception):
+    """A run stands in a state from which what is asked of it does not lead on: a fault of the app."""
+
+
 class ColumnsLocked(Exception):
     """Dataverse lets only dual-write write the write-back columns, so no row can ever be written. The text says what
     to do."""

@@ -5,7 +5,7 @@ agree.
 from datetime import timedelta
 
 from shared.engine.account import Account
-from shared.engine.lifecycle import read_again
+from shared.engine.lifecycle import advance, read_again
 from shared.engine.messages import Load, Verify
 from shared.engine.ports import Ports
 from shared.errors import NotYet
@@ -71,7 +71,7 @@ async def after_actuals(ports: Ports, run: Run, account: Account) -> None:
         beside = await settle_beside(ports, run, account)
         if beside is None:
             return
-        await ports.ledger.save(run, state=State.LINKING, wait="", wait_since=None, verified=0, beside=beside.seen)
+        await advance(ports, run, State.LINKING, wait="", wait_since=None, verified=0, beside=beside.seen)
     await ports.queues.send(Load(stage=CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation))
     # The comparison runs while Finance imports the connections. If this message is lost, it runs after them.
     comparison = Verify(stage=CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation)

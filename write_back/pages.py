@@ -12,12 +12,13 @@ from datetime import timedelta
 from uuid import UUID
 
 from shared.engine.account import account_of
+from shared.engine.lifecycle import note_posting
 from shared.engine.messages import WriteBack
 from shared.engine.ports import Ports
 from shared.engine.targets.held_rows import BILLED_TYPE, held_actuals, rows_by_actual
 from shared.errors import ColumnsLocked, Refused
 from shared.ledger.rejected_rows import RejectedRow
-from shared.ledger.run import Run, State
+from shared.ledger.run import Facts, Run, State
 from shared.log import event
 from shared.maps.transforms import Row
 from shared.project_operations.accounting_detail import KEPT_BACK, write_rows
@@ -76,9 +77,7 @@ async def _write_page(ports: Ports, run: Run, standing: Pass, companies: Sequenc
     try:
         refused = await _write(ports, run, posted)
     except ColumnsLocked as lock:
-        await ports.ledger.save(
-            run, posting="refused", posting_detail=str(lock), posted_at=run.posted_at or ports.now(), write_back=""
-        )
+        await note_posting(ports, run, "refused", str(lock), posted_at=run.posted_at or ports.now())
         return None
     event("page written back", runId=run.run_id, invoiceId=run.invoice_id, rows=len(posted), count=len(refused))
     return following.leaving({guid(row["ActualId"]) for row in fresh if not row["VoucherNumber"]})
@@ -179,7 +178,7 @@ async def _conclude(ports: Ports, run: Run, done: Pass, companies: Sequence[str]
     posted = await _posted_totals(ports, run, companies) if companies else Totals()
     if posted.rows < account.billed.rows or not posted.rows:
         detail = f"{posted.rows} of {account.billed.rows} billed sales are posted"
-        await ports.ledger.save(run, posting="not posted", posting_detail=detail, write_back="")
+        await note_posting(ports, run, "not posted", detail)
         return
     if not posted.same_set(done.seen):
         # Rows were posted or changed on pages that this pass had already read. The next pass finds them.
@@ -191,14 +190,7 @@ async def _conclude(ports: Ports, run: Run, done: Pass, companies: Sequence[str]
         rows, kept = ("1 row", "kept as it is") if len(left) == 1 else (f"{len(left)} rows", "kept as they are")
         what = "refused by Dataverse" if any(row.kind != "conflict" for row in left) else kept
         detail = f"{rows} {what}, the first ({left[0].key}): {left[0].text[:400]}"
-        await ports.ledger.save(
-            run,
-            posting="refused",
-            posting_detail=detail,
-            posted_at=run.posted_at or now,
-            rejected=len(left),
-            write_back="",
-        )
+        await note_posting(ports, run, "refused", detail, posted_at=run.posted_at or now, rejected=len(left))
         return
     if done.unposted:
         one = done.unposted == 1
@@ -207,15 +199,8 @@ async def _conclude(ports: Ports, run: Run, done: Pass, companies: Sequence[str]
             f"{done.unposted} new unbilled {'sale is' if one else 'sales are'} not posted yet, e.g. {done.awaited[0]}"
         )
         waiting = Pass(unposted=done.unposted, awaited=done.awaited)
-        await ports.ledger.save(run, posting="not posted", posting_detail=detail, write_back=waiting.write())
+        await note_posting(ports, run, "not posted", detail, write_back=waiting.write())
         return
     off = not ports.maps[ACTUALS].written_back
-    await ports.ledger.save(
-        run,
-        posting="posted" if off else "written back",
-        posting_detail="",
-        rejected=0,
-        posted_at=run.posted_at or now,
-        written_back_at=None if off else now,
-        write_back="",
-    )
+    facts = Facts(rejected=0, posted_at=run.posted_at or now, written_back_at=None if off else now)
+    await note_posting(ports, run, "posted" if off else "written back", "", **facts)

@@ -15,7 +15,7 @@ from operate.api.requests import ReconcileRequest
 from operate.reconcile.period import Scope, scope_of
 from operate.reconcile.reports import Jobs
 from shared.engine.account import account_of
-from shared.engine.lifecycle import claim, go_on, read_again
+from shared.engine.lifecycle import accept, claim, go_on, read_again
 from shared.engine.messages import Load, Reconcile
 from shared.engine.ports import Ports
 from shared.engine.resend import send_again
@@ -280,7 +280,7 @@ async def _find_surplus(ports: Ports, invoice_id: UUID, company: str, number: st
 async def _fix(ports: Ports, invoice_id: UUID, run: Run | None, findings: Findings) -> int:
     """Send again what is missing or different, but for what was dismissed; return how many rows."""
     if run is None or run.state == State.REJECTED:
-        accepted, _ = await ports.ledger.accept(invoice_id, is_named=True)
+        accepted, _ = await accept(ports.ledger, invoice_id, is_named=True)
         await ports.queues.send(Load(stage=INVOICES, invoiceId=invoice_id, generation=accepted.generation))
         return len(findings.missing)
     if not run.state.is_final:

@@ -8,7 +8,7 @@ sweep.
 from datetime import datetime
 from typing import Any
 
-from shared.engine.lifecycle import read_again
+from shared.engine.lifecycle import read_again, withdraw
 from shared.engine.ports import Ports
 from shared.engine.targets.held_rows import held_by_actual
 from shared.errors import (
@@ -65,7 +65,7 @@ async def _look_at(ports: Ports, entry: Entry) -> str:
         try:
             await read_again(ports, run, found, asked=True)
         except NeedsAttention as attention:
-            await ports.ledger.save(run, state=State.NEEDS_ATTENTION, detail=str(attention), look_at=None)
+            await withdraw(ports, run, str(attention))
         return found
     fewer = run.expected.rows - await count_billed(ports, run.invoice_id)
     if fewer > 0:
@@ -73,7 +73,7 @@ async def _look_at(ports: Ports, entry: Entry) -> str:
             f"mismatch: after this run was completed, Dataverse lost {fewer} of its {run.expected.rows} billed sales. "
             "Reconcile the invoice to see which rows Finance holds that Dataverse does not"
         )
-        await ports.ledger.save(run, state=State.NEEDS_ATTENTION, detail=told, look_at=None)
+        await withdraw(ports, run, told)
         return told
     await ports.ledger.save(run, looks=run.looks + 1, look_at=_next(ports, run))
     return ""

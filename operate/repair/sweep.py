@@ -16,7 +16,7 @@ from uuid import UUID
 
 from operate.repair.later_looks import look_again
 from shared.clock import stamp
-from shared.engine.lifecycle import revive, stage_of
+from shared.engine.lifecycle import accept, revive, stage_of
 from shared.engine.messages import Load, LookUp
 from shared.engine.newer import tell
 from shared.engine.ports import Ports
@@ -129,7 +129,7 @@ async def _open(ports: Ports, invoice: Invoice, found: Found) -> None:
     if await confirmed_before_go_live(ports, invoice.invoice_id, invoice.created_at):
         found.left_alone.append(names)
         return
-    run, is_opened = await ports.ledger.accept(invoice.invoice_id)
+    run, is_opened = await accept(ports.ledger, invoice.invoice_id)
     await ports.queues.send(Load(stage=INVOICES, invoiceId=invoice.invoice_id, generation=run.generation))
     if is_opened:
         found.started.append(names)

@@ -1,12 +1,15 @@
-"""The life of a run: how it goes on from stage to stage, ends, and is put back to work.
+"""The life of a run: how it begins, goes on from stage to stage, ends, and is put back to work.
+
+This module alone changes the state of a run and its posting, by the tables of shared/ledger/transitions.py.
 
 The words in `detail` are what the operator reads: what is wrong, and what to do next.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Unpack
 from uuid import UUID
 
 from shared.engine.account import Account, After, is_over, pages_of, reading_of
@@ -16,16 +19,51 @@ from shared.errors import LeaseLost, NeedsAttention
 from shared.jobs.job import Job
 from shared.ledger.progress import Progress, progress_of
 from shared.ledger.rejected_rows import RejectedRow
-from shared.ledger.run import Run, State
+from shared.ledger.run import Facts, Posting, Run, State
 from shared.ledger.run_list import Entry
+from shared.ledger.runs import Ledger
+from shared.ledger.transitions import Move, Occasion, leads
 from shared.log import event
 
 _TRIES = 5
-# A completed run may have sent more rows since, so its posting has to be checked again.
-_POSTED_ANEW = {"posting": "not posted", "posting_detail": "", "written_back_at": None}
+_ADVANCES = {
+    State.SYNCING_HEADER: Occasion.HEADER_READ,
+    State.SYNCING_ACTUALS: Occasion.HEADER_SENT,
+    State.LINKING: Occasion.ACTUALS_SENT,
+    State.VERIFYING: Occasion.CONNECTIONS_SENT,
+}
+_ENDS = {
+    State.COMPLETED: Occasion.BOTH_ENDS_AGREE,
+    State.NEEDS_ATTENTION: Occasion.HELD_UP,
+    State.FAILED: Occasion.GIVEN_UP,
+    State.REJECTED: Occasion.NOT_CONFIRMED,
+}
 _READINGS_IN_A_ROW = 10
 _BETWEEN_READINGS = timedelta(seconds=5)
 _SETTLE_FIRST = timedelta(seconds=2)
+
+
+async def accept(ledger: Ledger, invoice_id: UUID, *, is_named: bool = False) -> tuple[Run, bool]:
+    """Open the run of an invoice, by one insert. Returns the run, and whether this opened it; an invoice has one run.
+    `is_named`: an operator has named the invoice.
+
+    A rejected run is opened again: its invoice was not confirmed when a message said so before, it may be now, and
+    reading it back will tell.
+    """
+    while True:
+        run, is_opened = await ledger.open(invoice_id, Occasion.CONFIRMED, State.ACCEPTED, is_named=is_named)
+        if is_opened or run.state != State.REJECTED or not run.etag:
+            # Without an ETag it is that of a later version of the app, which is shown and not touched.
+            return run, is_opened
+        # Copies of a webhook come at once: the late one finds what the first has made of the run.
+        with suppress(LeaseLost):
+            changes = Move(state=State.ACCEPTED, detail="", is_named=is_named)
+            return await ledger.move(run, Occasion.CONFIRMED, **changes), True
+
+
+async def advance(ports: Ports, run: Run, state: State, **facts: Unpack[Facts]) -> Run:
+    """Bring a run, as it was read, forward to the next state on its way. Raises LeaseLost when it has changed since."""
+    return await ports.ledger.move(run, _ADVANCES[state], state=state, **facts)
 
 
 async def hand_over(ports: Ports, invoice_id: UUID, stage: str, generation: int, after: After) -> None:
@@ -72,18 +110,14 @@ async def end(
         run = await ports.ledger.run(invoice_id)
         if run is None or run.state.is_final:
             return
-        changes = {**_POSTED_ANEW, **_first_look(ports)} if state == State.COMPLETED else {}
+        if not leads(_ENDS[state], run.state, state):
+            raise LeaseLost(f"run {invoice_id} is {run.state} by now")
+        move = Move(state=state, detail=detail, rejected=rejected, wait="", wait_since=None)
+        move["progress"] = run.progress if progress is None else progress
+        if state == State.COMPLETED:
+            move |= _not_posted(ports)
         try:
-            await ports.ledger.save(
-                run,
-                state=state,
-                detail=detail,
-                rejected=rejected,
-                wait="",
-                wait_since=None,
-                progress=run.progress if progress is None else progress,
-                **changes,
-            )
+            await ports.ledger.move(run, _ENDS[state], **move)
         except LeaseLost:
             continue
         event("run ended", runId=run.run_id, invoiceId=invoice_id, state=state, count=rejected)
@@ -91,10 +125,26 @@ async def end(
     raise LeaseLost(f"run of {invoice_id} changes all the time")
 
 
-def _first_look(ports: Ports) -> dict[str, Any]:
-    """A run that is completed is looked at again later: Dataverse may write rows after its status."""
+def _not_posted(ports: Ports) -> Move:
+    """A run that is completed is looked at again later, for Dataverse may write rows after its status. One that was
+    completed before may have sent more rows since: whether all are posted is looked up again."""
     first = next(iter(ports.settings.looks_after), None)
-    return {"looks": 0, "look_at": ports.now() + first if first else None}
+    look_at = ports.now() + first if first else None
+    return Move(posting="not posted", posting_detail="", written_back_at=None, looks=0, look_at=look_at)
+
+
+async def withdraw(ports: Ports, run: Run, detail: str) -> None:
+    """Say of a completed run, as it was read, that it needs attention after all: rows were lost since. Raises LeaseLost
+    when it has changed."""
+    move = Move(state=State.NEEDS_ATTENTION, detail=detail, look_at=None)
+    await ports.ledger.move(run, Occasion.ROWS_LOST, **move)
+
+
+async def note_posting(ports: Ports, run: Run, posting: Posting, detail: str, **facts: Unpack[Facts]) -> None:
+    """Say what a pass of the write-back found about a completed run, as it was read. The pass is over. Raises LeaseLost
+    when the run has changed since."""
+    move = Move(posting=posting, posting_detail=detail, write_back="")
+    await ports.ledger.move(run, Occasion.POSTING_SEEN, **(move | facts))
 
 
 async def end_posting(ports: Ports, invoice_id: UUID, detail: str) -> None:
@@ -104,7 +154,7 @@ async def end_posting(ports: Ports, invoice_id: UUID, detail: str) -> None:
         if run is None or run.state != State.COMPLETED:
             return
         try:
-            await ports.ledger.save(run, posting="failed", posting_detail=detail)
+            await ports.ledger.move(run, Occasion.WRITE_BACK_STOPPED, posting="failed", posting_detail=detail)
         except LeaseLost:
             continue
         event("write-back stopped", runId=run.run_id, invoiceId=invoice_id)
@@ -125,8 +175,8 @@ async def read_again(ports: Ports, run: Run, reason: str, *, asked: bool = False
     await _count_as_sent_again(ports, run.invoice_id)
     # The message goes first: without the new generation on the run it is dropped, without the message the run is stuck.
     await ports.queues.send(Load(stage=stage, invoiceId=run.invoice_id, generation=following), delay=_BETWEEN_READINGS)
-    state = doing(ports.job, stage)
-    await ports.ledger.save(run, state=state, generation=following, wait=reason, wait_since=ports.now())
+    move = Move(state=doing(ports.job, stage), generation=following, wait=reason, wait_since=ports.now())
+    await ports.ledger.move(run, Occasion.READ_AGAIN, **move)
 
 
 async def _count_as_sent_again(ports: Ports, invoice_id: UUID) -> None:
@@ -140,13 +190,14 @@ async def claim(ports: Ports, run: Run, stage: str) -> Run:
     LeaseLost, before anything is done, for whoever comes second or too early."""
     if not run.state.is_final:
         raise LeaseLost(f"run {run.invoice_id} is {run.state}")
-    return await ports.ledger.save(run, state=doing(ports.job, stage), detail="")
+    return await ports.ledger.move(run, Occasion.CLAIMED, state=doing(ports.job, stage), detail="")
 
 
 async def go_on(ports: Ports, run: Run, *, detail: str = "") -> Run:
     """Put a run back to work where it stopped, whatever state it is in."""
     state = await _reached(ports, run)
-    saved = await ports.ledger.save(run, state=state, detail=detail, rejected=0, wait="", wait_since=None, verified=0)
+    move = Move(state=state, detail=detail, rejected=0, wait="", wait_since=None, verified=0)
+    saved = await ports.ledger.move(run, Occasion.PUT_TO_WORK, **move)
     await revive(ports, saved)
     return saved
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, TypedDict
 from urllib.parse import quote
 from uuid import UUID
 
@@ -95,6 +95,30 @@ class Run:
         """Whether the run was completed after this part had been settled: its rows were verified then."""
         done = [step.at for step in self.history if step.what == State.COMPLETED]
         return any(part.settled_at is None or at >= part.settled_at for at in done)
+
+
+class Facts(TypedDict, total=False):
+    """What may change about a run while its state and its posting stay."""
+
+    generation: int
+    number: str
+    company: str
+    customer: str
+    project: str
+    rejected: int
+    posted_at: datetime | None
+    written_back_at: datetime | None
+    write_back: str
+    wait: str
+    wait_since: datetime | None
+    expected: Totals
+    progress: Mapping[str, Progress]
+    verified: int
+    compared: str
+    beside: int
+    looks: int
+    look_at: datetime | None
+    is_named: bool
 
 
 @dataclass(frozen=True)

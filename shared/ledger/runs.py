@@ -11,11 +11,11 @@ that it is to send again. ETags decide races: whoever is late raises
 LeaseLost and drops out. What can be derived (progress, counts, sums) is derived from these rows, not kept beside them.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn, Unpack
 from uuid import UUID, uuid4
 
 from azure.core import MatchConditions
@@ -24,17 +24,20 @@ from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
 from shared.clock import parse_stamp, stamp
-from shared.errors import LeaseLost
+from shared.errors import LeaseLost, WrongState
 from shared.ledger import history, progress
 from shared.ledger.history import Step
 from shared.ledger.rejected_rows import RejectedRow, entity_of
-from shared.ledger.run import Page, Part, Run, State, known_state
+from shared.ledger.run import Facts, Page, Part, Run, State, known_state
 from shared.ledger.run_list import RunList
+from shared.ledger.transitions import Move, Occasion, is_allowed, leads
 from shared.storage.schema import SIGNATURE, check, newer
 from shared.storage.transactions import deleted, guarded, transact
 from shared.totals import Totals
 
 RUN = "run"
+# The columns that only a move writes.
+_OF_A_STATE = frozenset({"state", "posting", "detail", "postingDetail"})
 _TEXT_LIMIT = 8000
 # In the name of a piece of a part.
 _BARS_WITH_PATH = 5
@@ -48,16 +51,14 @@ class Ledger:
         self._run_list = run_list
         self._clock = clock
 
-    async def accept(self, invoice_id: UUID, *, is_named: bool = False) -> tuple[Run, bool]:
+    async def open(self, invoice_id: UUID, occasion: Occasion, state: State, *, is_named: bool) -> tuple[Run, bool]:
         """Open the run of an invoice: one insert. Returns the run, and whether this opened it; an invoice has one run.
-        `is_named`: an operator has named the invoice.
-
-        A rejected run is opened again: its invoice was not confirmed when somebody said so before, it may be now, and
-        reading it back will tell.
-        """
+        `is_named`: an operator has named the invoice. Raises WrongState."""
+        if not leads(occasion, None, state):
+            raise WrongState(f"no run begins with {state}, when {occasion}")
         now = self._clock()
-        opened = (Step(now, State.ACCEPTED),)
-        run = Run(invoice_id, uuid4().hex, State.ACCEPTED, 1, now, now, history=opened, is_named=is_named)
+        opened = (Step(now, state),)
+        run = Run(invoice_id, uuid4().hex, state, 1, now, now, history=opened, is_named=is_named)
         while True:
             with suppress(ResourceExistsError):
                 await self._table.create_entity(_run_entity(run))
@@ -66,12 +67,8 @@ class Ledger:
             if row is not None and (error := newer(row, _name_of(row))):
                 return _shown(row, str(error)), False
             standing = _run(row) if row is not None else None
-            if standing and standing.state != State.REJECTED:
-                return standing, False
             if standing:
-                # Copies of a webhook come at once: whoever is late finds what the first one has made of the run.
-                with suppress(LeaseLost):
-                    return await self.save(standing, state=State.ACCEPTED, detail="", is_named=is_named), True
+                return standing, False
 
     async def run(self, invoice_id: UUID) -> Run | None:
         """The run of an invoice. Raises NewerVersion for one that a later version of the app has worked on."""
@@ -93,16 +90,38 @@ class Ledger:
         except ResourceNotFoundError:
             return None
 
-    async def save(self, run: Run, **changes: Any) -> Run:
-        """Change a run as it was read. Raises LeaseLost when it has changed since."""
-        changed = _remember(run, replace(run, **changes, updated_at=self._clock(), revision=run.revision + 1))
+    async def save(self, run: Run, **facts: Unpack[Facts]) -> Run:
+        """Change what is said of a run as it was read; its state and its posting stay. Raises LeaseLost when it has
+        changed since."""
+        return await self._write(run, replace(run, **facts), without=_OF_A_STATE)
+
+    async def move(self, run: Run, occasion: Occasion, **changes: Unpack[Move]) -> Run:
+        """Change the state or the posting of a run as it was read. Raises LeaseLost when it has changed since, and
+        WrongState when the tables of transitions do not hold this change."""
+        changed = replace(run, **changes)
+        if not is_allowed(occasion, run, changed):
+            await self._refuse(run, occasion, changed)
+        return await self._write(run, changed)
+
+    async def _refuse(self, run: Run, occasion: Occasion, changed: Run) -> NoReturn:
+        """What was read long ago may stand elsewhere by now: that is a race, and no fault."""
+        row = await self._run_row(run.invoice_id)
+        if row is None or row.metadata["etag"] != run.etag:
+            raise LeaseLost(f"run {run.invoice_id}")
+        raise WrongState(
+            f"the run of {run.invoice_id} is {run.state} ({run.posting}), which does not lead to {changed.state} "
+            f"({changed.posting}) when it is {occasion}"
+        )
+
+    async def _write(self, run: Run, wanted: Run, *, without: Collection[str] = ()) -> Run:
+        changed = _remember(run, replace(wanted, updated_at=self._clock(), revision=run.revision + 1))
         if run.state.is_final and not changed.state.is_final:
             # The sweep looks after what the register shows as unfinished: it has to know before anybody can die. This
             # revision may become another's, so that the note counts as one of the present revision.
             await self._run_list.note(replace(changed, revision=run.revision))
         try:
             result = await self._table.update_entity(
-                _run_entity(changed),
+                {name: value for name, value in _run_entity(changed).items() if name not in without},
                 mode=UpdateMode.MERGE,
                 etag=run.etag,
                 match_condition=MatchConditions.IfNotModified,

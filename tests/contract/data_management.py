@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from shared.engine.account import Account
+from shared.engine.lifecycle import accept
 from shared.engine.messages import Settle, Ship
 from shared.engine.ports import Ports
 from shared.engine.settling import settle
@@ -174,7 +175,7 @@ class Yard:
             fresh=totals_of(named, billed=False),
             landed_at=self.clock.now(),
         )
-        await self.ports.ledger.accept(invoice_id)
+        await accept(self.ports.ledger, invoice_id)
         await self.ports.ledger.open_page(Page(invoice_id, self.stage, 1, 0))
         page = await self.ports.ledger.page(invoice_id, self.stage, 1, 0)
         assert page is not None

@@ -14,6 +14,7 @@ from confirm_invoice.header import read_header
 from operate.reconcile.period import scope_of
 from operate.reconcile.reports import summary
 from operate.repair.sweep import look_up, sweep
+from shared.engine.lifecycle import accept
 from shared.engine.messages import LookUp
 from shared.engine.ports import Ports
 from shared.errors import InvoiceRejected, NeedsAttention
@@ -24,6 +25,7 @@ from simulators.azurite import Azurite
 from tests.contract.conftest import Tenant
 from tests.contract.opening import opened
 from tests.contract.server import Received, Reply, Server, said
+from tests.run_states import set_state
 
 POSTED = 192350004
 GO_LIVE = datetime(2031, 5, 1, tzinfo=UTC)
@@ -108,7 +110,7 @@ async def ports(tenant: Tenant, azurite: Azurite, server: Server, table: Table) 
 
 async def begun(ports: Ports, key: UUID) -> Run:
     """The run of an invoice, as it is after a webhook."""
-    await ports.ledger.accept(key)
+    await accept(ports.ledger, key)
     run = await ports.ledger.run(key)
     assert run is not None
     return run
@@ -148,7 +150,7 @@ async def test_what_dual_write_carried_before_going_live_is_left_alone_when_it_i
 async def test_a_carried_invoice_that_is_paid_later_is_not_started_again(ports: Ports, table: Table) -> None:
     key = table.add(CONFIRMED)
     run = await begun(ports, key)
-    completed = await ports.ledger.save(run, state=State.COMPLETED)
+    completed = await set_state(ports.ledger, run, state=State.COMPLETED)
     table.rows[key] |= {"msdyn_projectinvoicestatus": PAID, "modifiedon": text(NOW)}
     assert named((await sweep(ports))["started"], table) == set()
     await look_up(ports, LookUp(invoices=(key,)))
@@ -192,10 +194,10 @@ async def test_a_webhook_about_what_dual_write_carried_starts_nothing_until_an_o
     assert f"relay reconcile N-{key.hex[:8]} --fix" in reason
     run = await ports.ledger.run(key)
     assert run is not None
-    await ports.ledger.save(run, state=State.REJECTED)
+    await set_state(ports.ledger, run, state=State.REJECTED)
     assert named((await sweep(ports))["leftAlone"], table) == {key}
     assert (await scope_of(ports, BEFORE, NOW)).before_go_live == {key}
-    await ports.ledger.accept(key, is_named=True)
+    await accept(ports.ledger, key, is_named=True)
     assert "no company" in await _stopped(ports, key, NeedsAttention), "it got past the check"
 
 
@@ -209,7 +211,7 @@ async def test_what_was_confirmed_and_accepted_before_going_live_is_carried(
 
 async def test_a_rejected_run_hides_no_invoice_that_was_confirmed_in_a_period(ports: Ports, table: Table) -> None:
     key = table.add(PAID, created=GO_LIVE, modified=NOW, billed=GO_LIVE + timedelta(days=1))
-    await ports.ledger.save(await begun(ports, key), state=State.REJECTED)
+    await set_state(ports.ledger, await begun(ports, key), state=State.REJECTED)
     assert key in (await scope_of(ports, GO_LIVE, GO_LIVE + timedelta(days=2))).invoices
 
 
@@ -274,7 +276,7 @@ async def test_a_period_is_what_dataverse_lists_and_what_runs_say(
         gone, rejected = uuid4(), uuid4()
         for key in (carried, set_back, gone, rejected):
             run = await begun(ports, key)
-            await ports.ledger.save(run, state=State.REJECTED if key == rejected else State.COMPLETED)
+            await set_state(ports.ledger, run, state=State.REJECTED if key == rejected else State.COMPLETED)
         scope = await scope_of(ports, start, end)
         assert set(scope.invoices) == {lost, paid_later, carried, set_back, gone}
         assert len(scope.invoices) == 5

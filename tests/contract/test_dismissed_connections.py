@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from link_transactions.release import release
+from shared.engine.lifecycle import accept
 from shared.engine.messages import Load
 from shared.engine.ports import Ports
 from shared.ledger.rejected_rows import RejectedRow
@@ -14,6 +15,7 @@ from shared.project_operations.codes import ACTUALS, CONNECTIONS
 from shared.storage.landing import encode
 from tests.contract.server import Server, said
 from tests.contract.test_wiring import ports
+from tests.run_states import set_state
 
 __all__ = ["ports"]
 
@@ -39,10 +41,10 @@ async def test_connections_of_a_dismissed_row_go_where_finance_holds_it_after_al
 
 async def _held_part(ports: Ports, invoice_id: UUID, billed: list[str]) -> Part:
     """A run with all actuals in Finance, and one held connection for each of them."""
-    await ports.ledger.accept(invoice_id)
+    await accept(ports.ledger, invoice_id)
     run = await ports.ledger.run(invoice_id)
     assert run is not None
-    await ports.ledger.save(run, state=State.LINKING)
+    await set_state(ports.ledger, run, state=State.LINKING)
     table_map = ports.maps[CONNECTIONS]
     texts = [_connection(list(table_map.columns), actual) for actual in billed]
     blob = await ports.landing.write(invoice_id, CONNECTIONS, encode(texts), written_by=table_map.digest)

@@ -25,6 +25,7 @@ from tests.contract.conftest import APPLICATION, Tenant
 from tests.contract.data_management import DataManagement, Result, Row, Yard, all_in, key_of, lost, refused
 from tests.contract.server import Reply, Server, html
 from tests.contract.wiring import Clock, settings
+from tests.run_states import set_state
 
 TOO_LONG = "DMF1968 String or binary data would be truncated."
 BAD = "bad one"
@@ -344,7 +345,7 @@ async def test_health_says_plainly_what_finance_does_not_start(yard: Yard) -> No
     part = await yard.land("a", "b")
     yard.finance.start = lambda _: refused("A deadlock occurred.")
     await yard.work(6, step=10.0)
-    run = await yard.ports.ledger.save(await _run(yard, part), state=State.SYNCING_ACTUALS)
+    run = await set_state(yard.ports.ledger, await _run(yard, part), state=State.SYNCING_ACTUALS)
     [wait] = [each for each in (await describe(yard.ports, run))["waitsFor"] if each["kind"] == "import not started"]
     for text in (wait["reason"], *[each for each in (await health(yard.ports))["problems"] if "deadlock" in each]):
         assert text.startswith("2 rows of actuals: Finance did not start the import: A deadlock occurred.")

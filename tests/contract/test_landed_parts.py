@@ -16,6 +16,7 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from link_transactions.release import release
 from shared.clock import now
+from shared.engine.lifecycle import accept
 from shared.engine.messages import Load, Settle
 from shared.engine.ports import Ports
 from shared.engine.settling import settle
@@ -33,6 +34,7 @@ from shared.storage.landing import FIRST_RELEASE, LandedName, encode
 from tests.contract.server import Received, Reply, Server, said
 from tests.contract.test_uploads import place, read, storage
 from tests.contract.test_wiring import ports
+from tests.run_states import set_state
 
 __all__ = ["ports", "storage"]
 
@@ -100,9 +102,9 @@ async def _landed(
 ) -> Part:
     """A part of a run whose actuals are under way, as the ledger holds it."""
     invoice_id = invoice_id or uuid4()
-    await ports.ledger.accept(invoice_id)
+    await accept(ports.ledger, invoice_id)
     if stage != INVOICES:
-        await ports.ledger.save(await _run(ports, invoice_id), state=State.SYNCING_ACTUALS)
+        await set_state(ports.ledger, await _run(ports, invoice_id), state=State.SYNCING_ACTUALS)
     blob = await ports.landing.write(invoice_id, stage, encode(rows), written_by=ports.maps[stage].digest)
     await ports.ledger.open_page(Page(invoice_id, stage, 1, number))
     page = await ports.ledger.page(invoice_id, stage, 1, number)
@@ -360,7 +362,7 @@ async def test_a_lost_part_of_a_run_that_has_stopped_holds_no_lane_and_is_read_w
     shipment = await _claimed(ports, part)
     await _delete(ports, part)
     run = await _run(ports, part.invoice_id)
-    await ports.ledger.save(run, state=State.FAILED, detail="stopped")
+    await set_state(ports.ledger, run, state=State.FAILED, detail="stopped")
     for _ in range(2):
         await _look(ports, shipment)
     run = await _run(ports, part.invoice_id)
@@ -396,7 +398,7 @@ async def test_held_connections_are_let_go_by_the_columns_of_their_own_map(ports
     row = RejectedRow(ACTUALS, dismissed, "application", "closed", source_id=dismissed, status="dismissed")
     await ports.rejections.keep(part.invoice_id, [row])
     run = await _run(ports, part.invoice_id)
-    await ports.ledger.save(run, state=State.LINKING)
+    await set_state(ports.ledger, run, state=State.LINKING)
     later = _deployed(ports, transactionconnections=_swap("CONNECTIONID", "TRANSACTION1ID"))
     await release(later, Load(stage=CONNECTIONS, invoiceId=part.invoice_id, generation=1))
     freed = await later.ledger.part(part.invoice_id, part.row_key)

@@ -22,6 +22,7 @@ from operate.views.run import describe
 from operate.views.runs import list_runs
 from operate.views.timeline import timeline
 from relay_contract.version import VERSION
+from shared.engine.lifecycle import accept
 from shared.engine.messages import Load, Settle
 from shared.engine.ports import Ports
 from shared.engine.worker import WorkFailed, work
@@ -36,6 +37,7 @@ from shared.wiring import queues_of
 from tests.contract.server import Server, said
 from tests.contract.test_landed_parts import HANDLERS, _claimed, _deployed, _landed, _relabel, _row, _run
 from tests.contract.test_wiring import ports
+from tests.run_states import set_state
 
 __all__ = ["ports"]
 
@@ -153,7 +155,7 @@ async def test_a_run_of_a_later_version_is_shown_and_refuses_what_operators_ask(
     assert await timeline(ports, shown)
     with pytest.raises(NewerVersion, match=TOLD):
         await ports.ledger.run(part.invoice_id)
-    standing, is_opened = await ports.ledger.accept(part.invoice_id)
+    standing, is_opened = await accept(ports.ledger, part.invoice_id)
     assert not is_opened
     assert standing.run_id == run.run_id
     row = await ports.ledger._table.get_entity(str(part.invoice_id), "run")
@@ -223,7 +225,7 @@ async def test_columns_of_a_later_version_stay_when_their_row_is_changed(ports: 
     for row_key in names:
         key = {"PartitionKey": str(part.invoice_id), "RowKey": row_key}
         await ports.ledger._table.update_entity({**key, "ofTheFuture": "kept"})
-    await ports.ledger.save(await _run(ports, part.invoice_id), detail="changed")
+    await set_state(ports.ledger, await _run(ports, part.invoice_id), detail="changed")
     found = await ports.ledger.part(part.invoice_id, part.row_key)
     page = await ports.ledger.page(part.invoice_id, ACTUALS, 1, 0)
     assert found is not None

@@ -12,6 +12,7 @@ from shared.ledger.run import State
 from tests.contract.server import Received, Reply, Server
 from tests.contract.test_wiring import ports
 from tests.contract.world import World, actual
+from tests.run_states import set_state
 from write_back import pages as posted
 from write_back.pages import write_back
 from write_back.passes import Pass
@@ -57,7 +58,7 @@ async def test_a_row_that_is_posted_before_the_page_in_work_is_not_skipped(
     monkeypatch.setattr(posted, "PAGE", 2)
     world = Posting(ports, 4)
     run = await world.carry(ports)
-    await ports.ledger.save(run, state=State.COMPLETED)
+    await set_state(ports.ledger, run, state=State.COMPLETED)
     world.post(*world.keys[1:])
     server.rule = world.answer
     message, before = WriteBack(invoiceId=world.invoice_id), ""

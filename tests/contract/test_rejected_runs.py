@@ -9,12 +9,14 @@ import pytest
 from azure.data.tables.aio import TableClient
 
 from operate.repair.rejected_runs import rejected_lately
+from shared.engine.lifecycle import accept
 from shared.engine.ports import Ports
 from shared.ledger.run import State
 from shared.ledger.run_list import RunList
 from shared.ledger.runs import Ledger
 from simulators.azurite import Azurite
 from tests.contract.test_wiring import ports
+from tests.run_states import set_state
 
 __all__ = ["ports"]
 
@@ -32,10 +34,10 @@ async def own(ports: Ports, azurite: Azurite) -> AsyncIterator[Ports]:
 async def ended(ports: Ports, state: State, detail: str = "") -> str:
     """A run that ended so; its invoice."""
     invoice_id = uuid4()
-    await ports.ledger.accept(invoice_id)
+    await accept(ports.ledger, invoice_id)
     run = await ports.ledger.run(invoice_id)
     assert run
-    await ports.ledger.save(run, state=state, detail=detail)
+    await set_state(ports.ledger, run, state=state, detail=detail)
     return str(run.invoice_id)
 
 

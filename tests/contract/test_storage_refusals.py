@@ -16,6 +16,7 @@ from azure.core.exceptions import HttpResponseError
 from operate.views.health import health
 from operate.views.run import describe
 from shared import wiring
+from shared.engine.lifecycle import accept
 from shared.engine.messages import Load, Settle, Ship
 from shared.engine.ports import Ports
 from shared.engine.settling import settle
@@ -33,6 +34,7 @@ from tests.contract.data_management import DataManagement, Yard
 from tests.contract.opening import opened
 from tests.contract.server import Server, said
 from tests.contract.wiring import Clock
+from tests.run_states import set_state
 
 SERVICES = ("table", "queue", "blob")
 
@@ -61,10 +63,10 @@ async def _write(ports: Ports, message: Load) -> None:
 
 async def _accepted(ports: Ports) -> Load:
     invoice_id = uuid4()
-    await ports.ledger.accept(invoice_id)
+    await accept(ports.ledger, invoice_id)
     run = await ports.ledger.run(invoice_id)
     assert run is not None
-    await ports.ledger.save(run, state=State.SYNCING_ACTUALS)
+    await set_state(ports.ledger, run, state=State.SYNCING_ACTUALS)
     return Load(stage=ACTUALS, invoiceId=invoice_id)
 
 
@@ -187,7 +189,8 @@ async def test_a_message_that_comes_while_storage_cannot_be_opened_is_put_back_a
     process = wiring._Process()
     process._ports = ports if is_opened else None
     monkeypatch.setattr(wiring, "_process", process)
-    monkeypatch.setattr(wiring, "configuration", lambda: (ports.settings, ports.maps))
+    given = wiring.Configuration(ports.settings, ports.job, ports.maps)
+    monkeypatch.setattr(wiring, "configuration", lambda: given)
     monkeypatch.setattr(wiring, "_UNOPENED", timedelta())
     monkeypatch.setattr(wiring, "_APART", 0.0)
     front.refuse("table")

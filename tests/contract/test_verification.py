@@ -16,6 +16,7 @@ from shared.project_operations.codes import ACTUALS, CONNECTIONS
 from tests.contract.server import Server
 from tests.contract.test_wiring import ports
 from tests.contract.world import World, actual, texts_of
+from tests.run_states import set_state
 
 __all__ = ["ports"]
 
@@ -169,7 +170,7 @@ async def test_rows_that_cannot_be_compared_again_are_not_said_to_be(ports: Port
     assert (await verified(ports, server, world))[0] == State.COMPLETED
     run = await ports.ledger.run(world.invoice_id)
     assert run is not None
-    await ports.ledger.save(run, state=State.VERIFYING, verified=0)
+    await set_state(ports.ledger, run, state=State.VERIFYING, verified=0)
     state, detail = await verified(ports, server, world)
     assert state == State.COMPLETED
     assert "all verified" not in detail

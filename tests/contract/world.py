@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import orjson
 
+from shared.engine.lifecycle import accept
 from shared.engine.ports import Ports
 from shared.ledger.run import Page, Part, Run, State
 from shared.maps.table_map import TableMap
@@ -17,6 +18,7 @@ from shared.storage.landing import encode
 from shared.totals import Tally
 from simulators.finance.entities import ACTUALS as ENTITY
 from tests.contract.server import Received, Reply, said
+from tests.run_states import set_state
 
 NUMBER = "PRO-000001"
 COMPANY = "usmf"
@@ -98,7 +100,7 @@ class World:
         """The run of the invoice with everything sent, before its verification. `sent` are rows as an earlier reading
         wrote them, by their keys."""
         table_map = ports.maps[ACTUALS]
-        await ports.ledger.accept(self.invoice_id)
+        await accept(ports.ledger, self.invoice_id)
         run = await ports.ledger.run(self.invoice_id)
         assert run is not None
         texts = {str(row["msdyn_actualimportid"]): texts_of(table_map, row, ports) for row in [*self.sold, *self.fresh]}
@@ -109,7 +111,9 @@ class World:
         page = await ports.ledger.page(self.invoice_id, ACTUALS, 1, 0)
         assert page is not None
         await ports.ledger.close_page(page, [part], last=True)
-        return await ports.ledger.save(run, state=State.VERIFYING, number=NUMBER, company=COMPANY, expected=part.billed)
+        return await set_state(
+            ports.ledger, run, state=State.VERIFYING, number=NUMBER, company=COMPANY, expected=part.billed
+        )
 
 
 def _part(invoice_id: UUID, blob: str, sold: Sequence[Row], fresh: Sequence[Row]) -> Part:

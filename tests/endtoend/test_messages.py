@@ -10,6 +10,7 @@ from azure.data.tables import TableServiceClient
 from azure.data.tables.aio import TableServiceClient as AsyncTableServiceClient
 
 from shared.clock import now
+from shared.engine.lifecycle import accept
 from shared.ledger.run_list import RunList
 from shared.ledger.runs import Ledger
 from tests.endtoend.relay import Relay, await_that
@@ -43,7 +44,7 @@ async def accept_without_message(system: Relay, invoice_id: str) -> None:
     async with AsyncTableServiceClient.from_connection_string(system.stack.azurite.connection_string()) as tables:
         runs = await tables.create_table_if_not_exists("runs")
         register = await tables.create_table_if_not_exists("register")
-        await Ledger(runs, RunList(register), now).accept(UUID(invoice_id))
+        await accept(Ledger(runs, RunList(register), now), UUID(invoice_id))
 
 
 def _kept(system: Relay, queue: str, text: str) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables.aio import TableServiceClient
 
 from shared.clock import now
+from shared.engine.lifecycle import accept
 from shared.errors import LeaseLost
 from shared.ledger.rejected_rows import Rejections
 from shared.ledger.run import Run, State
@@ -18,6 +19,7 @@ from shared.ledger.runs import Ledger
 from simulators.azurite import Azurite
 from tests.endtoend.relay import Relay
 from tests.operations.operator import ACTUALS, BY, Operator
+from tests.run_states import set_state
 
 REFUSED = {"entity": ACTUALS, "everyNth": 2, "message": "Line property 'A 17' is missing"}
 
@@ -53,13 +55,13 @@ async def test_a_run_goes_back_to_work_only_after_the_register_shows_it_as_unfin
         table = await tables.create_table(f"t{uuid4().hex}")
         register = RunList(await tables.create_table(f"r{uuid4().hex}"))
         ledger = Ledger(table, register, now)
-        invoice_id = (await ledger.accept(uuid4()))[0].invoice_id
+        invoice_id = (await accept(ledger, uuid4()))[0].invoice_id
         run = await ledger.run(invoice_id)
         assert run is not None
-        stopped = await ledger.save(run, state=State.NEEDS_ATTENTION)
+        stopped = await set_state(ledger, run, state=State.NEEDS_ATTENTION)
         dying = Ledger(table, RunList(tables.get_table_client("nosuchtable")), now)
         with pytest.raises(ResourceNotFoundError):
-            await dying.save(stopped, state=State.SYNCING_ACTUALS)
+            await set_state(dying, stopped, state=State.SYNCING_ACTUALS)
         standing = await ledger.run(invoice_id)
         assert standing is not None
         assert standing.state == State.NEEDS_ATTENTION
@@ -69,13 +71,13 @@ async def test_whoever_comes_too_late_to_put_a_run_to_work_leaves_the_list_as_it
     """Two operators asked for the same repair, and the second came when the first one's was done. He lost the race for
     the run, but the list went on calling it unfinished until the next sweep."""
     async with _books(azurite) as (ledger, register):
-        invoice_id = (await ledger.accept(uuid4()))[0].invoice_id
+        invoice_id = (await accept(ledger, uuid4()))[0].invoice_id
         first = await _completed(ledger, invoice_id)
         second = await ledger.run(invoice_id)
         assert second is not None
-        await ledger.save(await ledger.save(first, state=State.SYNCING_ACTUALS), state=State.COMPLETED)
+        await set_state(ledger, await set_state(ledger, first, state=State.SYNCING_ACTUALS), state=State.COMPLETED)
         with pytest.raises(LeaseLost):
-            await ledger.save(second, state=State.SYNCING_ACTUALS)
+            await set_state(ledger, second, state=State.SYNCING_ACTUALS)
         assert await _listed(register) == [State.COMPLETED]
 
 
@@ -83,9 +85,9 @@ async def test_a_host_that_was_held_up_does_not_list_a_run_at_work_as_finished(a
     """A host completed a run and was delayed before it wrote that to the list. Meanwhile another host restarted the
     run. The late write showed it as finished, and no sweep would have examined it again."""
     async with _books(azurite) as (ledger, register):
-        invoice_id = (await ledger.accept(uuid4()))[0].invoice_id
+        invoice_id = (await accept(ledger, uuid4()))[0].invoice_id
         finished = await _completed(ledger, invoice_id)
-        await ledger.save(finished, state=State.SYNCING_ACTUALS)
+        await set_state(ledger, finished, state=State.SYNCING_ACTUALS)
         await register.note(finished)
         assert await _listed(register) == [State.SYNCING_ACTUALS]
 
@@ -93,12 +95,12 @@ async def test_a_host_that_was_held_up_does_not_list_a_run_at_work_as_finished(a
 async def test_notes_of_a_run_at_the_same_moment_leave_the_latest(azurite: Azurite) -> None:
     """Two hosts wrote the same run to the list at the same moment, and the last writer won."""
     async with _books(azurite) as (ledger, _), _books(azurite) as (_, register):
-        invoice_id = (await ledger.accept(uuid4()))[0].invoice_id
+        invoice_id = (await accept(ledger, uuid4()))[0].invoice_id
         run = await ledger.run(invoice_id)
         assert run is not None
         saved = [run]
         for state in (State.SYNCING_HEADER, State.SYNCING_ACTUALS, State.LINKING, State.VERIFYING, State.COMPLETED):
-            saved.append(await ledger.save(saved[-1], state=state))
+            saved.append(await set_state(ledger, saved[-1], state=state))
         await asyncio.gather(*(register.note(each) for each in list(reversed(saved)) * 3))
         assert await _listed(register) == [State.COMPLETED]
 
@@ -114,7 +116,7 @@ async def _books(azurite: Azurite) -> AsyncIterator[tuple[Ledger, RunList]]:
 async def _completed(ledger: Ledger, invoice_id: UUID) -> Run:
     run = await ledger.run(invoice_id)
     assert run is not None
-    return await ledger.save(run, state=State.COMPLETED)
+    return await set_state(ledger, run, state=State.COMPLETED)
 
 
 async def _listed(register: RunList) -> list[State]:

@@ -18,6 +18,7 @@ from tests.endtoend.relay import Relay, await_that
 from tests.endtoend.test_messages import accept_without_message
 from tests.operations.conftest import STALLED_AFTER_SECONDS
 from tests.operations.operator import Operator, produced_actuals
+from tests.run_states import set_state
 
 STALLED_AFTER = timedelta(seconds=STALLED_AFTER_SECONDS)
 QUEUES = ("invoices", "actuals", "transactionconnections")
@@ -119,7 +120,7 @@ async def _put_to_work(system: Relay, operator: Operator, invoice_id: str) -> No
         await asyncio.to_thread(operator.sweep)
         assert await asyncio.to_thread(_listed, operator, invoice_id) == "completed"
         with pytest.raises(LeaseLost):
-            await ledger.save(run, state=State.SYNCING_ACTUALS)
+            await set_state(ledger, run, state=State.SYNCING_ACTUALS)
 
 
 def _listed(operator: Operator, invoice_id: str) -> str:

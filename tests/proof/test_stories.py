@@ -15,6 +15,7 @@ from tests.proof.machine_rest import Rest
 from tests.proof.machine_stage import Scene
 from tests.proof.machine_wire import Fate
 from tests.proof.machine_world import Invoice
+from tests.run_states import set_state
 
 
 def test_a_dismissed_row_is_not_sent_again_by_a_later_reading(staged: Scene) -> None:
@@ -107,7 +108,7 @@ def test_an_invoice_that_was_read_ten_times_is_read_once_more_when_an_operator_a
     _settle_down(staged)
     run = Rest(staged).run_of(invoice)
     assert run
-    staged.run(staged.app.hosts[0].ledger.save(run, state=State.FAILED, generation=10))
+    staged.run(set_state(staged.app.hosts[0].ledger, run, state=State.FAILED, generation=10))
     staged.world.tenant.switch("dataverse", extraRowsNext=1)
     _ask(staged, "post_replay", invoiceId=invoice.invoice_id)
     assert _state(staged, invoice) == State.NEEDS_ATTENTION
