@@ -35,8 +35,26 @@ SYSTEMS = ("running", "running_stage", "running_troubles", "system")
 """Fixtures that start a whole system for the tests of a folder. Those that use it run in one process, one after the
 other, so that it is started once."""
 
-LONGEST: tuple[str, ...] = ()
-"""What takes longest begins first; at the end the others would only wait for it."""
+LONGEST = (
+    "proof/running_troubles",
+    "operations/running",
+    "endtoend/system",
+    "write_back/running",
+    "proof/test_crashes.py",
+    "page/running",
+    "operations/test_gates.py",
+    "endtoend/running",
+    "proof/running_stage",
+    "proof/test_competition.py",
+    "endtoend/test_economy.py",
+    "endtoend/test_crashes.py",
+    "write_back/test_crashes.py",
+    "write_back/test_strategies.py",
+    "proof/test_storage_faults.py",
+    "relay_cli/system",
+    "devhost/test_queues.py",
+)
+"""What takes longest begins first, a system or a file; at the end the others would only wait for it."""
 
 
 def sort_out(items: list[pytest.Item]) -> None:

@@ -12,7 +12,6 @@ SETTINGS = {
     "DATAVERSE_PAGE_ROWS": "8",
     "SWEEP_STALLED_AFTER_SECONDS": str(STALLED_AFTER_SECONDS),
     "SWEEP_ORPHANED_AFTER_SECONDS": "1",
-    "FINANCE_POLL_LONGEST_SECONDS": "2",
     "FINANCE_SHIPMENT_LEASE_SECONDS": "3",
     # The tests sweep by hand; the clock would come in between every ten minutes.
     "AzureWebJobs.sweep.Disabled": "true",

@@ -18,7 +18,7 @@ BAD_LINES, GOOD_LINES = 12, 3
 """The texts that the rules look for stand on the lines from the fifth on."""
 
 
-def test_rejected_rows_are_grouped_by_pattern_and_hold_up_only_their_invoices(
+def test_rejected_rows_are_grouped_hold_up_only_their_invoices_and_are_sent_again_alone(
     system: Relay, operator: Operator
 ) -> None:
     began = datetime.now(UTC)
@@ -45,15 +45,11 @@ def test_rejected_rows_are_grouped_by_pattern_and_hold_up_only_their_invoices(
         run = operator.run(invoice_id)
         assert progress(run, "actuals")["rejected"] == len(missing[invoice_id])
         assert not linked & _produced(system, invoice_id, "connection"), "no connection before every actual"
-    system.tenant.switch("finance", rejectRows=[])
-    operator.replay(since=began.isoformat())
-    _complete(system, operator, bad)
-    assert operator.groups() == []
+
+    _are_sent_again_alone(system, operator, began, bad, good)
 
 
-def test_only_the_rejected_rows_are_sent_again_and_a_dry_run_says_which(system: Relay, operator: Operator) -> None:
-    began = datetime.now(UTC)
-    bad, good = _refused(system, [CRANE, SUM, TABBED], bad=2, good=1)
+def _are_sent_again_alone(system: Relay, operator: Operator, began: datetime, bad: list[str], good: list[str]) -> None:
     line, other = sorted(operator.groups(), key=lambda group: "period" in group["sample"])
     rows = [row for group in (line, other) for row in operator.rows(group["group"])]
 

@@ -10,7 +10,6 @@ from tests.page.browser import PATIENCE_MILLISECONDS, Desk, chromium, desk
 
 SETTINGS = {
     "DATAVERSE_PAGE_ROWS": "50",
-    "FINANCE_POLL_LONGEST_SECONDS": "2",
     # The tests sweep by hand; the clock would come in between every ten minutes.
     "AzureWebJobs.sweep.Disabled": "true",
 }

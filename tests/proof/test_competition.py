@@ -17,7 +17,7 @@ from tests.proof.competition import Competition
 from tests.proof.figures import record
 
 SEED = int(os.environ.get("PROOF_SEED", "1"))
-SETTINGS = {"DATAVERSE_PAGE_ROWS": "12", "FINANCE_SHIPMENT_ROWS": "150", "FINANCE_POLL_LONGEST_SECONDS": "2"}
+SETTINGS = {"DATAVERSE_PAGE_ROWS": "12", "FINANCE_SHIPMENT_ROWS": "150"}
 
 
 @pytest.mark.timeout(900)
