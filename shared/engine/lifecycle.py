@@ -1,8 +1,8 @@
-"""The life of a run: how it begins, goes on from stage to stage, ends, and is put back to work.
+"""The life cycle of a run: how it starts, advances from stage to stage, ends, and is restarted.
 
-This module alone changes the state of a run and its posting, by the tables of shared/ledger/transitions.py.
+Only this module changes the state of a run and its posting, by the tables of shared/ledger/transitions.py.
 
-The words in `detail` are what the operator reads: what is wrong, and what to do next.
+The text in `detail` is for the operator: what is wrong, and what to do next.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +25,7 @@ from shared.ledger.runs import Ledger
 from shared.ledger.transitions import Move, Occasion, leads
 from shared.log import event
 
+# Several workers may end or restart a run at the same time.
 _TRIES = 5
 _ADVANCES = {
     State.SYNCING_HEADER: Occasion.HEADER_READ,
@@ -38,36 +39,37 @@ _ENDS = {
     State.FAILED: Occasion.GIVEN_UP,
     State.REJECTED: Occasion.NOT_CONFIRMED,
 }
+# An invoice that keeps changing would otherwise be read for ever.
 _READINGS_IN_A_ROW = 10
 _BETWEEN_READINGS = timedelta(seconds=5)
 _SETTLE_FIRST = timedelta(seconds=2)
 
 
 async def accept(ledger: Ledger, invoice_id: UUID, *, is_named: bool = False) -> tuple[Run, bool]:
-    """Open the run of an invoice, by one insert. Returns the run, and whether this opened it; an invoice has one run.
-    `is_named`: an operator has named the invoice.
+    """Open the run of an invoice, with one insert. Returns the run, and whether this call opened it. An invoice has one
+    run. `is_named`: an operator has named the invoice.
 
-    A rejected run is opened again: its invoice was not confirmed when a message said so before, it may be now, and
-    reading it back will tell.
+    A rejected run is opened again. Its invoice was not confirmed at the time of an earlier message; it may be now, and
+    reading it back will decide.
     """
     while True:
         run, is_opened = await ledger.open(invoice_id, Occasion.CONFIRMED, State.ACCEPTED, is_named=is_named)
         if is_opened or run.state != State.REJECTED or not run.etag:
-            # Without an ETag it is that of a later version of the app, which is shown and not touched.
+            # A run without an ETag was written by a later version of the app. It is shown and not changed.
             return run, is_opened
-        # Copies of a webhook come at once: the late one finds what the first has made of the run.
+        # Race between duplicates of a webhook: the slower one finds what the faster one has written.
         with suppress(LeaseLost):
             changes = Move(state=State.ACCEPTED, detail="", is_named=is_named)
             return await ledger.move(run, Occasion.CONFIRMED, **changes), True
 
 
 async def advance(ports: Ports, run: Run, state: State, **facts: Unpack[Facts]) -> Run:
-    """Bring a run, as it was read, forward to the next state on its way. Raises LeaseLost when it has changed since."""
+    """Advance a run to its next state. Raises LeaseLost on an ETag conflict."""
     return await ports.ledger.move(run, _ADVANCES[state], state=state, **facts)
 
 
 async def hand_over(ports: Ports, invoice_id: UUID, stage: str, generation: int, after: After) -> None:
-    """Call `after` if the stage is over; if rows of it were rejected, or `after` says so, the run needs attention."""
+    """Call `after` if the stage is finished. If rows were rejected, or `after` raises it, the run needs attention."""
     run = await ports.ledger.run(invoice_id)
     if run is None or run.state.is_final or run.generation != generation:
         return
@@ -105,7 +107,7 @@ async def end(
     rejected: int = 0,
     progress: Mapping[str, Progress] | None = None,
 ) -> None:
-    """Put a run into a final state, unless it is in one already. `rejected` counts its open rejected rows."""
+    """Put a run into a final state, unless it has one. `rejected` is the number of its open rejected rows."""
     for _ in range(_TRIES):
         run = await ports.ledger.run(invoice_id)
         if run is None or run.state.is_final:
@@ -126,29 +128,29 @@ async def end(
 
 
 def _not_posted(ports: Ports) -> Move:
-    """A run that is completed is looked at again later, for Dataverse may write rows after its status. One that was
-    completed before may have sent more rows since: whether all are posted is looked up again."""
+    """The posting fields of a run that is being completed. It is checked again later, because Dataverse may write
+    rows after its status. A run that was completed before may have sent more rows since, so its posting is checked
+    again."""
     first = next(iter(ports.settings.looks_after), None)
     look_at = ports.now() + first if first else None
     return Move(posting="not posted", posting_detail="", written_back_at=None, looks=0, look_at=look_at)
 
 
 async def withdraw(ports: Ports, run: Run, detail: str) -> None:
-    """Say of a completed run, as it was read, that it needs attention after all: rows were lost since. Raises LeaseLost
-    when it has changed."""
+    """Change a completed run to "needs attention", because rows were lost since. Raises LeaseLost on an ETag
+    conflict."""
     move = Move(state=State.NEEDS_ATTENTION, detail=detail, look_at=None)
     await ports.ledger.move(run, Occasion.ROWS_LOST, **move)
 
 
 async def note_posting(ports: Ports, run: Run, posting: Posting, detail: str, **facts: Unpack[Facts]) -> None:
-    """Say what a pass of the write-back found about a completed run, as it was read. The pass is over. Raises LeaseLost
-    when the run has changed since."""
+    """Store the result of a finished pass of the write-back. Raises LeaseLost on an ETag conflict."""
     move = Move(posting=posting, posting_detail=detail, write_back="")
     await ports.ledger.move(run, Occasion.POSTING_SEEN, **(move | facts))
 
 
 async def end_posting(ports: Ports, invoice_id: UUID, detail: str) -> None:
-    """Say of a completed run that its write-back has stopped, and why; the run itself stays completed."""
+    """Store that the write-back of a completed run has stopped, and why. The run stays completed."""
     for _ in range(_TRIES):
         run = await ports.ledger.run(invoice_id)
         if run is None or run.state != State.COMPLETED:
@@ -163,9 +165,11 @@ async def end_posting(ports: Ports, invoice_id: UUID, detail: str) -> None:
 
 
 async def read_again(ports: Ports, run: Run, reason: str, *, asked: bool = False) -> None:
-    """Read what belongs to an invoice afresh, because Dataverse has changed under the last reading. What was sent stays
-    and is sent again: Finance takes it as the same rows. Raises NeedsAttention when that does not come to rest: for
-    every tenth reading a person has to have `asked`."""
+    """Start a new reading of an invoice, because Dataverse has changed since the last one.
+
+    Rows that were sent are sent again; Finance updates them by key. Raises NeedsAttention when the invoice keeps
+    changing: after every ten readings a person must have `asked` for another one.
+    """
     is_too_often = run.generation % _READINGS_IN_A_ROW == 0 and not asked
     if is_too_often or run.generation >= MOST_READINGS:
         raise NeedsAttention(
@@ -173,7 +177,8 @@ async def read_again(ports: Ports, run: Run, reason: str, *, asked: bool = False
         )
     following, stage = run.generation + 1, ports.job.reread[0]
     await _count_as_sent_again(ports, run.invoice_id)
-    # The message goes first: without the new generation on the run it is dropped, without the message the run is stuck.
+    # The message is sent first. If the worker crashes now, the message is dropped, because the run has the old
+    # generation. In the opposite order a crash would leave the run stuck.
     await ports.queues.send(Load(stage=stage, invoiceId=run.invoice_id, generation=following), delay=_BETWEEN_READINGS)
     move = Move(state=doing(ports.job, stage), generation=following, wait=reason, wait_since=ports.now())
     await ports.ledger.move(run, Occasion.READ_AGAIN, **move)
@@ -186,15 +191,15 @@ async def _count_as_sent_again(ports: Ports, invoice_id: UUID) -> None:
 
 
 async def claim(ports: Ports, run: Run, stage: str) -> Run:
-    """Take a run that has stopped, as it was read, in order to send rows of `stage` and later ones again. Raises
-    LeaseLost, before anything is done, for whoever comes second or too early."""
+    """Claim a stopped run to send rows of `stage` and later stages again. Raises LeaseLost, before anything is
+    changed, if a concurrent worker was faster or the run is still moving."""
     if not run.state.is_final:
         raise LeaseLost(f"run {run.invoice_id} is {run.state}")
     return await ports.ledger.move(run, Occasion.CLAIMED, state=doing(ports.job, stage), detail="")
 
 
 async def go_on(ports: Ports, run: Run, *, detail: str = "") -> Run:
-    """Put a run back to work where it stopped, whatever state it is in."""
+    """Restart a run where it stopped, in any state."""
     state = await _reached(ports, run)
     move = Move(state=state, detail=detail, rejected=0, wait="", wait_since=None, verified=0)
     saved = await ports.ledger.move(run, Occasion.PUT_TO_WORK, **move)
@@ -218,7 +223,7 @@ def _is_held_up(statuses: Iterable[str]) -> bool:
 
 
 async def revive(ports: Ports, run: Run) -> None:
-    """Send the messages that bring an unfinished run forward; sending them once too often does no harm."""
+    """Send the messages that make an unfinished run continue. Idempotent."""
     stage = _under_way(ports.job, run)
     if run.state == State.VERIFYING:
         await ports.queues.send(Verify(stage=ports.job.verify, invoiceId=run.invoice_id, generation=run.generation))
@@ -232,18 +237,18 @@ async def revive(ports: Ports, run: Run) -> None:
     for number in sorted(numbers | {0}):
         await ports.queues.send(Load(stage=stage, invoiceId=run.invoice_id, generation=run.generation, page=number))
     if ports.job.step(stage).readOnce and any(page.read for page in pages):
-        # The next step is read while this one is imported; its messages were dropped while the run had stopped.
+        # The next step is read while this one is imported. Its messages were dropped while the run was stopped.
         await revive(ports, replace(run, state=doing(ports.job, ports.job.reread[0])))
     await ports.queues.send(Ship(stage=stage), delay=_SETTLE_FIRST)
 
 
 def stage_of(job: Job, run: Run | Entry) -> str:
-    """The map whose queue an unfinished run waits on."""
+    """The map on whose queue an unfinished run waits."""
     return _under_way(job, run) or job.verify
 
 
 def _under_way(job: Job, run: Run | Entry) -> str | None:
-    """The step that a run is at; None when all are done, or when it has stopped."""
+    """The current step of a run. None when all are finished, or when it has stopped."""
     return next((step.map for step in job.steps if run.state in {doing(job, step.map), step.state}), None)
 
 

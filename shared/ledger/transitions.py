@@ -1,6 +1,6 @@
-"""Which state of a run leads to which, on what occasion. Nothing else is written: the ledger refuses it.
+"""The state transitions of a run, by occasion. The ledger refuses every other change of state.
 
-`shared/engine/lifecycle.py` alone may import this module (.importlinter), and a state cannot be changed without it.
+Only `shared/engine/lifecycle.py` may import this module (.importlinter), and a state cannot be changed without it.
 docs/architecture.md shows these tables; `python -m tests.states` writes them there.
 """
 
@@ -13,7 +13,7 @@ from shared.ledger.run import Facts, Posting, Run, State
 
 
 class Occasion(StrEnum):
-    """What has happened to a run, or is asked of it."""
+    """An event of a run, or a request to it, that changes its state."""
 
     CONFIRMED = "confirmed"
     HEADER_READ = "header read"
@@ -33,7 +33,7 @@ class Occasion(StrEnum):
 
 
 class Move(Facts, total=False):
-    """What may change about a run together with its state."""
+    """The fields of a run that may change together with its state."""
 
     state: State
     posting: Posting
@@ -43,8 +43,8 @@ class Move(Facts, total=False):
 
 @dataclass(frozen=True)
 class Transition[S]:
-    """One row of a table: on an occasion, any of the states `before` leads to one of `after`. A new run has no state
-    before. `cause` tells people who or what brings it about."""
+    """One row of a transition table: on an occasion, a state in `before` becomes one in `after`. A new run has no
+    state before. `cause` describes the cause for people."""
 
     occasion: Occasion
     before: frozenset[S]
@@ -56,7 +56,7 @@ ALL = frozenset(State)
 OVER = frozenset(state for state in State if state.is_final)
 UNDER_WAY = ALL - OVER
 WORKING = frozenset({State.ACCEPTED, State.SYNCING_ACTUALS, State.LINKING})
-"""The states in which a run that is put to work begins, by what has to be sent."""
+"""The states of a run that has just been restarted, depending on what has to be sent."""
 POSTINGS: frozenset[Posting] = frozenset(get_args(Posting.__value__))
 
 
@@ -144,13 +144,13 @@ POSTING_TRANSITIONS = (
         Occasion.BOTH_ENDS_AGREE,
         POSTINGS,
         frozenset[Posting]({"not posted"}),
-        "the run is completed, perhaps anew with more rows",
+        "the run is completed, perhaps again with more rows",
     ),
     Transition(
         Occasion.POSTING_SEEN,
         POSTINGS,
         POSTINGS - {"failed"},
-        "a pass of the write-back has come to its end, or Dataverse has locked the columns",
+        "a pass of the write-back has finished, or Dataverse has locked the columns",
     ),
     Transition(
         Occasion.WRITE_BACK_STOPPED,
@@ -162,7 +162,7 @@ POSTING_TRANSITIONS = (
 
 
 def leads(occasion: Occasion, before: State | None, after: State) -> bool:
-    """Whether a run in the state `before`, None for a new one, goes into `after` on this occasion."""
+    """Whether a run in state `before` (None for a new run) may get state `after` on this occasion."""
     return any(
         row.occasion == occasion and after in row.after and (before in row.before if before else not row.before)
         for row in RUN_TRANSITIONS
@@ -170,7 +170,7 @@ def leads(occasion: Occasion, before: State | None, after: State) -> bool:
 
 
 def is_allowed(occasion: Occasion, run: Run, changed: Run) -> bool:
-    """Whether both tables hold a change of a run on this occasion."""
+    """Whether both tables allow a change of a run on this occasion."""
     rows = [row for row in POSTING_TRANSITIONS if row.occasion == occasion]
     is_posting_allowed = run.posting == changed.posting or any(
         run.posting in row.before and changed.posting in row.after for row in rows
