@@ -8,7 +8,7 @@ LINES ?= 2500
 INVOICES ?= 1
 CODE := function_app.py confirm_invoice sync_actuals link_transactions operate write_back relay_contract shared devhost simulators relay_cli benchmarks tests
 
-.PHONY: demo test test-all prove screenshots check bench start setup format upgrade-deps clean
+.PHONY: demo test test-all prove screenshots openapi check bench start setup format upgrade-deps clean
 
 demo: setup  ## carry an invoice of 2,500 lines from a simulated Dataverse to a simulated Finance
 	@$(BIN)/python -m simulators.demo --lines $(LINES) --invoices $(INVOICES) $(if $(KEEP),--keep) $(if $(BREAK),--break $(BREAK))
@@ -24,6 +24,9 @@ prove: setup  ## the long form of every proof, into the table of docs/reliabilit
 
 screenshots: setup .local/chromium.done  ## every screen of the operator's page, dark and light, into docs/screenshots
 	@$(BIN)/python -m tests.page.screenshots
+
+openapi: setup  ## the OpenAPI documents of the app, 3.1 and 2.0, into docs/
+	@$(BIN)/python -m relay_contract docs
 
 check: setup  ## formatter, linter, types, and which package may import which
 	$(BIN)/ruff format --check $(CODE)

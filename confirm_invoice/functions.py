@@ -10,8 +10,13 @@ from uuid import UUID
 import azure.functions as func
 from azure.core.exceptions import AzureError
 
+from confirm_invoice import webhook
 from confirm_invoice.header import after_header, read_header
-from confirm_invoice.webhook import BadConfirmation, Confirmation, Doubtful, Ignored, Several, read_event
+from confirm_invoice.webhook import BadConfirmation, Confirmation, Doubtful, Several, read_event
+from relay_contract import Answer
+from relay_contract.endpoints import CONFIRM_INVOICE
+from relay_contract.problems import Code, Problem, ProblemDetail
+from relay_contract.webhook import Accepted, Ignored, IgnoredInvoice, Taken
 from shared.concurrently import concurrently
 from shared.engine.lifecycle import accept
 from shared.engine.loading import load
@@ -41,8 +46,8 @@ HANDLERS: dict[str, Handler] = {
 }
 
 
-@blueprint.function_name("confirm_invoice")
-@blueprint.route("invoices/confirmations", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@blueprint.function_name(CONFIRM_INVOICE.name)
+@blueprint.route(CONFIRM_INVOICE.path, methods=[CONFIRM_INVOICE.method], auth_level=func.AuthLevel.FUNCTION)
 async def confirm_invoice(req: func.HttpRequest) -> func.HttpResponse:
     """Accept a confirmation. Answers 202 after one table insert and one queue write per invoice, 503 if one of them
     failed."""
@@ -54,8 +59,8 @@ async def confirm_invoice(req: func.HttpRequest) -> func.HttpResponse:
         event = read_event(body, settings.organization_id)
     except BadConfirmation as error:
         return _problem(error.status, error.code, error.text)
-    if isinstance(event, Ignored):
-        return _json(200, {"ignored": event.reason})
+    if isinstance(event, webhook.Ignored):
+        return _json(200, Ignored(ignored=event.reason))
     try:
         return await _take(event, req.url)
     except NotOurStorage as refusal:
@@ -80,22 +85,25 @@ async def _take(event: Confirmation | Doubtful | Several, url: str) -> func.Http
         for answer in await concurrently(*(_accept(works, each, url) for each in some))
     ]
     await _look_up(works, doubtful, unnamed)
-    ignored = [{"invoiceId": str(row.invoice_id), "reason": row.reason} for row in rows if isinstance(row, Ignored)]
-    answer = {
-        "accepted": accepted,
-        "lookedUp": [str(each) for each in doubtful],
-        "ignored": ignored,
-        "unnamed": unnamed,
-    }
-    return _json(202 if accepted or doubtful or unnamed else 200, answer)
+    taken = Taken(
+        accepted=accepted,
+        looked_up=[str(each) for each in doubtful],
+        ignored=[
+            IgnoredInvoice(invoice_id=str(row.invoice_id), reason=row.reason)
+            for row in rows
+            if isinstance(row, webhook.Ignored)
+        ],
+        unnamed=unnamed,
+    )
+    return _json(202 if accepted or doubtful or unnamed else 200, taken)
 
 
-async def _accept(works: Ports, invoice_id: UUID, url: str) -> dict[str, str]:
+async def _accept(works: Ports, invoice_id: UUID, url: str) -> Accepted:
     run, _ = await accept(works.ledger, invoice_id)
     if run.state == State.ACCEPTED:
         await works.queues.send(Load(stage=INVOICES, invoiceId=invoice_id, generation=run.generation))
     status_url = url.partition("/invoices/confirmations")[0] + f"/runs/{invoice_id}"
-    return {"invoiceId": str(invoice_id), "runId": run.run_id, "state": str(run.state), "statusUrl": status_url}
+    return Accepted(invoice_id=str(invoice_id), run_id=run.run_id, state=str(run.state), status_url=status_url)
 
 
 async def _look_up(works: Ports, doubtful: Sequence[UUID], unnamed: str) -> None:
@@ -114,9 +122,9 @@ async def sync_header(msg: func.QueueMessage) -> None:
         await work(works, INVOICES, msg.get_body(), msg.dequeue_count or 1, HANDLERS)
 
 
-def _json(status: int, body: object) -> func.HttpResponse:
-    return func.HttpResponse(json.dumps(body), status_code=status, mimetype="application/json")
+def _json(status: int, body: Answer) -> func.HttpResponse:
+    return func.HttpResponse(json.dumps(body.document()), status_code=status, mimetype="application/json")
 
 
-def _problem(status: int, code: str, text: str) -> func.HttpResponse:
-    return _json(status, {"error": {"code": code, "message": text}})
+def _problem(status: int, code: Code, text: str) -> func.HttpResponse:
+    return _json(status, Problem(error=ProblemDetail(code=code, message=text)))

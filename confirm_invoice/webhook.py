@@ -19,11 +19,16 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from relay_contract.problems import Code
 from shared.project_operations.codes import CONFIRMED, DRAFT, IN_REVIEW, PROJECT_INVOICE
 
 _STATUS = "msdyn_projectinvoicestatus"
 _ORDER_TYPE = "msdyn_ordertype"
 _NO_ID = UUID(int=0)
+_CODES: dict[str, tuple[Code, Code]] = {
+    "OrganizationId": ("noOrganizationId", "badOrganizationId"),
+    "PrimaryEntityId": ("noPrimaryEntityId", "badPrimaryEntityId"),
+}
 _BULK = {"CreateMultiple", "UpdateMultiple", "UpsertMultiple"}
 _SINGLE = {"Create", "Upsert", "SetState", "SetStateDynamicEntity"}
 _NAMING = ("Target", "EntityMoniker", "id")
@@ -33,10 +38,10 @@ class BadConfirmation(Exception):
     """A request that is not a confirmation for this app: the HTTP status of the answer, an error code, and the
     reason."""
 
-    def __init__(self, status: int, code: str, text: str) -> None:
+    def __init__(self, status: int, code: Code, text: str) -> None:
         super().__init__(text)
         self.status = status
-        self.code = code
+        self.code: Code = code
         self.text = text
 
 
@@ -156,13 +161,13 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _guid(context: dict[str, Any], member: str) -> UUID:
-    value = context.get(member)
+    value, (missing, bad) = context.get(member), _CODES[member]
     if not isinstance(value, str):
-        raise BadConfirmation(400, f"no{member}", f"{member} is missing or no text")
+        raise BadConfirmation(400, missing, f"{member} is missing or no text")
     try:
         return UUID(value)
     except ValueError as error:
-        raise BadConfirmation(400, f"bad{member}", f"{member} is no GUID") from error
+        raise BadConfirmation(400, bad, f"{member} is no GUID") from error
 
 
 def _id_of(value: Any) -> UUID | None:

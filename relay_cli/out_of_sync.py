@@ -96,5 +96,5 @@ def _verdict(found: OutOfSync) -> ExitCode:
     if found.state == "failed":
         say(f"The search stopped: {found.detail or 'the app gives no reason'}")
         return ExitCode.FAILED
-    missing = any(each.kind == SyncKind.MISSING for each in found.groups)
+    missing = any(each.kind == SyncKind.MISSING.value for each in found.groups)
     return ExitCode.REJECTED_ROWS if missing else ExitCode.FINE

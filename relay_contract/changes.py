@@ -1,14 +1,10 @@
 """What was changed or would be: replays, dismissals, pauses, sweeps, write-backs."""
 
-from datetime import datetime
-
-from pydantic import Field
-
-from relay_contract import Answer
+from relay_contract import Answer, Instant
 
 
 class Send(Answer):
-    """Rows of one map that are sent again."""
+    """Rows of one map that are sent again; `keys` are the first of them."""
 
     map: str
     rows: int
@@ -19,10 +15,10 @@ class Replayed(Answer):
     """What a replay does with one run."""
 
     invoice_id: str
-    invoice_number: str | None
+    invoice_number: str
     state: str
     sends: list[Send]
-    note: str | None = None
+    note: str
 
 
 class Change(Answer):
@@ -39,10 +35,10 @@ class Replay(Change):
 
 
 class Dismissed(Answer):
-    """The rows of one run that are given up."""
+    """The rows of one run that are given up; `keys` are the first of them."""
 
     invoice_id: str
-    invoice_number: str | None
+    invoice_number: str
     state: str
     keys: list[str]
 
@@ -57,7 +53,7 @@ class WriteBack(Answer):
     """A write-back that begins, and how far the invoice's posting was until now."""
 
     invoice_id: str
-    invoice_number: str | None
+    invoice_number: str
     posting: str
 
 
@@ -67,7 +63,7 @@ class Pause(Answer):
     map: str | None
     reason: str
     by: str
-    at: datetime
+    at: Instant
 
 
 class Pauses(Answer):
@@ -80,7 +76,7 @@ class Started(Answer):
     """An invoice that the sweep found without a run."""
 
     invoice_id: str
-    invoice_number: str | None
+    invoice_number: str
 
 
 class Revived(Answer):
@@ -97,12 +93,13 @@ class Changed(Started):
 
 
 class Sweep(Answer):
-    """What a sweep did."""
+    """What a sweep did; `problem` says why it could not ask for confirmed invoices, or is empty."""
 
-    at: datetime
+    at: Instant
     started: list[Started]
     revived: list[Revived]
-    left_alone: tuple[Started, ...] = ()
-    changed: list[Changed] = Field(default_factory=list)
+    left_alone: list[Started]
     blobs_deleted: int
+    changed: list[Changed]
+    problem: str
     seconds: float

@@ -1,14 +1,12 @@
 """Rejected rows in their groups."""
 
-from datetime import datetime
-
 from pydantic import Field
 
-from relay_contract import Answer
+from relay_contract import Answer, Instant
 
 
 class ErrorGroup(Answer):
-    """Rejected rows whose errors say the same."""
+    """Rejected rows whose errors say the same. `invoices` names the first of them."""
 
     group: str
     map: str
@@ -18,14 +16,14 @@ class ErrorGroup(Answer):
     dismissed: int
     invoices: list[str]
     invoice_count: int
-    sample: str | None = None
-    first_seen: datetime | None
-    last_seen: datetime | None
-    hint: str | None
+    sample: str
+    first_seen: Instant | None
+    last_seen: Instant | None
+    hint: str
 
 
 class ErrorGroups(Answer):
-    """The groups of rejected rows."""
+    """The groups of rejected rows, the largest first."""
 
     groups: list[ErrorGroup]
 
@@ -35,21 +33,22 @@ class Dismissal(Answer):
 
     reason: str
     by: str
-    at: datetime | None
+    at: Instant | None
 
 
 class ErrorRow(Answer):
-    """One rejected row."""
+    """One rejected row. `key` is its integration key, `sourceId` finds it in Dataverse."""
 
     invoice_id: str
-    invoice_number: str | None
+    invoice_number: str
     map: str
     key: str
-    line: str | int | None = None
+    source_id: str
+    line: str
     error_class: str = Field(alias="class")
     text: str
-    first_seen: datetime | None
-    last_seen: datetime | None
+    first_seen: Instant | None
+    last_seen: Instant | None
     tries: int
     dismissed: Dismissal | None
 

@@ -1,9 +1,10 @@
 """The health of the app."""
 
-from datetime import datetime
+from pydantic import Field
 
-from relay_contract import Answer
-from relay_contract.changes import Pause
+from relay_contract import Answer, Instant
+from relay_contract.changes import Changed, Pause
+from relay_contract.runs import Gate
 
 
 class Queue(Answer):
@@ -11,7 +12,7 @@ class Queue(Answer):
 
     name: str
     depth: int | None
-    oldest_seconds: float | None
+    oldest_seconds: int | None
 
 
 class PoisonQueue(Answer):
@@ -25,36 +26,47 @@ class OldestRun(Answer):
     """The unfinished run that was accepted first."""
 
     invoice_id: str
-    invoice_number: str | None
+    invoice_number: str
     state: str
-    age_seconds: float
-
-
-class Gate(Answer):
-    """A service that has asked to be left alone."""
-
-    service: str
-    until: datetime
-    reason: str
+    age_seconds: int
 
 
 class Lane(Answer):
-    """A data project of Finance and the import in it."""
+    """A data project of Finance and the import in it; `looks` counts how often it was asked for."""
 
     map: str
-    lane: str | int
-    execution_id: str | None
-    step: str | None
-    rows: int | None
+    lane: int
+    execution_id: str
+    step: str
+    rows: int
+    looks: int
+    since: Instant | None
+    until: Instant | None
+    waits_for: str
+
+
+class Throughput(Answer):
+    """What was settled of one map in so many minutes from `at` on."""
+
+    at: Instant
+    minutes: int
+    map: str
+    imports: int
+    rows: int
+    rejected: int
 
 
 class LastSweep(Answer):
-    """What the last sweep did."""
+    """What the last sweep did; `problem` says why it could not ask for confirmed invoices."""
 
-    at: datetime
+    at: Instant
     started: int
     revived: int
+    left_alone: int
     blobs_deleted: int
+    changed: list[Changed] = Field(default_factory=list)
+    problem: str = ""
+    seconds: float = 0.0
 
 
 class Health(Answer):
@@ -70,4 +82,5 @@ class Health(Answer):
     oldest_unfinished_run: OldestRun | None
     gates: list[Gate]
     lanes: list[Lane]
+    throughput: list[Throughput]
     last_sweep: LastSweep | None

@@ -1,33 +1,34 @@
 """Actuals out of sync."""
 
-from datetime import datetime
-from decimal import Decimal
+from typing import Literal
 
-from relay_contract import Answer, Money
+from relay_contract import Amount, Answer, Instant, Money
+
+type Kind = Literal["missing", "not posted", "not written back"]
 
 
 class OutOfSyncGroup(Money):
     """Actuals of one project and invoice that are out of sync in the same way."""
 
-    kind: str
+    kind: Kind
     project: str
-    invoice_number: str | None
+    invoice_number: str
     invoice_id: str | None
-    oldest: datetime
+    oldest: Instant
 
 
 class OutOfSyncActual(Answer):
     """One actual that is out of sync."""
 
     actual_id: str
-    kind: str
+    kind: Kind
     type: str
     project: str
-    invoice_number: str | None
+    invoice_number: str
     invoice_id: str | None
     currency: str
-    amount: Decimal
-    created_on: datetime
+    amount: Amount
+    created_on: Instant
 
 
 class Refusal(Answer):
@@ -38,11 +39,12 @@ class Refusal(Answer):
 
 
 class Synced(Answer):
-    """What becomes of the missing actuals of one invoice."""
+    """What becomes of the missing actuals of one invoice; `reconciliation` is the comparison that sends them."""
 
     invoice_id: str
-    invoice_number: str | None
+    invoice_number: str
     rows: int
+    reconciliation: str | None
     action: str
 
 
@@ -70,11 +72,14 @@ class Sync(Answer):
 class OutOfSync(Answer):
     """A search for actuals that are out of sync: how far it is, what it found, the first one by one, what was done."""
 
-    state: str
+    id: str
+    state: Literal["running", "done", "failed"]
     detail: str
+    since: Instant
+    until: Instant
     examined: int
     rows: int
-    left_out: str = ""
+    left_out: str
     groups: list[OutOfSyncGroup]
     actuals: list[OutOfSyncActual]
     sync: Sync | None

@@ -1,6 +1,6 @@
 """Invoices compared row by row."""
 
-from typing import Any
+from typing import Literal
 
 from pydantic import Field
 
@@ -8,18 +8,19 @@ from relay_contract import Answer, Money
 
 
 class JobAccepted(Answer):
-    """A reconciliation that runs."""
+    """A reconciliation, or a search, that runs, and where it tells how far it is."""
 
     id: str
+    status_url: str
 
 
 class MapCounts(Answer):
-    """One map of an invoice in both systems; a target that cannot be counted is None, and the note says why."""
+    """One map of an invoice in both systems; the note says what could not be compared."""
 
     map: str
     source: Money
-    target: Money | None
-    note: str | None = None
+    target: Money
+    note: str
 
 
 class RowKey(Answer):
@@ -33,17 +34,17 @@ class Difference(RowKey):
     """A field in which the two systems differ."""
 
     field: str
-    source: Any
-    target: Any
+    source: str
+    target: str
 
 
 class DifferenceCounts(Answer):
     """How many rows differ, of which the lists name the first."""
 
+    unexplained: int = 0
     missing: int
     surplus: int
     different: int
-    unexplained: int = 0
 
 
 class Reconciled(Answer):
@@ -51,37 +52,37 @@ class Reconciled(Answer):
     Dataverse may not mean it to be in Finance."""
 
     invoice_id: str
-    invoice_number: str | None
+    invoice_number: str
     run_state: str | None
     equal: bool
+    problem: str = ""
+    doubt: str = ""
     maps: list[MapCounts]
     missing: list[RowKey]
     surplus: list[RowKey]
     different: list[Difference]
     unexplained: list[RowKey] = Field(default_factory=list)
     counts: DifferenceCounts | None = None
-    problem: str | None = None
-    doubt: str | None = None
     fixed: int
 
 
 class Expected(Answer):
     """Why so many invoices: of a period those that Dataverse lists as confirmed and those of its runs."""
 
-    confirmed: int | None = None
-    runs: int | None = None
-    before_go_live: int = 0
+    confirmed: int | None
+    runs: int | None
+    before_go_live: int
 
 
 class Reconciliation(Answer):
     """A reconciliation and how far it is; `summary` says how many invoices were compared of how many."""
 
     id: str
-    state: str
-    detail: str | None = None
+    state: Literal["running", "done", "failed"]
+    detail: str
     done: int
     of: int
-    compared: int | None = None
-    expected: Expected | None = None
-    summary: str = ""
+    compared: int
+    expected: Expected | None
+    summary: str
     invoices: list[Reconciled]

@@ -5,6 +5,10 @@ import json
 import azure.functions as func
 from azure.core.exceptions import AzureError
 
+from relay_contract import Answer
+from relay_contract.endpoints import ACCEPT_POSTING
+from relay_contract.problems import Code, Problem, ProblemDetail
+from relay_contract.webhook import PostingAccepted
 from shared.engine.messages import Look
 from shared.engine.worker import Handler, work
 from shared.errors import NotOurStorage
@@ -18,8 +22,8 @@ blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 HANDLERS: dict[str, Handler] = {"look": look, "writeBack": write_back}
 
 
-@blueprint.function_name("accept_posting")
-@blueprint.route("postings", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@blueprint.function_name(ACCEPT_POSTING.name)
+@blueprint.route(ACCEPT_POSTING.path, methods=[ACCEPT_POSTING.method], auth_level=func.AuthLevel.FUNCTION)
 async def accept_posting(req: func.HttpRequest) -> func.HttpResponse:
     """Accept a business or data event of Finance. Its content is not used: it only starts a search for posted
     invoices."""
@@ -30,7 +34,7 @@ async def accept_posting(req: func.HttpRequest) -> func.HttpResponse:
         return _problem("otherStorage", str(refusal))
     except AzureError as error:
         return _problem("storageUnavailable", f"The event could not be stored ({type(error).__name__})")
-    return func.HttpResponse(json.dumps({"accepted": True}), status_code=202, mimetype="application/json")
+    return _json(202, PostingAccepted(accepted=True))
 
 
 @blueprint.function_name("write_back")
@@ -50,6 +54,9 @@ async def look_for_postings(timer: func.TimerRequest) -> None:
         await works.queues.send(Look())
 
 
-def _problem(code: str, text: str) -> func.HttpResponse:
-    body = {"error": {"code": code, "message": text}}
-    return func.HttpResponse(json.dumps(body), status_code=503, mimetype="application/json")
+def _problem(code: Code, text: str) -> func.HttpResponse:
+    return _json(503, Problem(error=ProblemDetail(code=code, message=text)))
+
+
+def _json(status: int, body: Answer) -> func.HttpResponse:
+    return func.HttpResponse(json.dumps(body.document()), status_code=status, mimetype="application/json")

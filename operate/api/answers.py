@@ -1,6 +1,5 @@
 """HTTP answers, and the one place where what goes wrong in an endpoint becomes one."""
 
-import functools
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -9,8 +8,11 @@ import azure.functions as func
 from azure.core.exceptions import AzureError
 from pydantic import BaseModel, ValidationError
 
-from operate.api.access import name_of
+from operate.api.access import auth_level, name_of
 from operate.api.refusals import BadRequest
+from relay_contract import Answer
+from relay_contract.endpoints import Endpoint
+from relay_contract.problems import Code, Problem, ProblemDetail
 from shared.errors import (
     ContractBroken,
     LeaseLost,
@@ -24,30 +26,48 @@ from shared.errors import (
 )
 from shared.storage import refusals
 
-type Endpoint = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
+type Handler = Callable[[func.HttpRequest], Awaitable[Answer | func.HttpResponse]]
 
 _LARGEST_BODY = 256 * 1024
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
-def answer(status: int, body: object) -> func.HttpResponse:
-    """A JSON answer, for whoever asked and for no cache on the way."""
-    return func.HttpResponse(json.dumps(body), status_code=status, mimetype="application/json", headers=_HEADERS)
+def answer(status: int, body: Answer) -> func.HttpResponse:
+    """A JSON answer, for the caller and for no cache on the way."""
+    return json_answer(status, body.document())
 
 
-def problem(status: int, code: str, text: str) -> func.HttpResponse:
+def json_answer(status: int, document: object) -> func.HttpResponse:
+    """An answer that is a document of its own, as the OpenAPI document is."""
+    return func.HttpResponse(json.dumps(document), status_code=status, mimetype="application/json", headers=_HEADERS)
+
+
+def problem(status: int, code: Code, text: str) -> func.HttpResponse:
     """An error answer."""
-    return answer(status, {"error": {"code": code, "message": text}})
+    return answer(status, Problem(error=ProblemDetail(code=code, message=text)))
 
 
-def guarded(endpoint: Endpoint) -> Endpoint:
-    """Let operators in and nobody else, and turn what goes wrong into an answer that says what is wrong."""
+def serve(blueprint: func.Blueprint, endpoint: Endpoint) -> Callable[[Handler], Any]:
+    """Have a function answer an endpoint of the contract: with the endpoint's first status unless the function decides
+    that itself."""
+    level = func.AuthLevel.ANONYMOUS if endpoint.access == "everybody" else auth_level()
 
-    @functools.wraps(endpoint)
+    def register(handler: Handler) -> Any:
+        guard = _guarded(handler, endpoint)
+        route = blueprint.route(endpoint.path, methods=[endpoint.method], auth_level=level)
+        return blueprint.function_name(endpoint.name)(route(guard))
+
+    return register
+
+
+def _guarded(handler: Handler, endpoint: Endpoint) -> Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]:
+    """Let operators in and no other caller, and turn what goes wrong into an answer that says what is wrong."""
+
     async def guard(req: func.HttpRequest) -> func.HttpResponse:
         try:
-            name_of(req)
-            return await endpoint(req)
+            if endpoint.access == "operator":
+                name_of(req)
+            result = await handler(req)
         except BadRequest as error:
             return problem(error.status, error.code, str(error))
         except (NotOurStorage, AzureError) as error:
@@ -55,15 +75,21 @@ def guarded(endpoint: Endpoint) -> Endpoint:
         except (Throttled, Unavailable, SignInFailed) as error:
             return problem(503, "serviceUnavailable", str(error))
         except (NotPermitted, Refused, ContractBroken) as error:
-            code = "notPermitted" if isinstance(error, NotPermitted) else "serviceRefused"
-            return problem(502, code, str(error))
+            return problem(502, _refusal(error), str(error))
         except (LeaseLost, NewerVersion) as error:
             return problem(409, *_conflict(error))
+        return answer(min(endpoint.answers), result) if isinstance(result, Answer) else result
 
+    # The worker reads the annotations of what it calls: they are the guard's, only the name is the handler's.
+    guard.__name__, guard.__qualname__, guard.__module__ = handler.__name__, handler.__qualname__, handler.__module__
     return guard
 
 
-def _conflict(error: LeaseLost | NewerVersion) -> tuple[str, str]:
+def _refusal(error: Exception) -> Code:
+    return "notPermitted" if isinstance(error, NotPermitted) else "serviceRefused"
+
+
+def _conflict(error: LeaseLost | NewerVersion) -> tuple[Code, str]:
     if isinstance(error, NewerVersion):
         return "newerVersion", f"{error}. Nothing was done: it waits for that version, or a later one"
     return "changedMeanwhile", "The run changed while this was done; look again and repeat"
@@ -81,7 +107,8 @@ def read_body[T: BaseModel](req: func.HttpRequest, model: type[T]) -> T:
     if len(body) > _LARGEST_BODY:
         raise BadRequest(413, "tooLarge", f"The body has {len(body)} bytes, more than {_LARGEST_BODY}")
     try:
-        return model.model_validate_json(_signed(body or b"{}", name_of(req)))
+        signed = _signed(body or b"{}", name_of(req))
+        return model.model_validate_json(signed, by_alias=True, by_name=False)
     except ValidationError as error:
         first: Any = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"])

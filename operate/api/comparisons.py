@@ -4,62 +4,54 @@ from uuid import uuid4
 
 import azure.functions as func
 
-from operate.api.access import auth_level
-from operate.api.answers import answer, guarded, read_body
+from operate.api.answers import read_body, serve
 from operate.api.refusals import BadRequest
-from operate.api.requests import (
-    OutOfSyncRequest,
-    ReconcileRequest,
-)
 from operate.reconcile.invoices import start as start_comparing
 from operate.reconcile.out_of_sync import describe_search, look_for_strays
 from operate.reconcile.reports import Jobs
+from relay_contract import endpoints
+from relay_contract.out_of_sync import OutOfSync
+from relay_contract.reconciliation import JobAccepted, Reconciliation
+from relay_contract.requests import OutOfSyncRequest, ReconcileRequest
 from shared.wiring import ports
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
-LEVEL = auth_level()
 
-
-@blueprint.function_name("look_for_strays")
-@blueprint.route("out-of-sync", methods=["POST"], auth_level=LEVEL)
-@guarded
-async def post_out_of_sync(req: func.HttpRequest) -> func.HttpResponse:
+@serve(blueprint, endpoints.LOOK_FOR_STRAYS)
+async def post_out_of_sync(req: func.HttpRequest) -> JobAccepted:
     """Start looking for actuals that are out of sync, and send or write back those of the kinds in `sync`."""
     asked, works, job = read_body(req, OutOfSyncRequest), await ports(), uuid4().hex
     if asked.sync:
-        await works.audit.note("sync out of sync", asked.by, asked.model_dump(mode="json") | {"job": job})
+        await works.audit.note("sync out of sync", asked.by, asked.document() | {"job": job})
     await look_for_strays(works, job, asked.period, asked.sync, by=asked.by)
-    return answer(202, {"id": job, "statusUrl": f"{req.url.partition('?')[0]}/{job}"})
+    return _accepted(req, job)
 
 
-@blueprint.function_name("show_out_of_sync")
-@blueprint.route("out-of-sync/{job}", methods=["GET"], auth_level=LEVEL)
-@guarded
-async def show_out_of_sync(req: func.HttpRequest) -> func.HttpResponse:
+@serve(blueprint, endpoints.SHOW_OUT_OF_SYNC)
+async def show_out_of_sync(req: func.HttpRequest) -> OutOfSync:
     """Tell how far a search is, what is out of sync, and what was done about it."""
     found = await describe_search(await ports(), req.route_params["job"])
     if found is None:
         raise BadRequest(404, "noJob", f"There is no search {req.route_params['job']}")
-    return answer(200, found)
+    return found
 
 
-@blueprint.function_name("start_reconciliation")
-@blueprint.route("reconciliations", methods=["POST"], auth_level=LEVEL)
-@guarded
-async def post_reconciliation(req: func.HttpRequest) -> func.HttpResponse:
+@serve(blueprint, endpoints.START_RECONCILIATION)
+async def post_reconciliation(req: func.HttpRequest) -> JobAccepted:
     """Start comparing one invoice, or all confirmed ones of a period."""
     asked = read_body(req, ReconcileRequest)
-    job = await start_comparing(await ports(), asked)
-    return answer(202, {"id": job, "statusUrl": f"{req.url.partition('?')[0]}/{job}"})
+    return _accepted(req, await start_comparing(await ports(), asked))
 
 
-@blueprint.function_name("show_reconciliation")
-@blueprint.route("reconciliations/{job}", methods=["GET"], auth_level=LEVEL)
-@guarded
-async def show_reconciliation(req: func.HttpRequest) -> func.HttpResponse:
+@serve(blueprint, endpoints.SHOW_RECONCILIATION)
+async def show_reconciliation(req: func.HttpRequest) -> Reconciliation:
     """Tell how far a reconciliation is and what it found."""
     job = await Jobs(await ports()).read(req.route_params["job"])
     if job is None:
         raise BadRequest(404, "noJob", f"There is no reconciliation {req.route_params['job']}")
-    return answer(200, job)
+    return job
+
+
+def _accepted(req: func.HttpRequest, job: str) -> JobAccepted:
+    return JobAccepted(id=job, status_url=f"{req.url.partition('?')[0]}/{job}")

@@ -2,17 +2,18 @@
 
 import azure.functions as func
 
-from operate.api.access import auth_level, name_of
-from operate.api.answers import answer, guarded, problem
+from operate.api.access import name_of
+from operate.api.answers import problem, serve
 from operate.page.files import HEADERS, find
+from relay_contract import endpoints
+from relay_contract.sign_in import MapTitle, OperatorName, SignIn
 from relay_contract.version import VERSION
 from shared.wiring import configuration
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
 
-@blueprint.function_name("page")
-@blueprint.route("page/{*file}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@serve(blueprint, endpoints.PAGE)
 async def show_page(req: func.HttpRequest) -> func.HttpResponse:
     """Serve the page and what belongs to it. No file holds data, so nobody needs to be let in for them."""
     if req.url.partition("?")[0].endswith("/page/"):
@@ -27,19 +28,16 @@ async def show_page(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse(file.content, mimetype=file.mimetype, charset="utf-8", headers=headers)
 
 
-@blueprint.function_name("show_sign_in")
-@blueprint.route("sign-in", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
-async def show_sign_in(req: func.HttpRequest) -> func.HttpResponse:
+@serve(blueprint, endpoints.SHOW_SIGN_IN)
+async def show_sign_in(req: func.HttpRequest) -> SignIn:
     """Tell how operators sign in and what the maps are called, before they have."""
     del req
     given = configuration()
-    maps = [{"map": step.map, "title": step.shown} for step in given.job.steps]
-    return answer(200, {"app": VERSION, "signIn": given.settings.operator_sign_in, "maps": maps})
+    maps = [MapTitle(map=step.map, title=step.shown) for step in given.job.steps]
+    return SignIn(app=VERSION, sign_in=given.settings.operator_sign_in, maps=maps)
 
 
-@blueprint.function_name("show_operator")
-@blueprint.route("operator", methods=["GET"], auth_level=auth_level())
-@guarded
-async def show_operator(req: func.HttpRequest) -> func.HttpResponse:
+@serve(blueprint, endpoints.SHOW_OPERATOR)
+async def show_operator(req: func.HttpRequest) -> OperatorName:
     """Tell who is asking: the name that is known, or none where it has to be stated with each change."""
-    return answer(200, {"name": name_of(req)})
+    return OperatorName(name=name_of(req))

@@ -7,13 +7,15 @@ of headers and connections; for those the counts that Finance reported for the i
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 from uuid import UUID, uuid4
 
 from operate.api.refusals import BadRequest
-from operate.api.requests import ReconcileRequest
 from operate.reconcile.period import Scope, scope_of
 from operate.reconcile.reports import Jobs
+from operate.views.run import money_of
+from relay_contract import Money
+from relay_contract.reconciliation import Difference, DifferenceCounts, MapCounts, Reconciled, RowKey
+from relay_contract.requests import ReconcileRequest
 from shared.engine.account import account_of
 from shared.engine.lifecycle import accept, claim, go_on, read_again
 from shared.engine.messages import Load, Reconcile
@@ -40,7 +42,7 @@ from shared.project_operations.invoices import (
 )
 from shared.services.dataverse import NAME as DATAVERSE
 from shared.services.odata import all_of, guid, quote_text
-from shared.totals import Tally, Totals
+from shared.totals import Tally
 
 _MOST_AT_ONCE = 1000
 
@@ -62,7 +64,7 @@ class Findings:
     unexplained: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     surplus: list[str] = field(default_factory=list)
-    different: list[dict[str, str]] = field(default_factory=list)
+    different: list[Difference] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
 
     @property
@@ -97,7 +99,7 @@ async def start(ports: Ports, asked: ReconcileRequest) -> str:
     """Open a job that compares the invoices asked for, and return its id. Raises BadRequest where there is none, or too
     many."""
     scope, job = await _scope(ports, asked), uuid4().hex
-    await ports.audit.note("reconcile", asked.by, asked.model_dump(mode="json") | {"job": job})
+    await ports.audit.note("reconcile", asked.by, asked.document() | {"job": job})
     await Jobs(ports).open(job, len(scope.invoices), by=asked.by, expected=scope.describe())
     for invoice_id in scope.invoices:
         # What dual-write carried is sent only when an operator names the invoice.
@@ -107,12 +109,12 @@ async def start(ports: Ports, asked: ReconcileRequest) -> str:
 
 
 async def _scope(ports: Ports, asked: ReconcileRequest) -> Scope:
-    if asked.invoiceId:
-        return Scope((asked.invoiceId,))
-    if asked.invoiceNumber:
-        found = await invoices_numbered(ports, asked.invoiceNumber)
+    if asked.invoice_id:
+        return Scope((asked.invoice_id,))
+    if asked.invoice_number:
+        found = await invoices_numbered(ports, asked.invoice_number)
         if not found:
-            raise BadRequest(404, "noInvoice", f"Dataverse has no project invoice {asked.invoiceNumber}")
+            raise BadRequest(404, "noInvoice", f"Dataverse has no project invoice {asked.invoice_number}")
         return Scope(tuple(invoice.invoice_id for invoice in found))
     scope = await scope_of(ports, asked.since or ports.now(), asked.until or ports.now())
     if (number := len(scope.invoices)) > _MOST_AT_ONCE:
@@ -143,12 +145,20 @@ async def give_up(ports: Ports, message: Reconcile, reason: str) -> None:
     await Jobs(ports).put(message.job, message.invoiceId, _unanswered(message, run, reason))
 
 
-def _unanswered(message: Reconcile, run: Run | None, reason: str) -> dict[str, Any]:
-    return {
-        "invoiceId": str(message.invoiceId), "invoiceNumber": run.number if run else "", "problem": reason,
-        "runState": str(run.state) if run else None, "equal": False, "maps": [], "missing": [], "surplus": [],
-        "unexplained": [], "different": [], "fixed": 0,
-    }  # fmt: skip
+def _unanswered(message: Reconcile, run: Run | None, reason: str) -> Reconciled:
+    return Reconciled(
+        invoice_id=str(message.invoiceId),
+        invoice_number=run.number if run else "",
+        run_state=str(run.state) if run else None,
+        equal=False,
+        problem=reason,
+        maps=[],
+        missing=[],
+        surplus=[],
+        unexplained=[],
+        different=[],
+        fixed=0,
+    )
 
 
 @dataclass(frozen=True)
@@ -243,13 +253,7 @@ async def _compare_rows(ports: Ports, company: str, rows: list[list[str]], findi
         if found := differing_columns(table_map, row, held[key]):
             findings.sources.append(source_id)
             findings.different += [
-                {
-                    "map": ACTUALS,
-                    "key": key,
-                    "field": each.column,
-                    "source": each.source,
-                    "target": each.target,
-                }
+                Difference(map=ACTUALS, key=key, field=each.column, source=each.source, target=each.target)
                 for each in found
             ]
 
@@ -309,39 +313,43 @@ async def _fix(ports: Ports, invoice_id: UUID, run: Run | None, findings: Findin
 
 async def _describe(
     ports: Ports, invoice_id: UUID, *, number: str, run: Run | None, findings: Findings, fixed: int
-) -> dict[str, Any]:
-    return {
-        "invoiceId": str(invoice_id),
-        "invoiceNumber": number,
-        "runState": str(run.state) if run else None,
-        "equal": findings.equal,
-        "doubt": findings.doubt,
-        "maps": [
-            {
-                "map": "actuals",
-                "source": _totals(findings.source.totals()),
-                "target": _totals(findings.target.totals()),
-                "note": _unseen(findings.unseen),
-            },
-            {
-                "map": "transactionconnections",
-                "source": {"rows": findings.connections, "amounts": {}},
-                "target": {"rows": findings.linked, "amounts": {}},
-                "note": _about_connections(findings),
-            },
+) -> Reconciled:
+    return Reconciled(
+        invoice_id=str(invoice_id),
+        invoice_number=number,
+        run_state=str(run.state) if run else None,
+        equal=findings.equal,
+        doubt=findings.doubt,
+        maps=[
+            MapCounts(
+                map=ACTUALS,
+                source=money_of(findings.source.totals()),
+                target=money_of(findings.target.totals()),
+                note=_unseen(findings.unseen),
+            ),
+            MapCounts(
+                map=CONNECTIONS,
+                source=Money(rows=findings.connections, amounts={}),
+                target=Money(rows=findings.linked, amounts={}),
+                note=_about_connections(findings),
+            ),
         ],
-        "missing": [{"map": "actuals", "key": key} for key in findings.missing],
-        "surplus": [{"map": "actuals", "key": key} for key in findings.surplus],
-        "different": findings.different,
-        "unexplained": [{"map": "actuals", "key": key} for key in findings.unexplained],
-        "counts": {
-            "unexplained": len(findings.unexplained),
-            "missing": len(findings.missing),
-            "surplus": len(findings.surplus),
-            "different": len(findings.different),
-        },
-        "fixed": fixed,
-    }
+        missing=_keys(findings.missing),
+        surplus=_keys(findings.surplus),
+        different=findings.different,
+        unexplained=_keys(findings.unexplained),
+        counts=DifferenceCounts(
+            unexplained=len(findings.unexplained),
+            missing=len(findings.missing),
+            surplus=len(findings.surplus),
+            different=len(findings.different),
+        ),
+        fixed=fixed,
+    )
+
+
+def _keys(keys: Iterable[str]) -> list[RowKey]:
+    return [RowKey(map=ACTUALS, key=key) for key in keys]
 
 
 def _unseen(columns: tuple[str, ...]) -> str:
@@ -358,7 +366,3 @@ def _about_connections(findings: Findings) -> str:
         return text
     more = "" if len(left) <= _SHOWN else f" and {len(left) - _SHOWN} more"
     return f"{text}. Set aside with what was dismissed: {len(left)} ({', '.join(left[:_SHOWN])}{more})"
-
-
-def _totals(totals: Totals) -> dict[str, Any]:
-    return {"rows": totals.rows, "amounts": totals.money()}

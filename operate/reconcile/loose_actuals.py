@@ -5,9 +5,9 @@ no run, so nothing follows when their parts are settled.
 """
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
+from relay_contract.out_of_sync import Loose, Refusal
 from shared.engine.loading import land, put_on_dock
 from shared.engine.ports import Ports
 from shared.ledger.run import Page, Part
@@ -32,18 +32,18 @@ async def consign(ports: Ports, owner: UUID, number: int, rows: Sequence[Row]) -
     await put_on_dock(ports, [part for part in landed if part.number == number and part.state == "landed"])
 
 
-async def describe_consignment(ports: Ports, owner: UUID) -> dict[str, Any]:
-    """How many rows were sent, are in Finance or were rejected, as JSON."""
+async def describe_consignment(ports: Ports, owner: UUID) -> Loose:
+    """How many rows were sent, are in Finance or were rejected."""
     parts = await _parts(ports, owner)
     rejected = await ports.rejections.of(owner)
     settled = [part for part in parts if part.state == "settled"]
-    return {
-        "rows": sum(part.rows for part in parts),
-        "inFinance": sum(part.rows - part.rejected for part in settled),
-        "underWay": sum(part.rows for part in parts if part.state != "settled"),
-        "rejections": len(rejected),
-        "rejected": [{"actualId": row.source_id, "text": row.text} for row in rejected[:_SHOWN]],
-    }
+    return Loose(
+        rows=sum(part.rows for part in parts),
+        in_finance=sum(part.rows - part.rejected for part in settled),
+        under_way=sum(part.rows for part in parts if part.state != "settled"),
+        rejections=len(rejected),
+        rejected=[Refusal(actual_id=row.source_id, text=row.text) for row in rejected[:_SHOWN]],
+    )
 
 
 async def _parts(ports: Ports, owner: UUID) -> list[Part]:

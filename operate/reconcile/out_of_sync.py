@@ -9,14 +9,17 @@ Doing it twice is the same as once, so a page that was examined when its worker 
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid5
 
 from operate.reconcile.loose_actuals import consign, describe_consignment
-from operate.reconcile.out_of_sync_actuals import Kind, Period, Stray, group, judge, merge, name_owners, options
+from operate.reconcile.out_of_sync_actuals import Stray, group, judge, merge, name_owners, options
 from operate.reconcile.period import is_of_dual_write
 from operate.reconcile.reports import Jobs
 from operate.reconcile.searches import Search, Searches
+from relay_contract.out_of_sync import Kind, OutOfSync, OutOfSyncActual, OutOfSyncGroup, Refusal, Sync, Synced
+from relay_contract.requests import Period
 from shared.engine.messages import Examine, Look, Reconcile
 from shared.engine.ports import Ports
 from shared.errors import ColumnsLocked, ContractBroken, NotPermitted, Refused
@@ -35,7 +38,7 @@ async def look_for_strays(ports: Ports, job: str, asked: Period, sync: Sequence[
     now = ports.now()
     ends = {
         "since": asked.since or now - _DEFAULT_PERIOD,
-        "until": min(asked.until or now, now - timedelta(hours=asked.graceHours)),
+        "until": min(asked.until or now, now - timedelta(hours=asked.grace_hours)),
     }
     await Searches(ports).open(Search(job, by, asked.model_copy(update=ends), tuple(sync)))
     await ports.queues.send(Examine(job=job))
@@ -65,8 +68,8 @@ async def _examine_page(ports: Ports, searches: Searches, search: Search) -> Sea
     strays = await name_owners(ports, await judge(ports, page.rows))
     findings = {
         "examined": len(page.rows),
-        "groups": group(strays),
-        "actuals": [stray.describe() for stray in strays[:_SHOWN]],
+        "groups": [each.document() for each in group(strays)],
+        "actuals": [stray.describe().document() for stray in strays[:_SHOWN]],
         **await _act(ports, search, strays),
     }
     return await searches.advance(search, findings, page.next_link)
@@ -79,7 +82,7 @@ async def _act(ports: Ports, search: Search, strays: Iterable[Stray]) -> dict[st
     if loose:
         await consign(ports, UUID(search.job), search.page, loose)
     return {
-        "invoices": [await _send(ports, search, strays) for strays in _by_invoice(filter(_is_billed, missing))],
+        "invoices": [(await _send(ports, search, of)).document() for of in _by_invoice(filter(_is_billed, missing))],
         **await _write_back(ports, [stray for stray in chosen if stray.kind == "not written back"]),
     }
 
@@ -96,24 +99,20 @@ def _by_invoice(strays: Iterable[Stray]) -> list[list[Stray]]:
     return list(found.values())
 
 
-async def _send(ports: Ports, search: Search, strays: Sequence[Stray]) -> dict[str, Any]:
+async def _send(ports: Ports, search: Search, strays: Sequence[Stray]) -> Synced:
     """Have an invoice compared and mended. The job's name follows from the search, so a second try is the same job."""
     invoice_id = UUID(strays[0].invoice_id)
     run = await ports.ledger.run(invoice_id)
-    told = {
-        "invoiceId": str(invoice_id),
-        "invoiceNumber": strays[0].number,
-        "rows": len(strays),
-        "reconciliation": None,
-    }
+    told = partial(Synced, invoice_id=str(invoice_id), invoice_number=strays[0].number, rows=len(strays))
     if run is not None and not run.state.is_final:
-        return {**told, "action": f"is {run.state} just now: nothing is done"}
+        return told(reconciliation=None, action=f"is {run.state} just now: nothing is done")
     if await _is_of_dual_write(ports, invoice_id):
-        return {**told, "action": "was confirmed before SWEEP_START: nothing is done; reconcile it by its number"}
+        action = "was confirmed before SWEEP_START: nothing is done; reconcile it by its number"
+        return told(reconciliation=None, action=action)
     job = uuid5(UUID(search.job), str(invoice_id)).hex
     await Jobs(ports).open(job, 1, by=search.by)
     await ports.queues.send(Reconcile(job=job, invoiceId=invoice_id, fix=True))
-    return {**told, "reconciliation": job, "action": "is compared row by row, and what Finance lacks is sent"}
+    return told(reconciliation=job, action="is compared row by row, and what Finance lacks is sent")
 
 
 async def _is_of_dual_write(ports: Ports, invoice_id: UUID) -> bool:
@@ -133,30 +132,33 @@ async def _write_back(ports: Ports, strays: Iterable[Stray]) -> dict[str, Any]:
     return {
         "writtenBack": sum(map(len, keys.values())) - len(refused),
         "refusals": len(refused),
-        "refused": [{"actualId": str(actual), "text": error.text} for actual, error in refused.items()][:_SHOWN],
+        "refused": [Refusal(actual_id=str(actual), text=error.text).document() for actual, error in refused.items()][
+            :_SHOWN
+        ],
     }
 
 
-async def describe_search(ports: Ports, job: str) -> dict[str, Any] | None:
-    """How far a search is, what it has found and what was done, as JSON; None where there is none."""
+async def describe_search(ports: Ports, job: str) -> OutOfSync | None:
+    """How far a search is, what it has found and what was done; None where there is none."""
     search = await Searches(ports).read(job)
     if search is None:
         return None
     pages = await Searches(ports).findings(job)
-    groups = merge(each for page in pages for each in page["groups"])
-    return {
-        "id": job,
-        "state": search.state,
-        "detail": search.detail,
-        "since": _text(search.period.since),
-        "until": _text(search.period.until),
-        "examined": sum(page["examined"] for page in pages),
-        "rows": sum(each["rows"] for each in groups),
-        "leftOut": _left_out(search),
-        "groups": groups,
-        "actuals": [actual for page in pages for actual in page["actuals"]][:_SHOWN],
-        "sync": await _describe_sync(ports, search, pages) if search.sync else None,
-    }
+    groups = merge(OutOfSyncGroup.model_validate(each) for page in pages for each in page["groups"])
+    actuals = [OutOfSyncActual.model_validate(each) for page in pages for each in page["actuals"]]
+    return OutOfSync(
+        id=job,
+        state=search.state,
+        detail=search.detail,
+        since=search.period.since,
+        until=search.period.until,
+        examined=sum(page["examined"] for page in pages),
+        rows=sum(each.rows for each in groups),
+        left_out=_left_out(search),
+        groups=groups,
+        actuals=actuals[:_SHOWN],
+        sync=await _describe_sync(ports, search, pages) if search.sync else None,
+    )
 
 
 def _left_out(search: Search) -> str:
@@ -166,7 +168,7 @@ def _left_out(search: Search) -> str:
         "those that skip the sync",
         "those that have a voucher in Dataverse",
     ]
-    if search.period.invoiceId:
+    if search.period.invoice_id:
         left.append("unbilled sales that do not carry the invoice, which reconciling it finds")
     return "; ".join(left)
 
@@ -175,12 +177,12 @@ def _text(instant: Any) -> str:
     return str(instant.isoformat().replace("+00:00", "Z"))
 
 
-async def _describe_sync(ports: Ports, search: Search, pages: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "kinds": list(search.sync),
-        "invoices": [invoice for page in pages for invoice in page["invoices"]],
-        "writtenBack": sum(page["writtenBack"] for page in pages),
-        "refusals": sum(page["refusals"] for page in pages),
-        "refused": [row for page in pages for row in page["refused"]][:_SHOWN],
-        "loose": await describe_consignment(ports, UUID(search.job)),
-    }
+async def _describe_sync(ports: Ports, search: Search, pages: Sequence[dict[str, Any]]) -> Sync:
+    return Sync(
+        kinds=list(search.sync),
+        invoices=[Synced.model_validate(invoice) for page in pages for invoice in page["invoices"]],
+        written_back=sum(page["writtenBack"] for page in pages),
+        refusals=sum(page["refusals"] for page in pages),
+        refused=[Refusal.model_validate(row) for page in pages for row in page["refused"]][:_SHOWN],
+        loose=await describe_consignment(ports, UUID(search.job)),
+    )

@@ -5,15 +5,14 @@ The predicate is that of Microsoft's own page for it, as its screenshot has it a
 no, there is no voucher, and the actual is older than an hour (until then it is only on its way).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-
+from relay_contract.out_of_sync import Kind, OutOfSyncActual, OutOfSyncGroup
+from relay_contract.requests import Period
 from shared.engine.ports import Ports
 from shared.engine.targets.held_rows import held_actuals
 from shared.maps.columns import follow
@@ -26,21 +25,8 @@ from shared.project_operations.invoices import invoices_with
 from shared.project_operations.proposal_number import number_pair
 from shared.services.odata import all_of, guid
 
-type Kind = Literal["missing", "not posted", "not written back"]
-
 _TYPES = {192350000: "Cost", 192350005: "Unbilled Sales", 192350006: "Billed Sales"}
 _OTHER_COLUMNS = (*NEEDED, "createdon", "_msdyn_invoice_value")
-
-
-class Period(BaseModel):
-    """Which actuals are looked at: those created in the period, of one invoice if that is named."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
-    graceHours: float = Field(1.0, ge=0, le=8760)  # noqa: N815 - the names on the wire
-    invoiceId: UUID | None = None  # noqa: N815
 
 
 @dataclass(frozen=True)
@@ -76,19 +62,24 @@ class Stray:
         """Its amount."""
         return Decimal(self.row.get("msdyn_amount") or 0)
 
-    def describe(self) -> dict[str, Any]:
-        """The actual as JSON."""
-        return {
-            "actualId": self.row["msdyn_actualid"],
-            "kind": self.kind,
-            "type": _TYPES.get(self.row["msdyn_transactiontypecode"], str(self.row["msdyn_transactiontypecode"])),
-            "project": self.project,
-            "invoiceNumber": self.number,
-            "invoiceId": self.invoice_id,
-            "currency": self.currency,
-            "amount": format(self.amount, "f"),
-            "createdOn": self.row["createdon"],
-        }
+    @property
+    def created_on(self) -> datetime:
+        """When it was created."""
+        return datetime.fromisoformat(self.row["createdon"])
+
+    def describe(self) -> OutOfSyncActual:
+        """The actual as it is answered."""
+        return OutOfSyncActual(
+            actual_id=self.row["msdyn_actualid"],
+            kind=self.kind,
+            type=_TYPES.get(self.row["msdyn_transactiontypecode"], str(self.row["msdyn_transactiontypecode"])),
+            project=self.project,
+            invoice_number=self.number,
+            invoice_id=self.invoice_id,
+            currency=self.currency,
+            amount=self.amount,
+            created_on=self.created_on,
+        )
 
 
 def options(ports: Ports, period: Period) -> dict[str, str]:
@@ -102,7 +93,7 @@ def options(ports: Ports, period: Period) -> dict[str, str]:
         types,
         f"createdon ge {_instant(period.since)}" if period.since else "",
         f"createdon le {_instant(period.until)}" if period.until else "",
-        f"_msdyn_invoice_value eq {period.invoiceId}" if period.invoiceId else "",
+        f"_msdyn_invoice_value eq {period.invoice_id}" if period.invoice_id else "",
     ]
     select = ",".join(sorted({*table_map.query["$select"].split(","), *_OTHER_COLUMNS}))
     return {**table_map.query, "$select": select, "$filter": all_of(*conditions)}
@@ -167,31 +158,34 @@ async def _vouchers(ports: Ports, company: str, keys: Iterable[UUID]) -> dict[UU
     return {UUID(row["ActualsImportId"]): str(row["VoucherNumber"] or "") async for row in rows}
 
 
-def group(strays: Sequence[Stray]) -> list[dict[str, Any]]:
-    """Count and money of the actuals as JSON, by kind, project and invoice."""
+def group(strays: Sequence[Stray]) -> list[OutOfSyncGroup]:
+    """Count and money of the actuals by kind, project and invoice."""
     return merge(
-        {
-            "kind": stray.kind,
-            "project": stray.project,
-            "invoiceNumber": stray.number,
-            "invoiceId": stray.invoice_id,
-            "rows": 1,
-            "amounts": {stray.currency: format(stray.amount, "f")},
-            "oldest": str(stray.row["createdon"]),
-        }
+        OutOfSyncGroup(
+            kind=stray.kind,
+            project=stray.project,
+            invoice_number=stray.number,
+            invoice_id=stray.invoice_id,
+            rows=1,
+            amounts={stray.currency: stray.amount},
+            oldest=stray.created_on,
+        )
         for stray in strays
     )
 
 
-def merge(groups: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def merge(groups: Iterable[OutOfSyncGroup]) -> list[OutOfSyncGroup]:
     """The groups of several pages as one list."""
-    merged: dict[tuple[Any, ...], dict[str, Any]] = {}
+    merged: dict[tuple[str | None, ...], OutOfSyncGroup] = {}
     for each in groups:
-        identity = tuple(each[name] for name in ("kind", "project", "invoiceNumber", "invoiceId"))
-        known = merged.setdefault(identity, {**each, "rows": 0, "amounts": {}})
-        known["rows"] += each["rows"]
-        known["oldest"] = min(known["oldest"], each["oldest"])
-        for currency, amount in each["amounts"].items():
-            total = Decimal(known["amounts"].get(currency, "0")) + Decimal(amount)
-            known["amounts"][currency] = format(total, "f")
+        identity = (each.kind, each.project, each.invoice_number, each.invoice_id)
+        known = merged.get(identity)
+        merged[identity] = _joined(known, each) if known else each
     return list(merged.values())
+
+
+def _joined(one: OutOfSyncGroup, other: OutOfSyncGroup) -> OutOfSyncGroup:
+    currencies = [*one.amounts, *(currency for currency in other.amounts if currency not in one.amounts)]
+    amounts = {name: one.amounts.get(name, Decimal(0)) + other.amounts.get(name, Decimal(0)) for name in currencies}
+    oldest = min(one.oldest, other.oldest)
+    return one.model_copy(update={"rows": one.rows + other.rows, "amounts": amounts, "oldest": oldest})

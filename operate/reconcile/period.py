@@ -7,9 +7,9 @@ Dataverse does not list any more, because its status was set back, or because it
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
+from relay_contract.reconciliation import Expected
 from shared.engine.ports import Ports
 from shared.ledger.run import State
 from shared.project_operations.invoices import (
@@ -31,9 +31,9 @@ class Scope:
     runs: int | None = None
     before_go_live: frozenset[UUID] = frozenset()
 
-    def describe(self) -> dict[str, Any]:
-        """What was expected, as JSON."""
-        return {"confirmed": self.confirmed, "runs": self.runs, "beforeGoLive": len(self.before_go_live)}
+    def describe(self) -> Expected:
+        """What was expected."""
+        return Expected(confirmed=self.confirmed, runs=self.runs, before_go_live=len(self.before_go_live))
 
 
 async def scope_of(ports: Ports, since: datetime, until: datetime) -> Scope:

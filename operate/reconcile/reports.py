@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from azure.core.exceptions import ResourceNotFoundError
 
+from relay_contract.reconciliation import Expected, Reconciled, Reconciliation
 from shared.clock import stamp
 from shared.engine.ports import Ports
 
@@ -24,7 +24,7 @@ class Jobs:
         self._table = ports.audit.table
         self._now = ports.now
 
-    async def open(self, job: str, invoices: int, *, by: str, expected: dict[str, Any] | None = None) -> None:
+    async def open(self, job: str, invoices: int, *, by: str, expected: Expected | None = None) -> None:
         """Note a new job, how many invoices it is about, and of a period why so many."""
         head = {
             "PartitionKey": _partition(job),
@@ -32,13 +32,13 @@ class Jobs:
             "by": by,
             "at": stamp(self._now()),
             "of": invoices,
-            "expected": json.dumps(expected),
+            "expected": json.dumps(expected.document() if expected else None),
         }
         await self._table.upsert_entity(head)
 
-    async def put(self, job: str, invoice_id: UUID, result: dict[str, Any]) -> None:
+    async def put(self, job: str, invoice_id: UUID, result: Reconciled) -> None:
         """Keep the result of one invoice; lists that would not fit are cut, their counts stand beside them."""
-        text = _fitting(result)
+        text = _fitting(result.document())
         entity = {
             "PartitionKey": _partition(job),
             "RowKey": str(invoice_id),
@@ -47,8 +47,8 @@ class Jobs:
         }
         await self._table.upsert_entity(entity)
 
-    async def read(self, job: str) -> dict[str, Any] | None:
-        """The job as JSON; None where there is none."""
+    async def read(self, job: str) -> Reconciliation | None:
+        """The job; None where there is none."""
         if not _JOB.fullmatch(job):
             return None
         try:
@@ -58,24 +58,25 @@ class Jobs:
         rows = self._table.query_entities(
             "PartitionKey eq @job and RowKey ne 'job'", parameters={"job": _partition(job)}
         )
-        results = [json.loads(row["result"] + row["rest"]) async for row in rows]
-        failed = next((result["problem"] for result in results if result.get("problem")), "")
-        done, compared = len(results) >= head["of"], sum(not result.get("problem") for result in results)
-        expected = json.loads(head.get("expected") or "null")
-        return {
-            "id": job,
-            "state": "failed" if done and failed else "done" if done else "running",
-            "detail": failed,
-            "done": len(results),
-            "of": head["of"],
-            "compared": compared,
-            "expected": expected,
-            "summary": summary(head["of"], compared, expected) if done else "",
-            "invoices": results,
-        }
+        results = [Reconciled.model_validate_json(row["result"] + row["rest"]) async for row in rows]
+        failed = next((result.problem for result in results if result.problem), "")
+        done, compared = len(results) >= head["of"], sum(not result.problem for result in results)
+        noted = json.loads(head.get("expected") or "null")
+        expected = Expected.model_validate(noted) if noted else None
+        return Reconciliation(
+            id=job,
+            state="failed" if done and failed else "done" if done else "running",
+            detail=failed,
+            done=len(results),
+            of=head["of"],
+            compared=compared,
+            expected=expected,
+            summary=summary(head["of"], compared, expected) if done else "",
+            invoices=results,
+        )
 
 
-def summary(of: int, compared: int, expected: Mapping[str, Any] | None) -> str:
+def summary(of: int, compared: int, expected: Expected | None) -> str:
     """How many invoices were compared of how many were expected and why, for people. A comparison of none says so."""
     if not of:
         return (
@@ -83,12 +84,10 @@ def summary(of: int, compared: int, expected: Mapping[str, Any] | None) -> str:
             "accepted in it. That does not mean that all is well. Check the period"
         )
     told = f"Compared {compared:,} of {_counted(of, 'invoice')}"
-    if not expected or expected["confirmed"] is None:
+    if expected is None or expected.confirmed is None or expected.runs is None:
         return told
-    told += (
-        f". Dataverse lists {expected['confirmed']:,} as confirmed; {_counted(expected['runs'], 'run')} of this period"
-    )
-    if old := expected["beforeGoLive"]:
+    told += f". Dataverse lists {expected.confirmed:,} as confirmed; {_counted(expected.runs, 'run')} of this period"
+    if old := expected.before_go_live:
         told += f". {_counted(old, 'invoice')} confirmed before SWEEP_START without a run: sent only when named alone"
     return told
 

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from azure.core.exceptions import ResourceNotFoundError
 
-from operate.reconcile.out_of_sync_actuals import Kind, Period
+from relay_contract.out_of_sync import Kind
+from relay_contract.requests import Period
 from shared.clock import stamp
 from shared.engine.ports import Ports
 from shared.storage.transactions import guarded, transact
@@ -96,7 +97,7 @@ def _head(search: Search) -> dict[str, Any]:
         "PartitionKey": _partition(search.job),
         "RowKey": _HEAD,
         "by": search.by,
-        "period": search.period.model_dump_json(),
+        "period": search.period.model_dump_json(by_alias=True),
         "sync": json.dumps(search.sync),
         "page": search.page,
         "state": search.state,

@@ -8,6 +8,7 @@ sweep.
 from datetime import datetime
 from typing import Any
 
+from relay_contract.changes import Changed
 from shared.engine.lifecycle import read_again, withdraw
 from shared.engine.ports import Ports
 from shared.engine.targets.held_rows import held_by_actual
@@ -34,10 +35,10 @@ from shared.services.odata import guid
 _MOST = 200
 
 
-async def look_again(ports: Ports) -> tuple[list[dict[str, Any]], str]:
-    """Look at the completed runs that are due, the oldest first. Returns those in which something has changed, as JSON,
+async def look_again(ports: Ports) -> tuple[list[Changed], str]:
+    """Look at the completed runs that are due, the oldest first. Returns those in which something has changed,
     and why the rest could not be looked at, or nothing."""
-    changed: list[dict[str, Any]] = []
+    changed: list[Changed] = []
     due = await ports.run_list.due(ports.now())
     for entry in due[::-1][:_MOST]:
         try:
@@ -47,7 +48,7 @@ async def look_again(ports: Ports) -> tuple[list[dict[str, Any]], str]:
         except (Throttled, Unavailable, SignInFailed, NotPermitted, Refused, ContractBroken) as error:
             return changed, str(error)
         if found:
-            changed.append({"invoiceId": str(entry.invoice_id), "invoiceNumber": entry.number, "found": found})
+            changed.append(Changed(invoice_id=str(entry.invoice_id), invoice_number=entry.number, found=found))
     return changed, ""
 
 

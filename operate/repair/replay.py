@@ -2,12 +2,13 @@
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Any
 from uuid import UUID, uuid4
 
 from operate.api.refusals import BadRequest
 from operate.reconcile.reports import Jobs
-from operate.repair.selection import Selected, Selection, select
+from operate.repair.selection import Selected, select
+from relay_contract.changes import Dismissed, Replayed, Send
+from relay_contract.requests import Selection
 from shared.engine.lifecycle import claim, go_on, read_again
 from shared.engine.messages import Reconcile
 from shared.engine.ports import Ports
@@ -32,21 +33,21 @@ class Plan:
     selected: Selected
     note: str
 
-    def describe(self) -> dict[str, Any]:
-        """The plan as JSON."""
+    def describe(self) -> Replayed:
+        """The plan as it is answered."""
         run, rows = self.selected.run, self.selected.rows
         counts = Counter(row.stage for row in rows)
         sends = [
-            {"map": str(stage), "rows": count, "keys": [row.key for row in rows if row.stage == stage][:_SHOWN_KEYS]}
+            Send(map=str(stage), rows=count, keys=[row.key for row in rows if row.stage == stage][:_SHOWN_KEYS])
             for stage, count in counts.items()
         ]
-        return {
-            "invoiceId": str(run.invoice_id),
-            "invoiceNumber": run.number,
-            "state": str(run.state),
-            "sends": sends,
-            "note": self.note,
-        }
+        return Replayed(
+            invoice_id=str(run.invoice_id),
+            invoice_number=run.number,
+            state=str(run.state),
+            sends=sends,
+            note=self.note,
+        )
 
 
 async def plan(ports: Ports, selection: Selection) -> list[Plan]:
@@ -172,11 +173,11 @@ async def _go_on_without(ports: Ports, invoice_id: UUID) -> None:
     raise LeaseLost(f"run of {invoice_id} changes all the time")
 
 
-def describe_dismissal(selected: Selected) -> dict[str, Any]:
-    """What a dismissal means for one run, as JSON."""
-    return {
-        "invoiceId": str(selected.run.invoice_id),
-        "invoiceNumber": selected.run.number,
-        "state": str(selected.run.state),
-        "keys": [row.key for row in selected.rows][:_SHOWN_KEYS],
-    }
+def describe_dismissal(selected: Selected) -> Dismissed:
+    """What a dismissal means for one run."""
+    return Dismissed(
+        invoice_id=str(selected.run.invoice_id),
+        invoice_number=selected.run.number,
+        state=str(selected.run.state),
+        keys=[row.key for row in selected.rows][:_SHOWN_KEYS],
+    )

@@ -11,11 +11,10 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from operate.repair.later_looks import look_again
-from shared.clock import stamp
+from relay_contract.changes import Revived, Started, Sweep
 from shared.engine.lifecycle import accept, revive, stage_of
 from shared.engine.messages import Load, LookUp
 from shared.engine.newer import tell
@@ -45,8 +44,8 @@ _PAGE = 1000
 _SWEEP = "sweep"
 
 
-async def sweep(ports: Ports) -> dict[str, Any]:
-    """Sweep once; return what was found, as JSON."""
+async def sweep(ports: Ports) -> Sweep:
+    """Sweep once; return what was found."""
     began = time.monotonic()
     revived = await _revive(ports)
     deleted = await _clear_blobs(ports)
@@ -54,18 +53,18 @@ async def sweep(ports: Ports) -> dict[str, Any]:
     unasked = await _start_lost(ports, found)
     revived += found.woken
     changed, unseen = await look_again(ports)
-    result = {
-        "at": stamp(ports.now()),
-        "started": found.started,
-        "revived": revived,
-        "leftAlone": found.left_alone,
-        "blobsDeleted": deleted,
-        "changed": changed,
-        "problem": unasked or unseen,
-        "seconds": round(time.monotonic() - began, 3),
-    }
-    await ports.notes.write("sweep", result)
-    event("sweep", started=len(found.started), revived=len(revived), blobs=deleted, seconds=result["seconds"])
+    result = Sweep(
+        at=ports.now(),
+        started=found.started,
+        revived=revived,
+        left_alone=found.left_alone,
+        blobs_deleted=deleted,
+        changed=changed,
+        problem=unasked or unseen,
+        seconds=round(time.monotonic() - began, 3),
+    )
+    await ports.notes.write("sweep", result.document())
+    event("sweep", started=len(found.started), revived=len(revived), blobs=deleted, seconds=result.seconds)
     return result
 
 
@@ -74,9 +73,9 @@ class Found:
     """What came of looking for confirmed invoices: runs that were started, accepted ones that were left alone and are
     put to work, and invoices that were confirmed before SWEEP_START and changed since, which nothing is done about."""
 
-    started: list[dict[str, str]] = field(default_factory=list)
-    woken: list[dict[str, str]] = field(default_factory=list)
-    left_alone: list[dict[str, str]] = field(default_factory=list)
+    started: list[Started] = field(default_factory=list)
+    woken: list[Revived] = field(default_factory=list)
+    left_alone: list[Started] = field(default_factory=list)
 
 
 async def look_up(ports: Ports, message: LookUp) -> None:
@@ -119,13 +118,13 @@ async def _start(ports: Ports, invoice: Invoice, found: Found) -> None:
         # A webhook writes no more than the run and its message: the register does not know this one yet.
         await ports.run_list.note(standing)
         if await _wake(ports, standing):
-            found.woken.append({"invoiceId": str(invoice.invoice_id), "state": str(standing.state)})
+            found.woken.append(Revived(invoice_id=str(invoice.invoice_id), state=str(standing.state)))
 
 
 async def _open(ports: Ports, invoice: Invoice, found: Found) -> None:
     if not await was_confirmed(ports, invoice.invoice_id, invoice.standing):
         return
-    names = {"invoiceId": str(invoice.invoice_id), "invoiceNumber": invoice.number}
+    names = Started(invoice_id=str(invoice.invoice_id), invoice_number=invoice.number)
     if await confirmed_before_go_live(ports, invoice.invoice_id, invoice.created_at):
         found.left_alone.append(names)
         return
@@ -135,8 +134,8 @@ async def _open(ports: Ports, invoice: Invoice, found: Found) -> None:
         found.started.append(names)
 
 
-async def _revive(ports: Ports) -> list[dict[str, str]]:
-    revived = []
+async def _revive(ports: Ports) -> list[Revived]:
+    revived: list[Revived] = []
     quiet_since = ports.now() - timedelta(seconds=ports.settings.stalled_after)
     for entry in await ports.run_list.unfinished():
         try:
@@ -153,7 +152,7 @@ async def _revive(ports: Ports) -> list[dict[str, str]]:
         elif run.state != entry.state:
             await ports.run_list.note(run)
         if not run.state.is_final and run.updated_at < quiet_since and await _wake(ports, run):
-            revived.append({"invoiceId": str(run.invoice_id), "state": str(run.state)})
+            revived.append(Revived(invoice_id=str(run.invoice_id), state=str(run.state)))
     return revived
 
 

@@ -2,10 +2,9 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
-from shared.clock import stamp
+from relay_contract.errors import Dismissal, ErrorGroup, ErrorRow
 from shared.engine.ports import Ports
 from shared.errors import NewerVersion
 from shared.ledger.rejected_rows import RejectedRow
@@ -22,26 +21,26 @@ class Group:
     rows: list[tuple[UUID, str, RejectedRow]] = field(default_factory=list)
     siblings: int = 0
 
-    def describe(self) -> dict[str, Any]:
-        """The group as JSON."""
+    def describe(self) -> ErrorGroup:
+        """The group as it is answered."""
         first = self.rows[0][2]
         numbers = dict.fromkeys(number or str(invoice_id) for invoice_id, number, _ in self.rows)
         seen = sorted(row.last_seen for _, _, row in self.rows if row.last_seen)
         began = sorted(row.first_seen for _, _, row in self.rows if row.first_seen)
-        return {
-            "group": first.group,
-            "map": str(first.stage),
-            "class": first.kind,
-            "pattern": first.pattern,
-            "rows": len(self.rows),
-            "dismissed": sum(row.status == "dismissed" for _, _, row in self.rows),
-            "invoices": list(numbers)[:_SHOWN_INVOICES],
-            "invoiceCount": len(numbers),
-            "sample": first.text,
-            "firstSeen": stamp(began[0]) if began else None,
-            "lastSeen": stamp(seen[-1]) if seen else None,
-            "hint": self._hint(),
-        }
+        return ErrorGroup(
+            group=first.group,
+            map=str(first.stage),
+            error_class=first.kind,
+            pattern=first.pattern,
+            rows=len(self.rows),
+            dismissed=sum(row.status == "dismissed" for _, _, row in self.rows),
+            invoices=list(numbers)[:_SHOWN_INVOICES],
+            invoice_count=len(numbers),
+            sample=first.text,
+            first_seen=began[0] if began else None,
+            last_seen=seen[-1] if seen else None,
+            hint=self._hint(),
+        )
 
     def _hint(self) -> str:
         if self.siblings and len(self.rows) == self.siblings:
@@ -85,20 +84,20 @@ async def _rows_of(ports: Ports, invoice_id: UUID, row: RejectedRow) -> int:
     return sum(part.rows for part in parts)
 
 
-def describe_row(invoice_id: UUID, number: str, row: RejectedRow) -> dict[str, Any]:
-    """A rejected row as JSON."""
-    dismissed = {"reason": row.reason, "by": row.by, "at": stamp(row.at) if row.at else None}
-    return {
-        "invoiceId": str(invoice_id),
-        "invoiceNumber": number,
-        "map": str(row.stage),
-        "key": row.key,
-        "sourceId": row.source_id,
-        "line": row.line,
-        "class": row.kind,
-        "text": row.text,
-        "firstSeen": stamp(row.first_seen) if row.first_seen else None,
-        "lastSeen": stamp(row.last_seen) if row.last_seen else None,
-        "tries": row.tries,
-        "dismissed": dismissed if row.status == "dismissed" else None,
-    }
+def describe_row(invoice_id: UUID, number: str, row: RejectedRow) -> ErrorRow:
+    """A rejected row as it is answered."""
+    is_dismissed = row.status == "dismissed"
+    return ErrorRow(
+        invoice_id=str(invoice_id),
+        invoice_number=number,
+        map=str(row.stage),
+        key=row.key,
+        source_id=row.source_id,
+        line=row.line,
+        error_class=row.kind,
+        text=row.text,
+        first_seen=row.first_seen,
+        last_seen=row.last_seen,
+        tries=row.tries,
+        dismissed=Dismissal(reason=row.reason, by=row.by, at=row.at) if is_dismissed else None,
+    )

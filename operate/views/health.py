@@ -10,6 +10,8 @@ from azure.storage.queue.aio import QueueClient
 
 from operate.repair.rejected_runs import rejected_lately
 from operate.views.run import SERVICES, describe_gate
+from relay_contract import changes
+from relay_contract.health import Health, Lane, LastSweep, OldestRun, PoisonQueue, Queue, Throughput
 from relay_contract.version import VERSION
 from shared.clock import stamp
 from shared.engine import troubles
@@ -48,19 +50,19 @@ class Asking:
             return otherwise
 
 
-def _unknown(queue: str) -> dict[str, Any]:
-    return {"name": queue, "depth": None, "oldestSeconds": None}
+def _unknown(queue: str) -> Queue:
+    return Queue(name=queue, depth=None, oldest_seconds=None)
 
 
-async def health(ports: Ports) -> dict[str, Any]:
-    """The state of the whole app as JSON; `problems` are the sentences that an operator should read first. Where
+async def health(ports: Ports) -> Health:
+    """The state of the whole app; `problems` are the sentences that an operator should read first. Where
     storage refuses to tell something, that is one of them, and the rest is told."""
     asking = Asking()
     queues = [
         await asking(_queue(ports, name, client), _unknown(name)) for name, client in ports.queues.clients.items()
     ]
     poison = [
-        await asking(_poison(ports, name), {"name": poison_of(name), "count": 0}) for name in ports.queues.clients
+        await asking(_poison(ports, name), PoisonQueue(name=poison_of(name), count=0)) for name in ports.queues.clients
     ]
     unfinished = await asking(ports.run_list.unfinished(), [])
     stopped = await asking(ports.run_list.stopped(), [])
@@ -81,10 +83,10 @@ async def health(ports: Ports) -> dict[str, Any]:
         *asking.met,
         *_name_them(stopped, "run needs attention or failed", "runs need attention or failed"),
         *_name_them(kept_back, "posted invoice", "posted invoices", " could not be written back"),
-        *(f"{row['count']} poison messages were on {row['name']}" for row in poison if row["count"]),
+        *(f"{each.count} poison messages were on {each.name}" for each in poison if each.count),
         *(gate.describe() for gate in gates if gate.kind != "throttled"),
         *(each.describe(ports.now()) for each in stand),
-        *(_describe_hanging(lane) for lane in lanes if lane["step"] == Step.RUNNING and lane["looks"] > _MANY_LOOKS),
+        *(_describe_hanging(lane) for lane in lanes if lane.step == Step.RUNNING and lane.looks > _MANY_LOOKS),
         *(wait.describe() for wait in waits[:_MOST_WAITS]),
         *_age_problems(ports, unfinished),
         *(f"paused: {pause.stage or 'everything'} by {pause.by}: {pause.reason}" for pause in pauses),
@@ -93,80 +95,84 @@ async def health(ports: Ports) -> dict[str, Any]:
         *await asking(rejected_lately(ports), []),
         *await asking(_refused_apps(ports), []),
     ]
-    return {
-        "app": VERSION,
-        "maps": {str(stage): table_map.version for stage, table_map in ports.maps.items()},
-        "healthy": not problems,
-        "problems": problems,
-        "paused": [describe_pause(pause) for pause in pauses],
-        "queues": queues,
-        "poison": poison,
-        "oldestUnfinishedRun": _oldest(ports, unfinished),
-        "gates": [describe_gate(gate) for gate in gates],
-        "lanes": lanes,
-        "throughput": [_describe_slot(slot) for slot in throughput],
-        "lastSweep": sweep
-        and {
-            **sweep,
-            "started": _count(sweep["started"]),
-            "revived": _count(sweep["revived"]),
-            "leftAlone": _count(sweep.get("leftAlone", [])),
-        },
-    }
+    return Health(
+        app=VERSION,
+        maps=_versions(ports.maps),
+        healthy=not problems,
+        problems=problems,
+        paused=[describe_pause(pause) for pause in pauses],
+        queues=queues,
+        poison=poison,
+        oldest_unfinished_run=_oldest(ports, unfinished),
+        gates=[describe_gate(gate) for gate in gates],
+        lanes=lanes,
+        throughput=[_describe_slot(slot) for slot in throughput],
+        last_sweep=_last(sweep) if sweep else None,
+    )
 
 
-def health_of_refused(maps: Mapping[str, TableMap], refusal: str) -> dict[str, Any]:
+def _versions(maps: Mapping[str, TableMap]) -> dict[str, str]:
+    return {name: table_map.version for name, table_map in maps.items()}
+
+
+def _last(sweep: Mapping[str, Any]) -> LastSweep:
+    """What the last sweep noted, in numbers where it names what it did; earlier versions noted less."""
+    counted = {name: _count(sweep.get(name, [])) for name in ("started", "revived", "leftAlone")}
+    return LastSweep.model_validate({**sweep, **counted})
+
+
+def health_of_refused(maps: Mapping[str, TableMap], refusal: str) -> Health:
     """The health of an app that works on nothing, because the storage account is another's: that one sentence. What is
     in the account is no business of this app."""
-    return {
-        "app": VERSION,
-        "maps": {str(stage): table_map.version for stage, table_map in maps.items()},
-        "healthy": False,
-        "problems": [refusal],
-        "paused": [],
-        "queues": [],
-        "poison": [],
-        "oldestUnfinishedRun": None,
-        "gates": [],
-        "lanes": [],
-        "throughput": [],
-        "lastSweep": None,
-    }
+    return Health(
+        app=VERSION,
+        maps=_versions(maps),
+        healthy=False,
+        problems=[refusal],
+        paused=[],
+        queues=[],
+        poison=[],
+        oldest_unfinished_run=None,
+        gates=[],
+        lanes=[],
+        throughput=[],
+        last_sweep=None,
+    )
 
 
-def _describe_slot(slot: Slot) -> dict[str, Any]:
-    return {
-        "at": stamp(slot.began),
-        "minutes": int(SLOT.total_seconds()) // 60,
-        "map": slot.stage,
-        "imports": slot.imports,
-        "rows": slot.rows,
-        "rejected": slot.rejected,
-    }
+def _describe_slot(slot: Slot) -> Throughput:
+    return Throughput(
+        at=slot.began,
+        minutes=int(SLOT.total_seconds()) // 60,
+        map=slot.stage,
+        imports=slot.imports,
+        rows=slot.rows,
+        rejected=slot.rejected,
+    )
 
 
-def describe_pause(pause: Pause) -> dict[str, Any]:
-    """A pause as JSON."""
-    return {"map": pause.stage, "reason": pause.reason, "by": pause.by, "at": stamp(pause.at)}
+def describe_pause(pause: Pause) -> changes.Pause:
+    """A pause as it is answered."""
+    return changes.Pause(map=pause.stage, reason=pause.reason, by=pause.by, at=pause.at)
 
 
-async def _queue(ports: Ports, name: str, client: QueueClient) -> dict[str, Any]:
+async def _queue(ports: Ports, name: str, client: QueueClient) -> Queue:
     """Depth counts what is hidden (delayed or in work) too; the oldest message is the oldest visible one."""
     depth = (await client.get_queue_properties()).approximate_message_count
     oldest = None
     for message in await client.peek_messages(1):
         oldest = _age(ports, message.inserted_on) if message.inserted_on else None
-    return {"name": name, "depth": depth, "oldestSeconds": oldest}
+    return Queue(name=name, depth=depth, oldest_seconds=oldest)
 
 
-async def _poison(ports: Ports, name: str) -> dict[str, Any]:
+async def _poison(ports: Ports, name: str) -> PoisonQueue:
     """Booked poison messages; those still on the poison queue are booked within a moment."""
     condition = "PartitionKey eq @partition"
     rows = ports.audit.table.query_entities(condition, parameters={"partition": f"poison|{name}"}, select=["invoiceId"])
     try:
-        return {"name": f"{name}-poison", "count": sum([not await _is_mended(ports, row) async for row in rows])}
+        return PoisonQueue(name=poison_of(name), count=sum([not await _is_mended(ports, row) async for row in rows]))
     except ResourceNotFoundError:
-        return {"name": f"{name}-poison", "count": 0}
+        return PoisonQueue(name=poison_of(name), count=0)
 
 
 async def _is_mended(ports: Ports, row: Mapping[str, Any]) -> bool:
@@ -175,7 +181,7 @@ async def _is_mended(ports: Ports, row: Mapping[str, Any]) -> bool:
     return run is not None and run.state == State.COMPLETED and run.posting != "failed"
 
 
-async def _lanes(ports: Ports, stage: str) -> tuple[list[dict[str, Any]], list[ImportWait]]:
+async def _lanes(ports: Ports, stage: str) -> tuple[list[Lane], list[ImportWait]]:
     """The imports under way, and what keeps invoices waiting with them or for them."""
     view = await ports.dock.view(stage)
     waits = await waits_of_map(ports, stage, view)
@@ -183,37 +189,37 @@ async def _lanes(ports: Ports, stage: str) -> tuple[list[dict[str, Any]], list[I
     return [_describe_lane(shipment, told.get(shipment.ticket)) for shipment in view.shipments.values()], waits
 
 
-def _describe_lane(shipment: Shipment, wait: ImportWait | None) -> dict[str, Any]:
-    return {
-        "map": str(shipment.stage),
-        "lane": shipment.lane + 1,
-        "executionId": shipment.execution_id,
-        "step": str(shipment.step),
-        "rows": shipment.rows,
-        "looks": shipment.polls - shipment.looks_before,
-        "since": stamp(shipment.sent_at) if shipment.sent_at else None,
-        "until": stamp(wait.until) if wait and wait.until else None,
-        "waitsFor": wait.text if wait else "",
-    }
+def _describe_lane(shipment: Shipment, wait: ImportWait | None) -> Lane:
+    return Lane(
+        map=str(shipment.stage),
+        lane=shipment.lane + 1,
+        execution_id=shipment.execution_id,
+        step=str(shipment.step),
+        rows=shipment.rows,
+        looks=shipment.polls - shipment.looks_before,
+        since=shipment.sent_at,
+        until=wait.until if wait else None,
+        waits_for=wait.text if wait else "",
+    )
 
 
-def _describe_hanging(lane: Mapping[str, Any]) -> str:
+def _describe_hanging(lane: Lane) -> str:
     return (
-        f"import {lane['executionId']} ({lane['map']}, lane {lane['lane']}) has not ended after {lane['looks']} looks: "
+        f"import {lane.execution_id} ({lane.map}, lane {lane.lane}) has not ended after {lane.looks} looks: "
         "see it in Finance's data management, and end it there if it hangs"
     )
 
 
-def _oldest(ports: Ports, unfinished: Sequence[Entry]) -> dict[str, Any] | None:
+def _oldest(ports: Ports, unfinished: Sequence[Entry]) -> OldestRun | None:
     if not unfinished:
         return None
     oldest = min(unfinished, key=lambda entry: entry.accepted_at)
-    return {
-        "invoiceId": str(oldest.invoice_id),
-        "invoiceNumber": oldest.number,
-        "state": str(oldest.state),
-        "ageSeconds": _age(ports, oldest.accepted_at),
-    }
+    return OldestRun(
+        invoice_id=str(oldest.invoice_id),
+        invoice_number=oldest.number,
+        state=str(oldest.state),
+        age_seconds=_age(ports, oldest.accepted_at),
+    )
 
 
 def _name_them(entries: Sequence[Entry], one: str, many: str, rest: str = "") -> list[str]:
@@ -231,10 +237,10 @@ async def _refused_apps(ports: Ports) -> list[str]:
 
 def _age_problems(ports: Ports, unfinished: Sequence[Entry]) -> list[str]:
     oldest = _oldest(ports, unfinished)
-    if oldest is None or oldest["ageSeconds"] < _TOO_OLD_SECONDS:
+    if oldest is None or oldest.age_seconds < _TOO_OLD_SECONDS:
         return []
-    name = oldest["invoiceNumber"] or oldest["invoiceId"]
-    return [f"{name} has been {oldest['state']} for {oldest['ageSeconds'] // 60} minutes"]
+    name = oldest.invoice_number or oldest.invoice_id
+    return [f"{name} has been {oldest.state} for {oldest.age_seconds // 60} minutes"]
 
 
 def _sweep_problems(ports: Ports, sweep: dict[str, Any] | None) -> list[str]:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from shared.clock import stamp
+from relay_contract import Money
+from relay_contract.runs import Account, Gate, MapDetail, RunDetail, Wait
 from shared.engine import troubles
 from shared.engine.account import is_over, pages_of, reading_of
 from shared.engine.import_waits import waits_of_run
@@ -20,58 +20,51 @@ from shared.ledger.rejected_rows import RejectedRow, totals_of
 from shared.ledger.run import Page, Part, Run
 from shared.ledger.run_list import Entry
 from shared.project_operations.codes import ACTUALS
-from shared.services import dataverse, finance
-from shared.services.throttle_gates import Gate
+from shared.services import dataverse, finance, throttle_gates
 from shared.storage.pauses import Pause
 from shared.totals import Totals
 
 SERVICES = (dataverse.NAME, finance.NAME)
 
 
-async def describe(ports: Ports, run: Run) -> dict[str, Any]:
-    """The run as JSON. Counts are rows; amounts are decimal strings per currency."""
+async def describe(ports: Ports, run: Run) -> RunDetail:
+    """The run as it is answered. Counts are rows."""
     waits = [] if run.state.is_final else [*(await standing(ports)).waits_of(run), *await _imports_of(ports, run)]
     found = {stage: await _read(ports, run, stage) for stage in ports.job.maps}
     maps = [_progress(run, ports.job.step(stage), each) for stage, each in found.items()]
-    return {
-        "invoiceId": str(run.invoice_id),
-        "runId": run.run_id,
-        "invoiceNumber": run.number,
-        "company": run.company,
-        "customer": run.customer,
-        "project": run.project,
-        "state": str(run.state),
-        "detail": run.detail,
-        "waitsFor": waits,
-        "acceptedAt": stamp(run.accepted_at),
-        "updatedAt": stamp(run.updated_at),
-        "generation": run.generation,
-        "maps": maps,
-        "accounts": [
+    return RunDetail(
+        invoice_id=str(run.invoice_id),
+        run_id=run.run_id,
+        invoice_number=run.number,
+        company=run.company,
+        customer=run.customer,
+        project=run.project,
+        state=str(run.state),
+        detail=run.detail,
+        waits_for=waits,
+        accepted_at=run.accepted_at,
+        updated_at=run.updated_at,
+        generation=run.generation,
+        maps=maps,
+        accounts=[
             _account("billed sales", found[ACTUALS], billed=True),
             _account("new unbilled sales", found[ACTUALS], billed=False),
         ],
-        "posting": run.posting,
-        "postingDetail": run.posting_detail,
-        "postedAt": stamp(run.posted_at) if run.posted_at else None,
-        "writtenBackAt": stamp(run.written_back_at) if run.written_back_at else None,
-        "rows": run.expected.rows,
-        "rejected": sum(each["rejected"] for each in maps),
-        "oddDays": sum(part.odd_days for each in found.values() for part in each.parts),
-        "billedSales": {"rows": run.expected.rows, "amounts": run.expected.money()},
-    }
+        posting=run.posting,
+        posting_detail=run.posting_detail,
+        posted_at=run.posted_at,
+        written_back_at=run.written_back_at,
+        rows=run.expected.rows,
+        rejected=sum(each.rejected for each in maps),
+        odd_days=sum(part.odd_days for each in found.values() for part in each.parts),
+        billed_sales=money_of(run.expected),
+    )
 
 
-async def _imports_of(ports: Ports, run: Run) -> list[dict[str, Any]]:
-    """What imports keep the run waiting, as JSON."""
+async def _imports_of(ports: Ports, run: Run) -> list[Wait]:
+    """What imports keep the run waiting."""
     return [
-        {
-            "reason": wait.describe(),
-            "service": finance.NAME,
-            "kind": wait.what,
-            "since": stamp(wait.since),
-            "until": stamp(wait.until) if wait.until else None,
-        }
+        Wait(reason=wait.describe(), service=finance.NAME, kind=wait.what, since=wait.since, until=wait.until)
         for wait in await waits_of_run(ports, run, stage_of(ports.job, run))
     ]
 
@@ -82,24 +75,24 @@ class Standing:
 
     job: Job
     pauses: Sequence[Pause]
-    gates: Sequence[dict[str, Any]]
+    gates: Sequence[Gate]
     troubles: Sequence[Trouble]
     at: datetime
     newer: Mapping[str, str] = field(default_factory=dict)
     """What a later version of the app has left on a queue, by its name."""
 
-    def waits_of(self, run: Run | Entry) -> list[dict[str, Any]]:
-        """What an unfinished run waits for, as JSON."""
+    def waits_of(self, run: Run | Entry) -> list[Wait]:
+        """What an unfinished run waits for."""
         stage = stage_of(self.job, run)
-        own: list[dict[str, Any]] = [{"reason": run.wait, "kind": "incomplete"}] if run.wait else []
+        own = [Wait(reason=run.wait, kind="incomplete")] if run.wait else []
         paused = [
-            {"reason": f"paused by {pause.by}: {pause.reason}", "kind": "paused"}
+            Wait(reason=f"paused by {pause.by}: {pause.reason}", kind="paused")
             for pause in self.pauses
             if pause.stage in {None, stage}
         ]
         troubles = [describe_trouble(each, self.at) for each in self.troubles if each.holds_up(stage)]
         left = self.newer.get(stage, "")
-        newer = [{"reason": left, "kind": "newer version"}] if left and left != run.wait else []
+        newer = [Wait(reason=left, kind="newer version")] if left and left != run.wait else []
         return [*own, *paused[:1], *self.gates, *troubles, *newer]
 
 
@@ -110,27 +103,27 @@ async def standing(ports: Ports) -> Standing:
     return Standing(ports.job, paused, gates, stand, ports.now(), await told(ports))
 
 
-def describe_gate(gate: Gate) -> dict[str, Any]:
-    """A closed gate as JSON: one sentence of it, and its parts."""
-    return {
-        "reason": gate.describe(),
-        "service": gate.service,
-        "until": stamp(gate.until),
-        "kind": gate.kind,
-        "asked": gate.asked,
-        "text": gate.reason,
-    }
+def describe_gate(gate: throttle_gates.Gate) -> Gate:
+    """A closed gate: one sentence of it, and its parts."""
+    return Gate(
+        reason=gate.describe(),
+        service=gate.service,
+        until=gate.until,
+        kind=gate.kind,
+        asked=gate.asked,
+        text=gate.reason,
+    )
 
 
-def describe_trouble(trouble: Trouble, now: datetime) -> dict[str, Any]:
-    """What stands in the way, as JSON."""
-    return {
-        "reason": trouble.describe(now),
-        "service": trouble.service,
-        "kind": trouble.kind,
-        "since": stamp(trouble.since),
-        "until": stamp(trouble.until),
-    }
+def describe_trouble(trouble: Trouble, now: datetime) -> Wait:
+    """What stands in the way."""
+    return Wait(
+        reason=trouble.describe(now),
+        service=trouble.service,
+        kind=trouble.kind,
+        since=trouble.since,
+        until=trouble.until,
+    )
 
 
 @dataclass(frozen=True)
@@ -154,21 +147,21 @@ async def _read(ports: Ports, run: Run, stage: str) -> _Found:
         return _Found([], [], [])
 
 
-def _progress(run: Run, step: Step, found: _Found) -> dict[str, Any]:
+def _progress(run: Run, step: Step, found: _Found) -> MapDetail:
     progress = progress_of(found.parts, found.rows)
-    return {
-        "map": step.map,
-        "title": step.shown,
-        "rows": max(progress.rows, promised_rows(step, run)),
-        "rowsRead": progress.rows,
-        "done": progress.done,
-        "rejected": progress.rejected,
-        "dismissed": progress.dismissed,
-        "state": _state(run, found.parts, over=is_over(found.pages, found.parts)),
-    }
+    return MapDetail(
+        map=step.map,
+        title=step.shown,
+        rows=max(progress.rows, promised_rows(step, run)),
+        rows_read=progress.rows,
+        done=progress.done,
+        rejected=progress.rejected,
+        dismissed=progress.dismissed,
+        state=_state(run, found.parts, over=is_over(found.pages, found.parts)),
+    )
 
 
-def _account(what: str, found: _Found, *, billed: bool) -> dict[str, Any]:
+def _account(what: str, found: _Found, *, billed: bool) -> Account:
     """What became of one kind of actuals: in Finance, on the way, refused, dismissed; in rows and money."""
     settled = [part for part in found.parts if part.state == "settled"]
     others = [part for part in found.parts if part.state != "settled"]
@@ -177,22 +170,23 @@ def _account(what: str, found: _Found, *, billed: bool) -> dict[str, Any]:
         for status in ("open", "dismissed")
     }
     taken, under_way = _sum(settled, billed=billed), _sum(others, billed=billed)
-    return {
-        "what": what,
-        "read": _counted(sum(by_status.values(), taken + under_way)),
-        "taken": _counted(taken),
-        "underWay": _counted(under_way),
-        "rejected": _counted(by_status["open"]),
-        "dismissed": _counted(by_status["dismissed"]),
-    }
+    return Account(
+        what=what,
+        read=money_of(sum(by_status.values(), taken + under_way)),
+        taken=money_of(taken),
+        under_way=money_of(under_way),
+        rejected=money_of(by_status["open"]),
+        dismissed=money_of(by_status["dismissed"]),
+    )
 
 
 def _sum(parts: Sequence[Part], *, billed: bool) -> Totals:
     return sum((part.billed if billed else part.fresh for part in parts), Totals())
 
 
-def _counted(totals: Totals) -> dict[str, Any]:
-    return {"rows": totals.rows, "amounts": totals.money()}
+def money_of(totals: Totals) -> Money:
+    """Totals as they are answered."""
+    return Money(rows=totals.rows, amounts=dict(sorted(totals.amounts.items())))
 
 
 def promised_rows(step: Step, run: Run | Entry) -> int:

@@ -1,12 +1,12 @@
 """The list of runs, newest first, a page at a time from the register."""
 
 from collections.abc import Collection
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-from operate.api.requests import RunsQuery
-from operate.views.run import Standing, promised_rows, standing
-from shared.clock import stamp
+from operate.views.run import Standing, money_of, promised_rows, standing
+from relay_contract import runs as contract
+from relay_contract.requests import RunsQuery
+from relay_contract.runs import MapProgress, Runs, Wait
+from shared.clock import parse_stamp
 from shared.engine.ports import Ports
 from shared.jobs.job import Job, Step
 from shared.ledger.progress import Progress
@@ -17,13 +17,12 @@ _SEARCHED_AT_ONCE = 1000
 _MOST_SEARCHED = 5000
 
 
-async def list_runs(ports: Ports, query: RunsQuery, states: Collection[State]) -> dict[str, Any]:
+async def list_runs(ports: Ports, query: RunsQuery, states: Collection[State]) -> Runs:
     """One page of the list, and where the next one starts."""
     where = " or ".join(f"state eq '{state}'" for state in states)
     shown, more = await _page(ports, query, where)
     held_up = await standing(ports) if any(not entry.state.is_final for entry in shown) else None
-    runs = [{**describe_entry(ports.job, entry), "waitsFor": _waits(held_up, entry)} for entry in shown]
-    return {"runs": runs, "continuation": more}
+    return Runs(runs=[_describe(ports.job, entry, _waits(held_up, entry)) for entry in shown], continuation=more)
 
 
 async def _page(ports: Ports, query: RunsQuery, where: str) -> tuple[list[Entry], str | None]:
@@ -47,7 +46,7 @@ async def _page(ports: Ports, query: RunsQuery, where: str) -> tuple[list[Entry]
     return found, None
 
 
-def _waits(held_up: Standing | None, entry: Entry) -> list[dict[str, Any]]:
+def _waits(held_up: Standing | None, entry: Entry) -> list[Wait]:
     return held_up.waits_of(entry) if held_up and not entry.state.is_final else []
 
 
@@ -56,43 +55,38 @@ def _matches(entry: Entry, text: str) -> bool:
     return not text or any(text in value.lower() for value in values)
 
 
-def describe_entry(job: Job, entry: Entry) -> dict[str, Any]:
-    """A run in a list, as JSON."""
-    return {
-        "invoiceId": str(entry.invoice_id),
-        "runId": entry.run_id,
-        "invoiceNumber": entry.number,
-        "company": entry.company,
-        "customer": entry.customer,
-        "project": entry.project,
-        "state": str(entry.state),
-        "detail": entry.detail,
-        "posting": entry.posting,
-        "postedAt": entry.posted_at or None,
-        "writtenBackAt": entry.written_back_at or None,
-        "rows": entry.expected.rows,
-        "rejected": entry.rejected,
-        "maps": [_describe_map(entry, step) for step in job.steps],
-        "billedSales": {"rows": entry.expected.rows, "amounts": entry.expected.money()},
-        "acceptedAt": stamp(entry.accepted_at),
-        "updatedAt": stamp(entry.updated_at),
-    }
+def _describe(job: Job, entry: Entry, waits: list[Wait]) -> contract.Run:
+    return contract.Run(
+        invoice_id=str(entry.invoice_id),
+        run_id=entry.run_id,
+        invoice_number=entry.number,
+        company=entry.company,
+        customer=entry.customer,
+        project=entry.project,
+        state=str(entry.state),
+        detail=entry.detail,
+        posting=entry.posting,
+        posted_at=parse_stamp(entry.posted_at) if entry.posted_at else None,
+        written_back_at=parse_stamp(entry.written_back_at) if entry.written_back_at else None,
+        rows=entry.expected.rows,
+        rejected=entry.rejected,
+        maps=[_describe_map(entry, step) for step in job.steps],
+        billed_sales=money_of(entry.expected),
+        accepted_at=entry.accepted_at,
+        updated_at=entry.updated_at,
+        waits_for=waits,
+    )
 
 
-def _describe_map(entry: Entry, step: Step) -> dict[str, Any]:
+def _describe_map(entry: Entry, step: Step) -> MapProgress:
     """How far a map is. The rows known of a map that was not read yet are those that the first reading promised."""
     progress = entry.progress.get(step.map, Progress())
-    return {
-        "map": step.map,
-        "title": step.shown,
-        "rows": max(progress.rows, promised_rows(step, entry)),
-        "done": progress.done,
+    return MapProgress(
+        map=step.map,
+        title=step.shown,
+        rows=max(progress.rows, promised_rows(step, entry)),
+        done=progress.done,
         # What is being sent again is no longer rejected, though its map has not been counted anew.
-        "rejected": min(progress.rejected, entry.rejected) if entry.rejected else 0,
-        "dismissed": progress.dismissed,
-    }
-
-
-def states_of(url: str) -> list[str]:
-    """All `state` parameters of a URL; the Functions worker keeps only one of each name."""
-    return parse_qs(urlsplit(url).query).get("state", [])
+        rejected=min(progress.rejected, entry.rejected) if entry.rejected else 0,
+        dismissed=progress.dismissed,
+    )

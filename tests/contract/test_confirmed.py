@@ -14,6 +14,7 @@ from confirm_invoice.header import read_header
 from operate.reconcile.period import scope_of
 from operate.reconcile.reports import summary
 from operate.repair.sweep import look_up, sweep
+from relay_contract.reconciliation import Expected
 from shared.engine.lifecycle import accept
 from shared.engine.messages import LookUp
 from shared.engine.ports import Ports
@@ -128,8 +129,8 @@ async def test_the_sweep_starts_what_was_confirmed_whatever_became_of_it_since(p
         table.add(status)
     table.add(POSTED, billed=None)
     table.add(CONFIRMED, state=CANCELED, billed=None)
-    assert named((await sweep(ports))["started"], table) == confirmed
-    again = await sweep(ports)
+    assert named((await sweep(ports)).document()["started"], table) == confirmed
+    again = (await sweep(ports)).document()
     assert (named(again["started"], table), named(again["leftAlone"], table)) == (set(), set())
 
 
@@ -139,7 +140,7 @@ async def test_what_dual_write_carried_before_going_live_is_left_alone_when_it_i
 ) -> None:
     old = table.add(status, created=BEFORE, billed=BEFORE)
     drafted_before = table.add(status, created=BEFORE, billed=AFTER)
-    swept = await sweep(ports)
+    swept = (await sweep(ports)).document()
     assert named(swept["started"], table) == {drafted_before}
     assert named(swept["leftAlone"], table) == {old}
     await look_up(ports, LookUp(invoices=(old,)))
@@ -152,7 +153,7 @@ async def test_a_carried_invoice_that_is_paid_later_is_not_started_again(ports: 
     run = await begun(ports, key)
     completed = await set_state(ports.ledger, run, state=State.COMPLETED)
     table.rows[key] |= {"msdyn_projectinvoicestatus": PAID, "modifiedon": text(NOW)}
-    assert named((await sweep(ports))["started"], table) == set()
+    assert named((await sweep(ports)).document()["started"], table) == set()
     await look_up(ports, LookUp(invoices=(key,)))
     assert await ports.ledger.run(key) == completed
 
@@ -195,7 +196,7 @@ async def test_a_webhook_about_what_dual_write_carried_starts_nothing_until_an_o
     run = await ports.ledger.run(key)
     assert run is not None
     await set_state(ports.ledger, run, state=State.REJECTED)
-    assert named((await sweep(ports))["leftAlone"], table) == {key}
+    assert named((await sweep(ports)).document()["leftAlone"], table) == {key}
     assert (await scope_of(ports, BEFORE, NOW)).before_go_live == {key}
     await accept(ports.ledger, key, is_named=True)
     assert "no company" in await _stopped(ports, key, NeedsAttention), "it got past the check"
@@ -292,9 +293,9 @@ async def test_a_period_says_which_of_its_invoices_dual_write_has_carried(ports:
 
 
 def test_the_summary_counts_what_was_compared_and_calls_nothing_nothing() -> None:
-    expected = {"confirmed": 3, "runs": 1, "beforeGoLive": 1}
+    expected = Expected(confirmed=3, runs=1, before_go_live=1)
     told = summary(4, 3, expected)
     assert told.startswith("Compared 3 of 4 invoices. Dataverse lists 3 as confirmed; 1 run of this period.")
     assert "1 invoice confirmed before SWEEP_START" in told
-    assert summary(0, 0, {"confirmed": 0, "runs": 0, "beforeGoLive": 0}).startswith("Nothing was compared")
+    assert summary(0, 0, Expected(confirmed=0, runs=0, before_go_live=0)).startswith("Nothing was compared")
     assert summary(1, 1, None) == "Compared 1 of 1 invoice"

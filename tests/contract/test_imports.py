@@ -13,7 +13,7 @@ from operate.repair.selection import Selected
 from operate.views.health import health
 from operate.views.run import describe
 from operate.views.timeline import timeline
-from shared.clock import stamp
+from relay_contract import write_instant
 from shared.engine.division import divide
 from shared.errors import LeaseLost
 from shared.jobs.job import load_maps
@@ -327,18 +327,22 @@ async def test_run_timeline_and_health_say_what_is_waited_for_and_until_when(yar
     assert run is not None
     [shipment] = (await yard.ports.dock.view(yard.stage)).shipments.values()
     assert shipment.sent_at is not None
-    until = stamp(shipment.sent_at + timedelta(seconds=180))
-    [wait] = [each for each in (await describe(yard.ports, run))["waitsFor"] if each["kind"] == "start in doubt"]
+    until = write_instant(shipment.sent_at + timedelta(seconds=180))
+    [wait] = [
+        each for each in (await describe(yard.ports, run)).document()["waitsFor"] if each["kind"] == "start in doubt"
+    ]
     assert wait["until"] == until
-    [entry] = [each for each in (await timeline(yard.ports, run))["entries"] if each["what"] == "start in doubt"]
+    [entry] = [
+        each for each in (await timeline(yard.ports, run)).document()["entries"] if each["what"] == "start in doubt"
+    ]
     assert entry["until"] == until
-    found = await health(yard.ports)
+    found = (await health(yard.ports)).document()
     [lane] = [lane for lane in found["lanes"] if lane["map"] == "invoices"]
     assert lane["until"] == until
     assert [text for text in found["problems"] if "got no usable answer" in text and "then sent again" in text]
     # Finance may never have received it, so there is no import to cancel.
     await yard.ports.dock.save(shipment, polls=shipment.looks_before + 100)
-    assert not [text for text in (await health(yard.ports))["problems"] if "has not ended" in text]
+    assert not [text for text in (await health(yard.ports)).document()["problems"] if "has not ended" in text]
 
 
 async def test_health_says_plainly_what_finance_does_not_start(yard: Yard) -> None:
@@ -346,8 +350,15 @@ async def test_health_says_plainly_what_finance_does_not_start(yard: Yard) -> No
     yard.finance.start = lambda _: refused("A deadlock occurred.")
     await yard.work(6, step=10.0)
     run = await set_state(yard.ports.ledger, await _run(yard, part), state=State.SYNCING_ACTUALS)
-    [wait] = [each for each in (await describe(yard.ports, run))["waitsFor"] if each["kind"] == "import not started"]
-    for text in (wait["reason"], *[each for each in (await health(yard.ports))["problems"] if "deadlock" in each]):
+    [wait] = [
+        each
+        for each in (await describe(yard.ports, run)).document()["waitsFor"]
+        if each["kind"] == "import not started"
+    ]
+    for text in (
+        wait["reason"],
+        *[each for each in (await health(yard.ports)).document()["problems"] if "deadlock" in each],
+    ):
         assert text.startswith("2 rows of actuals: Finance did not start the import: A deadlock occurred.")
         assert "asked again at" in text
     assert wait["until"] is not None
@@ -365,7 +376,9 @@ async def test_an_import_that_does_not_end_leaves_its_lane_to_others(yard: Yard)
     yard.clock.advance(timedelta(seconds=90))
     await yard.work(3, step=1.0)
     assert yard.gone_on == [other.invoice_id]
-    [wait] = [each for each in (await describe(yard.ports, await _run(yard, slow)))["waitsFor"] if each["service"]]
+    [wait] = [
+        each for each in (await describe(yard.ports, await _run(yard, slow))).document()["waitsFor"] if each["service"]
+    ]
     assert wait["kind"] == "import goes on"
 
 

@@ -13,7 +13,6 @@ import pytest
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue.aio import QueueClient
 
-from operate.api.requests import RunsQuery
 from operate.repair.poison import book
 from operate.repair.sweep import sweep
 from operate.views.error_groups import groups
@@ -21,6 +20,7 @@ from operate.views.health import health
 from operate.views.run import describe
 from operate.views.runs import list_runs
 from operate.views.timeline import timeline
+from relay_contract.requests import RunsQuery
 from relay_contract.version import VERSION
 from shared.engine.lifecycle import accept
 from shared.engine.messages import Load, Settle
@@ -66,7 +66,7 @@ async def test_a_message_of_a_later_version_is_put_off_unchanged_and_told(ports:
     for _ in range(7):
         await work(ports, queue, _message(queue), 5, HANDLERS)
     assert await _count(client) == before + 7
-    problems = (await health(ports))["problems"]
+    problems = (await health(ports)).document()["problems"]
     assert any(f"a message of form 2 on queue {queue} {TOLD}" in problem for problem in problems)
 
 
@@ -137,7 +137,7 @@ async def test_rows_of_a_later_version_are_not_worked_on(ports: Ports) -> None:
         message = Load(stage=ACTUALS, invoiceId=part.invoice_id)
         await work(ports, ACTUALS, message.model_dump_json().encode(), 5, {"load": _load})
         assert await _count(client) == before + 1
-        problems = (await health(ports))["problems"]
+        problems = (await health(ports)).document()["problems"]
         assert any(f"of invoice {part.invoice_id} {TOLD}" in problem for problem in problems)
 
 
@@ -149,7 +149,7 @@ async def test_a_run_of_a_later_version_is_shown_and_refuses_what_operators_ask(
     await _sign(ports, part.invoice_id, "run", **columns)
     shown = await ports.ledger.look(part.invoice_id)
     assert shown is not None
-    answer = await describe(ports, shown)
+    answer = (await describe(ports, shown)).document()
     assert answer["invoiceNumber"] == "PI-LATER"
     assert TOLD in answer["detail"] + str(answer["waitsFor"])
     assert await timeline(ports, shown)
@@ -168,7 +168,7 @@ async def test_lists_show_what_they_can_of_a_run_of_a_later_version(ports: Ports
     row = next([row async for row in ports.run_list._table.query_entities(f"runId eq '{run.run_id}'")].__iter__())
     changed = {name: row[name] for name in ("PartitionKey", "RowKey")}
     await ports.run_list._table.update_entity({**changed, **LATER, "state": "archiving", "expected": "another form"})
-    listed = await list_runs(ports, RunsQuery(top=100), [])
+    listed = (await list_runs(ports, RunsQuery(top=100), [])).document()
     mine = next(each for each in listed["runs"] if each["invoiceId"] == str(part.invoice_id))
     assert mine["invoiceNumber"] == "PI-LISTED"
     assert "version 9.1" in mine["detail"] + str(mine["waitsFor"])

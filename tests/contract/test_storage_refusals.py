@@ -154,7 +154,7 @@ async def test_a_run_says_that_it_waits_for_storage_and_what_storage_said(ports:
     await _attempt(ports, message)
     run = await ports.ledger.run(message.invoiceId)
     assert run is not None
-    [waits] = [each for each in (await describe(ports, run))["waitsFor"] if each["kind"] == "storage"]
+    [waits] = [each for each in (await describe(ports, run)).document()["waitsFor"] if each["kind"] == "storage"]
     assert waits["service"] == "storage"
     assert "Storage answered 403 AuthorizationPermissionMismatch to PUT container landed" in waits["reason"]
     assert "roles" in waits["reason"]
@@ -171,13 +171,13 @@ async def test_health_answers_in_words_whatever_storage_refuses(
     if writes_only and service != "table":
         # Health writes nothing there; who has something to write notes what it met.
         await _attempt(ports, await _accepted(ports)) if service == "blob" else None
-    answer = await health(ports)
+    answer = (await health(ports)).document()
     if not (writes_only and service == "queue"):
         assert not answer["healthy"]
         told = [each for each in answer["problems"] if "Storage answered 403 AuthorizationFailure to" in each]
         assert any(f" {'container' if service == 'blob' else service} " in each for each in told), answer["problems"]
     front.refuse()
-    assert not [each for each in (await health(ports))["problems"] if each.startswith("Storage answered")]
+    assert not [each for each in (await health(ports)).document()["problems"] if each.startswith("Storage answered")]
 
 
 @pytest.mark.parametrize("is_opened", [True, False])

@@ -6,6 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
+from tests.openapi import Exchange, path_of, status_of
+
 KEY = "operators-key-0123456789"
 
 
@@ -18,6 +20,8 @@ class FakeApp:
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
         self.requests: list[tuple[str, dict[str, list[str]], Any]] = []
+        self.exchanges: list[Exchange] = []
+        self.is_another = False
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
 
@@ -38,7 +42,7 @@ class FakeApp:
             return 404, {}, b""
         if isinstance(given, tuple):
             return given
-        return 200, {"Content-Type": "application/json"}, json.dumps(given).encode()
+        return status_of(route), {"Content-Type": "application/json"}, json.dumps(given).encode()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -62,6 +66,7 @@ class FakeApp:
                 app.requests.append((route, parse_qs(parts.query), json.loads(content) if content else None))
                 allowed = self.headers.get("x-functions-key") == KEY
                 status, headers, body = app.answer(route) if allowed else (401, {}, b"")
+                app.exchanges.append(Exchange(self.command, path_of(self.path), status, body, body=content))
                 self.send_response(status)
                 for name, value in {**headers, "Content-Length": str(len(body))}.items():
                     self.send_header(name, value)

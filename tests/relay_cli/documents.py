@@ -16,8 +16,10 @@ def run(**members: Any) -> dict[str, Any]:
         "runId": "9d1e0000-0000-4000-8000-000000000001",
         "invoiceNumber": NUMBER,
         "company": "usmf",
+        "customer": "Adventure Works",
+        "project": "P-7",
         "state": "completed",
-        "detail": None,
+        "detail": "",
         "rows": 2981,
         "rejected": 0,
         "billedSales": {"rows": 2500, "amounts": {"USD": "1234567890.1234", "EUR": "7.00"}},
@@ -26,6 +28,8 @@ def run(**members: Any) -> dict[str, Any]:
         "writtenBackAt": None,
         "acceptedAt": AT,
         "updatedAt": AT,
+        "maps": [{"map": "actuals", "title": "Actuals", "rows": 2981, "done": 2981, "rejected": 0, "dismissed": 0}],
+        "waitsFor": [],
         **members,
     }
 
@@ -33,19 +37,38 @@ def run(**members: Any) -> dict[str, Any]:
 def detail(actuals: int = 2981, rejected: int = 0, **members: Any) -> dict[str, Any]:
     """A run with its maps, and `actuals` actuals processed."""
     maps = [
-        {"map": "invoices", "rows": 1, "rowsRead": 1, "done": 1, "rejected": 0, "dismissed": 0, "state": "done"},
+        {
+            "map": "invoices",
+            "title": "Header",
+            "rows": 1,
+            "rowsRead": 1,
+            "done": 1,
+            "rejected": 0,
+            "dismissed": 0,
+            "state": "done",
+        },
         {
             "map": "actuals",
+            "title": "Actuals",
             "rows": 2981,
             "rowsRead": 2981,
             "done": actuals,
             "rejected": rejected,
+            "dismissed": 0,
             "state": "completed",
         },
-        {"map": "transactionconnections", "rows": 0, "rowsRead": 0, "done": 0, "rejected": 0, "state": "waiting"},
+        {
+            "map": "transactionconnections",
+            "title": "Connections",
+            "rows": 0,
+            "rowsRead": 0,
+            "done": 0,
+            "rejected": 0,
+            "dismissed": 0,
+            "state": "waiting",
+        },
     ]
-    head = {name: member for name, member in run().items() if name not in ("rows", "rejected")}
-    return {**head, "waitsFor": [], "generation": 1, "postingDetail": "", "maps": maps, **members}
+    return {**run(), "generation": 1, "postingDetail": "", "oddDays": 0, "maps": maps, "accounts": [], **members}
 
 
 def group(**members: Any) -> dict[str, Any]:
@@ -74,7 +97,7 @@ def row(**members: Any) -> dict[str, Any]:
         "invoiceNumber": NUMBER,
         "map": "actuals",
         "key": "7c1e0e0a-0000-4000-8000-000000000001",
-        "sourceId": None,
+        "sourceId": "7c1e0e0a-0000-4000-8000-000000000001",
         "line": "17",
         "class": "application",
         "text": FINANCE_SAYS,
@@ -117,7 +140,7 @@ def out_of_sync(
     ]
     actual = {"actualId": "7c1e0e0a-0000-4000-8000-000000000001", "type": "Billed Sales", **of}
     actuals = [{**actual, "kind": kind, "currency": "USD", "amount": "19.9900", "createdOn": AT} for kind in kinds]
-    head = {"id": "job2", "state": state, "detail": detail, "since": AT, "until": AT, "examined": 3000}
+    head = {"id": "job2", "state": state, "detail": detail, "since": AT, "until": AT, "examined": 3000, "leftOut": ""}
     return {**head, "rows": rows * len(kinds), "groups": groups, "actuals": actuals, "sync": sync}
 
 
@@ -158,7 +181,8 @@ def reconciliation(state: str = "done", *, equal: bool = True, fixed: int = 0) -
         "fixed": fixed,
     }
     invoices = [] if state == "running" else [invoice]
-    return {"id": "job1", "state": state, "detail": None, "done": len(invoices), "of": 1, "invoices": invoices}
+    counts = {"done": len(invoices), "of": 1, "compared": len(invoices), "expected": None, "summary": ""}
+    return {"id": "job1", "state": state, "detail": "", **counts, "invoices": invoices}
 
 
 def health(**members: Any) -> dict[str, Any]:
@@ -177,8 +201,30 @@ def health(**members: Any) -> dict[str, Any]:
             "state": "linking",
             "ageSeconds": 3725,
         },
-        "gates": [{"service": "finance", "until": AT, "reason": "asked for 30 s"}],
-        "lanes": [{"map": "actuals", "lane": 0, "executionId": "e-1", "step": "importing", "rows": 2500}],
-        "lastSweep": {"at": AT, "started": 1, "revived": 0, "blobsDeleted": 4},
+        "gates": [
+            {
+                "service": "finance",
+                "until": AT,
+                "reason": "asked for 30 s",
+                "kind": "throttled",
+                "asked": 30,
+                "text": "",
+            }
+        ],
+        "lanes": [
+            {
+                "map": "actuals",
+                "lane": 1,
+                "executionId": "e-1",
+                "step": "importing",
+                "rows": 2500,
+                "looks": 1,
+                "since": AT,
+                "until": None,
+                "waitsFor": "",
+            }
+        ],
+        "throughput": [],
+        "lastSweep": {"at": AT, "started": 1, "revived": 0, "leftAlone": 0, "blobsDeleted": 4},
         **members,
     }

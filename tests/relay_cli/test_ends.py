@@ -78,7 +78,7 @@ def test_the_command_tells_its_version_without_an_app() -> None:
 def test_a_bad_answer_ends_with_its_code_and_its_words(
     app: FakeApp, env: dict[str, str], answer: Any, code: int, words: str
 ) -> None:
-    app.answers["GET /api/health"] = answer
+    app.answers["GET /api/health"], app.is_another = answer, True
     ended = relay("health", "--json", env=env)
     assert (ended.code, ended.stdout) == (code, "")
     assert ended.stderr.startswith("Error: ")
@@ -86,6 +86,7 @@ def test_a_bad_answer_ends_with_its_code_and_its_words(
 
 
 def test_a_redirect_is_not_followed_with_the_key(app: FakeApp, env: dict[str, str]) -> None:
+    app.is_another = True
     app.answers["GET /api/health"] = (302, {"Location": f"{app.url}/elsewhere"}, b"")
     relay("health", env=env)
     assert [route for route, _, _ in app.requests] == ["GET /api/health"]

@@ -11,7 +11,7 @@ from tests.relay_cli.documents import INVOICE_ID, NUMBER
 RUN = f"GET /api/runs/{INVOICE_ID}"
 JOBS, JOB = "POST /api/reconciliations", "GET /api/reconciliations/job1"
 FAST = ("--every", "0.1")
-WAIT = {"reason": "throttled", "service": "finance", "until": documents.AT}
+WAIT = {"reason": "throttled", "kind": "throttled", "service": "finance", "until": documents.AT}
 ACCEPTED = {"id": "job1", "statusUrl": "http://evil.example/"}
 
 

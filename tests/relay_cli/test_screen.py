@@ -36,7 +36,16 @@ CALLS: dict[str, tuple[str, Any]] = {
     ),
     "sweep": (
         "POST /api/sweeps",
-        {"at": documents.AT, "started": [], "revived": [], "blobsDeleted": 2, "seconds": 1.25},
+        {
+            "at": documents.AT,
+            "started": [],
+            "revived": [],
+            "leftAlone": [],
+            "blobsDeleted": 2,
+            "changed": [],
+            "problem": "",
+            "seconds": 1.25,
+        },
     ),
     "health": ("GET /api/health", documents.health()),
 }

@@ -1,0 +1,239 @@
+"""Every endpoint of the app, in one table: its route, who may call it, what it is sent and what it answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import BaseModel
+
+from relay_contract.changes import Dismissals, Pauses, Replay, Sweep, WriteBack
+from relay_contract.errors import ErrorGroupRows, ErrorGroups
+from relay_contract.health import Health
+from relay_contract.out_of_sync import OutOfSync
+from relay_contract.reconciliation import JobAccepted, Reconciliation
+from relay_contract.requests import (
+    DismissRequest,
+    ErrorsQuery,
+    OutOfSyncRequest,
+    PauseRequest,
+    ReconcileRequest,
+    ReplayRequest,
+    ResumeRequest,
+    RunsQuery,
+    SweepRequest,
+    WriteBackRequest,
+)
+from relay_contract.runs import FinancePage, RunDetail, Runs, Timeline
+from relay_contract.sign_in import OperatorName, SignIn
+from relay_contract.webhook import Accepted, Ignored, PostingAccepted, RemoteExecutionContext, Taken
+
+type Access = Literal["operator", "webhook", "everybody"]
+"""By a host key or the platform's sign-in, by a function's key, or without either."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """`name` is that of the function, `path` the route below /api. `answers` holds by status one model, or several of
+    which each answer is one; none where it is a file. `problems` are the statuses of Problem answers."""
+
+    name: str
+    method: Literal["GET", "POST"]
+    path: str
+    summary: str
+    answers: Mapping[int, tuple[type[BaseModel], ...]]
+    problems: tuple[int, ...] = ()
+    access: Access = "operator"
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+_READING = (401, 403, 409, 502, 503)
+"""Not let in, written by a later version, refused by a service, without storage."""
+_CHANGING = (400, *_READING[:3], 413, *_READING[3:])
+
+_INVOICE = {"invoiceId": "The invoice's id in Dataverse."}
+_JOB = {"job": "The id that the request was answered with."}
+
+LIST_RUNS = Endpoint(
+    "list_runs", "GET", "runs", "List runs, newest first", {200: (Runs,)}, (400, *_READING), query=RunsQuery
+)
+SHOW_RUN = Endpoint(
+    "show_run",
+    "GET",
+    "runs/{invoiceId}",
+    "Tell where the run of an invoice stands",
+    {200: (RunDetail,)},
+    (400, 404, *_READING),
+    parameters=_INVOICE,
+)
+SHOW_TIMELINE = Endpoint(
+    "show_timeline",
+    "GET",
+    "runs/{invoiceId}/timeline",
+    "Tell what happened to the run of an invoice, and when",
+    {200: (Timeline,)},
+    (400, 404, *_READING),
+    parameters=_INVOICE,
+)
+SHOW_IMPORT = Endpoint(
+    "show_import",
+    "GET",
+    "imports/{executionId}",
+    "Tell where Finance shows an import",
+    {200: (FinancePage,)},
+    (404, *_READING),
+    parameters={"executionId": "The execution id that the timeline of a run names."},
+)
+LIST_ERRORS = Endpoint(
+    "list_errors",
+    "GET",
+    "errors",
+    "List the groups of rejected rows",
+    {200: (ErrorGroups,)},
+    (400, *_READING),
+    query=ErrorsQuery,
+)
+SHOW_ERROR = Endpoint(
+    "show_error",
+    "GET",
+    "errors/{group}",
+    "List the rejected rows of one group",
+    {200: (ErrorGroupRows,)},
+    (400, 404, *_READING),
+    query=ErrorsQuery,
+    parameters={"group": "The name of a group."},
+)
+REPLAY = Endpoint(
+    "replay",
+    "POST",
+    "replays",
+    "Send again what is missing or rejected, or say what would be sent",
+    {200: (Replay,), 202: (Replay,)},
+    _CHANGING,
+    body=ReplayRequest,
+)
+DISMISS = Endpoint(
+    "dismiss",
+    "POST",
+    "dismissals",
+    "Count rejected rows as dealt with, or say which would be",
+    {200: (Dismissals,)},
+    _CHANGING,
+    body=DismissRequest,
+)
+START_WRITE_BACK = Endpoint(
+    "start_write_back",
+    "POST",
+    "write-backs",
+    "Write the accounting detail of one invoice back now",
+    {202: (WriteBack,)},
+    (404, *_CHANGING),
+    body=WriteBackRequest,
+)
+LIST_PAUSES = Endpoint("list_pauses", "GET", "pauses", "List what is paused", {200: (Pauses,)}, _READING)
+PAUSE = Endpoint(
+    "pause", "POST", "pauses", "Hold up a map, or everything", {200: (Pauses,)}, _CHANGING, body=PauseRequest
+)
+RESUME = Endpoint(
+    "resume", "POST", "resumes", "Let a map, or everything, go on", {200: (Pauses,)}, _CHANGING, body=ResumeRequest
+)
+SWEEP_NOW = Endpoint("sweep_now", "POST", "sweeps", "Sweep now", {200: (Sweep,)}, _CHANGING, body=SweepRequest)
+LOOK_FOR_STRAYS = Endpoint(
+    "look_for_strays",
+    "POST",
+    "out-of-sync",
+    "Start looking for actuals that are out of sync, and send or write back those of the kinds in `sync`",
+    {202: (JobAccepted,)},
+    _CHANGING,
+    body=OutOfSyncRequest,
+)
+SHOW_OUT_OF_SYNC = Endpoint(
+    "show_out_of_sync",
+    "GET",
+    "out-of-sync/{job}",
+    "Tell how far a search is, what is out of sync, and what was done about it",
+    {200: (OutOfSync,)},
+    (404, *_READING),
+    parameters=_JOB,
+)
+START_RECONCILIATION = Endpoint(
+    "start_reconciliation",
+    "POST",
+    "reconciliations",
+    "Start comparing one invoice, or all confirmed ones of a period",
+    {202: (JobAccepted,)},
+    (404, *_CHANGING),
+    body=ReconcileRequest,
+)
+SHOW_RECONCILIATION = Endpoint(
+    "show_reconciliation",
+    "GET",
+    "reconciliations/{job}",
+    "Tell how far a reconciliation is and what it found",
+    {200: (Reconciliation,)},
+    (404, *_READING),
+    parameters=_JOB,
+)
+SHOW_HEALTH = Endpoint("show_health", "GET", "health", "Tell how the whole app is", {200: (Health,)}, _READING)
+SHOW_OPENAPI = Endpoint("show_openapi", "GET", "openapi.json", "This document", {200: (BaseModel,)}, _READING[:2])
+SHOW_OPERATOR = Endpoint("show_operator", "GET", "operator", "Tell who is asking", {200: (OperatorName,)}, _READING[:2])
+SHOW_SIGN_IN = Endpoint(
+    "show_sign_in", "GET", "sign-in", "Tell how operators sign in", {200: (SignIn,)}, access="everybody"
+)
+PAGE = Endpoint(
+    "page",
+    "GET",
+    "page/{*file}",
+    "The operator's page and its files",
+    {200: (), 304: (), 308: ()},
+    (404,),
+    "everybody",
+    parameters={"file": "The name of a file; the page itself without one."},
+)
+CONFIRM_INVOICE = Endpoint(
+    "confirm_invoice",
+    "POST",
+    "invoices/confirmations",
+    "Accept a confirmation: Dataverse's webhook",
+    {200: (Ignored, Taken), 202: (Accepted, Taken)},
+    (400, 401, 403, 413, 503),
+    "webhook",
+    body=RemoteExecutionContext,
+)
+ACCEPT_POSTING = Endpoint(
+    "accept_posting",
+    "POST",
+    "postings",
+    "Take a business or data event of Finance as a doorbell: whatever it says, what was posted is looked up",
+    {202: (PostingAccepted,)},
+    (401, 503),
+    "webhook",
+)
+
+ENDPOINTS = (
+    LIST_RUNS,
+    SHOW_RUN,
+    SHOW_TIMELINE,
+    SHOW_IMPORT,
+    LIST_ERRORS,
+    SHOW_ERROR,
+    REPLAY,
+    DISMISS,
+    START_WRITE_BACK,
+    LIST_PAUSES,
+    PAUSE,
+    RESUME,
+    SWEEP_NOW,
+    LOOK_FOR_STRAYS,
+    SHOW_OUT_OF_SYNC,
+    START_RECONCILIATION,
+    SHOW_RECONCILIATION,
+    SHOW_HEALTH,
+    SHOW_OPENAPI,
+    SHOW_OPERATOR,
+    SHOW_SIGN_IN,
+    PAGE,
+    CONFIRM_INVOICE,
+    ACCEPT_POSTING,
+)
