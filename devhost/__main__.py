@@ -79,7 +79,8 @@ def _read_options(arguments: argparse.Namespace) -> HostOptions:
         print(f"Keys: {find_or_generate_keys(root)}", flush=True)
     lease = LEASE if arguments.lease_seconds is None else timedelta(seconds=arguments.lease_seconds)
     port = arguments.port if arguments.port is not None else settings.port or PORT
-    return HostOptions(root, host_json, read_keys(arguments.keys or find_or_generate_keys(root)), ADDRESS, port, lease)
+    keys = read_keys(arguments.keys or find_or_generate_keys(root))
+    return HostOptions(root, host_json, keys, ADDRESS, port, lease, arguments.exchanges)
 
 
 def _read_arguments() -> argparse.Namespace:
@@ -89,6 +90,7 @@ def _read_arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, help=f"0 takes a free one (default: Host.LocalHttpPort, else {PORT})")
     parser.add_argument("--keys", type=_path, help="keys file (default: .local/devhost.keys.json, generated)")
     parser.add_argument("--ready-file", type=_path, help="written as JSON once the host serves")
+    parser.add_argument("--exchanges", type=_path, help="every HTTP request and its answer are added to this file")
     parser.add_argument(
         "--lease-seconds", type=_seconds, help="shorten the 10 minute lease of messages; for tests only"
     )

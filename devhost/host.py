@@ -12,6 +12,7 @@ from aiohttp import web
 
 from devhost.admin import Admin
 from devhost.bindings import Function, QueueTrigger, TimerTrigger
+from devhost.exchanges import Exchanges
 from devhost.host_json import HostJson
 from devhost.invocation import Invoker
 from devhost.keys import Keys
@@ -31,7 +32,8 @@ log = logging.getLogger("devhost.host")
 
 @dataclass(frozen=True)
 class HostOptions:
-    """How a host runs: the app's directory, its host.json, the keys, the port, and the queue lease."""
+    """How a host runs: the app's directory, its host.json, the keys, the port, the queue lease, and the file into which
+    HTTP requests and their answers go, if any."""
 
     root: Path
     host_json: HostJson
@@ -39,6 +41,7 @@ class HostOptions:
     address: str
     port: int
     lease: timedelta = LEASE
+    exchanges: Path | None = None
 
 
 class Host:
@@ -115,7 +118,9 @@ class Host:
         options = self._options
         host_id = hashlib.sha256(f"{socket.gethostname()}{options.root}".encode()).hexdigest()[:32]
         self._admin = Admin(host_id, self.functions, self._timers, options.keys, self._invoker)
-        website = Website(self.functions, options.host_json.route_prefix, options.keys, self._invoker, self._admin)
+        exchanges = Exchanges(options.exchanges) if options.exchanges else None
+        prefix, keys = options.host_json.route_prefix, options.keys
+        website = Website(self.functions, prefix, keys, self._invoker, self._admin, exchanges=exchanges)
         self._runner = web.AppRunner(
             website.application(), access_log=None, shutdown_timeout=STOP_GRACE.total_seconds()
         )

@@ -10,6 +10,7 @@ from multidict import CIMultiDict
 
 from devhost.admin import Admin
 from devhost.bindings import RETURN, Function, HttpTrigger
+from devhost.exchanges import Exchanges
 from devhost.invocation import Invoker
 from devhost.keys import Keys
 from devhost.routes import Route
@@ -23,7 +24,16 @@ FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
 class Website:
     """Answers every request of the host: admin pages, HTTP functions, 404."""
 
-    def __init__(self, functions: list[Function], prefix: str, keys: Keys, invoker: Invoker, admin: Admin) -> None:
+    def __init__(
+        self,
+        functions: list[Function],
+        prefix: str,
+        keys: Keys,
+        invoker: Invoker,
+        admin: Admin,
+        *,
+        exchanges: Exchanges | None = None,
+    ) -> None:
         routed = []
         for function in functions:
             if isinstance(function.trigger, HttpTrigger):
@@ -33,6 +43,7 @@ class Website:
         self._keys = keys
         self._invoker = invoker
         self._admin = admin
+        self._exchanges = exchanges
 
     def application(self) -> web.Application:
         """The aiohttp application."""
@@ -47,7 +58,10 @@ class Website:
         for route, trigger, function in self._routes:
             allowed = not trigger.methods or request.method in trigger.methods
             if allowed and (parameters := route.match(path)) is not None:
-                return await self._call(request, trigger, function, parameters)
+                response = await self._call(request, trigger, function, parameters)
+                if self._exchanges:
+                    self._exchanges.keep(request, await request.read(), response)
+                return response
         # 404, not 405, also when only the method does not match: the host does the same.
         return web.Response(status=404)
 

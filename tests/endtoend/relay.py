@@ -14,6 +14,7 @@ from azure.storage.queue import QueueServiceClient, TextBase64DecodePolicy, Text
 from simulators.demo import FINAL
 from simulators.stack import Stack
 from simulators.tenant import Tenant, app_settings
+from tests.openapi import check_exchanges
 
 PATIENCE_SECONDS = 120.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 0.4
@@ -119,9 +120,10 @@ def await_that[T](condition: Callable[[], T | None], what: str, patience: float 
 @contextmanager
 def relay(run_dir: Path, *, webhook: bool = True, **options: Any) -> Iterator[Relay]:
     """Start everything; `settings` are app settings on top of the tenant's. Imports take no time, so they are looked at
-    each second."""
-    extra = options.pop("settings", {})
-    stack = Stack(run_dir, app_settings=lambda stack: app_settings(stack) | _IMPATIENT | extra, **options)
+    each second. In the end every answer that the app gave is held against its OpenAPI document."""
+    extra, flags, kept = options.pop("settings", {}), options.pop("flags", {}), run_dir / "exchanges.jsonl"
+    flags = {**flags, "host": [*flags.get("host", ()), "--exchanges", str(kept)]}
+    stack = Stack(run_dir, app_settings=lambda stack: app_settings(stack) | _IMPATIENT | extra, flags=flags, **options)
     with stack:
         tenant = Tenant(stack)
         if webhook:
@@ -129,3 +131,4 @@ def relay(run_dir: Path, *, webhook: bool = True, **options: Any) -> Iterator[Re
         # Imports that take no time show every mistake just as well.
         tenant.switch("finance", importFixedSeconds=0.05, importSecondsPerRow=0.0, notFoundPolls=1)
         yield Relay(stack, tenant)
+    check_exchanges(kept)
