@@ -6,7 +6,7 @@ PYTEST = $(BIN)/pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE :=  # compiled once, not by every process that a test starts
 LINES ?= 2500
 INVOICES ?= 1
-CODE := function_app.py confirm_invoice sync_actuals link_transactions operate write_back relay_contract shared devhost simulators relay_cli benchmarks tests
+CODE := function_app.py confirm_invoice sync_actuals link_transactions run_jobs operate write_back relay_contract shared devhost simulators relay_cli benchmarks tests
 
 .PHONY: demo test test-all prove screenshots openapi check bench start setup format upgrade-deps clean
 

@@ -13,6 +13,7 @@ from operate.api.comparisons import blueprint as comparisons
 from operate.api.runs import blueprint as runs
 from operate.functions import blueprint as operate
 from operate.page.functions import blueprint as page
+from run_jobs.functions import blueprint as run_jobs
 from shared.wiring import configuration
 from sync_actuals.functions import blueprint as sync_actuals
 from write_back.functions import blueprint as write_back
@@ -25,6 +26,7 @@ for blueprint in (
     confirm_invoice,
     sync_actuals,
     link_transactions,
+    run_jobs,
     write_back,
     operate,
     runs,

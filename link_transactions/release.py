@@ -3,7 +3,7 @@
 from link_transactions.verification import COMPARABLE, complete
 from shared.engine.account import Account
 from shared.engine.landed_rows import landed_rows
-from shared.engine.lifecycle import advance, hand_over
+from shared.engine.lifecycle import advance, hand_over, plain_steps_are_over
 from shared.engine.loading import put_on_dock
 from shared.engine.messages import Load, Verify
 from shared.engine.ports import Ports
@@ -49,9 +49,12 @@ async def _free(ports: Ports, part: Part) -> None:
 
 
 async def after_connections(ports: Ports, run: Run, account: Account) -> None:
-    """Everything was sent. The comparison may have been made meanwhile."""
+    """The connections were sent, and once the steps after them were too, everything was. The comparison may have been
+    made meanwhile."""
     del account
     if run.state == State.LINKING:
+        if not await plain_steps_are_over(ports, run):
+            return
         run = await advance(ports, run, State.VERIFYING)
     if run.verified == run.generation:
         await complete(ports, run)

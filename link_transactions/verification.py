@@ -11,6 +11,7 @@ from shared.engine.lifecycle import end, read_again
 from shared.engine.messages import Verify
 from shared.engine.ports import Ports
 from shared.errors import LeaseLost, NeedsAttention
+from shared.jobs.job import Step
 from shared.ledger.run import Part, Run, State
 from shared.maps.columns_compared import RowDiffers, describe_differences
 from shared.maps.transforms import RowRefused
@@ -56,7 +57,8 @@ async def complete(ports: Ports, run: Run) -> None:
     """Complete a verified run whose connections are all in Finance."""
     account = await account_of(ports, run, ACTUALS)
     connections = await ports.ledger.parts(run.invoice_id, CONNECTIONS, run.generation)
-    await end(ports, run.invoice_id, State.COMPLETED, _describe(run, account, connections))
+    others = [await _describe_plain(ports, run, step) for step in ports.job.plain]
+    await end(ports, run.invoice_id, State.COMPLETED, "; ".join([_describe(run, account, connections), *others]))
     await ports.landing.clear(run.invoice_id)
 
 
@@ -140,6 +142,11 @@ async def _note_verified(ports: Ports, run: Run, compared: str) -> Run:
         if standing is None or standing.state != State.VERIFYING or standing.generation != run.generation:
             raise
         return await ports.ledger.save(standing, verified=run.generation, compared=compared)
+
+
+async def _describe_plain(ports: Ports, run: Run, step: Step) -> str:
+    parts = await ports.ledger.parts(run.invoice_id, step.map, run.generation)
+    return f"{_count(sum(part.rows - part.rejected for part in parts), 'row')} of {step.shown} as Finance reported"
 
 
 def _describe(run: Run, account: Account, connections: Sequence[Part]) -> str:

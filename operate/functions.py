@@ -8,7 +8,7 @@ from operate.repair.poison import book
 from operate.repair.sweep import look_up, sweep
 from shared.engine.worker import Handler, work
 from shared.project_operations.codes import ACTUALS, CONNECTIONS, INVOICES
-from shared.storage.names import OPERATIONS, WRITE_BACK, poison_of
+from shared.storage.names import JOBS, OPERATIONS, WRITE_BACK, poison_of
 from shared.wiring import ports_or_none, ports_or_put_back
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
@@ -53,6 +53,13 @@ async def book_poison_actuals(msg: func.QueueMessage) -> None:
 async def book_poison_transactionconnections(msg: func.QueueMessage) -> None:
     """Book what the host gave up on the third map's queue."""
     await _book(CONNECTIONS, msg)
+
+
+@blueprint.function_name("book_poison_jobs")
+@blueprint.queue_trigger("msg", "jobs-poison", "AzureWebJobsStorage")
+async def book_poison_jobs(msg: func.QueueMessage) -> None:
+    """Book what the host gave up on the queue of the steps that are pure data."""
+    await _book(JOBS, msg)
 
 
 @blueprint.function_name("book_poison_write_back")

@@ -117,7 +117,7 @@ async def open_ports(
         rejections=Rejections(storage.runs, now),
         dock=Dock(storage.dock, now, timedelta(seconds=settings.shipment_lease)),
         landing=Landing(storage.landed),
-        queues=_queues(storage.queues),
+        queues=_queues(job, storage.queues),
         memory_budget=MemoryBudget(_PAGES_IN_WORK),
         answer_budget=AnswerBudget(_ANSWERS_KEPT),
         kept_answers=KeptAnswers(storage.landed),
@@ -144,8 +144,8 @@ def queues_of(job: Job) -> tuple[str, ...]:
     return (*job.queues, *SHARED_QUEUES)
 
 
-def _queues(clients: QueueClients) -> Queues:
-    return Queues(clients.own, clients.untouched)
+def _queues(job: Job, clients: QueueClients) -> Queues:
+    return Queues(clients.own, clients.untouched, {step.map: job.name for step in job.plain})
 
 
 # Until a message is retried that arrived while storage refused to be opened.
@@ -200,7 +200,7 @@ class _Process:
 
     def _queues_alone(self) -> Queues:
         given = configuration()
-        return _queues(queues_alone(given.settings, queues_of(given.job)))
+        return _queues(given.job, queues_alone(given.settings, queues_of(given.job)))
 
 
 _process = _Process()

@@ -124,7 +124,7 @@ class Tenant:
         return list(self._get("finance", "proposals"))
 
     def held(self, what: str) -> Iterator[dict[str, Any]]:
-        """The rows of `actuals`, `connections` or `headers` in Finance."""
+        """The rows of `actuals`, `connections`, `headers` or `details` in Finance."""
         return self.lines("finance", what)
 
     def counts(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from shared.engine.account import Account, After, is_over, pages_of, reading_of
 from shared.engine.messages import MOST_READINGS, Load, Ship, Verify
 from shared.engine.ports import Ports
 from shared.errors import LeaseLost, NeedsAttention
-from shared.jobs.job import Job
+from shared.jobs.job import Job, Step
 from shared.ledger.progress import Progress, progress_of
 from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.run import Facts, Posting, Run, State
@@ -224,34 +224,61 @@ def _is_held_up(statuses: Iterable[str]) -> bool:
 
 async def revive(ports: Ports, run: Run) -> None:
     """Send the messages that make an unfinished run continue. Idempotent."""
-    stage = _under_way(ports.job, run)
     if run.state == State.VERIFYING:
         await ports.queues.send(Verify(stage=ports.job.verify, invoiceId=run.invoice_id, generation=run.generation))
-    if stage is None:
-        return
+    for step in _steps_at(ports.job, run):
+        await _revive_step(ports, run, step)
+
+
+async def _revive_step(ports: Ports, run: Run, step: Step) -> None:
+    stage = step.map
     pages = await ports.ledger.pages(run.invoice_id, stage, run.generation)
+    if not step.rules and not pages:
+        return  # The steps before it begin it.
     parts = await ports.ledger.parts(run.invoice_id, stage, run.generation)
     numbers = {page.number for page in pages if not page.read} | {
         part.number for part in parts if part.state == "landed"
     }
     for number in sorted(numbers | {0}):
         await ports.queues.send(Load(stage=stage, invoiceId=run.invoice_id, generation=run.generation, page=number))
-    if ports.job.step(stage).readOnce and any(page.read for page in pages):
+    if step.readOnce and any(page.read for page in pages):
         # The next step is read while this one is imported. Its messages were dropped while the run was stopped.
         await revive(ports, replace(run, state=doing(ports.job, ports.job.reread[0])))
     await ports.queues.send(Ship(stage=stage), delay=_SETTLE_FIRST)
 
 
+async def plain_steps_are_over(ports: Ports, run: Run) -> bool:
+    """Whether the steps that are pure data are over. The first of them that was not begun yet is begun."""
+    for step in ports.job.plain:
+        pages = await pages_of(ports, run.invoice_id, step.map, run.generation)
+        parts = await ports.ledger.parts(run.invoice_id, step.map, run.generation)
+        if not is_over(pages, parts):
+            if not pages:
+                await ports.ledger.save(run)
+                await ports.queues.send(Load(stage=step.map, invoiceId=run.invoice_id, generation=run.generation))
+            return False
+    return True
+
+
+async def end_plain_step(ports: Ports, run: Run) -> None:
+    """Keep the progress of a step that is pure data. The step that verifies the job decides what follows it."""
+    await ports.ledger.save(run)
+    again = Load(stage=ports.job.verify, invoiceId=run.invoice_id, generation=run.generation)
+    await ports.queues.send(again)
+
+
 def stage_of(job: Job, run: Run | Entry) -> str:
-    """The map on whose queue an unfinished run waits."""
-    return _under_way(job, run) or job.verify
+    """The map that an unfinished run waits for."""
+    steps = _steps_at(job, run)
+    begun = [step.map for step in steps if step.rules or step.map in run.progress]
+    return begun[-1] if begun else job.verify
 
 
-def _under_way(job: Job, run: Run | Entry) -> str | None:
-    """The current step of a run. None when all are finished, or when it has stopped."""
-    return next((step.map for step in job.steps if run.state in {doing(job, step.map), step.state}), None)
+def _steps_at(job: Job, run: Run | Entry) -> list[Step]:
+    """The steps that may be under way in the state of a run."""
+    return [step for step in job.steps if run.state in {doing(job, step.map), job.state_of(step.map)}]
 
 
 def doing(job: Job, stage: str) -> State:
     """The state of a run whose next step is this one."""
-    return State.ACCEPTED if stage == job.first else State(job.step(stage).state)
+    return State.ACCEPTED if stage == job.first else State(job.state_of(stage))

@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from shared.errors import NewerVersion, NotOurMessage
-from shared.storage.names import OPERATIONS, WRITE_BACK
+from shared.storage.names import JOBS, OPERATIONS, WRITE_BACK
 
 VERSION: Literal[1] = 1
 """The version of the message format. A release that adds a kind or a field sends it with a higher version, and with
@@ -48,12 +48,15 @@ class _Message(BaseModel):
 
 
 class _StageMessage(_Message):
+    """`job` is named for the steps that are pure data; the others have a queue of their own."""
+
     stage: str
+    job: str = Field("", pattern=r"^([a-z][a-z0-9]{0,39})?$", exclude_if=lambda job: not job)
 
     @property
     def queue(self) -> str:
         """The queue that the message belongs on."""
-        return str(self.stage)
+        return JOBS if self.job else self.stage
 
 
 class Load(_StageMessage):
@@ -193,6 +196,11 @@ def parse(body: bytes, queue: str) -> Message:
     if message.queue != queue:
         raise NotOurMessage(f"stage: {message.queue} does not belong on queue {queue}", _invoice_id(raw))
     return message
+
+
+def step_of(message: Message) -> str:
+    """The step that the message is about, or its queue: the name under which its work is paused."""
+    return message.stage if isinstance(message, _StageMessage) else message.queue
 
 
 def reader_of(message: Message) -> str:

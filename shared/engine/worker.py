@@ -29,7 +29,7 @@ from shared.clock import jitter
 from shared.engine import newer, troubles
 from shared.engine.lifecycle import end, end_posting
 from shared.engine.lost_parts import read_anew
-from shared.engine.messages import Load, Message, Settle, Ship, Verify, WriteBack, parse, reader_of
+from shared.engine.messages import Load, Message, Settle, Ship, Verify, WriteBack, parse, reader_of, step_of
 from shared.engine.ports import Ports
 from shared.errors import (
     ContractBroken,
@@ -94,7 +94,7 @@ async def work(ports: Ports, queue: str, body: bytes, dequeue_count: int, handle
 async def _attempt_in_storage(ports: Ports, message: Message, handler: Handler) -> None:
     """Handle the message. Transient storage errors delay it, also those while another error is recorded."""
     try:
-        if message.kind != "settle" and await ports.pauses.of(message.queue):
+        if message.kind != "settle" and await ports.pauses.of(step_of(message)):
             await _put_off(ports, message, _WHILE_PAUSED, attempt=message.attempt)
         else:
             await _attempt(ports, message, handler)
@@ -103,7 +103,7 @@ async def _attempt_in_storage(ports: Ports, message: Message, handler: Handler) 
             raise
         _tell(message, error, severity=logging.WARNING, status=getattr(error, "status_code", None))
         delay = backoff(message.attempt)
-        await troubles.note(ports, error, delay, queue=message.queue)
+        await troubles.note(ports, error, delay, queue=step_of(message))
         await _put_off(ports, message, delay)
 
 
@@ -196,7 +196,7 @@ async def _await_repair(
     the refusal may be caused by a wrong setting.
     """
     delay = backoff(message.attempt)
-    await troubles.note(ports, error, delay, queue=message.queue)
+    await troubles.note(ports, error, delay, queue=step_of(message))
     await _put_off(ports, message, delay)
 
 

@@ -11,9 +11,10 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.configuration.data_files import FileRefused, read_file
-from shared.maps.table_map import MAPS, TableMap, load_map
+from shared.maps.table_map import MAPS, MapRefused, TableMap, load_map
 
 APP = Path(__file__).parents[2]
+SUBJECT = "{subject}"
 INVOICES_JOB = Path(__file__).parent / "invoices.json"
 
 
@@ -45,6 +46,8 @@ class Step(_JobPart):
     projects.
 
     `rules` is the folder of the app that reads and checks its rows. `state` is the state of a run during this step.
+    A step without `rules` is pure data. Then `rows` is the OData filter that chooses the rows from the table of the
+    map, with `{subject}` in place of the subject's id, and the run keeps the state of the step before.
     `needs` are target columns that verification needs. `lanes` is how many imports may run at once, unless the setting
     FINANCE_LANES_<MAP> is set.
 
@@ -57,8 +60,9 @@ class Step(_JobPart):
     title: str = ""
     sequence: int = Field(ge=1)
     direction: Literal["toFinance"]
-    rules: str = Field(pattern=r"^[a-z][a-z_]*$")
-    state: str
+    rules: str = Field("", pattern=r"^([a-z][a-z_]*)?$")
+    state: str = ""
+    rows: str = ""
     readOnce: bool = False  # noqa: N815 - named as in map files
     readWith: str = ""  # noqa: N815
     heldUntil: str = ""  # noqa: N815
@@ -73,9 +77,23 @@ class Step(_JobPart):
 
     @model_validator(mode="after")
     def _has_its_folder(self) -> Self:
-        if not (APP / self.rules / "functions.py").is_file():
+        if not self.rules:
+            self._check_plain()
+        elif not (APP / self.rules / "functions.py").is_file():
             raise ValueError(f"rules: there is no folder {self.rules} with the functions of this step")
+        elif not self.state or self.rows:
+            raise ValueError("a step with rules has a state, and no rows: its rules choose them")
         return self
+
+    def _check_plain(self) -> None:
+        if SUBJECT not in self.rows:
+            raise ValueError(f"rows: a step without rules needs a filter with {SUBJECT} in it")
+        if self.state or self.readOnce or self.readWith or self.heldUntil:
+            raise ValueError("a step without rules has no state, readOnce, readWith or heldUntil")
+
+    def rows_of(self, subject: str) -> str:
+        """The filter that chooses the rows of a subject."""
+        return self.rows.replace(SUBJECT, subject)
 
 
 class Job(_JobPart):
@@ -96,8 +114,11 @@ class Job(_JobPart):
             raise ValueError(f"steps: map {', '.join(sorted(doubled))} is given twice")
         if numbers != sorted(set(numbers)):
             raise ValueError("steps: sequence must rise from step to step")
-        if self.verify not in names:
-            raise ValueError(f"verify: {self.verify} is not a map of this job")
+        ruled = [step.map for step in self.steps if step.rules]
+        if not self.steps[0].rules:
+            raise ValueError("steps: the first one needs rules")
+        if self.verify != ruled[-1]:
+            raise ValueError(f"verify: must be the last step with rules, {ruled[-1]}")
         for number, step in enumerate(self.steps):
             self._check_order(number, step)
         if all(step.readOnce for step in self.steps):
@@ -105,6 +126,8 @@ class Job(_JobPart):
         return self
 
     def _check_order(self, number: int, step: Step) -> None:
+        if number and step.rules and not self.steps[number - 1].rules:
+            raise ValueError(f"steps[{number}]: a step with rules comes before all steps that have none")
         for word, other in (("readWith", step.readWith), ("heldUntil", step.heldUntil)):
             if other and other not in self.maps[:number]:
                 raise ValueError(f"steps[{number}].{word}: {other} is not the map of an earlier step")
@@ -134,8 +157,18 @@ class Job(_JobPart):
 
     @cached_property
     def queues(self) -> tuple[str, ...]:
-        """The queues of its steps."""
-        return self.maps
+        """The queues of the steps that have rules; all others share one."""
+        return tuple(step.map for step in self.steps if step.rules)
+
+    @cached_property
+    def plain(self) -> tuple[Step, ...]:
+        """The steps that are pure data."""
+        return tuple(step for step in self.steps if not step.rules)
+
+    def state_of(self, name: str) -> str:
+        """What a run is called while a step is under way."""
+        before = [step.state for step in self.steps[: self.maps.index(name) + 1] if step.state]
+        return before[-1]
 
 
 def load_job(file: Path = INVOICES_JOB) -> Job:
@@ -148,4 +181,10 @@ def load_job(file: Path = INVOICES_JOB) -> Job:
 
 def load_maps(job: Job | None = None, folder: Path = MAPS) -> dict[str, TableMap]:
     """Read the maps of a job (default: the shipped job). Raises MapRefused and JobRefused."""
-    return {step.map: load_map(step.map, folder, needs=step.needs) for step in (job or load_job()).steps}
+    steps = (job or load_job()).steps
+    maps = {step.map: load_map(step.map, folder, needs=step.needs) for step in steps}
+    for step in steps:
+        if not step.rules and maps[step.map].source_column is None:
+            key = maps[step.map].source.key
+            raise MapRefused(f"{step.map}.json refused: fields: one must send {key}, rows are sent again by it")
+    return maps

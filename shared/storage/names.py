@@ -9,8 +9,10 @@ WRITE_BACK = "write-back"
 """The queue of write-backs from Finance after posting."""
 OPERATIONS = "operations"
 """The queue of long-running operator requests."""
-SHARED_QUEUES = (WRITE_BACK, OPERATIONS)
-"""The queues of the app that do not belong to a job."""
+JOBS = "jobs"
+"""The queue of the steps that are pure data."""
+SHARED_QUEUES = (JOBS, WRITE_BACK, OPERATIONS)
+"""The queues of the app that do not belong to one step of a job."""
 
 
 def poison_of(queue: str) -> str:

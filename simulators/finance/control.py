@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from simulators.finance.entities import ACTUALS, CONNECTIONS, HEADERS, Entity
+from simulators.finance.entities import ACTUALS, CONNECTIONS, DETAILS, HEADERS, Entity
 from simulators.finance.executions import Executions
 from simulators.finance.fields import EMPTY_GUID
 from simulators.finance.gate import Gate
@@ -38,6 +38,7 @@ class Control:
         router.add_get("/sim/actuals", self.get_actuals)
         router.add_get("/sim/connections", self.get_connections)
         router.add_get("/sim/headers", self.get_headers)
+        router.add_get("/sim/details", self.get_details)
         router.add_post("/sim/clean-history", self.post_clean_history)
 
     async def get_switches(self, _request: web.Request) -> web.Response:
@@ -84,6 +85,10 @@ class Control:
     async def get_headers(self, request: web.Request) -> web.StreamResponse:
         """`GET /sim/headers`: held proposal headers as JSON lines."""
         return await self._dump(request, HEADERS)
+
+    async def get_details(self, request: web.Request) -> web.StreamResponse:
+        """`GET /sim/details`: held rows of the customer's own entity as JSON lines."""
+        return await self._dump(request, DETAILS)
 
     async def post_clean_history(self, _request: web.Request) -> web.Response:
         """`POST /sim/clean-history`: the job history clean-up; imports that are over leave no trace but their rows."""

@@ -1,4 +1,6 @@
-"""The three data entities of the invoice path: labels, staging fields, keys and mandatory fields."""
+"""The data entities of the invoice path, and one of the customer's own: labels, staging fields, keys, mandatory
+fields.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -162,6 +164,18 @@ CONNECTIONS = Entity(
     ),
 )
 
-ENTITIES = {entity.label.lower(): entity for entity in (HEADERS, ACTUALS, CONNECTIONS)}
+DETAILS = Entity(
+    label="Contoso invoice line details",
+    name="ContosoInvoiceLineDetailEntity",
+    source="ContosoInvoiceLineDetail",
+    table="details",
+    key="LineDetailId",
+    by_company=False,
+    fields={"LineDetailId": GUID, "Description": text_of(200), "Amount": DECIMAL, "Currency": text_of(3)},
+    mandatory=("Currency",),
+)
+"""An entity that the customer made: what a job gets as a further map."""
+
+ENTITIES = {entity.label.lower(): entity for entity in (HEADERS, ACTUALS, CONNECTIONS, DETAILS)}
 COMPANIES = {"usmf": "USD", "demf": "EUR"}
 DEFAULT_COMPANY = "usmf"

@@ -52,7 +52,7 @@ class Rules:
             self._check_actual(row)
         elif entity is HEADERS:
             self._check_header(row)
-        else:
+        elif entity is CONNECTIONS:
             self._check_connection(row)
 
     def _check_header(self, row: Row) -> None:

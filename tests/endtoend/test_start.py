@@ -11,7 +11,7 @@ import pytest
 from simulators.processes import PROJECT
 from tests.unit.test_settings import GOOD
 
-DEPLOYED = ("confirm_invoice", "sync_actuals", "link_transactions", "write_back", "operate", "shared")
+DEPLOYED = ("confirm_invoice", "sync_actuals", "link_transactions", "run_jobs", "write_back", "operate", "shared")
 
 
 def _start(root: Path, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -33,7 +33,7 @@ from simulators.processes import PROJECT
 type Around = Callable[[str, str], None]
 """Called with "before" or "after" and the name of the effect."""
 
-_APP = {"confirm_invoice", "sync_actuals", "link_transactions", "write_back", "operate", "shared"}
+_APP = {"confirm_invoice", "sync_actuals", "link_transactions", "run_jobs", "write_back", "operate", "shared"}
 _PLUMBING = {"worker", "transactions", "http", "functions", "wiring", "ports", "concurrency_limit", "answers"}
 _DOORS = {
     "audit", "bulk_updates", "dataverse", "dock", "finance", "landing", "lifecycle", "notes", "pauses", "queues",

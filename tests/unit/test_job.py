@@ -11,7 +11,9 @@ from shared.jobs.job import INVOICES_JOB, JobRefused, load_job, load_maps
 from shared.maps.table_map import MapRefused
 from shared.wiring import queues_of
 
+DOORS = ("confirm_invoice", "sync_actuals", "link_transactions", "run_jobs", "write_back")
 ROOT = Path(__file__).parents[2]
+PLAIN = {"map": "details", "sequence": 4, "direction": "toFinance", "rows": "_invoice_value eq {subject}"}
 
 
 def _spoil(tmp_path: Path, change: Any) -> Path:
@@ -22,7 +24,14 @@ def _spoil(tmp_path: Path, change: Any) -> Path:
 
 
 def test_the_queues_of_the_shipped_job_keep_their_names() -> None:
-    assert queues_of(load_job()) == ("invoices", "actuals", "transactionconnections", "write-back", "operations")
+    assert queues_of(load_job()) == (
+        "invoices",
+        "actuals",
+        "transactionconnections",
+        "jobs",
+        "write-back",
+        "operations",
+    )
 
 
 def test_what_is_read_with_another_step_follows_it_and_is_read_again_with_it() -> None:
@@ -40,7 +49,10 @@ def test_what_is_read_with_another_step_follows_it_and_is_read_again_with_it() -
         (lambda raw: raw.update(comment="x"), "comment: is not a field of a job"),
         (lambda raw: raw.pop("title"), "title: Field required"),
         (lambda raw: raw.update(start="sometimes"), "start: Input should be 'confirmation'"),
-        (lambda raw: raw.update(verify="customers"), "verify: customers is not a map of this job"),
+        (
+            lambda raw: raw.update(verify="customers"),
+            "verify: must be the last step with rules, transactionconnections",
+        ),
         (
             lambda raw: raw["steps"][1].update(direction="sideways"),
             r"steps\[1\].direction: Input should be 'toFinance'",
@@ -55,6 +67,12 @@ def test_what_is_read_with_another_step_follows_it_and_is_read_again_with_it() -
         (lambda raw: raw["steps"][1].update(sequence=3), "steps: sequence must rise"),
         (lambda raw: raw["steps"][1].update(readWith="transactionconnections"), r"steps\[1\].readWith: .*earlier step"),
         (lambda raw: raw["steps"][2].update(heldUntil="customers"), r"steps\[2\].heldUntil: customers is not the map"),
+        (lambda raw: raw["steps"][1].pop("state"), r"steps\[1\]: a step with rules has a state"),
+        (lambda raw: raw["steps"][1].pop("rules"), r"steps\[1\]: rows: .* needs a filter with {subject}"),
+        (lambda raw: raw["steps"].append(PLAIN | {"readOnce": True}), r"steps\[3\]: .* has no state, readOnce"),
+        (lambda raw: raw["steps"].insert(2, PLAIN | {"sequence": 2}), "steps: sequence must rise"),
+        (lambda raw: raw["steps"].insert(0, PLAIN | {"sequence": 0}), r"steps\[0\].sequence"),
+        (lambda raw: raw.update(steps=[PLAIN]), "steps: the first one needs rules"),
         (lambda raw: raw["steps"].clear(), "steps: Tuple should have at least 1 item"),
     ],
 )
@@ -82,7 +100,7 @@ def test_a_step_whose_map_is_missing_is_refused_with_the_file_of_the_map(tmp_pat
 def test_the_names_of_the_maps_stand_in_no_other_list() -> None:
     """Where all three stand within three lines of code, they are a list that a fourth map would be missing from."""
     found = []
-    for folder in ("shared", "operate", "confirm_invoice", "sync_actuals", "link_transactions", "write_back"):
+    for folder in (*DOORS, "operate", "shared"):
         for file in (ROOT / folder).rglob("*"):
             if file.suffix in {".py", ".js"} and file.name != "codes.py":
                 lines = file.read_text("utf-8").splitlines()
