@@ -36,6 +36,7 @@ async def put_pieces_on_dock(ports: Ports, cargo: Cargo) -> None:
 async def _halves(ports: Ports, part: Part) -> list[Part]:
     landed = await landed_rows(ports, part)
     rows, middle = landed.rows, len(landed.rows) // 2
+    # The totals of the first half are computed from its rows, those of the second are the rest.
     named = [rejected_row(landed.table_map, part.stage, row, "application", "") for row in rows[:middle]]
     billed, fresh = totals_of(named, billed=True), totals_of(named, billed=False)
     first = replace(part, path=f"{part.path}0", rows=middle, billed=billed, fresh=fresh)

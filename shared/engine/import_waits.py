@@ -44,6 +44,7 @@ async def waits_of_map(ports: Ports, stage: str, view: View | None = None) -> li
     """All waits of one map."""
     view = await ports.dock.view(stage) if view is None else view
     slow = timedelta(seconds=ports.settings.slow_import)
+    # A running import is only shown when it is slower than usual.
     held_up = [each for each in view.shipments.values() if each.holds_up(ports.now(), slow)]
     return [
         *(_unsent(group) for group in _groups(view.ready)),

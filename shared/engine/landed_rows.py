@@ -23,6 +23,7 @@ async def landed_rows(ports: Ports, part: Part | Cargo, *, cell: str = "") -> La
     and NewerVersion if only a later version of the app can read them."""
     table_map = await ports.known_maps.of(part.stage, part.blob)
     rows = await ports.landing.rows(part.blob, cell=cell)
+    # A blob of the first release has no digest, so a wrong shape is the only sign of a change.
     if any(len(row) != len(table_map.columns) for row in rows) or (not cell and len(rows) != part.rows):
         raise BlobChanged(part.blob)
     return LandedRows(table_map, rows)

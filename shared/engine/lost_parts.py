@@ -20,6 +20,7 @@ async def read_anew(ports: Ports, lost: PartLost) -> None:
     """Have the rows of a lost part read again. One new reading covers all lost parts of a run. Raises LeaseLost if
     the run has changed meanwhile."""
     invoice_id = UUID(LandedName.parse(lost.name).folder.partition("/")[0])
+    # A part that is not in the ledger was divided or replaced meanwhile.
     part = next((each for each in await ports.ledger.all_parts(invoice_id) if each.blob == lost.name), None)
     if part is None:
         return

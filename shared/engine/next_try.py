@@ -18,12 +18,15 @@ from shared.ledger.shipments import Cargo
 _LONGEST_WAIT = timedelta(minutes=5)
 # Refused starts. A first refusal is mostly transient, and parts that have arrived since may join.
 _STAY_TOGETHER_FROM = 2
+# Refused starts from which the parts of a group are sent separately.
 _APART_FROM = 3
 # Failures of a file if Finance has accepted other files since the first failure. If it accepts none, one more.
 _HALVED_FROM = 2
 # While Finance accepts no other file, no file is halved above this number of failed files.
 _MOST_FAILING = 16
+# Failures of a single row before it is rejected, if Finance has accepted others since its first failure alone.
 _ROW_TRIES = 3
+# The same if Finance has accepted others only since the row was separated, or after the patience below.
 _LONE_ROW_TRIES = 4
 _LONE_ROW_PATIENCE = timedelta(days=1)
 

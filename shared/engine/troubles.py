@@ -20,6 +20,7 @@ from shared.storage.notes import trouble
 _WHILE_TRYING = timedelta(seconds=30)
 # If a try ends this long after its time, it still counts as the same problem.
 _SAME = timedelta(minutes=5)
+# A shorter problem is shown without its duration.
 _LASTING = timedelta(minutes=10)
 
 _WORDS = {

@@ -43,16 +43,16 @@ def compared_columns(table_map: TableMap) -> tuple[str, ...]:
     return table_map.columns
 
 
-def unseen_columns(table_map: TableMap, held: Row) -> tuple[str, ...]:
+def unseen_columns(table_map: TableMap, held_row: Row) -> tuple[str, ...]:
     """The mapped columns that cannot be compared, because Finance does not return them."""
-    shown = {name.upper() for name in held}
+    shown = {name.upper() for name in held_row}
     return tuple(column for column in compared_columns(table_map) if column not in shown)
 
 
-def differing_columns(table_map: TableMap, sent: Sequence[str], held: Row) -> list[ColumnDiffers]:
+def differing_columns(table_map: TableMap, sent: Sequence[str], held_row: Row) -> list[ColumnDiffers]:
     """The columns in which a row in Finance differs from what the map sends. The package's column names are the
     OData names in capitals. Columns that Finance does not return are skipped (see `unseen_columns`)."""
-    shown = {name.upper(): value for name, value in held.items()}
+    shown = {name.upper(): value for name, value in held_row.items()}
     texts: Mapping[str, str] = dict(zip(table_map.columns, sent, strict=True))
     return [
         ColumnDiffers(column, texts[column], _shown(shown[column]))

@@ -188,6 +188,7 @@ def text_of(value: Any) -> str:
         return ""
     if isinstance(value, Decimal):
         return plain(value)
+    # Finance's NoYes enum.
     if isinstance(value, bool):
         return "Yes" if value else "No"
     return str(value)

@@ -16,6 +16,7 @@ from shared.services.dataverse import NAME as DATAVERSE
 KEPT_BACK = 0
 """The status of a row that the app itself did not write, without asking Dataverse."""
 _NOT_THERE = 404
+# Finance's empty values.
 _NO_DATE = "1900-01-01"
 _NO_GUID = "00000000-0000-0000-0000-000000000000"
 

@@ -18,6 +18,7 @@ _CONTRACT_LINE = "_msdyn_salescontractlineid_value"
 async def billing_methods(ports: Ports, billed: Collection[Guid]) -> dict[Guid, int]:
     """The billing method of the contract line of each billed sale, where it can be read. A row may have no contract
     line, and a tenant may not let the app read these columns."""
+    # A tenant's security role or version may lack these columns. Then the method is unknown, which is allowed.
     with suppress(Refused):
         source = ports.maps[ACTUALS].source
         options = {"$select": f"{source.key},{_CONTRACT_LINE}"}

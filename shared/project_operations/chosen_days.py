@@ -36,6 +36,7 @@ class DayTally:
 
     def check(self, zones: Zones) -> None:
         """Raise NeedsAttention if most rows contradict the zones of the settings."""
+        # A minority are users in other zones; a majority means a wrong setting.
         if 2 * self.doubtful > self.rows:
             raise NeedsAttention(
                 f"{self.doubtful} of {self.rows} rows have a day that is not a midnight in {zones}, e.g. "

@@ -192,14 +192,15 @@ class _Search:
         rest = {key: row for key, row in rest.items() if key not in self.known}
         claims = await claims_of(self.ports, rest)
         asked = [key for key, claim in claims.items() if self._must_be_asked_for(claim, rest[key])]
-        held = await held_by_actual(self.ports, asked)
+        held_ids = await held_by_actual(self.ports, asked)
         for key, claim in claims.items():
             if self._is_ours(claim, rest[key]) or key in self.sent:
-                self.missing |= {key} - held
-                if key not in held or key in self.sent or (claim.replaces and not claim.pointed):
+                self.missing |= {key} - held_ids
+                # A row that Finance holds is an original, unless this run sent it or its links say that it replaces a row.
+                if key not in held_ids or key in self.sent or (claim.replaces and not claim.pointed):
                     self.belonging[key] = claim.replaces
                     self.unbilled += not claim.pointed
-            elif key in asked and key not in held and await self._is_nearest(rest[key]):
+            elif key in asked and key not in held_ids and await self._is_nearest(rest[key]):
                 self.unexplained.append(rest[key])
                 self.unbilled += 1
 

@@ -92,6 +92,7 @@ async def _check_linked(ports: Ports, billed: Sequence[Row], created: Iterable[S
     linked = {end for side in created for end in side.ends}
     bare = {guid(row["msdyn_actualid"]): row["msdyn_transactionclassification"] for row in billed}
     bare = {key: kind for key, kind in bare.items() if key not in linked and kind is not None}
+    # Only for sales without a link, which are few: it costs two more requests.
     methods = await billing_methods(ports, bare) if bare else {}
     worked = [key for key, kind in bare.items() if kind in _LINKED_CLASSES and methods.get(key) != FIXED_PRICE]
     others = [key for key, kind in bare.items() if kind not in _LINKED_CLASSES]

@@ -133,11 +133,11 @@ async def _judge_by_rows_held(ports: Ports, found: _Import) -> Outcome:
     missing: list[_Line] = []
     stale: list[_Line] = []
     async for part in _parts(ports, found):
-        held = await _held_rows(ports, part)
+        held_rows = await _held_rows(ports, part)
         for line, row in part.rows:
-            if line.key not in held:
+            if line.key not in held_rows:
                 missing.append(line)
-            elif differing_columns(part.table_map, row, held[line.key]):
+            elif differing_columns(part.table_map, row, held_rows[line.key]):
                 stale.append(line)
     named = _named(found, [*missing, *stale])
     # An error that names its row takes precedence over general texts.
