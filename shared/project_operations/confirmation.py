@@ -196,7 +196,7 @@ class _Search:
         for key, claim in claims.items():
             if self._is_ours(claim, rest[key]) or key in self.sent:
                 self.missing |= {key} - held_ids
-                # A row that Finance holds is an original, unless this run sent it or its links say that it replaces a row.
+                # A row in Finance is an original, unless this run sent it or its links say that it replaces a row.
                 if key not in held_ids or key in self.sent or (claim.replaces and not claim.pointed):
                     self.belonging[key] = claim.replaces
                     self.unbilled += not claim.pointed
