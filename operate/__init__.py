@@ -1,1 +1,1 @@
-"""What operators and the clock ask for: runs, errors, replay, pause, sweep, reconciliation, health."""
+"""What operators and timers trigger: runs, errors, replay, pause, sweep, reconciliation, health."""

@@ -1,4 +1,4 @@
-"""The triggers of the operators' work: its queue, the sweep's timer, the poison queues. They hold no rules."""
+"""Triggers of the operators' work: its queue, the sweep's timer, the poison queues. They only translate."""
 
 import azure.functions as func
 
@@ -29,7 +29,7 @@ async def sweep_by_the_clock(timer: func.TimerRequest) -> None:
 @blueprint.function_name("operate")
 @blueprint.queue_trigger("msg", OPERATIONS, "AzureWebJobsStorage")
 async def operate(msg: func.QueueMessage) -> None:
-    """Handle what an operator asked for and takes its time."""
+    """Handle a long-running request of an operator."""
     if works := await ports_or_put_back(OPERATIONS, msg.get_body()):
         await work(works, OPERATIONS, msg.get_body(), msg.dequeue_count or 1, HANDLERS)
 
@@ -37,21 +37,21 @@ async def operate(msg: func.QueueMessage) -> None:
 @blueprint.function_name("book_poison_invoices")
 @blueprint.queue_trigger("msg", "invoices-poison", "AzureWebJobsStorage")
 async def book_poison_invoices(msg: func.QueueMessage) -> None:
-    """Book what the host gave up on the first map's queue."""
+    """Handle poison messages of the first map."""
     await _book(INVOICES, msg)
 
 
 @blueprint.function_name("book_poison_actuals")
 @blueprint.queue_trigger("msg", "actuals-poison", "AzureWebJobsStorage")
 async def book_poison_actuals(msg: func.QueueMessage) -> None:
-    """Book what the host gave up on the second map's queue."""
+    """Handle poison messages of the second map."""
     await _book(ACTUALS, msg)
 
 
 @blueprint.function_name("book_poison_transactionconnections")
 @blueprint.queue_trigger("msg", "transactionconnections-poison", "AzureWebJobsStorage")
 async def book_poison_transactionconnections(msg: func.QueueMessage) -> None:
-    """Book what the host gave up on the third map's queue."""
+    """Handle poison messages of the third map."""
     await _book(CONNECTIONS, msg)
 
 
@@ -65,14 +65,14 @@ async def book_poison_jobs(msg: func.QueueMessage) -> None:
 @blueprint.function_name("book_poison_write_back")
 @blueprint.queue_trigger("msg", "write-back-poison", "AzureWebJobsStorage")
 async def book_poison_write_back(msg: func.QueueMessage) -> None:
-    """Book what the host gave up on the write-back's queue."""
+    """Handle poison messages of the write-back."""
     await _book(WRITE_BACK, msg)
 
 
 @blueprint.function_name("book_poison_operations")
 @blueprint.queue_trigger("msg", "operations-poison", "AzureWebJobsStorage")
 async def book_poison_operations(msg: func.QueueMessage) -> None:
-    """Book what the host gave up on the operators' queue."""
+    """Handle poison messages of the operators' requests."""
     await _book(OPERATIONS, msg)
 
 

@@ -1,1 +1,1 @@
-"""What is asked over HTTP: who may ask, how a request is read, and how an answer looks."""
+"""The operator's HTTP API: access control, parsing of requests, and answers."""

@@ -1,8 +1,8 @@
-"""Who may use the operator's endpoints, decided in one place.
+"""Access control of the operator's endpoints.
 
-With OPERATOR_SIGN_IN=key the host asks for a function key before the app sees anything, and operators state their
-names. With appServiceAuthentication the platform signs people in and says who they are in a header of its own; it
-removes that header from what comes in from outside, but only while it is switched on, which WEBSITE_AUTH_ENABLED says.
+With OPERATOR_SIGN_IN=key the host checks a function key before the app is called, and operators state their names. With
+appServiceAuthentication the platform authenticates users and passes their identity in a header. It removes this header
+from incoming requests, but only while authentication is switched on, which WEBSITE_AUTH_ENABLED tells.
 """
 
 import base64
@@ -24,26 +24,27 @@ _OTHER_SITES = {"cross-site", "same-site"}
 
 @dataclass(frozen=True)
 class Operator:
-    """A person whom App Service authentication has signed in."""
+    """A user authenticated by App Service."""
 
     name: str
     roles: frozenset[str]
 
 
 def auth_level() -> func.AuthLevel:
-    """The host's part in it: keys, or nothing because the platform's own sign-in stands in front."""
+    """The host's access level: function keys, or none if the platform authenticates users."""
     by_key = configuration().settings.operator_sign_in == "key"
     return func.AuthLevel.FUNCTION if by_key else func.AuthLevel.ANONYMOUS
 
 
 def name_of(req: func.HttpRequest) -> str | None:
-    """The operator's name as the platform states it; None where keys are used and the request states it."""
+    """The operator's name from the platform. None with keys, where the request states it."""
     settings = configuration().settings
     return None if settings.operator_sign_in == "key" else admit(req, settings).name
 
 
 def admit(req: func.HttpRequest, settings: Settings) -> Operator:
-    """The signed-in operator. Raises BadRequest: 401 for nobody, 403 for somebody else or a page of another site."""
+    """The signed-in operator. Raises BadRequest: 401 without a user, 403 without the role or for a page of another
+    site."""
     if not settings.authentication_enabled:
         raise BadRequest(403, "authenticationOff", "App Service authentication is not enabled for this app")
     operator = _read_principal(req.headers.get(_PRINCIPAL, ""))
@@ -57,8 +58,8 @@ def admit(req: func.HttpRequest, settings: Settings) -> Operator:
 
 
 def _refuse_other_sites(req: func.HttpRequest) -> None:
-    """A browser sends the sign-in's cookie with whatever a foreign page posts; but no page can post JSON to another
-    site unasked, nor lie about where it comes from."""
+    """A browser sends the sign-in cookie with every request of a foreign page (CSRF). But no page can send JSON to
+    another site without a CORS preflight, or forge Sec-Fetch-Site."""
     is_json = req.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
     if not is_json or req.headers.get("sec-fetch-site", "") in _OTHER_SITES:
         raise BadRequest(403, "otherSite", "Changes are made with Content-Type: application/json, from this site")

@@ -1,4 +1,4 @@
-"""HTTP answers, and the one place where what goes wrong in an endpoint becomes one."""
+"""HTTP answers. Errors of endpoints are converted to answers only here."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -33,12 +33,12 @@ _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 def answer(status: int, body: Answer) -> func.HttpResponse:
-    """A JSON answer, for the caller and for no cache on the way."""
+    """A JSON answer that no cache may store."""
     return json_answer(status, body.document())
 
 
 def json_answer(status: int, document: object) -> func.HttpResponse:
-    """An answer that is a document of its own, as the OpenAPI document is."""
+    """An answer that is a JSON document of its own, such as the OpenAPI document."""
     return func.HttpResponse(json.dumps(document), status_code=status, mimetype="application/json", headers=_HEADERS)
 
 
@@ -48,8 +48,8 @@ def problem(status: int, code: Code, text: str) -> func.HttpResponse:
 
 
 def serve(blueprint: func.Blueprint, endpoint: Endpoint) -> Callable[[Handler], Any]:
-    """Have a function answer an endpoint of the contract: with the endpoint's first status unless the function decides
-    that itself."""
+    """Register a function for an endpoint of the contract. The answer has the endpoint's first status unless the
+    function chooses another one."""
     level = func.AuthLevel.ANONYMOUS if endpoint.access == "everybody" else auth_level()
 
     def register(handler: Handler) -> Any:
@@ -61,7 +61,7 @@ def serve(blueprint: func.Blueprint, endpoint: Endpoint) -> Callable[[Handler], 
 
 
 def _guarded(handler: Handler, endpoint: Endpoint) -> Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]:
-    """Let operators in and no other caller, and turn what goes wrong into an answer that says what is wrong."""
+    """Check access, and convert errors to answers that name what is wrong."""
 
     async def guard(req: func.HttpRequest) -> func.HttpResponse:
         try:
@@ -80,7 +80,7 @@ def _guarded(handler: Handler, endpoint: Endpoint) -> Callable[[func.HttpRequest
             return problem(409, *_conflict(error))
         return answer(min(endpoint.answers), result) if isinstance(result, Answer) else result
 
-    # The worker reads the annotations of what it calls: they are the guard's, only the name is the handler's.
+    # The worker reads the annotations of the guard, but the name must be the handler's.
     guard.__name__, guard.__qualname__, guard.__module__ = handler.__name__, handler.__qualname__, handler.__module__
     return guard
 
@@ -102,7 +102,7 @@ def _without_storage(error: Exception) -> func.HttpResponse:
 
 
 def read_body[T: BaseModel](req: func.HttpRequest, model: type[T]) -> T:
-    """The request's body, signed by who is signed in. Raises BadRequest naming the field and the reason."""
+    """The request's body, with the signed-in user as `by`. Raises BadRequest with the field and the reason."""
     body = req.get_body()
     if len(body) > _LARGEST_BODY:
         raise BadRequest(413, "tooLarge", f"The body has {len(body)} bytes, more than {_LARGEST_BODY}")
@@ -117,7 +117,7 @@ def read_body[T: BaseModel](req: func.HttpRequest, model: type[T]) -> T:
 
 
 def _signed(body: bytes, name: str | None) -> bytes:
-    """The body with the name of who is signed in as `by`, whatever name it states; as it is where keys are used."""
+    """The body with the signed-in user as `by`, whatever name it states. With keys it is unchanged."""
     if name is None:
         return body
     try:

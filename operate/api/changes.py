@@ -1,4 +1,4 @@
-"""What operators change: rows sent again or dismissed, write-backs, pauses, sweeps."""
+"""Changes by operators: replays, dismissals, write-backs, pauses, sweeps."""
 
 import azure.functions as func
 
@@ -28,7 +28,7 @@ blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
 @serve(blueprint, endpoints.REPLAY)
 async def post_replay(req: func.HttpRequest) -> func.HttpResponse:
-    """Send again what is missing or rejected, or say what would be sent."""
+    """Send missing or rejected rows again, or report what would be sent."""
     asked, works = read_body(req, ReplayRequest), await ports()
     _check_map(works, asked.map)
     plans = await plan(works, asked)
@@ -46,7 +46,7 @@ async def post_replay(req: func.HttpRequest) -> func.HttpResponse:
 
 @serve(blueprint, endpoints.DISMISS)
 async def post_dismissal(req: func.HttpRequest) -> Dismissals:
-    """Count rejected rows as dealt with, or say which would be."""
+    """Dismiss rejected rows, or report which rows would be dismissed."""
     asked, works = read_body(req, DismissRequest), await ports()
     _check_map(works, asked.map)
     chosen = [selected async for selected in select(works, asked) if selected.rows or selected.interrupted]
@@ -75,14 +75,14 @@ async def post_write_back(req: func.HttpRequest) -> WriteBack:
 
 @serve(blueprint, endpoints.LIST_PAUSES)
 async def show_pauses(req: func.HttpRequest) -> Pauses:
-    """List what is paused."""
+    """List the pauses."""
     del req
     return await _pauses(await ports())
 
 
 @serve(blueprint, endpoints.PAUSE)
 async def post_pause(req: func.HttpRequest) -> Pauses:
-    """Hold up a map, or everything."""
+    """Pause a map, or everything."""
     asked, works = read_body(req, PauseRequest), await ports()
     _check_map(works, asked.map)
     await works.audit.note("pause", asked.by, asked.document())
@@ -92,7 +92,7 @@ async def post_pause(req: func.HttpRequest) -> Pauses:
 
 @serve(blueprint, endpoints.RESUME)
 async def post_resume(req: func.HttpRequest) -> Pauses:
-    """Let a map, or everything, go on."""
+    """Resume a map, or everything."""
     asked, works = read_body(req, ResumeRequest), await ports()
     _check_map(works, asked.map)
     await works.audit.note("resume", asked.by, asked.document())

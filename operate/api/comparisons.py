@@ -1,4 +1,4 @@
-"""What operators have compared: actuals that are out of sync, and invoices row by row."""
+"""Comparisons for operators: actuals that are out of sync, and invoices row by row."""
 
 from uuid import uuid4
 
@@ -20,7 +20,7 @@ blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
 @serve(blueprint, endpoints.LOOK_FOR_STRAYS)
 async def post_out_of_sync(req: func.HttpRequest) -> JobAccepted:
-    """Start looking for actuals that are out of sync, and send or write back those of the kinds in `sync`."""
+    """Start a search for actuals that are out of sync. The kinds in `sync` are also sent or written back."""
     asked, works, job = read_body(req, OutOfSyncRequest), await ports(), uuid4().hex
     if asked.sync:
         await works.audit.note("sync out of sync", asked.by, asked.document() | {"job": job})
@@ -30,7 +30,7 @@ async def post_out_of_sync(req: func.HttpRequest) -> JobAccepted:
 
 @serve(blueprint, endpoints.SHOW_OUT_OF_SYNC)
 async def show_out_of_sync(req: func.HttpRequest) -> OutOfSync:
-    """Tell how far a search is, what is out of sync, and what was done about it."""
+    """Report a search: its progress, what is out of sync, and what was done about it."""
     found = await describe_search(await ports(), req.route_params["job"])
     if found is None:
         raise BadRequest(404, "noJob", f"There is no search {req.route_params['job']}")
@@ -46,7 +46,7 @@ async def post_reconciliation(req: func.HttpRequest) -> JobAccepted:
 
 @serve(blueprint, endpoints.SHOW_RECONCILIATION)
 async def show_reconciliation(req: func.HttpRequest) -> Reconciliation:
-    """Tell how far a reconciliation is and what it found."""
+    """Report a reconciliation: its progress and its findings."""
     job = await Jobs(await ports()).read(req.route_params["job"])
     if job is None:
         raise BadRequest(404, "noJob", f"There is no reconciliation {req.route_params['job']}")

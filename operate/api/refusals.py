@@ -1,10 +1,10 @@
-"""A request that cannot be served, and why."""
+"""The error of a request that cannot be served."""
 
 from relay_contract.problems import Code
 
 
 class BadRequest(Exception):
-    """What the caller asks makes no sense, or is not there: the status, a word for it, and what is wrong."""
+    """A request that is invalid, or that names something that does not exist: HTTP status, error code, and text."""
 
     def __init__(self, status: int, code: Code, text: str) -> None:
         super().__init__(text)

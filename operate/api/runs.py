@@ -1,4 +1,4 @@
-"""What operators read: runs, rejected rows, imports, the health of the app, and the document of all endpoints."""
+"""Read access for operators: runs, rejected rows, imports, health, and the OpenAPI document."""
 
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -40,19 +40,19 @@ async def show_runs(req: func.HttpRequest) -> Runs:
 
 @serve(blueprint, endpoints.SHOW_RUN)
 async def show_run(req: func.HttpRequest) -> RunDetail:
-    """Tell where the run of an invoice stands."""
+    """Report the run of an invoice."""
     return await describe(*await _run(req, "; if it is confirmed, a sweep starts one"))
 
 
 @serve(blueprint, endpoints.SHOW_TIMELINE)
 async def show_timeline(req: func.HttpRequest) -> Timeline:
-    """Tell what happened to the run of an invoice, and when."""
+    """Report the history of an invoice's run."""
     return await timeline(*await _run(req))
 
 
 @serve(blueprint, endpoints.SHOW_IMPORT)
 async def show_import(req: func.HttpRequest) -> FinancePage:
-    """Tell where Finance shows an import."""
+    """Report the address of an import in Finance's user interface."""
     execution_id = req.route_params["executionId"]
     address = await (await ports()).finance.summary_page(execution_id)
     if address is None:
@@ -78,7 +78,7 @@ async def show_error(req: func.HttpRequest) -> ErrorGroupRows:
 
 @serve(blueprint, endpoints.SHOW_HEALTH)
 async def show_health(req: func.HttpRequest) -> Health:
-    """Tell how the whole app is."""
+    """Report the health of the app."""
     del req
     try:
         return await health(await ports())
@@ -88,7 +88,7 @@ async def show_health(req: func.HttpRequest) -> Health:
 
 @serve(blueprint, endpoints.SHOW_OPENAPI)
 async def show_openapi(req: func.HttpRequest) -> func.HttpResponse:
-    """Tell what the app is asked and answers, as an OpenAPI document."""
+    """Return the OpenAPI document."""
     del req
     return json_answer(200, openapi())
 

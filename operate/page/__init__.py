@@ -1,1 +1,1 @@
-"""The operator's page: static files that hold no data; their scripts use the operator's endpoints like `relay` does."""
+"""The operator's page: static files without data. Their scripts use the same endpoints as `relay`."""

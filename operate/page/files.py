@@ -1,4 +1,4 @@
-"""The files of the page, read once, and the headers that keep everything else out of it."""
+"""The files of the page, read once, and their security headers."""
 
 import hashlib
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
-    # Kept, but asked for again each time: after a deployment nobody works with yesterday's scripts.
+    # Cached, but validated at each use, so that a deployment takes effect at once.
     "Cache-Control": "no-cache",
 }
 
 
 @dataclass(frozen=True)
 class File:
-    """One file as it is sent."""
+    """One file with its type and content."""
 
     content: bytes
     mimetype: str
@@ -41,7 +41,7 @@ class File:
 
 
 def find(name: str) -> File | None:
-    """The file of this name in the page's folder; None for every other name."""
+    """The file of this name in the page's folder, or None."""
     return _files().get(name)
 
 

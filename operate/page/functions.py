@@ -1,4 +1,4 @@
-"""The endpoint that serves the page's files to everybody, and the one that tells a script who is asking."""
+"""The endpoint that serves the page's files without authentication, and those that its scripts call first."""
 
 import azure.functions as func
 
@@ -15,7 +15,7 @@ blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
 @serve(blueprint, endpoints.PAGE)
 async def show_page(req: func.HttpRequest) -> func.HttpResponse:
-    """Serve the page and what belongs to it. No file holds data, so nobody needs to be let in for them."""
+    """Serve the page's files. They contain no data, so they need no authentication."""
     if req.url.partition("?")[0].endswith("/page/"):
         # The page names its files relative to its own address, and that must not end with a slash.
         return func.HttpResponse(status_code=308, headers={**HEADERS, "Location": "../page"})
@@ -30,7 +30,7 @@ async def show_page(req: func.HttpRequest) -> func.HttpResponse:
 
 @serve(blueprint, endpoints.SHOW_SIGN_IN)
 async def show_sign_in(req: func.HttpRequest) -> SignIn:
-    """Tell how operators sign in and what the maps are called, before they have."""
+    """Report how operators sign in, and the titles of the maps. Needs no authentication."""
     del req
     given = configuration()
     maps = [MapTitle(map=step.map, title=step.shown) for step in given.job.steps]
@@ -39,5 +39,5 @@ async def show_sign_in(req: func.HttpRequest) -> SignIn:
 
 @serve(blueprint, endpoints.SHOW_OPERATOR)
 async def show_operator(req: func.HttpRequest) -> OperatorName:
-    """Tell who is asking: the name that is known, or none where it has to be stated with each change."""
+    """Report the name of the operator, or none if each change has to state it."""
     return OperatorName(name=name_of(req))

@@ -1,1 +1,1 @@
-"""Both ends compared, because an operator asks."""
+"""Comparisons of Dataverse and Finance for operators."""

@@ -1,7 +1,7 @@
-"""Reconcile: an invoice read afresh from Dataverse, compared row by row and column by column with Finance.
+"""Reconciliation: reads an invoice from Dataverse now and compares it with Finance, row by row and column by column.
 
-It needs no run, and memory stays with one page: rows are compared page by page by their keys. Finance offers no reading
-of headers and connections; for those the counts that Finance reported for the imports are shown.
+It needs no run. Rows are compared page by page, so memory use is limited to one page. Headers and connections cannot be
+read from Finance; for these the counts that Finance reported for their imports are shown.
 """
 
 from collections.abc import Iterable, Sequence
@@ -49,7 +49,8 @@ _MOST_AT_ONCE = 1000
 
 @dataclass
 class Findings:
-    """What a comparison found; keys are those of Finance, `sources` the ids in Dataverse of what has to be sent."""
+    """The result of a comparison. Keys are those of Finance; `sources` are the ids in Dataverse of the rows to send
+    again."""
 
     source: Tally = field(default_factory=Tally)
     target: Tally = field(default_factory=Tally)
@@ -69,24 +70,24 @@ class Findings:
 
     @property
     def equal(self) -> bool:
-        """Every count agrees: nothing is missing, surplus, different or unexplained; the confirmation is complete, and
-        as many connections were taken as belong to it."""
+        """Whether everything agrees: nothing is missing, surplus, different or unexplained, the confirmation is
+        complete, and Finance has accepted as many connections as the confirmation has."""
         rows = not (self.missing or self.surplus or self.different or self.unexplained or self.doubt)
         return rows and self.is_whole and self.linked == self.connections
 
     @property
     def has_billed(self) -> bool:
-        """Dataverse holds billed sales of the invoice."""
+        """Whether Dataverse holds billed sales of the invoice."""
         return self.completeness is not None and self.completeness.billed.totals.rows > 0
 
     @property
     def is_whole(self) -> bool:
-        """Dataverse holds what the invoice's details promise, and all of it was compared."""
+        """Whether Dataverse holds everything that the invoice's details require, and all of it was compared."""
         found = self.completeness
         return found is not None and found.billed.totals.rows == self.billed > 0 and not found.missing
 
     def set_aside(self, rows: Iterable[RejectedRow]) -> None:
-        """Count what was dismissed, and Finance does not hold, as dealt with."""
+        """Exclude dismissed rows that Finance does not hold."""
         dismissed = {row.key: row.source_id.lower() for row in rows}
         self.dismissed = len(dismissed)
         self.missing = [key for key in self.missing if key not in dismissed]
@@ -96,13 +97,13 @@ class Findings:
 
 
 async def start(ports: Ports, asked: ReconcileRequest) -> str:
-    """Open a job that compares the invoices asked for, and return its id. Raises BadRequest where there is none, or too
+    """Open a job that compares the requested invoices, and return its id. Raises BadRequest if there are none or too
     many."""
     scope, job = await _scope(ports, asked), uuid4().hex
     await ports.audit.note("reconcile", asked.by, asked.document() | {"job": job})
     await Jobs(ports).open(job, len(scope.invoices), by=asked.by, expected=scope.describe())
     for invoice_id in scope.invoices:
-        # What dual-write carried is sent only when an operator names the invoice.
+        # An invoice that dual-write has carried is sent only if an operator names it.
         fix = asked.fix and invoice_id not in scope.before_go_live
         await ports.queues.send(Reconcile(job=job, invoiceId=invoice_id, fix=fix))
     return job
@@ -123,7 +124,7 @@ async def _scope(ports: Ports, asked: ReconcileRequest) -> Scope:
 
 
 async def reconcile(ports: Ports, message: Reconcile) -> None:
-    """Compare one invoice for a job and keep the result; with `fix`, send again what is missing or different."""
+    """Compare one invoice for a job and store the result. With `fix`, missing and different rows are sent again."""
     run = await ports.ledger.run(message.invoiceId)
     try:
         aside = await _set_aside(ports, run)
@@ -140,7 +141,7 @@ async def reconcile(ports: Ports, message: Reconcile) -> None:
 
 
 async def give_up(ports: Ports, message: Reconcile, reason: str) -> None:
-    """Keep as the result of a comparison that it could not be made."""
+    """Store that an invoice could not be compared, and why."""
     run = await ports.ledger.run(message.invoiceId)
     await Jobs(ports).put(message.job, message.invoiceId, _unanswered(message, run, reason))
 
@@ -163,14 +164,14 @@ def _unanswered(message: Reconcile, run: Run | None, reason: str) -> Reconciled:
 
 @dataclass(frozen=True)
 class Aside:
-    """The rows that were dismissed and that Finance does not hold: `actuals`, whose connections cannot go either, and
+    """The dismissed rows that Finance does not hold: `actuals`, whose connections are not sent either, and
     `connections`."""
 
     actuals: Sequence[RejectedRow] = ()
     connections: Sequence[RejectedRow] = ()
 
     def leaves_out(self, link: Row, key: str) -> bool:
-        """Whether a connection stays behind."""
+        """Whether a connection is not sent."""
         if any(row.source_id.lower() == link[key].lower() for row in self.connections):
             return True
         ends = {str(link[end]).lower() for end in ("msdyn_transaction1", "msdyn_transaction2")}
@@ -190,7 +191,7 @@ async def _set_aside(ports: Ports, run: Run | None) -> Aside:
 
 
 async def compare(ports: Ports, invoice_id: UUID, aside: Aside) -> tuple[str, Findings]:
-    """The invoice's number and what the comparison found. Raises what reading raises."""
+    """The invoice's number and the result of the comparison. Raises the errors of reading."""
     table_map, column = ports.maps[INVOICES], number_column(ports)
     options = {"$select": f"{column},{STATUS},{STATE}"}
     invoice = await ports.dataverse.one(table_map.source.set, invoice_id, options)
@@ -220,7 +221,7 @@ def _count_connections(ports: Ports, links: Sequence[Row], aside: Aside, finding
 
 
 def _doubt(ports: Ports, invoice: Row, findings: Findings) -> str:
-    """Why the invoice may not belong in Finance, or nothing."""
+    """The reason why the invoice may not belong in Finance, or ""."""
     standing, status = standing_of(invoice, ports.settings.confirmed_statuses), invoice[STATUS]
     if invoice[STATE] == CANCELED:
         return f"Dataverse shows the invoice as cancelled (statecode {CANCELED})"
@@ -230,7 +231,7 @@ def _doubt(ports: Ports, invoice: Row, findings: Findings) -> str:
 
 
 async def _linked(ports: Ports, run: Run) -> int:
-    """How many connections Finance has taken, as it reported for the imports."""
+    """The number of connections that Finance has accepted, as it reported for their imports."""
     parts = await ports.ledger.parts(run.invoice_id, CONNECTIONS, run.generation)
     return sum(part.rows - part.rejected for part in parts if part.state == "settled")
 
@@ -259,7 +260,7 @@ async def _compare_rows(ports: Ports, company: str, rows: list[list[str]], findi
 
 
 async def _find_surplus(ports: Ports, invoice_id: UUID, company: str, number: str, findings: Findings) -> None:
-    """Billed sales that Finance holds under the proposal and Dataverse does not know of this invoice."""
+    """Billed sales that Finance holds under the proposal but Dataverse does not have for this invoice."""
     table_map = ports.maps[ACTUALS]
     condition = all_of(
         f"dataAreaId eq {quote_text(company)}",
@@ -282,7 +283,7 @@ async def _find_surplus(ports: Ports, invoice_id: UUID, company: str, number: st
 
 
 async def _fix(ports: Ports, invoice_id: UUID, run: Run | None, findings: Findings) -> int:
-    """Send again what is missing or different, but for what was dismissed; return how many rows."""
+    """Send missing and different rows again, except dismissed ones. Return their number."""
     if run is None or run.state == State.REJECTED:
         accepted, _ = await accept(ports.ledger, invoice_id, is_named=True)
         await ports.queues.send(Load(stage=INVOICES, invoiceId=invoice_id, generation=accepted.generation))
@@ -291,7 +292,8 @@ async def _fix(ports: Ports, invoice_id: UUID, run: Run | None, findings: Findin
         return 0
     account = await account_of(ports, run, ACTUALS)
     if not account.parts:
-        # Nothing was read yet: going on reads everything, and reading some of it twice would send it twice.
+        # Nothing was read yet, so the run reads everything when it continues. Reading rows here too would send them
+        # twice.
         await go_on(ports, run)
         return len(findings.sources)
     opened = [row for row in await ports.rejections.of(invoice_id, ACTUALS) if row.status == "open"]
@@ -299,7 +301,7 @@ async def _fix(ports: Ports, invoice_id: UUID, run: Run | None, findings: Findin
         await read_again(ports, run, "reconciled: Dataverse holds other billed sales than were read", asked=True)
         return len(findings.sources)
     if run.state == State.COMPLETED and findings.linked != findings.connections:
-        # Finance cannot be asked which of them it has; it takes the same ones again.
+        # Finance's connections cannot be read. Sending all of them again is harmless, because it updates them by key.
         told = f"reconciled: Finance has taken {findings.linked} connections of {findings.connections}"
         await read_again(ports, run, told, asked=True)
         return len(findings.sources) + abs(findings.connections - findings.linked)

@@ -1,7 +1,7 @@
-"""Actuals that are sent by themselves, because they belong to no confirmed invoice: costs and unbilled sales.
+"""Sends actuals without a confirmed invoice: costs and unbilled sales.
 
-They land, ship and settle like those of an invoice, in the ledger's partition of the search that found them. There is
-no run, so nothing follows when their parts are settled.
+They are landed, shipped and settled like those of an invoice, in the ledger partition of the search that found them.
+There is no run, so nothing follows when their parts are settled.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _SHOWN = 200
 
 
 async def consign(ports: Ports, owner: UUID, number: int, rows: Sequence[Row]) -> None:
-    """Send actuals as page `number` of their owner; doing it twice sends them once. Raises LeaseLost."""
+    """Send actuals as page `number` of their owner. Idempotent. Raises LeaseLost."""
     await ports.ledger.open_page(Page(owner, ACTUALS, _READING, number))
     page = await ports.ledger.page(owner, ACTUALS, _READING, number)
     if page is not None and not page.read:
@@ -33,7 +33,7 @@ async def consign(ports: Ports, owner: UUID, number: int, rows: Sequence[Row]) -
 
 
 async def describe_consignment(ports: Ports, owner: UUID) -> Loose:
-    """How many rows were sent, are in Finance or were rejected."""
+    """The numbers of rows sent, in Finance and rejected."""
     parts = await _parts(ports, owner)
     rejected = await ports.rejections.of(owner)
     settled = [part for part in parts if part.state == "settled"]

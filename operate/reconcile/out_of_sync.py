@@ -1,10 +1,10 @@
-"""Looking for actuals that are out of sync, a page of Dataverse's at a time, and doing what was asked about them.
+"""Searches for actuals that are out of sync, one Dataverse page at a time, and repairs them if requested.
 
-missing, billed on an invoice    the invoice is compared row by row, and its run sends what Finance lacks
-missing, any other               sent by itself: costs and unbilled sales belong to no run
-posted and not written back      its accounting detail is written to Dataverse at once
+missing, billed on an invoice the invoice is compared row by row, and its run sends what Finance lacks missing, any
+other sent without a run: costs and unbilled sales belong to no run posted and not written back its accounting detail is
+written to Dataverse at once
 
-Doing it twice is the same as once, so a page that was examined when its worker died is simply examined again.
+Each repair is idempotent. A page whose worker crashed is simply examined again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -33,8 +33,7 @@ _DEFAULT_PERIOD = timedelta(days=31)
 
 
 async def look_for_strays(ports: Ports, job: str, asked: Period, sync: Sequence[Kind], *, by: str) -> None:
-    """Begin search `job` over a period, the last 31 days unless it says so, and do what is due about the kinds in
-    `sync`."""
+    """Start search `job` over a period (default: the last 31 days), which also repairs the kinds in `sync`."""
     now = ports.now()
     ends = {
         "since": asked.since or now - _DEFAULT_PERIOD,
@@ -45,7 +44,7 @@ async def look_for_strays(ports: Ports, job: str, asked: Period, sync: Sequence[
 
 
 async def examine(ports: Ports, message: Examine) -> None:
-    """Examine one page of a search, and go on to the next."""
+    """Examine one page of a search, and queue the next one."""
     searches = Searches(ports)
     search = await searches.read(message.job)
     if search is None or search.state != "running":
@@ -88,7 +87,7 @@ async def _act(ports: Ports, search: Search, strays: Iterable[Stray]) -> dict[st
 
 
 def _is_billed(stray: Stray) -> bool:
-    """Billed sales come into being by confirming an invoice, and are accounted for in its run."""
+    """Billed sales are created by the confirmation of an invoice and are handled by its run."""
     return stray.row["msdyn_transactiontypecode"] == BILLED_SALES and stray.invoice_id is not None
 
 
@@ -100,7 +99,8 @@ def _by_invoice(strays: Iterable[Stray]) -> list[list[Stray]]:
 
 
 async def _send(ports: Ports, search: Search, strays: Sequence[Stray]) -> Synced:
-    """Have an invoice compared and mended. The job's name follows from the search, so a second try is the same job."""
+    """Have an invoice compared and repaired. The job's name is derived from the search, so a second try uses the
+    same job."""
     invoice_id = UUID(strays[0].invoice_id)
     run = await ports.ledger.run(invoice_id)
     told = partial(Synced, invoice_id=str(invoice_id), invoice_number=strays[0].number, rows=len(strays))
@@ -121,7 +121,7 @@ async def _is_of_dual_write(ports: Ports, invoice_id: UUID) -> bool:
 
 
 async def _write_back(ports: Ports, strays: Iterable[Stray]) -> dict[str, Any]:
-    """Write back what Finance has posted. Raises ColumnsLocked."""
+    """Write back posted actuals. Raises ColumnsLocked."""
     keys: dict[str, list[UUID]] = {}
     for stray in strays:
         if stray.key:
@@ -139,7 +139,7 @@ async def _write_back(ports: Ports, strays: Iterable[Stray]) -> dict[str, Any]:
 
 
 async def describe_search(ports: Ports, job: str) -> OutOfSync | None:
-    """How far a search is, what it has found and what was done; None where there is none."""
+    """The progress, findings and repairs of a search, or None if it does not exist."""
     search = await Searches(ports).read(job)
     if search is None:
         return None
@@ -162,7 +162,7 @@ async def describe_search(ports: Ports, job: str) -> OutOfSync | None:
 
 
 def _left_out(search: Search) -> str:
-    """What a search does not look at, for a person."""
+    """What a search does not examine, for an operator."""
     left = [
         f"actuals created after {_text(search.period.until)}, which may be on their way",
         "those that skip the sync",

@@ -1,8 +1,7 @@
-"""Actuals that are out of sync: they should be in Finance and are not, or are there and unposted, or posted and not
-written back.
+"""Actuals that are out of sync: missing in Finance, not posted there, or posted and not written back.
 
-The predicate is that of Microsoft's own page for it, as its screenshot has it and not as its text has it: skip sync is
-no, there is no voucher, and the actual is older than an hour (until then it is only on its way).
+The definition is that of Microsoft's own page, by its screenshot and not by its text: skip sync is no, there is no
+voucher, and the actual is older than an hour (before that it may still be in transit).
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,9 +30,9 @@ _OTHER_COLUMNS = (*NEEDED, "createdon", "_msdyn_invoice_value")
 
 @dataclass(frozen=True)
 class Stray:
-    """One actual that is out of sync. `key` is its name in Finance, None where the map cannot write the row;
-    `number` is that of its invoice's proposal; `owner` is the invoice whose confirmation made it, as its links say,
-    where it carries no invoice itself."""
+    """One actual that is out of sync. `key` is its key in Finance, None if the map cannot write the row. `number` is
+    the number of its invoice's proposal. `owner` is, for an actual without an invoice, the invoice whose
+    confirmation created it, as far as the links tell."""
 
     kind: Kind
     row: Row
@@ -44,7 +43,7 @@ class Stray:
 
     @property
     def invoice_id(self) -> str | None:
-        """The invoice that it belongs to, if any."""
+        """Its invoice, if any."""
         return self.row.get("_msdyn_invoice_value") or self.owner
 
     @property
@@ -68,7 +67,7 @@ class Stray:
         return datetime.fromisoformat(self.row["createdon"])
 
     def describe(self) -> OutOfSyncActual:
-        """The actual as it is answered."""
+        """The actual for the API."""
         return OutOfSyncActual(
             actual_id=self.row["msdyn_actualid"],
             kind=self.kind,
@@ -83,7 +82,7 @@ class Stray:
 
 
 def options(ports: Ports, period: Period) -> dict[str, str]:
-    """The query for the actuals of a period, both of whose ends are named, that have no voucher in Dataverse."""
+    """The query for the actuals of a period (with both ends given) that have no voucher in Dataverse."""
     table_map = ports.maps[ACTUALS]
     voucher = table_map.written_back.get("VOUCHERNUMBER") or table_map.incoming["VOUCHERNUMBER"]
     types = " or ".join(f"msdyn_transactiontypecode eq {code}" for code in _TYPES)
@@ -104,8 +103,8 @@ def _instant(instant: datetime) -> str:
 
 
 async def judge(ports: Ports, rows: Iterable[Row]) -> list[Stray]:
-    """Ask Finance for actuals without a voucher in Dataverse: each of them is out of sync in one way or another. One
-    that the map cannot write cannot be in Finance: it is missing."""
+    """Look up actuals without a voucher in Finance; each is out of sync in some way. An actual that the map cannot
+    write cannot be in Finance, so it is missing."""
     table_map = ports.maps[ACTUALS]
     position = table_map.position("ACTUALSIMPORTID")
     companies: dict[str, dict[UUID, Row]] = {}
@@ -125,8 +124,8 @@ async def judge(ports: Ports, rows: Iterable[Row]) -> list[Stray]:
 
 
 async def name_owners(ports: Ports, strays: Sequence[Stray]) -> list[Stray]:
-    """The same with the invoices of unbilled sales that carry none: by the definition of what belongs to a confirmation
-    by which they are read. One that links lead to from several invoices keeps none."""
+    """The same actuals, with the invoices of unbilled sales without a stamp, by the same definition as when they are
+    read. One that is linked to several invoices gets none."""
     bare = {guid(stray.row["msdyn_actualid"]) for stray in strays if _lacks_owner(stray)}
     claims = await claims_of(ports, bare) if bare else {}
     owners = {key: next(iter(claim.invoices)) for key, claim in claims.items() if len(claim.invoices) == 1}
@@ -159,7 +158,7 @@ async def _vouchers(ports: Ports, company: str, keys: Iterable[UUID]) -> dict[UU
 
 
 def group(strays: Sequence[Stray]) -> list[OutOfSyncGroup]:
-    """Count and money of the actuals by kind, project and invoice."""
+    """Count and sums of the actuals by kind, project and invoice."""
     return merge(
         OutOfSyncGroup(
             kind=stray.kind,
@@ -175,7 +174,7 @@ def group(strays: Sequence[Stray]) -> list[OutOfSyncGroup]:
 
 
 def merge(groups: Iterable[OutOfSyncGroup]) -> list[OutOfSyncGroup]:
-    """The groups of several pages as one list."""
+    """Merge the groups of several pages."""
     merged: dict[tuple[str | None, ...], OutOfSyncGroup] = {}
     for each in groups:
         identity = (each.kind, each.project, each.invoice_number, each.invoice_id)

@@ -1,7 +1,7 @@
-"""Which invoices a reconciliation is about: those that Dataverse lists as confirmed, and those that runs say were.
+"""The invoices of a reconciliation: those that Dataverse lists as confirmed, and those that have a run.
 
-Neither list alone is proof. Dataverse knows an invoice whose webhook was lost; a run remembers an invoice that
-Dataverse does not list any more, because its status was set back, or because it is gone.
+Neither list alone is complete. Dataverse lists an invoice whose webhook was lost. A run remembers an invoice that
+Dataverse no longer lists, because its status was set back or it was deleted.
 """
 
 from collections.abc import Collection
@@ -23,8 +23,8 @@ from shared.project_operations.invoices import (
 
 @dataclass(frozen=True)
 class Scope:
-    """The invoices to compare. Of a period: how many Dataverse lists as `confirmed`, how many have `runs`, and which of
-    the former are from `before_go_live`, without a run."""
+    """The invoices to compare. For a period: how many Dataverse lists as `confirmed`, how many have `runs`, and
+    which of the former were confirmed before go-live and have no run."""
 
     invoices: tuple[UUID, ...]
     confirmed: int | None = None
@@ -32,13 +32,13 @@ class Scope:
     before_go_live: frozenset[UUID] = frozenset()
 
     def describe(self) -> Expected:
-        """What was expected."""
+        """The expected numbers, for the API."""
         return Expected(confirmed=self.confirmed, runs=self.runs, before_go_live=len(self.before_go_live))
 
 
 async def scope_of(ports: Ports, since: datetime, until: datetime) -> Scope:
     """The invoices that were confirmed in [since, until], or changed in it while confirmed, and those whose run was
-    accepted in it. Raises what reading raises."""
+    accepted in it. Raises the errors of reading."""
     entries = ports.run_list.entries(since=since, until=until)
     runs = [entry.invoice_id async for entry in entries if entry.state != State.REJECTED]
     known = frozenset(runs)
@@ -53,8 +53,8 @@ async def scope_of(ports: Ports, since: datetime, until: datetime) -> Scope:
 
 
 async def _is_of(ports: Ports, invoice: Invoice, since: datetime, until: datetime, runs: Collection[UUID]) -> bool:
-    """Whether an invoice that was changed since `since` is of the period. One that was changed after it may have been
-    confirmed in it: its run tells, and of one without a run its billed sales."""
+    """Whether an invoice that was changed since `since` belongs to the period. One that was changed after the period
+    may have been confirmed in it. Its run tells, or without a run its billed sales."""
     if invoice.created_at > until:
         return False
     if invoice.invoice_id in runs or invoice.modified_at <= until:
@@ -66,13 +66,13 @@ async def _is_of(ports: Ports, invoice: Invoice, since: datetime, until: datetim
 
 
 async def is_of_dual_write(ports: Ports, invoice: Invoice) -> bool:
-    """Whether an invoice was confirmed before SWEEP_START and this app has carried nothing of it."""
+    """Whether an invoice was confirmed before SWEEP_START and has not been carried by this app."""
     if ports.settings.sweep_start is None or await _is_carried(ports, invoice):
         return False
     return await confirmed_before_go_live(ports, invoice.invoice_id, invoice.created_at)
 
 
 async def _is_carried(ports: Ports, invoice: Invoice) -> bool:
-    """Whether an invoice has a run; one that was rejected has carried nothing."""
+    """Whether an invoice has a run that was not rejected."""
     run = await ports.ledger.look(invoice.invoice_id)
     return run is not None and run.state != State.REJECTED

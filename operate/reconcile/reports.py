@@ -1,4 +1,4 @@
-"""Reconciliation jobs: one partition a job in the audit table, one row an invoice, with what came of it."""
+"""Reconciliation jobs in the audit table: one partition per job, one row per invoice with its result."""
 
 import json
 import re
@@ -18,14 +18,14 @@ _JOB = re.compile(r"[0-9a-f]{32}")
 
 
 class Jobs:
-    """Where the results of reconciliations are kept."""
+    """The results of reconciliations."""
 
     def __init__(self, ports: Ports) -> None:
         self._table = ports.audit.table
         self._now = ports.now
 
     async def open(self, job: str, invoices: int, *, by: str, expected: Expected | None = None) -> None:
-        """Note a new job, how many invoices it is about, and of a period why so many."""
+        """Record a new job, its number of invoices and, for a period, the expected numbers."""
         head = {
             "PartitionKey": _partition(job),
             "RowKey": _HEAD,
@@ -37,7 +37,7 @@ class Jobs:
         await self._table.upsert_entity(head)
 
     async def put(self, job: str, invoice_id: UUID, result: Reconciled) -> None:
-        """Keep the result of one invoice; lists that would not fit are cut, their counts stand beside them."""
+        """Store the result of one invoice. Lists that are too long are cut; their counts are kept."""
         text = _fitting(result.document())
         entity = {
             "PartitionKey": _partition(job),
@@ -48,7 +48,7 @@ class Jobs:
         await self._table.upsert_entity(entity)
 
     async def read(self, job: str) -> Reconciliation | None:
-        """The job; None where there is none."""
+        """The job, or None."""
         if not _JOB.fullmatch(job):
             return None
         try:
@@ -77,7 +77,7 @@ class Jobs:
 
 
 def summary(of: int, compared: int, expected: Expected | None) -> str:
-    """How many invoices were compared of how many were expected and why, for people. A comparison of none says so."""
+    """How many of the expected invoices were compared, and why, for an operator. A comparison of none says so."""
     if not of:
         return (
             "Nothing was compared: Dataverse lists no confirmed project invoice of this period, and no run was "

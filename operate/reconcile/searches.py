@@ -1,7 +1,7 @@
-"""Searches for what is out of sync, in the audit table: one partition a search.
+"""Out-of-sync searches in the audit table: one partition per search.
 
-job         the period, what is to be done about what is found, and the page that is examined next
-page|<n>    what was found on that page and what was done about it
+job the period, the kinds to repair, and the next page to examine page|<n> what was found on that page and what was done
+about it
 """
 
 import json
@@ -19,14 +19,14 @@ from shared.engine.ports import Ports
 from shared.storage.transactions import guarded, transact
 
 _HEAD = "job"
-# Characters that a table's property holds, with room.
+# A table property holds 32,768 characters; this leaves a reserve.
 _PORTION = 30_000
 _JOB = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
 class Search:
-    """A search; `sync` are the kinds about which something is done. `cursor` is the next link to page `page`."""
+    """A search. `sync` are the kinds to repair. `cursor` is the next link to page `page`."""
 
     job: str
     by: str
@@ -40,14 +40,14 @@ class Search:
 
 
 class Searches:
-    """Where searches and their findings are kept."""
+    """The searches and their findings."""
 
     def __init__(self, ports: Ports) -> None:
         self._table = ports.audit.table
         self._now = ports.now
 
     async def open(self, search: Search) -> None:
-        """Note a new search."""
+        """Record a new search."""
         await self._table.create_entity({**_head(search), "at": stamp(self._now())})
 
     async def read(self, job: str) -> Search | None:
@@ -71,7 +71,7 @@ class Searches:
         )
 
     async def advance(self, search: Search, findings: dict[str, Any], next_link: str | None) -> Search:
-        """Note a page as examined, with what came of it, in one transaction. Raises LeaseLost."""
+        """Record a page as examined, with its findings, in one transaction. Raises LeaseLost."""
         following = replace(search, page=search.page + 1, cursor=next_link or "")
         if next_link is None:
             following = replace(following, state="done")
@@ -81,12 +81,12 @@ class Searches:
         return following
 
     async def fail(self, search: Search, detail: str) -> None:
-        """Note why a search cannot go on. Raises LeaseLost."""
+        """Record why a search cannot continue. Raises LeaseLost."""
         head = _head(replace(search, state="failed", detail=detail))
         await transact(self._table, [guarded(head, search.etag)])
 
     async def findings(self, job: str) -> list[dict[str, Any]]:
-        """What was found, page by page."""
+        """The findings, page by page."""
         condition = "PartitionKey eq @search and RowKey ge 'page|' and RowKey lt 'page}'"
         rows = self._table.query_entities(condition, parameters={"search": _partition(job)})
         return [json.loads(_joined(row, "findings")) async for row in rows]
@@ -107,7 +107,7 @@ def _head(search: Search) -> dict[str, Any]:
 
 
 def _portions(name: str, text: str) -> dict[str, str]:
-    """A long text over several properties."""
+    """A long text, split over several properties."""
     portions = ["".join(portion) for portion in batched(text, _PORTION, strict=False)] or [""]
     return {f"{name}{number}": portion for number, portion in enumerate(portions)}
 

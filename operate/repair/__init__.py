@@ -1,1 +1,1 @@
-"""What puts a run back to work: an operator's replay, and the sweep."""
+"""Repairs: the operator's replay, the sweep, later looks at completed runs, and poison messages."""

@@ -1,6 +1,6 @@
-"""Poison messages: what the host gave up is booked on its run, and the original is kept for the operator.
+"""Poison messages: a message that failed too often is recorded on its run, and the original is kept for the operator.
 
-A function on a poison queue must not fail: the host has nowhere to put its message and would try for ever.
+A function on a poison queue must not fail: its own message has no poison queue and would be retried forever.
 """
 
 import logging
@@ -25,15 +25,15 @@ _ANOTHER_TRY = timedelta(minutes=10)
 
 
 async def book(ports: Ports, queue: str, body: bytes) -> None:
-    """Keep a poison message and fail the run that it names, or the operator's job that it belongs to. Never raises for
-    anything in the message."""
+    """Keep a poison message, and fail the run or the operator's job that it names. Never raises for anything in the
+    message."""
     text = body.decode("utf-8", "replace")
     try:
         reason, invoice_id = _meaning(queue, body)
         if invoice_id:
             await ports.ledger.run(invoice_id)
     except NewerVersion as error:
-        # That version gave it up, or its run is that version's: it says what becomes of it.
+        # A later version sent it, or owns its run. That version decides what happens to it.
         await put_off(ports, poison_of(queue), body, error)
         return
     await ports.audit.table.create_entity(
@@ -69,7 +69,7 @@ def _meaning(queue: str, body: bytes) -> tuple[str, UUID | None]:
 
 
 async def _end_job(ports: Ports, body: bytes, reason: str) -> None:
-    """What an operator asked for is over and says why; the run of the invoice that it was about is as it was."""
+    """End an operator's job with the reason. The run of its invoice is not changed."""
     try:
         message = parse(body, OPERATIONS)
     except NotOurMessage:
@@ -79,13 +79,13 @@ async def _end_job(ports: Ports, body: bytes, reason: str) -> None:
     elif isinstance(message, Examine):
         search = await Searches(ports).read(message.job)
         if search is not None and search.state == "running":
-            # Somebody else who has moved it on meanwhile is right.
+            # A concurrent worker has continued the job, so it has not failed.
             with suppress(LeaseLost):
                 await Searches(ports).fail(search, reason)
 
 
 async def _keep_shipping(ports: Ports, queue: str, body: bytes) -> None:
-    """A ship or settle message belongs to no single run: what waits on the dock needs another, after a while."""
+    """A ship or settle message belongs to no single run. The parts on the dock need another message, after a delay."""
     try:
         message = parse(body, queue)
     except NotOurMessage:

@@ -1,4 +1,6 @@
-"""Replay: send again what is missing or rejected, and nothing else. Dismiss: count a rejected row as dealt with."""
+"""Replay sends missing and rejected rows again, and nothing else. Dismiss marks rejected rows as settled by an
+operator.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -28,13 +30,13 @@ _TRIES = 5
 
 @dataclass(frozen=True)
 class Plan:
-    """What a replay of one run would do."""
+    """The effect of a replay on one run."""
 
     selected: Selected
     note: str
 
     def describe(self) -> Replayed:
-        """The plan as it is answered."""
+        """The plan for the API."""
         run, rows = self.selected.run, self.selected.rows
         counts = Counter(row.stage for row in rows)
         sends = [
@@ -51,7 +53,7 @@ class Plan:
 
 
 async def plan(ports: Ports, selection: Selection) -> list[Plan]:
-    """What a replay would send, run by run. Rejected rows of a run that is under way can wait until it has stopped."""
+    """The effect of a replay, run by run. Rejected rows of a running run may have to wait until it has stopped."""
     chosen = [selected async for selected in select(ports, selection)]
     ready = [each if each.run.state.is_final else Selected(each.run, []) for each in chosen]
     return [Plan(selected, _note(selected)) for selected in ready]
@@ -71,7 +73,7 @@ def _note(selected: Selected) -> str:
 
 
 async def replay(ports: Ports, plans: list[Plan], by: str) -> None:
-    """Do what the plans say. Raises BadRequest for a run that was read too often, LeaseLost for one that moved."""
+    """Execute the plans. Raises BadRequest for a run that was read too often, LeaseLost for one that has changed."""
     for each in plans:
         await _replay(ports, each.selected, by)
 
@@ -80,7 +82,7 @@ async def _replay(ports: Ports, selected: Selected, by: str) -> None:
     run = selected.run
     rows = [row for row in selected.rows if row.stage != WRITE_BACK]
     if len(rows) < len(selected.rows):
-        # Does nothing while the run is not completed; once it is again, its posting is looked up anyway.
+        # Has no effect while the run is not completed. After its completion the posting is checked anyway.
         await start_write_back(ports, run.invoice_id)
         if not rows:
             return
@@ -110,14 +112,14 @@ async def _read_from_the_start(ports: Ports, run: Run) -> None:
 
 
 async def _lacks_a_page(ports: Ports, run: Run) -> bool:
-    """Whether the reading stopped at a next link. The link itself may be what failed: it can expire, or be wrong."""
+    """Whether the reading stopped at a next link. The link itself may be the cause: it can expire, or be wrong."""
     pages = await ports.ledger.pages(run.invoice_id, ACTUALS, run.generation)
     return any(not page.read and 0 < page.number < FIRST_REPAIR for page in pages)
 
 
 async def dismiss(ports: Ports, chosen: list[Selected], *, reason: str, by: str) -> None:
-    """Count rows as dealt with outside; a run that was held up by nothing else goes on. Raises BadRequest, before
-    anything is done, for rows that Finance holds."""
+    """Dismiss rows. A run that nothing else blocks continues. Raises BadRequest, before anything is changed, for
+    rows that Finance holds."""
     await _refuse_held(ports, chosen)
     for selected in chosen:
         run = selected.run
@@ -130,7 +132,7 @@ async def dismiss(ports: Ports, chosen: list[Selected], *, reason: str, by: str)
 
 
 async def _refuse_held(ports: Ports, chosen: list[Selected]) -> None:
-    """A dismissed row counts as one that Finance does not have, and its connections are not sent."""
+    """A dismissed row counts as not in Finance, and its connections are not sent. So it must not be in Finance."""
     held = [key for selected in chosen for key in await _held_keys(ports, selected)]
     if held:
         rows = "1 row is" if len(held) == 1 else f"{len(held)} rows are"
@@ -174,7 +176,7 @@ async def _go_on_without(ports: Ports, invoice_id: UUID) -> None:
 
 
 def describe_dismissal(selected: Selected) -> Dismissed:
-    """What a dismissal means for one run."""
+    """The effect of a dismissal on one run."""
     return Dismissed(
         invoice_id=str(selected.run.invoice_id),
         invoice_number=selected.run.number,

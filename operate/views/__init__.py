@@ -1,1 +1,1 @@
-"""What operators read of a run, of all runs and of the app."""
+"""The documents that operators read about a run, about all runs and about the app."""

@@ -1,4 +1,4 @@
-"""What a run looks like from outside: state, progress of each map, and what it waits for and why."""
+"""The document of a run: state, progress of each map, and what it waits for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ SERVICES = (dataverse.NAME, finance.NAME)
 
 
 async def describe(ports: Ports, run: Run) -> RunDetail:
-    """The run as it is answered. Counts are rows."""
+    """The run for the API. Counts are rows."""
     waits = [] if run.state.is_final else [*(await standing(ports)).waits_of(run), *await _imports_of(ports, run)]
     found = {stage: await _read(ports, run, stage) for stage in ports.job.maps}
     maps = [_progress(run, ports.job.step(stage), each) for stage, each in found.items()]
@@ -62,7 +62,7 @@ async def describe(ports: Ports, run: Run) -> RunDetail:
 
 
 async def _imports_of(ports: Ports, run: Run) -> list[Wait]:
-    """What imports keep the run waiting."""
+    """The imports that keep the run waiting."""
     return [
         Wait(reason=wait.describe(), service=finance.NAME, kind=wait.what, since=wait.since, until=wait.until)
         for wait in await waits_of_run(ports, run, stage_of(ports.job, run))
@@ -71,7 +71,7 @@ async def _imports_of(ports: Ports, run: Run) -> list[Wait]:
 
 @dataclass(frozen=True)
 class Standing:
-    """What holds up runs at `at`: pauses, closed gates, and what stands in the way of their work."""
+    """What delays runs at `at`: pauses, closed gates, and problems."""
 
     job: Job
     pauses: Sequence[Pause]
@@ -79,7 +79,7 @@ class Standing:
     troubles: Sequence[Trouble]
     at: datetime
     newer: Mapping[str, str] = field(default_factory=dict)
-    """What a later version of the app has left on a queue, by its name."""
+    """Data of a later version on a queue, by queue."""
 
     def waits_of(self, run: Run | Entry) -> list[Wait]:
         """What an unfinished run waits for."""
@@ -97,14 +97,14 @@ class Standing:
 
 
 async def standing(ports: Ports) -> Standing:
-    """Read what holds up all runs: a handful of point reads, however many runs there are."""
+    """Read what delays all runs. The number of reads does not depend on the number of runs."""
     gates = [describe_gate(gate) for service in SERVICES if (gate := await ports.gates.look(service))]
     paused, stand = await ports.pauses.standing(), await troubles.standing(ports)
     return Standing(ports.job, paused, gates, stand, ports.now(), await told(ports))
 
 
 def describe_gate(gate: throttle_gates.Gate) -> Gate:
-    """A closed gate: one sentence of it, and its parts."""
+    """A closed gate for the API, as a sentence and as fields."""
     return Gate(
         reason=gate.describe(),
         service=gate.service,
@@ -116,7 +116,7 @@ def describe_gate(gate: throttle_gates.Gate) -> Gate:
 
 
 def describe_trouble(trouble: Trouble, now: datetime) -> Wait:
-    """What stands in the way."""
+    """A problem for the API."""
     return Wait(
         reason=trouble.describe(now),
         service=trouble.service,
@@ -128,7 +128,7 @@ def describe_trouble(trouble: Trouble, now: datetime) -> Wait:
 
 @dataclass(frozen=True)
 class _Found:
-    """What the ledger holds of one map of a run."""
+    """The ledger's data about one map of a run."""
 
     pages: Sequence[Page]
     parts: Sequence[Part]
@@ -162,7 +162,7 @@ def _progress(run: Run, step: Step, found: _Found) -> MapDetail:
 
 
 def _account(what: str, found: _Found, *, billed: bool) -> Account:
-    """What became of one kind of actuals: in Finance, on the way, refused, dismissed; in rows and money."""
+    """The result of one kind of actuals: in Finance, in transit, rejected, dismissed; in rows and money."""
     settled = [part for part in found.parts if part.state == "settled"]
     others = [part for part in found.parts if part.state != "settled"]
     by_status = {
@@ -185,12 +185,12 @@ def _sum(parts: Sequence[Part], *, billed: bool) -> Totals:
 
 
 def money_of(totals: Totals) -> Money:
-    """Totals as they are answered."""
+    """Totals for the API."""
     return Money(rows=totals.rows, amounts=dict(sorted(totals.amounts.items())))
 
 
 def promised_rows(step: Step, run: Run | Entry) -> int:
-    """How many rows of a step there are to be, as far as that is known before they are read."""
+    """The expected number of rows of a step, as far as it is known before they are read."""
     if step.readOnce:
         return 1
     return run.expected.rows if step.measures else 0

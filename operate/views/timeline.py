@@ -1,4 +1,4 @@
-"""What happened to a run and when: its states, its imports, the waits of everybody, and what operators did about it."""
+"""The timeline of a run: its states, imports and waits, and the actions of operators."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -17,7 +17,7 @@ _MOST_IMPORTS = 200
 
 
 async def timeline(ports: Ports, run: Run) -> Timeline:
-    """The timeline, the earliest first."""
+    """The timeline, earliest first."""
     try:
         rows, parts = await ports.rejections.of(run.invoice_id), await ports.ledger.all_parts(run.invoice_id)
     except NewerVersion:
@@ -34,12 +34,12 @@ async def timeline(ports: Ports, run: Run) -> Timeline:
 
 
 def _turn(entry: TimelineEntry) -> datetime:
-    """Of what operators did only the second is told: it comes after all else of that second."""
+    """Actions of operators are known by the second only, so they are sorted after everything else of that second."""
     return entry.at.replace(microsecond=999_999) if entry.kind == "operator" else entry.at
 
 
 def _imports(parts: Iterable[Part]) -> list[TimelineEntry]:
-    """One entry an import; what was never given to Finance, since nothing was left of it, is none."""
+    """One entry per import. Parts that were never sent, because no rows were left, have none."""
     imports: dict[str, list[Part]] = {}
     for part in parts:
         if part.settled_at and part.execution_id:
@@ -82,7 +82,7 @@ def _rejections(rows: Iterable[RejectedRow]) -> list[TimelineEntry]:
 
 
 def _deeds(rows: Iterable[RejectedRow]) -> list[TimelineEntry]:
-    """What operators did about rejected rows; only the last deed about a row is known."""
+    """The actions of operators on rejected rows. Only the last action per row is known."""
     deeds: dict[tuple[datetime, str, str, str], int] = {}
     for row in rows:
         if row.at and row.by:
@@ -113,7 +113,7 @@ async def _import_waits(ports: Ports, run: Run) -> list[TimelineEntry]:
 
 
 async def _closures(ports: Ports, run: Run) -> list[TimelineEntry]:
-    """When a service kept everybody waiting, while this run was under way."""
+    """The times when a service was closed to all workers during this run."""
     ended = run.updated_at if run.state.is_final else ports.now()
     closures = [(service, each) for service in SERVICES for each in await ports.gates.closures(service)]
     return [
