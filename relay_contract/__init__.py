@@ -1,5 +1,6 @@
-"""What is asked of the app over HTTP and what it answers: for its endpoints, its command and its OpenAPI document. It
-imports pydantic alone, so that the command's wheel needs no more."""
+"""The HTTP contract of the app: requests and answers, for its endpoints, its command and its OpenAPI document. It
+imports only pydantic, so that the command's wheel needs nothing else.
+"""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 
 def write_instant(instant: datetime) -> str:
-    """An instant as answers have it: 2026-11-20T14:02:10.123Z, without the fraction where there is none."""
+    """An instant as answers contain it: 2026-11-20T14:02:10.123Z, without a fraction of zero."""
     precision = "milliseconds" if instant.microsecond else "seconds"
     return instant.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
 
@@ -29,21 +30,21 @@ Amount = Annotated[
 
 
 class Answer(BaseModel):
-    """A JSON object of the app. A member with a default is told where there is something to tell; a reader passes over
+    """A JSON object of the app. A member with a default is omitted when it has nothing to say. A reader must ignore
     members that it does not know."""
 
-    # A command reads one or two of these; the others need not be built.
+    # A command uses one or two of these models; the others need not be built.
     model_config = ConfigDict(
         alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, frozen=True, defer_build=True
     )
 
     def document(self) -> dict[str, Any]:
-        """What goes over the wire: the members that were given, by the names that they have there."""
+        """The JSON document: the members that were set, under their names in JSON."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 class Money(Answer):
-    """So many rows and their amounts per ISO currency."""
+    """A number of rows, and their amounts per ISO currency."""
 
     rows: int
     amounts: dict[str, Amount]

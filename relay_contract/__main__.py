@@ -9,7 +9,7 @@ from relay_contract.swagger import swagger
 
 
 def texts() -> dict[str, str]:
-    """The documents by the names of their files."""
+    """The documents by file name."""
     documents = {"openapi.json": openapi(), "openapi-2.0.json": swagger(openapi())}
     return {name: json.dumps(document, indent=2) + "\n" for name, document in documents.items()}
 

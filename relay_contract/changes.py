@@ -1,4 +1,4 @@
-"""What was changed or would be: replays, dismissals, pauses, sweeps, write-backs."""
+"""The results of changes and of their dry runs: replays, dismissals, pauses, sweeps, write-backs."""
 
 from relay_contract import Answer, Instant
 
@@ -12,7 +12,7 @@ class Send(Answer):
 
 
 class Replayed(Answer):
-    """What a replay does with one run."""
+    """The effect of a replay on one run."""
 
     invoice_id: str
     invoice_number: str
@@ -22,20 +22,20 @@ class Replayed(Answer):
 
 
 class Change(Answer):
-    """What a change does to so many rows, or would do."""
+    """The number of rows that a change affects, or would affect."""
 
     dry_run: bool
     rows: int
 
 
 class Replay(Change):
-    """What a replay sends, or would send."""
+    """The rows that a replay sends, or would send."""
 
     runs: list[Replayed]
 
 
 class Dismissed(Answer):
-    """The rows of one run that are given up; `keys` are the first of them."""
+    """The dismissed rows of one run; `keys` are the first of them."""
 
     invoice_id: str
     invoice_number: str
@@ -44,13 +44,13 @@ class Dismissed(Answer):
 
 
 class Dismissals(Change):
-    """What a dismissal gives up, or would give up."""
+    """The rows that a dismissal settles, or would settle."""
 
     runs: list[Dismissed]
 
 
 class WriteBack(Answer):
-    """A write-back that begins, and how far the invoice's posting was until now."""
+    """A write-back that was started, and the invoice's posting state before it."""
 
     invoice_id: str
     invoice_number: str
@@ -67,7 +67,7 @@ class Pause(Answer):
 
 
 class Pauses(Answer):
-    """All pauses there are."""
+    """All pauses."""
 
     paused: list[Pause]
 
@@ -80,7 +80,7 @@ class Started(Answer):
 
 
 class Revived(Answer):
-    """A run that the sweep put to work again."""
+    """A run that the sweep restarted."""
 
     invoice_id: str
     state: str
@@ -93,7 +93,7 @@ class Changed(Started):
 
 
 class Sweep(Answer):
-    """What a sweep did; `problem` says why it could not ask for confirmed invoices, or is empty."""
+    """The result of a sweep. `problem` is the reason why confirmed invoices could not be read, or empty."""
 
     at: Instant
     started: list[Started]

@@ -1,4 +1,4 @@
-"""Every endpoint of the app, in one table: its route, who may call it, what it is sent and what it answers."""
+"""All endpoints of the app in one table: route, access, request and answers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,13 +28,13 @@ from relay_contract.sign_in import OperatorName, SignIn
 from relay_contract.webhook import Accepted, Ignored, PostingAccepted, RemoteExecutionContext, Taken
 
 type Access = Literal["operator", "webhook", "everybody"]
-"""By a host key or the platform's sign-in, by a function's key, or without either."""
+"""Access by a host key or the platform's sign-in, by a function key, or without either."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """`name` is that of the function, `path` the route below /api. `answers` holds by status one model, or several of
-    which each answer is one; none where it is a file. `problems` are the statuses of Problem answers."""
+    """An endpoint. `name` is the name of its function, `path` its route below /api. `answers` maps a status to its
+    model, or to several alternatives; it is empty for a file. `problems` are the statuses of Problem answers."""
 
     name: str
     method: Literal["GET", "POST"]
@@ -49,7 +49,7 @@ class Endpoint:
 
 
 _READING = (401, 403, 409, 502, 503)
-"""Not let in, written by a later version, refused by a service, without storage."""
+"""Not authorized, written by a later version, refused by a service, storage unavailable."""
 _CHANGING = (400, *_READING[:3], 413, *_READING[3:])
 
 _INVOICE = {"invoiceId": "The invoice's id in Dataverse."}

@@ -1,4 +1,4 @@
-"""Rejected rows in their groups."""
+"""Rejected rows, in groups."""
 
 from pydantic import Field
 
@@ -6,7 +6,7 @@ from relay_contract import Answer, Instant
 
 
 class ErrorGroup(Answer):
-    """Rejected rows whose errors say the same. `invoices` names the first of them."""
+    """Rejected rows with the same error. `invoices` names the first of them."""
 
     group: str
     map: str
@@ -29,7 +29,7 @@ class ErrorGroups(Answer):
 
 
 class Dismissal(Answer):
-    """Why, by whom and when a row was given up."""
+    """Why, by whom and when a row was dismissed."""
 
     reason: str
     by: str

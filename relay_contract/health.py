@@ -8,7 +8,7 @@ from relay_contract.runs import Gate
 
 
 class Queue(Answer):
-    """A queue and what waits on it; `depth` is unknown where storage does not tell."""
+    """A queue and its messages. `depth` is null if storage does not answer."""
 
     name: str
     depth: int | None
@@ -16,7 +16,7 @@ class Queue(Answer):
 
 
 class PoisonQueue(Answer):
-    """A queue of messages that could not be worked on."""
+    """A poison queue."""
 
     name: str
     count: int
@@ -32,7 +32,7 @@ class OldestRun(Answer):
 
 
 class Lane(Answer):
-    """A data project of Finance and the import in it; `looks` counts how often it was asked for."""
+    """A data project of Finance and its current import. `looks` is the number of polls."""
 
     map: str
     lane: int
@@ -46,7 +46,7 @@ class Lane(Answer):
 
 
 class Throughput(Answer):
-    """What was settled of one map in so many minutes from `at` on."""
+    """What was settled of one map in a number of minutes from `at`."""
 
     at: Instant
     minutes: int
@@ -57,7 +57,7 @@ class Throughput(Answer):
 
 
 class LastSweep(Answer):
-    """What the last sweep did; `problem` says why it could not ask for confirmed invoices."""
+    """The result of the last sweep. `problem` is the reason why confirmed invoices could not be read."""
 
     at: Instant
     started: int
@@ -70,7 +70,7 @@ class LastSweep(Answer):
 
 
 class Health(Answer):
-    """How the app is, and what is wrong in words."""
+    """The health of the app, with its problems as sentences."""
 
     app: str
     maps: dict[str, str]

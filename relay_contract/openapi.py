@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of the app, made of the table of its endpoints and their models."""
+"""The OpenAPI 3.1 document of the app, generated from the table of endpoints and their models."""
 
 from functools import cache
 from typing import Any
@@ -46,7 +46,7 @@ _KEYS = {
 
 
 class _Schemas(GenerateJsonSchema):
-    """Without a title for each member, which would only repeat its name."""
+    """Generates schemas without titles, which would only repeat the names of members."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         del schema
@@ -55,7 +55,7 @@ class _Schemas(GenerateJsonSchema):
 
 @cache
 def openapi() -> Schema:
-    """The document. It is the same for every caller; nobody may change it."""
+    """The document. It is shared by all callers and must not be changed."""
     return {
         "openapi": "3.1.0",
         "info": {"title": _TITLE, "version": VERSION, "description": _ABOUT},
@@ -114,7 +114,7 @@ def _query_parameters(endpoint: Endpoint) -> list[Schema]:
 
 
 def _without_null(member: Schema) -> Schema:
-    """What a query may say of a member: it leaves out what it says nothing of."""
+    """The schema of a query parameter, without null: a query omits a parameter that has no value."""
     kinds = [kind for kind in member.get("anyOf", []) if kind != {"type": "null"}]
     return kinds[0] if kinds else {name: value for name, value in member.items() if name != "default" or value}
 

@@ -32,14 +32,14 @@ class OutOfSyncActual(Answer):
 
 
 class Refusal(Answer):
-    """An actual that a service refused, with its words."""
+    """An actual that a service refused, with the error text."""
 
     actual_id: str
     text: str
 
 
 class Synced(Answer):
-    """What becomes of the missing actuals of one invoice; `reconciliation` is the comparison that sends them."""
+    """What is done about the missing actuals of one invoice. `reconciliation` is the job that sends them."""
 
     invoice_id: str
     invoice_number: str
@@ -49,7 +49,7 @@ class Synced(Answer):
 
 
 class Loose(Answer):
-    """Missing actuals of no confirmed invoice, sent by themselves."""
+    """Missing actuals without a confirmed invoice, which are sent without a run."""
 
     rows: int
     in_finance: int
@@ -70,7 +70,7 @@ class Sync(Answer):
 
 
 class OutOfSync(Answer):
-    """A search for actuals that are out of sync: how far it is, what it found, the first one by one, what was done."""
+    """A search for actuals that are out of sync: its progress, its findings, the first actuals, and what was done."""
 
     id: str
     state: Literal["running", "done", "failed"]

@@ -1,4 +1,4 @@
-"""What the app answers when it cannot do what is asked."""
+"""The error answers of the app."""
 
 from typing import Literal
 
@@ -40,11 +40,11 @@ type Code = Literal[
     "tooLarge",
     "tooMany",
 ]
-"""A word for each reason; a program may go by it, for the text may change."""
+"""The error codes. Programs may rely on them; the texts may change."""
 
 
 class ProblemDetail(Answer):
-    """The word for what is wrong, and a sentence for people that says what and where."""
+    """The error code, and a sentence for people that says what is wrong and where."""
 
     code: Code
     message: str

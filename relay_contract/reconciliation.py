@@ -8,7 +8,7 @@ from relay_contract import Answer, Money
 
 
 class JobAccepted(Answer):
-    """A reconciliation, or a search, that runs, and where it tells how far it is."""
+    """A running reconciliation or search, and the address that reports its progress."""
 
     id: str
     status_url: str
@@ -39,7 +39,7 @@ class Difference(RowKey):
 
 
 class DifferenceCounts(Answer):
-    """How many rows differ, of which the lists name the first."""
+    """The numbers of differing rows. The lists contain the first of them."""
 
     unexplained: int = 0
     missing: int
@@ -48,8 +48,8 @@ class DifferenceCounts(Answer):
 
 
 class Reconciled(Answer):
-    """How one invoice stands in both systems; `problem` says why it could not be compared, `doubt` why
-    Dataverse may not mean it to be in Finance."""
+    """One invoice in both systems. `problem` is the reason why it could not be compared, `doubt` the reason why it
+    may not belong in Finance."""
 
     invoice_id: str
     invoice_number: str
@@ -67,7 +67,7 @@ class Reconciled(Answer):
 
 
 class Expected(Answer):
-    """Why so many invoices: of a period those that Dataverse lists as confirmed and those of its runs."""
+    """The expected number of invoices: for a period, those that Dataverse lists as confirmed and those with a run."""
 
     confirmed: int | None
     runs: int | None
@@ -75,7 +75,7 @@ class Expected(Answer):
 
 
 class Reconciliation(Answer):
-    """A reconciliation and how far it is; `summary` says how many invoices were compared of how many."""
+    """A reconciliation and its progress. `summary` says how many of the expected invoices were compared."""
 
     id: str
     state: Literal["running", "done", "failed"]

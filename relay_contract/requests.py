@@ -1,4 +1,4 @@
-"""The bodies and queries of the operators' requests."""
+"""Bodies and queries of the operators' requests."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -19,7 +19,7 @@ _FIRST_YEAR, _LAST_YEAR = 1900, 2999
 
 
 def _instant(value: datetime) -> datetime:
-    """With a time zone, in years that storage keys and OData filters can express."""
+    """An instant with a time zone, in a year that storage keys and OData filters can express."""
     if value.tzinfo is None:
         raise ValueError("give the time zone, such as 2026-11-20T00:00:00Z")
     if not _FIRST_YEAR < value.year < _LAST_YEAR:
@@ -33,7 +33,7 @@ Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, m
 
 
 class Asked(BaseModel):
-    """A JSON object that is sent to the app; a member that is not known is refused."""
+    """A JSON object that is sent to the app. Unknown members are refused."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -45,18 +45,18 @@ class Asked(BaseModel):
     )
 
     def document(self) -> dict[str, Any]:
-        """As it is sent, with every member."""
+        """The JSON document, with all members."""
         return self.model_dump(mode="json", by_alias=True)
 
 
 class Change(Asked):
-    """Something that an operator has done; `by` is who asks, where the app does not know it better."""
+    """A change by an operator. `by` is the operator's name, unless the app knows it from the sign-in."""
 
     by: Name
 
 
 class Selection(Asked):
-    """Rejected rows: at least one of an invoice, a group, keys or a date; together they narrow down."""
+    """Selects rejected rows by at least one of: invoice, group, keys, date. Several conditions must all hold."""
 
     invoice_id: UUID | None = None
     map: str | None = None
@@ -72,14 +72,14 @@ class Selection(Asked):
 
 
 class ReplayRequest(Selection):
-    """Send again what the selection means; with `dryRun` only say what that is."""
+    """Send the selected rows again. With `dryRun`, only report them."""
 
     dry_run: bool = False
     by: Name
 
 
 class DismissRequest(Selection):
-    """Count the selected rejected rows as dealt with; with `dryRun` only say which they are."""
+    """Dismiss the selected rejected rows. With `dryRun`, only report them."""
 
     dry_run: bool = False
     by: Name
@@ -87,21 +87,21 @@ class DismissRequest(Selection):
 
 
 class PauseRequest(Change):
-    """Hold up a map, or everything."""
+    """Pause a map, or everything."""
 
     map: str | None = None
     reason: Reason
 
 
 class ResumeRequest(Change):
-    """Let a map, or everything, go on."""
+    """Resume a map, or everything."""
 
     map: str | None = None
 
 
 class Period(Asked):
-    """Which actuals are looked at: those created in the period, of one invoice if that is named; those younger than
-    `graceHours` are only on their way."""
+    """The actuals to search: those created in the period, optionally of one invoice. Actuals younger than
+    `graceHours` may still be in transit and are left out."""
 
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
@@ -110,14 +110,14 @@ class Period(Asked):
 
 
 class OutOfSyncRequest(Period):
-    """Look for actuals that are out of sync; `sync` names the kinds that are sent or written back."""
+    """Search for actuals that are out of sync. `sync` names the kinds that are also sent or written back."""
 
     sync: tuple[Literal["missing", "not written back"], ...] = ()
     by: Name
 
     @property
     def period(self) -> Period:
-        """Which actuals are meant."""
+        """The period alone."""
         return Period(**{name: getattr(self, name) for name in Period.model_fields})
 
 
@@ -132,8 +132,8 @@ class SweepRequest(Change):
 
 
 class ReconcileRequest(Change):
-    """Compare one invoice, named by its id or its number, or all confirmed in a period; with `fix` send again what is
-    missing in Finance or different there."""
+    """Compare one invoice, named by id or number, or all confirmed ones of a period. With `fix`, rows that are
+    missing or different in Finance are sent again."""
 
     invoice_id: UUID | None = None
     invoice_number: Name | None = None
@@ -149,8 +149,8 @@ class ReconcileRequest(Change):
 
 
 class RunsQuery(Asked):
-    """Which runs are listed, and how many. `search` is part of an invoice's number or id, of a customer, project or
-    company; `continuation` is that of the page before."""
+    """Selects runs. `search` is a part of the invoice's number or id, of the customer, project or company.
+    `continuation` comes from the page before."""
 
     model_config = ConfigDict(extra="ignore")
 

@@ -1,4 +1,4 @@
-"""Runs, one by one and in a list, what happened to them, and the imports of Finance that carry their rows."""
+"""Runs, singly and in a list, their history, and the imports that carry their rows."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from relay_contract import Answer, Instant, Money
 
 
 class Wait(Answer):
-    """What a run waits for: a sentence, a word for its kind, and what is known of who asked for it and until when."""
+    """What a run waits for: a sentence, a word for the kind, and, if known, the service and the time."""
 
     reason: str
     kind: str
@@ -18,7 +18,7 @@ class Wait(Answer):
 
 
 class Gate(Wait):
-    """A service that has asked to be left alone: until when, for how many seconds it `asked`, and its words."""
+    """A service that is closed by its throttle gate: until when, for how many seconds it `asked`, and its message."""
 
     service: str
     until: Instant
@@ -27,7 +27,7 @@ class Gate(Wait):
 
 
 class RunHead(Answer):
-    """What is told of a run wherever it is told of."""
+    """The members that every view of a run has."""
 
     invoice_id: str
     run_id: str
@@ -49,7 +49,7 @@ class RunHead(Answer):
 
 
 class MapProgress(Answer):
-    """How far one map of a run is, in rows; `title` is what people call it."""
+    """The progress of one map of a run, in rows. `title` is its display name."""
 
     map: str
     title: str
@@ -60,7 +60,7 @@ class MapProgress(Answer):
 
 
 class MapDetail(MapProgress):
-    """The same, with the rows that were read so far and a word for its state."""
+    """The same, with the rows read so far and a word for the map's state."""
 
     rows_read: int
     state: str
@@ -73,14 +73,14 @@ class Run(RunHead):
 
 
 class Runs(Answer):
-    """A page of runs, newest first; `continuation` asks for the next one."""
+    """A page of runs, newest first. `continuation` requests the next page."""
 
     runs: list[Run]
     continuation: str | None
 
 
 class Account(Answer):
-    """What became of one kind of actuals: in Finance, under way, rejected, dismissed; in rows and money."""
+    """The result of one kind of actuals: in Finance, in transit, rejected, dismissed; in rows and money."""
 
     what: str
     read: Money
@@ -91,8 +91,8 @@ class Account(Answer):
 
 
 class RunDetail(RunHead):
-    """A run with its maps and what it waits for. `generation` counts the readings of its actuals, `odd_days` the rows
-    with a day that is no midnight in the known time zones."""
+    """A run with its maps and what it waits for. `generation` counts the readings of its actuals. `odd_days` counts
+    the rows with a day that is not a midnight in any known time zone."""
 
     generation: int
     maps: list[MapDetail]
@@ -102,7 +102,7 @@ class RunDetail(RunHead):
 
 
 class TimelineEntry(Answer):
-    """One thing that happened: a state, an import, a wait, rows rejected, or what an operator did."""
+    """One event: a state, an import, a wait, rejected rows, or an action of an operator."""
 
     at: Instant
     kind: Literal["state", "import", "wait", "rejected", "operator"]
@@ -122,14 +122,14 @@ class TimelineEntry(Answer):
 
 
 class Timeline(Answer):
-    """What happened to a run, the earliest first."""
+    """The history of a run, earliest first."""
 
     invoice_id: str
     entries: list[TimelineEntry]
 
 
 class FinancePage(Answer):
-    """Where Finance shows an import."""
+    """The address of an import in Finance's user interface."""
 
     execution_id: str
     page: str

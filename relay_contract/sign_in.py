@@ -1,4 +1,4 @@
-"""Who is asking, and how operators let themselves in."""
+"""How operators sign in, and who they are."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from relay_contract import Answer
 
 
 class MapTitle(Answer):
-    """What people call a map."""
+    """The display name of a map."""
 
     map: str
     title: str
@@ -21,6 +21,6 @@ class SignIn(Answer):
 
 
 class OperatorName(Answer):
-    """The name that the platform vouches for, or none where each change states it."""
+    """The operator's name from the platform, or none if each change has to state it."""
 
     name: str | None

@@ -1,7 +1,8 @@
-"""The same document in OpenAPI 2.0 (Swagger), for what takes nothing newer, as Power Platform's custom connectors.
+"""The same document in OpenAPI 2.0 (Swagger), for tools that accept nothing newer, such as Power Platform custom
+connectors.
 
-OpenAPI 2.0 knows no union and no null: a member that may be null has `x-nullable`, and an answer that is one of several
-models is an object of any form.
+OpenAPI 2.0 has no unions and no null. A nullable member has `x-nullable`, and an answer with several possible models is
+an object without schema.
 """
 
 from typing import Any
@@ -13,7 +14,7 @@ _JSON = "application/json"
 
 
 def swagger(openapi: Schema) -> Schema:
-    """The document in OpenAPI 2.0. `host` is an example: put the app's own there."""
+    """The document in OpenAPI 2.0. `host` is an example; replace it by the app's own."""
     schemes = openapi["components"]["securitySchemes"]
     return {
         "swagger": "2.0",
@@ -45,7 +46,7 @@ def _operation(operation: Schema) -> Schema:
 
 
 def _parameter(parameter: Schema) -> Schema:
-    """A parameter of 2.0 is described in its own members, and an array of values repeats its name."""
+    """A parameter in OpenAPI 2.0 is described by its own members, and an array of values repeats its name."""
     told = {name: value for name, value in parameter.items() if name != "schema"}
     schema = _schema(parameter["schema"])
     repeated = {"collectionFormat": "multi"} if schema.get("type") == "array" else {}

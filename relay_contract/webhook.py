@@ -1,4 +1,4 @@
-"""What is sent to the app by Dataverse and by Finance, and what it answers them."""
+"""The events that Dataverse and Finance send to the app, and its answers."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from relay_contract import Answer
 
 
 class RemoteExecutionContext(BaseModel):
-    """An event of Dataverse. It is a hint and read leniently: only the first two members have to be there, and above
-    256 KB Dataverse removes InputParameters and the images."""
+    """An event of Dataverse. It is only a hint and parsed leniently: only the first two members are required, and
+    above 256 KB Dataverse removes InputParameters and the images."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -24,7 +24,7 @@ class RemoteExecutionContext(BaseModel):
 
 
 class Accepted(Answer):
-    """An invoice whose run is opened, and where its state is told."""
+    """An invoice with an open run, and the address of its status."""
 
     invoice_id: str
     run_id: str
@@ -33,21 +33,21 @@ class Accepted(Answer):
 
 
 class Ignored(Answer):
-    """Why an event confirms nothing."""
+    """The reason why an event confirms nothing."""
 
     ignored: str
 
 
 class IgnoredInvoice(Answer):
-    """Why one row of an event confirms nothing."""
+    """The reason why one row of an event confirms nothing."""
 
     invoice_id: str
     reason: str
 
 
 class Taken(Answer):
-    """What becomes of the rows of an event: runs are opened, invoices are looked up, others are ignored; `unnamed` says
-    why the event does not tell which rows there are."""
+    """The result for each row of an event: its run is opened, it is looked up, or it is ignored. `unnamed` is the
+    reason why rows may be missing."""
 
     accepted: list[Accepted]
     looked_up: list[str]
@@ -56,6 +56,6 @@ class Taken(Answer):
 
 
 class PostingAccepted(Answer):
-    """What was posted will be looked up."""
+    """Posted invoices will be searched."""
 
     accepted: bool
