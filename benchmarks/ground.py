@@ -12,7 +12,7 @@ from simulators.processes import PROJECT
 _KEPT = PROJECT / ".local" / "benchmarks"
 _MAKING = ("simulators/**/*.py", "simulators/**/*.json", "shared/maps/*.json")
 """What decides which invoices are made, and what the services hold of them."""
-_READING = ("shared/*.py", "sync_actuals/*.py", "benchmarks/reading.py")
+_READING = ("shared/**/*.py", "sync_actuals/*.py", "benchmarks/reading.py")
 """What decides how they are read, and so what the ceiling replays."""
 
 
