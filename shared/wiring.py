@@ -102,7 +102,7 @@ async def open_ports(
         concurrency=settings.finance_concurrency,
         forms=finance.FORMS,
     )
-    run_list = RunList(storage.register)
+    ledger = Ledger(storage.runs, storage.register, now)
     audit, notes = Audit(storage.audit, now), Notes(storage.gates)
     return Ports(
         settings=settings,
@@ -112,8 +112,8 @@ async def open_ports(
         dataverse=Dataverse(source, {table_map.source.set: table_map.source.key for table_map in maps.values()}),
         bulk_updates=BulkUpdates(source),
         finance=Finance(target, settings.finance_upload_hosts, settings.answer_patience),
-        ledger=Ledger(storage.runs, run_list, now),
-        run_list=run_list,
+        ledger=ledger,
+        run_list=RunList(storage.register, ledger.look),
         rejections=Rejections(storage.runs, now),
         dock=Dock(storage.dock, now, timedelta(seconds=settings.shipment_lease)),
         landing=Landing(storage.landed),

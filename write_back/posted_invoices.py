@@ -10,6 +10,7 @@ from shared.engine.ports import Ports
 from shared.engine.targets.held_rows import any_actual
 from shared.errors import ContractBroken, NewerVersion, NotPermitted, Refused
 from shared.ledger.run import Run
+from shared.ledger.waiting import What
 from shared.project_operations.accounting_detail import start
 from shared.project_operations.codes import ACTUALS
 from shared.services.odata import all_of
@@ -22,10 +23,10 @@ _A_WHILE = timedelta(minutes=15)
 
 
 async def look(ports: Ports, message: Look) -> None:
-    """Start the write-back of every completed run whose billed sales are all posted."""
-    for entry in await ports.run_list.awaiting_posting():
+    """Start the write-back of every completed run whose billed sales are all posted by now."""
+    async for listed in ports.run_list.waiting(What.UNPOSTED):
         try:
-            run = await ports.ledger.run(entry.invoice_id)
+            run = await ports.ledger.run(listed.invoice_id)
             if run is not None and await _is_posted(ports, run):
                 await start(ports, run.invoice_id)
         except NewerVersion as error:

@@ -7,6 +7,7 @@ sweep.
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from relay_contract.changes import Changed
 from shared.engine.lifecycle import read_again, withdraw
@@ -24,7 +25,6 @@ from shared.errors import (
     Unavailable,
 )
 from shared.ledger.run import Run, State
-from shared.ledger.run_list import Entry
 from shared.log import event
 from shared.project_operations.billed_sales import count_billed
 from shared.project_operations.codes import ACTUALS, CONNECTIONS
@@ -39,26 +39,25 @@ async def look_again(ports: Ports) -> tuple[list[Changed], str]:
     """Look at the completed runs that are due, the oldest first. Returns those in which something has changed,
     and why the rest could not be looked at, or nothing."""
     changed: list[Changed] = []
-    due = await ports.run_list.due(ports.now())
-    for entry in due[::-1][:_MOST]:
+    looks = 0
+    async for run in ports.run_list.due(ports.now()):
+        looks += 1
+        if looks > _MOST:
+            break
         try:
-            found = await _look_at(ports, entry)
+            found = await _look_at(ports, run.invoice_id)
         except (LeaseLost, NewerVersion):
             continue
         except (Throttled, Unavailable, SignInFailed, NotPermitted, Refused, ContractBroken) as error:
             return changed, str(error)
         if found:
-            changed.append(Changed(invoice_id=str(entry.invoice_id), invoice_number=entry.number, found=found))
+            changed.append(Changed(invoice_id=str(run.invoice_id), invoice_number=run.number, found=found))
     return changed, ""
 
 
-async def _look_at(ports: Ports, entry: Entry) -> str:
-    run = await ports.ledger.run(entry.invoice_id)
-    if run is None:
-        return ""
-    if run.state != State.COMPLETED or run.look_at is None or run.look_at > ports.now():
-        # The note in the register is one change behind.
-        await ports.run_list.note(run)
+async def _look_at(ports: Ports, invoice_id: UUID) -> str:
+    run = await ports.ledger.run(invoice_id)
+    if run is None or run.state != State.COMPLETED or run.look_at is None or run.look_at > ports.now():
         return ""
     found = await _late_rows(ports, run)
     if found:

@@ -16,7 +16,7 @@ _ALL = (
 async def rejected_lately(ports: Ports) -> list[str]:
     """What an operator should read about the runs of the last day that were rejected."""
     since = ports.now() - _LATELY
-    rejected = [entry async for entry in ports.run_list.entries(since=since, where=f"state eq '{State.REJECTED}'")]
+    rejected = [entry async for entry in ports.run_list.entries(since=since, states=[State.REJECTED])]
     if not rejected:
         return []
     last = rejected[0]
@@ -28,6 +28,6 @@ async def rejected_lately(ports: Ports) -> list[str]:
 
 
 async def _has_others(ports: Ports) -> bool:
-    condition = f"state ne '{State.REJECTED}'"
-    others = ports.run_list.entries(since=ports.now() - _LATELY, where=condition, page_size=1)
+    states = frozenset(State) - {State.REJECTED}
+    others = ports.run_list.entries(since=ports.now() - _LATELY, states=states, page_size=1)
     return await anext(others, None) is not None

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from relay_contract.requests import Selection
@@ -10,7 +9,7 @@ from shared.engine.ports import Ports
 from shared.errors import NewerVersion
 from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.run import Run, State
-from shared.ledger.run_list import Entry
+from shared.ledger.waiting import What
 
 _STOPPED = {State.NEEDS_ATTENTION, State.FAILED, State.REJECTED}
 
@@ -62,10 +61,5 @@ async def _invoices(ports: Ports, selection: Selection) -> list[UUID]:
     if selection.invoice_id:
         return [selection.invoice_id]
     if selection.since and not _picks_rows(selection):
-        entries = [entry async for entry in ports.run_list.entries(since=selection.since)]
-        return [entry.invoice_id for entry in entries if entry.state in _STOPPED]
-    return [entry.invoice_id for entry in await ports.run_list.rejecting() if _since(entry, selection.since)]
-
-
-def _since(entry: Entry, since: datetime | None) -> bool:
-    return since is None or entry.accepted_at >= since
+        return [entry.invoice_id async for entry in ports.run_list.entries(since=selection.since, states=_STOPPED)]
+    return [run.invoice_id async for run in ports.run_list.waiting(What.REJECTING, since=selection.since)]

@@ -47,6 +47,7 @@ _SWEEP = "sweep"
 async def sweep(ports: Ports) -> Sweep:
     """Sweep once; return what was found."""
     began = time.monotonic()
+    await ports.run_list.check(ports.now())
     revived = await _revive(ports)
     deleted = await _clear_blobs(ports)
     found = Found()
@@ -115,10 +116,9 @@ async def _start(ports: Ports, invoice: Invoice, found: Found) -> None:
         return
     quiet = ports.now() - standing.updated_at > timedelta(seconds=ports.settings.stalled_after)
     if standing.state == State.ACCEPTED and quiet:
-        # A webhook writes no more than the run and its message: the register does not know this one yet.
-        await ports.run_list.note(standing)
-        if await _wake(ports, standing):
-            found.woken.append(Revived(invoice_id=str(invoice.invoice_id), state=str(standing.state)))
+        with suppress(LeaseLost):
+            if await _wake(ports, await ports.ledger.enlist(standing)):
+                found.woken.append(Revived(invoice_id=str(invoice.invoice_id), state=str(standing.state)))
 
 
 async def _open(ports: Ports, invoice: Invoice, found: Found) -> None:
@@ -137,20 +137,18 @@ async def _open(ports: Ports, invoice: Invoice, found: Found) -> None:
 async def _revive(ports: Ports) -> list[Revived]:
     revived: list[Revived] = []
     quiet_since = ports.now() - timedelta(seconds=ports.settings.stalled_after)
-    for entry in await ports.run_list.unfinished():
+    for invoice_id in await ports.run_list.opened():
         try:
-            run = await ports.ledger.run(entry.invoice_id)
+            run = await ports.ledger.run(invoice_id)
         except NewerVersion as error:
             await tell(ports, _SWEEP, error)
             continue
         if run is None:
             continue
         if run.state.is_final:
-            # Saving it, not only noting: whoever has listed the run as under way and not yet saved it comes too late.
+            # A crash, or one who is held up between marking it as moving and saving it, who then comes too late.
             with suppress(LeaseLost):
-                await ports.ledger.save(run)
-        elif run.state != entry.state:
-            await ports.run_list.note(run)
+                await ports.ledger.list_anew(run)
         if not run.state.is_final and run.updated_at < quiet_since and await _wake(ports, run):
             revived.append(Revived(invoice_id=str(run.invoice_id), state=str(run.state)))
     return revived

@@ -8,6 +8,7 @@ from relay_contract.errors import Dismissal, ErrorGroup, ErrorRow
 from shared.engine.ports import Ports
 from shared.errors import NewerVersion
 from shared.ledger.rejected_rows import RejectedRow
+from shared.ledger.waiting import What
 from shared.project_operations.codes import ACTUALS
 from shared.storage.names import WRITE_BACK
 
@@ -65,7 +66,7 @@ async def _rejected(ports: Ports, invoice_id: UUID | None) -> AsyncIterator[tupl
         run = await ports.ledger.look(invoice_id)
         invoices = [(invoice_id, run.number if run else "")]
     else:
-        invoices = [(entry.invoice_id, entry.number) for entry in await ports.run_list.rejecting()]
+        invoices = [(run.invoice_id, run.number) async for run in ports.run_list.waiting(What.REJECTING)]
     for invoice, number in invoices:
         try:
             rows = [row for row in await ports.rejections.of(invoice) if row.status != "replaying"]

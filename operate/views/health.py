@@ -18,9 +18,9 @@ from shared.engine import troubles
 from shared.engine.import_waits import ImportWait, waits_of_map
 from shared.engine.newer import told
 from shared.engine.ports import Ports
-from shared.ledger.run import State
-from shared.ledger.run_list import Entry
+from shared.ledger.run import Run, State
 from shared.ledger.shipments import Shipment, Step
+from shared.ledger.waiting import What
 from shared.maps.table_map import TableMap
 from shared.storage import refusals
 from shared.storage.names import poison_of
@@ -64,9 +64,9 @@ async def health(ports: Ports) -> Health:
     poison = [
         await asking(_poison(ports, name), PoisonQueue(name=poison_of(name), count=0)) for name in ports.queues.clients
     ]
-    unfinished = await asking(ports.run_list.unfinished(), [])
-    stopped = await asking(ports.run_list.stopped(), [])
-    kept_back = await asking(ports.run_list.kept_back(), [])
+    oldest = await asking(ports.run_list.oldest_unfinished(), None)
+    stopped = await asking(_waiting(ports, What.STOPPED), [])
+    kept_back = await asking(_waiting(ports, What.KEPT_BACK), [])
     pauses = await asking(ports.pauses.standing(), [])
     sweep = await asking(ports.notes.read("sweep"), None)
     gates = [gate for service in SERVICES if (gate := await asking(ports.gates.look(service), None))]
@@ -88,7 +88,7 @@ async def health(ports: Ports) -> Health:
         *(each.describe(ports.now()) for each in stand),
         *(_describe_hanging(lane) for lane in lanes if lane.step == Step.RUNNING and lane.looks > _MANY_LOOKS),
         *(wait.describe() for wait in waits[:_MOST_WAITS]),
-        *_age_problems(ports, unfinished),
+        *_age_problems(ports, oldest),
         *(f"paused: {pause.stage or 'everything'} by {pause.by}: {pause.reason}" for pause in pauses),
         *_sweep_problems(ports, sweep),
         *(f"{text}. It waits for that version" for text in dict.fromkeys(newer.values())),
@@ -103,7 +103,7 @@ async def health(ports: Ports) -> Health:
         paused=[describe_pause(pause) for pause in pauses],
         queues=queues,
         poison=poison,
-        oldest_unfinished_run=_oldest(ports, unfinished),
+        oldest_unfinished_run=_describe_oldest(ports, oldest),
         gates=[describe_gate(gate) for gate in gates],
         lanes=lanes,
         throughput=[_describe_slot(slot) for slot in throughput],
@@ -210,10 +210,13 @@ def _describe_hanging(lane: Lane) -> str:
     )
 
 
-def _oldest(ports: Ports, unfinished: Sequence[Entry]) -> OldestRun | None:
-    if not unfinished:
+async def _waiting(ports: Ports, what: What) -> list[Run]:
+    return [run async for run in ports.run_list.waiting(what)]
+
+
+def _describe_oldest(ports: Ports, oldest: Run | None) -> OldestRun | None:
+    if oldest is None:
         return None
-    oldest = min(unfinished, key=lambda entry: entry.accepted_at)
     return OldestRun(
         invoice_id=str(oldest.invoice_id),
         invoice_number=oldest.number,
@@ -222,12 +225,12 @@ def _oldest(ports: Ports, unfinished: Sequence[Entry]) -> OldestRun | None:
     )
 
 
-def _name_them(entries: Sequence[Entry], one: str, many: str, rest: str = "") -> list[str]:
-    if not entries:
+def _name_them(runs: Sequence[Run], one: str, many: str, rest: str = "") -> list[str]:
+    if not runs:
         return []
-    names = ", ".join(entry.number or str(entry.invoice_id) for entry in entries[:5])
-    what = one if len(entries) == 1 else many
-    return [f"{len(entries)} {what}{rest}: {names}{', ...' if len(entries) > 5 else ''}"]
+    names = ", ".join(run.number or str(run.invoice_id) for run in runs[:5])
+    what = one if len(runs) == 1 else many
+    return [f"{len(runs)} {what}{rest}: {names}{', ...' if len(runs) > 5 else ''}"]
 
 
 async def _refused_apps(ports: Ports) -> list[str]:
@@ -235,12 +238,11 @@ async def _refused_apps(ports: Ports) -> list[str]:
     return [refused] if refused else []
 
 
-def _age_problems(ports: Ports, unfinished: Sequence[Entry]) -> list[str]:
-    oldest = _oldest(ports, unfinished)
-    if oldest is None or oldest.age_seconds < _TOO_OLD_SECONDS:
+def _age_problems(ports: Ports, oldest: Run | None) -> list[str]:
+    age = _age(ports, oldest.accepted_at) if oldest else 0
+    if oldest is None or age < _TOO_OLD_SECONDS:
         return []
-    name = oldest.invoice_number or oldest.invoice_id
-    return [f"{name} has been {oldest.state} for {oldest.age_seconds // 60} minutes"]
+    return [f"{oldest.number or oldest.invoice_id} has been {oldest.state} for {age // 60} minutes"]
 
 
 def _sweep_problems(ports: Ports, sweep: dict[str, Any] | None) -> list[str]:

@@ -1,13 +1,17 @@
-"""The list of runs, newest first, a page at a time from the register."""
+"""The list of runs, newest first, a page at a time."""
 
 from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import replace
 
 from operate.views.run import Standing, money_of, promised_rows, standing
 from relay_contract import runs as contract
 from relay_contract.requests import RunsQuery
 from relay_contract.runs import MapProgress, Runs, Wait
 from shared.clock import parse_stamp
+from shared.engine.account import reading_of
 from shared.engine.ports import Ports
+from shared.errors import NewerVersion
 from shared.jobs.job import Job, Step
 from shared.ledger.progress import Progress
 from shared.ledger.run import State
@@ -19,19 +23,19 @@ _MOST_SEARCHED = 5000
 
 async def list_runs(ports: Ports, query: RunsQuery, states: Collection[State]) -> Runs:
     """One page of the list, and where the next one starts."""
-    where = " or ".join(f"state eq '{state}'" for state in states)
-    shown, more = await _page(ports, query, where)
+    shown, more = await _page(ports, query, states)
+    shown = [await _with_progress(ports, entry) for entry in shown]
     held_up = await standing(ports) if any(not entry.state.is_final for entry in shown) else None
     return Runs(runs=[_describe(ports.job, entry, _waits(held_up, entry)) for entry in shown], continuation=more)
 
 
-async def _page(ports: Ports, query: RunsQuery, where: str) -> tuple[list[Entry], str | None]:
+async def _page(ports: Ports, query: RunsQuery, states: Collection[State]) -> tuple[list[Entry], str | None]:
     """The entries to show, and where to go on. A search that finds little gives up after so many runs, to be gone on
     with by whoever wants more."""
     text = query.search.lower()
     size = _SEARCHED_AT_ONCE if text else query.top + 1
     entries = ports.run_list.entries(
-        after=query.continuation, since=query.since, until=query.until, where=where, page_size=size
+        after=query.continuation, since=query.since, until=query.until, states=states, page_size=size
     )
     found: list[Entry] = []
     looked_at = 0
@@ -44,6 +48,18 @@ async def _page(ports: Ports, query: RunsQuery, where: str) -> tuple[list[Entry]
         if looked_at >= _MOST_SEARCHED:
             return found, entry.position
     return found, None
+
+
+async def _with_progress(ports: Ports, entry: Entry) -> Entry:
+    """A run that moves keeps no count of its rows: it is derived from its parts."""
+    if entry.state.is_final:
+        return entry
+    with suppress(NewerVersion):
+        book = await ports.ledger.book(entry.invoice_id)
+        if run := book.run:
+            readings = {step.map: reading_of(ports, run, step.map) for step in ports.job.steps}
+            return replace(entry, progress=book.progress(readings))
+    return entry
 
 
 def _waits(held_up: Standing | None, entry: Entry) -> list[Wait]:

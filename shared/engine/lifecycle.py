@@ -78,7 +78,6 @@ async def hand_over(ports: Ports, invoice_id: UUID, stage: str, generation: int,
     rows = await ports.rejections.of(invoice_id, stage)
     run = replace(run, progress={**run.progress, stage: progress_of(parts, rows)})
     if not is_over(pages, parts):
-        await ports.ledger.show_progress(run)
         return
     opened = [row for row in rows if row.status == "open"]
     try:

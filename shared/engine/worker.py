@@ -233,7 +233,7 @@ async def _put_off(ports: Ports, message: Message, delay: timedelta, *, attempt:
     await refusals.retry_while_unavailable(lambda: ports.queues.send(again, delay=delay))
     if isinstance(message, Load) and message.stage == ports.job.first:
         # The message is on its queue again. A failure now would duplicate it.
-        with suppress(AzureError):
+        with suppress(AzureError, LeaseLost):
             await _enlist(ports, message)
 
 
@@ -241,7 +241,7 @@ async def _enlist(ports: Ports, message: Load) -> None:
     """A webhook writes only the run and its message. A run that has to wait at its start is added to the list here."""
     run = await ports.ledger.run(message.invoiceId)
     if run is not None and run.state == State.ACCEPTED:
-        await ports.run_list.note(run)
+        await ports.ledger.enlist(run)
 
 
 async def _give_up(ports: Ports, message: Message, reason: str) -> None:

@@ -120,7 +120,7 @@ class Rejections:
         upper = lower[:-1] + "}"
         condition = "PartitionKey eq @invoice and RowKey ge @lower and RowKey lt @upper"
         names = {"invoice": str(invoice_id), "lower": lower, "upper": upper}
-        return [_row(row) async for row in self._table.query_entities(condition, parameters=names)]
+        return [rejected_of(row) async for row in self._table.query_entities(condition, parameters=names)]
 
     async def change(self, invoice_id: UUID, rows: Iterable[RejectedRow], **changes: Any) -> None:
         """Change the status, or who dismissed the rows and why."""
@@ -179,7 +179,7 @@ def _instant(text: str) -> datetime | None:
     return parse_stamp(text) if text else None
 
 
-def _row(row: Mapping[str, Any]) -> RejectedRow:
+def rejected_of(row: Mapping[str, Any]) -> RejectedRow:
     check(row, f"a rejected row of invoice {row['PartitionKey']}")
     return RejectedRow(
         stage=str(row["stage"]),

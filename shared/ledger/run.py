@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal, TypedDict
 from urllib.parse import quote
@@ -11,6 +11,8 @@ from uuid import UUID
 from shared.ledger.history import Step
 from shared.ledger.progress import Progress
 from shared.totals import Totals
+
+_END_OF_TIME = datetime(3000, 1, 1, tzinfo=UTC)
 
 
 class State(StrEnum):
@@ -30,6 +32,11 @@ class State(StrEnum):
     def is_final(self) -> bool:
         """Nothing moves this run by itself any more."""
         return self in {State.COMPLETED, State.NEEDS_ATTENTION, State.FAILED, State.REJECTED}
+
+
+def edge(instant: datetime) -> str:
+    """Where the runs begin that were accepted before an instant, in the order of the list: the newest first."""
+    return f"{int((_END_OF_TIME - instant).total_seconds() * 1000):016}"
 
 
 def known_state(text: object) -> State:
@@ -58,7 +65,8 @@ class Run:
     is the reading whose actuals were compared with what Finance holds, 0 for none, and `compared` says how far;
     `revision` counts the saves. `beside` counts the unbilled sales of that time among which some might have been the
     confirmation's, `looks` the looks at it since it was completed, of which the next is due at `look_at`. `is_named`:
-    an operator has named the invoice, so that it goes although it was confirmed before SWEEP_START."""
+    an operator has named the invoice, so that it goes although it was confirmed before SWEEP_START. `mark` tells the
+    list of runs when it began to move."""
 
     invoice_id: UUID
     run_id: str
@@ -89,7 +97,14 @@ class Run:
     look_at: datetime | None = None
     is_named: bool = False
     revision: int = 0
+    mark: str = ""
     etag: str = ""
+
+    @property
+    def position(self) -> str:
+        """Its place among all runs, newest first."""
+        at = self.accepted_at
+        return f"{edge(at.replace(microsecond=at.microsecond // 1000 * 1000))}|{self.invoice_id}"
 
     def has_completed(self, part: "Part") -> bool:
         """Whether the run was completed after this part had been settled: its rows were verified then."""

@@ -1,15 +1,20 @@
-"""The register of runs, newest first: one row a run with what a list shows, so that listing reads one partition.
+"""The list of runs, newest first: one row a run with what a list shows, so that a page of it is one request.
 
-The ledger notes every change of a run here after it has saved it, and one that puts a finished run back to work before
-that too. A note carries the revision of the run that it tells of, and an older one never replaces a newer one: hosts
-are held up between saving and noting. A row may be one change off if the process dies in between; the sweep looks
-after runs that seem unfinished and so puts it right.
+A run is its row in the ledger and nothing else. The row of the list repeats it only while the run is at rest (`final`);
+while it moves, whoever reads the list looks at the run itself, so that the two cannot differ:
+
+- Before a run that rests is changed, its row is marked as moving, and the mark (the ETags) is saved with the run.
+- After a run was saved in a final state, its row is written if it still carries the mark that the run was read with.
+
+A writer who is held up in between finds another mark, for who changes the run next has to read it first and then mark
+the row anew. A crash leaves a row that moves and a pointer to the run, and the next sweep puts both to rest.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
+from itertools import batched
 from typing import Any
 from uuid import UUID
 
@@ -19,19 +24,33 @@ from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
 from shared.clock import parse_stamp, stamp
+from shared.concurrently import concurrently
 from shared.ledger import progress
 from shared.ledger.progress import Progress
-from shared.ledger.run import Run, State, known_state
+from shared.ledger.run import Run, State, edge, known_state
+from shared.ledger.waiting import Pointer, Waiting, What, key_of, keys_of
 from shared.storage.schema import SIGNATURE, newer
 from shared.totals import Totals
 
 _PARTITION = "run"
-_END_OF_TIME = datetime(3000, 1, 1, tzinfo=UTC)
+_COMPLETE = {"PartitionKey": "complete", "RowKey": "pointers"}
+_AT_ONCE = 16
+_HIGHEST = "~"
+_BY_STATE = {
+    What.OPEN: frozenset(state for state in State if not state.is_final),
+    What.STOPPED: frozenset({State.NEEDS_ATTENTION, State.FAILED}),
+}
+_POINTED = frozenset[State]().union(*_BY_STATE.values())
+"""The states that pointers lead to."""
+_CHECKED_FOR = timedelta(days=1)
+
+type Look = Callable[[UUID], Coroutine[Any, Any, Run | None]]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What a list shows of a run. `position` is where the next page of the list starts after it."""
+    """What a list shows of a run. `position` is where the next page of the list starts after it; one that is `moving`
+    is looked up in the ledger before it is shown."""
 
     invoice_id: UUID
     run_id: str
@@ -50,46 +69,58 @@ class Entry:
     wait: str
     accepted_at: datetime
     updated_at: datetime
+    look_at: datetime | None
     position: str
+    moving: bool = False
 
 
-class RunList:
-    """The register table."""
+class Listing:
+    """What the ledger writes of the list: rows and pointers, in this order while a run moves."""
 
     def __init__(self, table: TableClient) -> None:
         self._table = table
+        self._waiting = Waiting(table)
 
-    async def note(self, run: Run) -> None:
-        """Write what a list shows of the run, unless it shows a later revision already."""
-        row = _row(run)
+    async def move(self, run: Run) -> str:
+        """Mark a run as moving before it is saved; return the mark."""
+        opened = await self._waiting.open(run)
+        return f"{opened} {await self._mark({**_row(run), 'final': False})}"
+
+    async def expect(self, run: Run) -> None:
+        """Point to a run that is about to be saved in a final state, for what is to be done about it then."""
+        await self._waiting.restore(keys_of(run))
+
+    async def rest(self, run: Run) -> None:
+        """List a run that was saved in a final state, unless its mark is not the last one."""
+        opened, _, marked = run.mark.partition(" ")
+        with suppress(ResourceModifiedError, ResourceNotFoundError):
+            if marked:
+                await self._update(_row(run), marked)
+            await self._waiting.rest(run, opened)
+
+    async def _mark(self, row: Mapping[str, Any]) -> str:
         while True:
-            try:
-                standing = await self._table.get_entity(
-                    row["PartitionKey"], row["RowKey"], select=["revision", "schema"]
-                )
-            except ResourceNotFoundError:
-                with suppress(ResourceExistsError):
-                    await self._table.create_entity(row)
-                    return
-                continue
-            if standing.get("revision", 0) > run.revision or newer(standing, ""):
-                return
-            with suppress(ResourceModifiedError):
-                await self._table.update_entity(
-                    row,
-                    mode=UpdateMode.MERGE,
-                    etag=standing.metadata["etag"],
-                    match_condition=MatchConditions.IfNotModified,
-                )
-                return
+            with suppress(ResourceExistsError):
+                return str((await self._table.create_entity(row))["etag"])
+            with suppress(ResourceNotFoundError, ResourceModifiedError):
+                standing = await self._table.get_entity(row["PartitionKey"], row["RowKey"], select=["schema"])
+                if newer(standing, ""):
+                    return ""
+                return await self._update(row, str(standing.metadata["etag"]))
 
-    async def note_progress(self, run: Run) -> None:
-        """Write the progress of the run and nothing else."""
-        key = {"PartitionKey": _PARTITION, "RowKey": _position(run.accepted_at, run.invoice_id)}
-        try:
-            await self._table.update_entity({**key, "progress": progress.write(run.progress)}, mode=UpdateMode.MERGE)
-        except ResourceNotFoundError:
-            return
+    async def _update(self, row: Mapping[str, Any], etag: str) -> str:
+        options: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+        return str((await self._table.update_entity(row, mode=UpdateMode.MERGE, **options))["etag"])
+
+
+class RunList:
+    """The list as it is read. `look` finds a run in the ledger."""
+
+    def __init__(self, table: TableClient, look: Look) -> None:
+        self._table = table
+        self._waiting = Waiting(table)
+        self._look = look
+        self._is_complete = False
 
     async def entries(
         self,
@@ -97,68 +128,136 @@ class RunList:
         after: str = "",
         since: datetime | None = None,
         until: datetime | None = None,
-        where: str = "",
+        states: Collection[State] = (),
         page_size: int | None = None,
     ) -> AsyncIterator[Entry]:
-        """The entries accepted in [since, until), newest first, from behind `after`; `where` is a filter on columns.
-        They are read in pages of `page_size`, or as many as storage gives at a time."""
-        lower = max(after, _edge(until)) if until else after
-        conditions = [f"PartitionKey eq '{_PARTITION}' and RowKey gt @lower"]
-        names = {"lower": lower}
-        if since:
-            conditions.append("RowKey le @upper")
-            names["upper"] = _edge(since) + "~"
-        if where:
-            conditions.append(f"({where})")
-        text = " and ".join(conditions)
-        async for row in self._table.query_entities(text, parameters=names, results_per_page=page_size):
-            yield _entry(row)
+        """The runs accepted in [since, until), newest first, from behind `after`, in one of the `states` if some are
+        given. They are read in pages of `page_size`, or as many as storage gives at a time."""
+        lower = max(after, edge(until)) if until else after
+        upper = edge(since) + _HIGHEST if since else _HIGHEST
+        if states and _POINTED.issuperset(states):
+            found = self._pointed(states, lower, upper)
+        else:
+            found = self._listed(states, lower, upper, page_size)
+        async for entry in found:
+            if not states or entry.state in states:
+                yield entry
 
-    async def unfinished(self) -> list[Entry]:
-        """The runs that are not in a final state, newest first."""
-        return [entry async for entry in self.entries(where="final eq false")]
+    async def _pointed(self, states: Collection[State], lower: str, upper: str) -> AsyncIterator[Entry]:
+        """Those to which there are pointers: it takes no looking at all the others."""
+        await self._complete()
+        whats = [what for what, pointed in _BY_STATE.items() if not pointed.isdisjoint(states)]
+        pointers = [pointer for what in whats for pointer in await self._waiting.all(what)]
+        chosen = [pointer for pointer in pointers if lower < pointer.position <= upper]
+        async for run in self._followed(sorted(chosen, key=lambda pointer: pointer.position)):
+            yield entry_of(run)
 
-    async def stopped(self) -> list[Entry]:
-        """The runs that wait for a person, newest first."""
-        return [
-            entry
-            async for entry in self.entries(where=f"state eq '{State.NEEDS_ATTENTION}' or state eq '{State.FAILED}'")
-        ]
+    async def _listed(
+        self, states: Collection[State], lower: str, upper: str, page_size: int | None
+    ) -> AsyncIterator[Entry]:
+        condition = "PartitionKey eq @partition and RowKey gt @lower and RowKey le @upper"
+        if states:
+            # What moves may be listed with the state that it had.
+            condition += f" and ({' or '.join(['final eq false', *(f"state eq '{state}'" for state in states)])})"
+        names = {"partition": _PARTITION, "lower": lower, "upper": upper}
+        async for row in self._table.query_entities(condition, parameters=names, results_per_page=page_size):
+            yield await self._shown(_entry(row))
 
-    async def awaiting_posting(self) -> list[Entry]:
-        """The completed runs that are not written back, newest first."""
-        where = f"state eq '{State.COMPLETED}' and (posting eq 'not posted' or posting eq 'posted')"
-        return [entry async for entry in self.entries(where=where)]
+    async def _shown(self, entry: Entry) -> Entry:
+        run = await self._look(entry.invoice_id) if entry.moving else None
+        return entry_of(run) if run else entry
 
-    async def due(self, now: datetime) -> list[Entry]:
-        """The completed runs that are to be looked at again by now, newest first."""
-        where = f"state eq '{State.COMPLETED}' and lookAt gt '' and lookAt le '{stamp(now)}'"
-        return [entry async for entry in self.entries(where=where)]
+    async def waiting(self, *whats: What, since: datetime | None = None) -> AsyncIterator[Run]:
+        """The runs about which one of these things is to be done, for each thing newest first; with `since` those
+        accepted from then on. They are to be shown: one of a later version is as `Ledger.look` has it."""
+        await self._complete()
+        for what in whats:
+            async for run in self._followed(await self._waiting.all(what)):
+                if since is None or run.accepted_at >= since:
+                    yield run
 
-    async def kept_back(self) -> list[Entry]:
-        """The completed runs whose write-back was refused or failed, newest first."""
-        where = f"state eq '{State.COMPLETED}' and (posting eq 'refused' or posting eq 'failed')"
-        return [entry async for entry in self.entries(where=where)]
+    async def due(self, now: datetime) -> AsyncIterator[Run]:
+        """The completed runs that are to be looked at again by now, the longest due first."""
+        await self._complete()
+        async for run in self._followed(await self._waiting.all(What.DUE, now)):
+            yield run
 
-    async def rejecting(self) -> list[Entry]:
-        """The runs that have open rejected rows, newest first."""
-        return [entry async for entry in self.entries(where="rejected gt 0")]
+    async def opened(self) -> list[UUID]:
+        """The invoices of all runs that are under way, or look so after a crash, newest first."""
+        await self._complete()
+        return [pointer.invoice_id for pointer in await self._waiting.all(What.OPEN)]
+
+    async def oldest_unfinished(self) -> Run | None:
+        """The run that has been under way the longest."""
+        for invoice_id in reversed(await self.opened()):
+            run = await self._look(invoice_id)
+            if run is not None and not run.state.is_final:
+                return run
+        return None
+
+    async def _followed(self, pointers: Sequence[Pointer]) -> AsyncIterator[Run]:
+        """The runs of which the pointers are true. Those that are not true of a resting run are deleted: they were read
+        before it, and whoever changes it writes them anew after saving it."""
+        for some in batched(pointers, _AT_ONCE, strict=False):
+            runs = await concurrently(*(self._look(pointer.invoice_id) for pointer in some))
+            pairs = [(pointer, run) for pointer, run in zip(some, runs, strict=True) if run is not None]
+            for pointer, run in pairs:
+                if pointer.key in keys_of(run):
+                    yield run
+            await self._waiting.forget([each for each, run in pairs if _is_untrue(each, run)])
+
+    async def check(self, now: datetime) -> None:
+        """Once a day: write the pointers that runs lack which another version of the app has put to work."""
+        standing = await self._standing()
+        if standing is None or standing.metadata["timestamp"] < now - _CHECKED_FOR:
+            await self._restore()
+
+    async def _complete(self) -> None:
+        """A version that knew no pointers has listed runs before."""
+        if not self._is_complete and await self._standing() is None:
+            await self._restore()
+        self._is_complete = True
+
+    async def _standing(self) -> Any | None:
+        with suppress(ResourceNotFoundError):
+            return await self._table.get_entity(_COMPLETE["PartitionKey"], _COMPLETE["RowKey"])
+        return None
+
+    async def _restore(self) -> None:
+        known = {pointer.key for pointer in await self._waiting.all(What.OPEN)}
+        rows = self._table.query_entities(f"PartitionKey eq '{_PARTITION}'")
+        async for page in rows.by_page():
+            entries = [_entry(row) async for row in page]
+            keys = [key for entry in entries for key in _keys_of_entry(entry)]
+            await self._waiting.restore(key for key in keys if key not in known)
+        await self._table.upsert_entity(_COMPLETE)
 
 
-def _edge(instant: datetime) -> str:
-    """Newest first: the row key falls as time goes on."""
-    return f"{int((_END_OF_TIME - instant).total_seconds() * 1000):016}"
+def _is_untrue(pointer: Pointer, run: Run) -> bool:
+    return run.state.is_final and not pointer.is_open and pointer.key not in keys_of(run)
 
 
-def _position(accepted_at: datetime, invoice_id: UUID) -> str:
-    return f"{_edge(accepted_at)}|{invoice_id}"
+def _keys_of_entry(entry: Entry) -> Iterable[str]:
+    return {*keys_of(entry), *([key_of(What.OPEN, entry)] if entry.moving else [])}
+
+
+def is_listed_alike(run: Run, other: Run) -> bool:
+    """Whether two versions of a run are the same to all lists."""
+    unlisted = ("revision", "updatedAt")
+    rows = [{name: value for name, value in _row(each).items() if name not in unlisted} for each in (run, other)]
+    return rows[0] == rows[1]
+
+
+def entry_of(run: Run) -> Entry:
+    """What a list shows of a run."""
+    return _entry(_row(run))
 
 
 def _row(run: Run) -> dict[str, Any]:
     return {
         **SIGNATURE,
         "PartitionKey": _PARTITION,
-        "RowKey": _position(run.accepted_at, run.invoice_id),
+        "RowKey": run.position,
         "revision": run.revision,
         "runId": run.run_id,
         "number": run.number,
@@ -189,7 +288,7 @@ def _entry(row: Mapping[str, Any]) -> Entry:
     state = known_state(row.get("state"))
     shown = {**_NOTHING, **{name: value for name, value in row.items() if name in _NOTHING}, "state": str(state)}
     told = {"detail": str(error)} if state.is_final else {"wait": str(error)}
-    return _known_entry({**shown, **told, "RowKey": row["RowKey"], "expected": Totals().to_json()})
+    return _known_entry({**shown, **told, "RowKey": row["RowKey"], "expected": Totals().to_json(), "final": False})
 
 
 # What a list shows of a run whatever version wrote it, where that says nothing.
@@ -219,5 +318,7 @@ def _known_entry(row: Mapping[str, Any]) -> Entry:
         wait=row.get("wait", ""),
         accepted_at=parse_stamp(row["acceptedAt"]),
         updated_at=parse_stamp(row["updatedAt"]),
+        look_at=parse_stamp(row["lookAt"]) if row.get("lookAt") else None,
         position=row["RowKey"],
+        moving=not row.get("final", True),
     )

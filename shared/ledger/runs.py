@@ -23,32 +23,41 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, Re
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
-from shared.clock import parse_stamp, stamp
 from shared.errors import LeaseLost, WrongState
-from shared.ledger import history, progress
+from shared.ledger import history
+from shared.ledger.book import Book
 from shared.ledger.history import Step
 from shared.ledger.rejected_rows import RejectedRow, entity_of
-from shared.ledger.run import Facts, Page, Part, Run, State, known_state
-from shared.ledger.run_list import RunList
+from shared.ledger.rows import (
+    RUN,
+    entity_of_page,
+    entity_of_part,
+    entity_of_run,
+    name_of,
+    page_key,
+    page_of,
+    part_of,
+    run_of,
+    shown_run,
+)
+from shared.ledger.run import Facts, Page, Part, Run, State
+from shared.ledger.run_list import Listing, is_listed_alike
 from shared.ledger.transitions import Move, Occasion, is_allowed, leads
-from shared.storage.schema import SIGNATURE, check, newer
+from shared.storage.schema import newer
 from shared.storage.transactions import deleted, guarded, transact
-from shared.totals import Totals
 
-RUN = "run"
 # The columns that only a move writes.
 _OF_A_STATE = frozenset({"state", "posting", "detail", "postingDetail"})
-_TEXT_LIMIT = 8000
 # In the name of a piece of a part.
 _BARS_WITH_PATH = 5
 
 
 class Ledger:
-    """The runs table. Changes of a run are noted in the register."""
+    """The runs table, and what the list of runs has to know of its changes."""
 
-    def __init__(self, table: TableClient, run_list: RunList, clock: Callable[[], datetime]) -> None:
+    def __init__(self, table: TableClient, listed: TableClient, clock: Callable[[], datetime]) -> None:
         self._table = table
-        self._run_list = run_list
+        self._listing = Listing(listed)
         self._clock = clock
 
     async def open(self, invoice_id: UUID, occasion: Occasion, state: State, *, is_named: bool) -> tuple[Run, bool]:
@@ -61,19 +70,19 @@ class Ledger:
         run = Run(invoice_id, uuid4().hex, state, 1, now, now, history=opened, is_named=is_named)
         while True:
             with suppress(ResourceExistsError):
-                await self._table.create_entity(_run_entity(run))
+                await self._table.create_entity(entity_of_run(run))
                 return run, True
             row = await self._run_row(invoice_id)
-            if row is not None and (error := newer(row, _name_of(row))):
-                return _shown(row, str(error)), False
-            standing = _run(row) if row is not None else None
+            if row is not None and (error := newer(row, name_of(row))):
+                return shown_run(row, str(error)), False
+            standing = run_of(row) if row is not None else None
             if standing:
                 return standing, False
 
     async def run(self, invoice_id: UUID) -> Run | None:
         """The run of an invoice. Raises NewerVersion for one that a later version of the app has worked on."""
         row = await self._run_row(invoice_id)
-        return _run(row) if row is not None else None
+        return run_of(row) if row is not None else None
 
     async def look(self, invoice_id: UUID) -> Run | None:
         """The run of an invoice, to be shown and not to be worked on: that of a later version, as far as it can be
@@ -81,8 +90,8 @@ class Ledger:
         row = await self._run_row(invoice_id)
         if row is None:
             return None
-        error = newer(row, _name_of(row))
-        return _shown(row, str(error)) if error else _run(row)
+        error = newer(row, name_of(row))
+        return shown_run(row, str(error)) if error else run_of(row)
 
     async def _run_row(self, invoice_id: UUID) -> Any:
         try:
@@ -113,39 +122,55 @@ class Ledger:
             f"({changed.posting}) when it is {occasion}"
         )
 
+    async def enlist(self, run: Run) -> Run:
+        """Enter a run into the list that was accepted and not worked on yet: a webhook writes no more than the run.
+        Raises LeaseLost."""
+        return run if run.mark or run.state.is_final else await self._put(run, run, moves=True)
+
+    async def list_anew(self, run: Run) -> Run:
+        """Put right what the list shows of a run that rests, and keep a worker that has marked it as moving and not
+        saved it yet from doing so. Raises LeaseLost."""
+        return await self._put(run, replace(run, revision=run.revision + 1), moves=True)
+
     async def _write(self, run: Run, wanted: Run, *, without: Collection[str] = ()) -> Run:
         changed = _remember(run, replace(wanted, updated_at=self._clock(), revision=run.revision + 1))
-        if run.state.is_final and not changed.state.is_final:
-            # The sweep looks after what the register shows as unfinished: it has to know before anybody can die. This
-            # revision may become another's, so that the note counts as one of the present revision.
-            await self._run_list.note(replace(changed, revision=run.revision))
+        return await self._put(run, changed, moves=_begins_to_move(run, changed), without=without)
+
+    async def _put(self, run: Run, changed: Run, *, moves: bool, without: Collection[str] = ()) -> Run:
+        if moves:
+            changed = replace(changed, mark=await self._listing.move(changed))
+        is_resting = changed.state.is_final and (moves or not run.state.is_final)
+        if is_resting:
+            await self._listing.expect(changed)
         try:
             result = await self._table.update_entity(
-                {name: value for name, value in _run_entity(changed).items() if name not in without},
+                {name: value for name, value in entity_of_run(changed).items() if name not in without},
                 mode=UpdateMode.MERGE,
                 etag=run.etag,
                 match_condition=MatchConditions.IfNotModified,
             )
         except ResourceModifiedError as error:
             raise LeaseLost(f"run {run.invoice_id}") from error
-        await self._run_list.note(changed)
+        if is_resting:
+            await self._listing.rest(changed)
         return replace(changed, etag=result["etag"])
 
-    async def show_progress(self, run: Run) -> None:
-        """Let the list of runs show the progress of a run that has not changed otherwise."""
-        await self._run_list.note_progress(run)
+    async def book(self, invoice_id: UUID) -> Book:
+        """All rows of an invoice."""
+        rows = self._table.query_entities("PartitionKey eq @invoice", parameters={"invoice": str(invoice_id)})
+        return Book([row async for row in rows])
 
     async def page(self, invoice_id: UUID, stage: str, generation: int, number: int) -> Page | None:
         """One page of a reading."""
         try:
-            return _page(await self._table.get_entity(str(invoice_id), _page_key(stage, generation, number)))
+            return page_of(await self._table.get_entity(str(invoice_id), page_key(stage, generation, number)))
         except ResourceNotFoundError:
             return None
 
     async def open_page(self, page: Page) -> bool:
         """Note that there is a page to read; False when it was known already, and nothing changes."""
         try:
-            await self._table.create_entity(_page_entity(page))
+            await self._table.create_entity(entity_of_page(page))
         except ResourceExistsError:
             return False
         return True
@@ -154,60 +179,60 @@ class Ledger:
         """Note that there is a page of single rows to read, and the rejected ones among them as replaying, wholly or
         not at all. Raises LeaseLost when somebody else has opened this page."""
         sent = [entity_of(page.invoice_id, replace(row, status="replaying")) for row in rows]
-        await transact(self._table, [("create", _page_entity(page)), *(("upsert", row) for row in sent)])
+        await transact(self._table, [("create", entity_of_page(page)), *(("upsert", row) for row in sent)])
 
     async def close_page(self, page: Page, parts: Sequence[Part], *, last: bool) -> None:
         """Note a page as read, with its parts, in one transaction. Raises LeaseLost when somebody else has."""
-        closed = _page_entity(replace(page, read=True, last=last))
+        closed = entity_of_page(replace(page, read=True, last=last))
         operations: list[Any] = [guarded(closed, page.etag)]
-        operations += [("create", _part_entity(part)) for part in parts]
+        operations += [("create", entity_of_part(part)) for part in parts]
         await transact(self._table, operations)
 
     async def reopen_page(self, page: Page, parts: Sequence[Part]) -> None:
         """Have a page read once more instead of keeping `parts`, which came of it, in one transaction. Raises LeaseLost
         when any of them has changed."""
-        opened = _page_entity(replace(page, read=False, last=False))
+        opened = entity_of_page(replace(page, read=False, last=False))
         operations: list[Any] = [guarded(opened, page.etag)]
-        operations += [deleted(_part_entity(part), part.etag) for part in parts]
+        operations += [deleted(entity_of_part(part), part.etag) for part in parts]
         await transact(self._table, operations)
 
     async def parts(self, invoice_id: UUID, stage: str, generation: int) -> list[Part]:
         """The parts of one stage in one reading."""
-        return [_part(row) for row in await self._range(invoice_id, f"part|{stage}|{generation:04}|")]
+        return [part_of(row) for row in await self._range(invoice_id, f"part|{stage}|{generation:04}|")]
 
     async def all_parts(self, invoice_id: UUID) -> list[Part]:
         """The parts of all stages and readings."""
-        return [_part(row) for row in await self._range(invoice_id, "part|")]
+        return [part_of(row) for row in await self._range(invoice_id, "part|")]
 
     async def part(self, invoice_id: UUID, row_key: str) -> Part | None:
         """One part by its name."""
         try:
-            return _part(await self._table.get_entity(str(invoice_id), row_key))
+            return part_of(await self._table.get_entity(str(invoice_id), row_key))
         except ResourceNotFoundError:
             return None
 
     async def divide(self, part: Part, pieces: Sequence[Part]) -> None:
         """Put the pieces of a part in its place, wholly or not at all. Raises LeaseLost when it has changed since."""
-        gone = deleted(_part_entity(part), part.etag)
-        await transact(self._table, [gone, *(("create", _part_entity(each)) for each in pieces)])
+        gone = deleted(entity_of_part(part), part.etag)
+        await transact(self._table, [gone, *(("create", entity_of_part(each)) for each in pieces)])
 
     async def pieces(self, invoice_id: UUID, row_key: str) -> list[Part]:
         """The pieces of the part that had this name before it was divided."""
         prefix = row_key if row_key.count("|") == _BARS_WITH_PATH else f"{row_key}|"
-        return [_part(row) for row in await self._range(invoice_id, prefix)]
+        return [part_of(row) for row in await self._range(invoice_id, prefix)]
 
     async def pages(self, invoice_id: UUID, stage: str, generation: int) -> list[Page]:
         """The pages of one stage in one reading."""
-        return [_page(row) for row in await self._range(invoice_id, f"page|{stage}|{generation:04}|")]
+        return [page_of(row) for row in await self._range(invoice_id, f"page|{stage}|{generation:04}|")]
 
     async def pages_of_all_readings(self, invoice_id: UUID, stage: str) -> list[Page]:
         """The pages of one stage in all readings."""
-        return [_page(row) for row in await self._range(invoice_id, f"page|{stage}|")]
+        return [page_of(row) for row in await self._range(invoice_id, f"page|{stage}|")]
 
     async def save_part(self, part: Part, **changes: Any) -> Part:
         """Change a part as it was read. Raises LeaseLost when it has changed since."""
         changed = replace(part, **changes)
-        await transact(self._table, [guarded(_part_entity(changed), part.etag)])
+        await transact(self._table, [guarded(entity_of_part(changed), part.etag)])
         return changed
 
     async def _range(self, invoice_id: UUID, prefix: str) -> list[Mapping[str, Any]]:
@@ -215,6 +240,13 @@ class Ledger:
         condition = "PartitionKey eq @invoice and RowKey ge @lower and RowKey lt @upper"
         names = {"invoice": str(invoice_id), "lower": prefix, "upper": upper}
         return [row async for row in self._table.query_entities(condition, parameters=names)]
+
+
+def _begins_to_move(run: Run, changed: Run) -> bool:
+    """Whether lists show a run as resting and have to ask the run itself from now on."""
+    if not run.state.is_final:
+        return not run.mark
+    return not changed.state.is_final or not is_listed_alike(run, changed)
 
 
 def _remember(run: Run, changed: Run) -> Run:
@@ -227,177 +259,3 @@ def _remember(run: Run, changed: Run) -> Run:
     if changed.posting != run.posting:
         steps = history.add(steps, Step(now, changed.posting, changed.posting_detail))
     return replace(changed, history=steps)
-
-
-def _page_key(stage: str, generation: int, number: int) -> str:
-    return f"page|{stage}|{generation:04}|{number:06}"
-
-
-def _run_entity(run: Run) -> dict[str, Any]:
-    return {
-        **SIGNATURE,
-        "PartitionKey": str(run.invoice_id),
-        "RowKey": RUN,
-        "runId": run.run_id,
-        "revision": run.revision,
-        "state": str(run.state),
-        "generation": run.generation,
-        "acceptedAt": stamp(run.accepted_at),
-        "updatedAt": stamp(run.updated_at),
-        "number": run.number,
-        "company": run.company,
-        "customer": run.customer,
-        "project": run.project,
-        "detail": run.detail[:_TEXT_LIMIT],
-        "rejected": run.rejected,
-        "posting": run.posting,
-        "postingDetail": run.posting_detail[:_TEXT_LIMIT],
-        "postedAt": stamp(run.posted_at) if run.posted_at else "",
-        "writtenBackAt": stamp(run.written_back_at) if run.written_back_at else "",
-        "writeBack": run.write_back,
-        "wait": run.wait[:_TEXT_LIMIT],
-        "waitSince": stamp(run.wait_since) if run.wait_since else "",
-        "expected": run.expected.to_json(),
-        "verified": run.verified,
-        "compared": run.compared[:_TEXT_LIMIT],
-        "beside": run.beside,
-        "looks": run.looks,
-        "lookAt": stamp(run.look_at) if run.look_at else "",
-        "isNamed": run.is_named,
-        "progress": progress.write(run.progress),
-        "history": history.write(run.history),
-    }
-
-
-def _name_of(row: Any) -> str:
-    kind, _, rest = row["RowKey"].partition("|")
-    return f"the {kind} {rest + ' ' if rest else ''}of invoice {row['PartitionKey']}"
-
-
-def _shown(row: Any, why: str) -> Run:
-    """A run of a later version, of which nothing is certain but what it is about."""
-    at = row.metadata["timestamp"]
-    state = known_state(row.get("state"))
-    return Run(
-        invoice_id=UUID(row["PartitionKey"]),
-        run_id=str(row.get("runId", "")),
-        state=state,
-        generation=1,
-        accepted_at=parse_stamp(row["acceptedAt"]) if row.get("acceptedAt") else at,
-        updated_at=at,
-        number=str(row.get("number", "")),
-        company=str(row.get("company", "")),
-        customer=str(row.get("customer", "")),
-        project=str(row.get("project", "")),
-        detail=f"{why}. {row.get('detail', '')}".strip() if state.is_final else "",
-        wait="" if state.is_final else why,
-    )
-
-
-def _run(row: Any) -> Run:
-    check(row, _name_of(row))
-    return Run(
-        invoice_id=UUID(row["PartitionKey"]),
-        run_id=row["runId"],
-        revision=row.get("revision", 0),
-        state=State(row["state"]),
-        generation=row["generation"],
-        accepted_at=parse_stamp(row["acceptedAt"]),
-        updated_at=parse_stamp(row["updatedAt"]),
-        number=row["number"],
-        company=row["company"],
-        customer=row.get("customer", ""),
-        project=row.get("project", ""),
-        detail=row["detail"],
-        rejected=row["rejected"],
-        posting=row.get("posting", "not posted"),
-        posting_detail=row.get("postingDetail", ""),
-        posted_at=parse_stamp(row["postedAt"]) if row.get("postedAt") else None,
-        written_back_at=parse_stamp(row["writtenBackAt"]) if row.get("writtenBackAt") else None,
-        write_back=row.get("writeBack", ""),
-        wait=row["wait"],
-        wait_since=parse_stamp(row["waitSince"]) if row["waitSince"] else None,
-        expected=Totals.from_json(row["expected"]),
-        progress=progress.read(row.get("progress")),
-        history=history.read(row.get("history")),
-        verified=row.get("verified", 0),
-        compared=row.get("compared", ""),
-        beside=row.get("beside", 0),
-        looks=row.get("looks", 0),
-        look_at=parse_stamp(row["lookAt"]) if row.get("lookAt") else None,
-        is_named=row.get("isNamed", False),
-        etag=row.metadata["etag"],
-    )
-
-
-def _page_entity(page: Page) -> dict[str, Any]:
-    return {
-        **SIGNATURE,
-        "PartitionKey": str(page.invoice_id),
-        "RowKey": _page_key(page.stage, page.generation, page.number),
-        "cursor": page.cursor,
-        "read": page.read,
-        "last": page.last,
-    }
-
-
-def _page(row: Any) -> Page:
-    check(row, _name_of(row))
-    _, stage, generation, number = row["RowKey"].split("|")
-    return Page(
-        invoice_id=UUID(row["PartitionKey"]),
-        stage=stage,
-        generation=int(generation),
-        number=int(number),
-        cursor=row["cursor"],
-        read=row["read"],
-        last=row["last"],
-        etag=row.metadata["etag"],
-    )
-
-
-def _part_entity(part: Part) -> dict[str, Any]:
-    return {
-        **SIGNATURE,
-        "PartitionKey": str(part.invoice_id),
-        "RowKey": part.row_key,
-        "company": part.company,
-        "blob": part.blob,
-        "rows": part.rows,
-        "state": part.state,
-        "rejected": part.rejected,
-        "billed": part.billed.to_json(),
-        "fresh": part.fresh.to_json(),
-        "landedAt": stamp(part.landed_at) if part.landed_at else "",
-        "settledAt": stamp(part.settled_at) if part.settled_at else "",
-        "executionId": part.execution_id,
-        "oddDays": part.odd_days,
-        "unlinked": part.unlinked,
-        "leftOut": part.left_out,
-    }
-
-
-def _part(row: Any) -> Part:
-    check(row, _name_of(row))
-    _, stage, generation, number, _, *path = row["RowKey"].split("|")
-    return Part(
-        invoice_id=UUID(row["PartitionKey"]),
-        stage=stage,
-        generation=int(generation),
-        number=int(number),
-        company=row["company"],
-        blob=row["blob"],
-        rows=row["rows"],
-        state=row["state"],
-        rejected=row["rejected"],
-        billed=Totals.from_json(row["billed"]),
-        fresh=Totals.from_json(row["fresh"]),
-        landed_at=parse_stamp(row["landedAt"]) if row.get("landedAt") else None,
-        settled_at=parse_stamp(row["settledAt"]) if row.get("settledAt") else None,
-        execution_id=row.get("executionId", ""),
-        odd_days=row.get("oddDays", 0),
-        unlinked=row.get("unlinked", 0),
-        path="".join(path),
-        left_out=row.get("leftOut", 0),
-        etag=row.metadata["etag"],
-    )

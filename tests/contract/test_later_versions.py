@@ -29,6 +29,7 @@ from shared.engine.worker import WorkFailed, work
 from shared.errors import NewerVersion
 from shared.jobs.job import load_job
 from shared.ledger.run import State
+from shared.ledger.run_list import Listing
 from shared.maps.table_map import digest_of
 from shared.project_operations.codes import ACTUALS, CONNECTIONS
 from shared.storage.landing import LandedName
@@ -168,12 +169,14 @@ async def test_lists_show_what_they_can_of_a_run_of_a_later_version(ports: Ports
     row = next([row async for row in ports.run_list._table.query_entities(f"runId eq '{run.run_id}'")].__iter__())
     changed = {name: row[name] for name in ("PartitionKey", "RowKey")}
     await ports.run_list._table.update_entity({**changed, **LATER, "state": "archiving", "expected": "another form"})
+    await _sign(ports, part.invoice_id, "run", state="archiving", expected="another form")
     listed = (await list_runs(ports, RunsQuery(top=100), [])).document()
     mine = next(each for each in listed["runs"] if each["invoiceId"] == str(part.invoice_id))
     assert mine["invoiceNumber"] == "PI-LISTED"
     assert "version 9.1" in mine["detail"] + str(mine["waitsFor"])
-    # A note of ours does not replace that of a later version.
-    await ports.run_list.note(replace(run, revision=run.revision + 5))
+    # A row of ours does not replace that of a later version.
+    listing = Listing(ports.run_list._table)
+    await listing.rest(replace(run, mark=await listing.move(run), state=State.FAILED))
     kept = await ports.run_list._table.get_entity(row["PartitionKey"], row["RowKey"])
     assert (kept["state"], kept["schema"]) == ("archiving", 2)
 
@@ -184,7 +187,7 @@ async def test_the_sweep_and_the_errors_pass_by_what_a_later_version_wrote(ports
     await _sign(ports, part.invoice_id, "run")
     far = replace(ports, now=lambda: datetime.now(UTC) + timedelta(days=2))
     result = await sweep(far)
-    assert str(part.invoice_id) not in json.dumps(result)
+    assert str(part.invoice_id) not in json.dumps(result.document())
     assert await ports.landing.rows(part.blob), "its blob is not an orphan"
     assert isinstance(await groups(ports), dict)
 

@@ -26,8 +26,8 @@ async def own(ports: Ports, azurite: Azurite) -> AsyncIterator[Ports]:
     """The app's ports with a ledger of their own."""
     async with TableClient.from_connection_string(azurite.connection_string(), f"runs{uuid4().hex[:12]}") as table:
         await table.create_table()
-        register = RunList(table)
-        yield replace(ports, run_list=register, ledger=Ledger(table, register, ports.now))
+        ledger = Ledger(table, table, ports.now)
+        yield replace(ports, run_list=RunList(table, ledger.look), ledger=ledger)
         await table.delete_table()
 
 

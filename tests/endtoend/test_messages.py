@@ -11,7 +11,6 @@ from azure.data.tables.aio import TableServiceClient as AsyncTableServiceClient
 
 from shared.clock import now
 from shared.engine.lifecycle import accept
-from shared.ledger.run_list import RunList
 from shared.ledger.runs import Ledger
 from tests.endtoend.relay import Relay, await_that
 
@@ -44,7 +43,7 @@ async def accept_without_message(system: Relay, invoice_id: str) -> None:
     async with AsyncTableServiceClient.from_connection_string(system.stack.azurite.connection_string()) as tables:
         runs = await tables.create_table_if_not_exists("runs")
         register = await tables.create_table_if_not_exists("register")
-        await accept(Ledger(runs, RunList(register), now), UUID(invoice_id))
+        await accept(Ledger(runs, register, now), UUID(invoice_id))
 
 
 def _kept(system: Relay, queue: str, text: str) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 from shared.clock import now
 from shared.errors import LeaseLost
 from shared.ledger.run import State
-from shared.ledger.run_list import RunList
+from shared.ledger.run_list import Listing, RunList
 from shared.ledger.runs import Ledger
 from tests.endtoend.relay import Relay, await_that
 from tests.endtoend.test_messages import accept_without_message
@@ -96,11 +96,9 @@ def test_a_rejected_run_starts_once_its_invoice_is_confirmed(system: Relay, oper
     operator.await_state(invoice_id, "completed")
 
 
-def test_a_completed_run_that_the_list_calls_unfinished_is_put_right_by_one_sweep(
-    system: Relay, operator: Operator
-) -> None:
-    """A worker that listed it as running and was delayed before it saved comes too late: otherwise no sweep would
-    examine it."""
+def test_a_completed_run_that_is_marked_as_moving_is_put_right_by_one_sweep(system: Relay, operator: Operator) -> None:
+    """A host that marked it as moving and was held up before it saved it comes too late after that: the sweep would
+    never look at it again."""
     invoice_id = system.tenant.draft(3, seed=117)
     system.tenant.confirm(invoice_id)
     system.finish([invoice_id])
@@ -109,15 +107,18 @@ def test_a_completed_run_that_the_list_calls_unfinished_is_put_right_by_one_swee
 
 
 async def _put_to_work(system: Relay, operator: Operator, invoice_id: str) -> None:
-    """List a completed run as running, let the sweep examine it, and only then save it."""
+    """Mark a completed run as moving, let the sweep look, and only then go on to save it."""
     async with TableServiceClient.from_connection_string(system.stack.azurite.connection_string()) as tables:
-        register = RunList(tables.get_table_client("register"))
-        ledger = Ledger(tables.get_table_client("runs"), register, now)
+        listed = tables.get_table_client("register")
+        ledger = Ledger(tables.get_table_client("runs"), listed, now)
+        run_list = RunList(listed, ledger.look)
         run = await ledger.run(UUID(invoice_id))
         assert run
-        await register.note(replace(run, state=State.SYNCING_ACTUALS))
-        assert await asyncio.to_thread(_listed, operator, invoice_id) == "syncing actuals"
+        await Listing(listed).move(replace(run, state=State.SYNCING_ACTUALS))
+        assert run.invoice_id in await run_list.opened()
+        assert await asyncio.to_thread(_listed, operator, invoice_id) == "completed"
         await asyncio.to_thread(operator.sweep)
+        assert run.invoice_id not in await run_list.opened()
         assert await asyncio.to_thread(_listed, operator, invoice_id) == "completed"
         with pytest.raises(LeaseLost):
             await set_state(ledger, run, state=State.SYNCING_ACTUALS)

@@ -157,5 +157,5 @@ def test_nothing_of_all_that_reached_finance_and_an_honest_invoice_still_does(em
     emptied.world.confirm(invoice)
     emptied.step(emptied.webhook(invoice, 0))
     Rest(emptied).drain()
-    assert emptied.run(emptied.app.hosts[0].run_list.unfinished()) == []
+    assert emptied.run(emptied.app.hosts[0].run_list.opened()) == []
     assert not invoice.keys - emptied.world.held_of(invoice)

@@ -43,7 +43,7 @@ def test_only_the_lifecycle_changes_the_state_of_a_run(method: str) -> None:
     """Also by a name of its own, without the types."""
     callers = {path for path, names in _calls() if method in names and "ledger" in names}
     assert callers == {HOME}
-    assert {path for path, names in _calls() if "_run_entity" in names} == {BOOKS}
+    assert {path for path, names in _calls() if "entity_of_run" in names} == {BOOKS}
 
 
 def _calls() -> Iterator[tuple[str, set[str]]]:

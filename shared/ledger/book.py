@@ -1,0 +1,42 @@
+"""All that the ledger holds of one invoice, read at once: its run, pages, parts and rejected rows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared.ledger.progress import Progress, progress_of
+from shared.ledger.rejected_rows import RejectedRow, rejected_of
+from shared.ledger.rows import RUN, page_of, part_of, run_of
+from shared.ledger.run import Page, Part, Run
+
+
+@dataclass(frozen=True)
+class Book:
+    """The rows of an invoice as they lay in the table at one moment. What only a later version of the app understands
+    raises NewerVersion when it is asked for, and not before."""
+
+    rows: Sequence[Mapping[str, Any]]
+
+    @property
+    def run(self) -> Run | None:
+        """The run; actuals that were sent by themselves have none."""
+        return next((run_of(row) for row in self.rows if row["RowKey"] == RUN), None)
+
+    def pages(self, stage: str, generation: int) -> list[Page]:
+        """The pages of one stage in one reading."""
+        return [page_of(row) for row in self._beginning(f"page|{stage}|{generation:04}|")]
+
+    def parts(self, stage: str, generation: int) -> list[Part]:
+        """The parts of one stage in one reading."""
+        return [part_of(row) for row in self._beginning(f"part|{stage}|{generation:04}|")]
+
+    def rejected(self, stage: str) -> list[RejectedRow]:
+        """The rejected rows of one stage, in whatever status."""
+        return [rejected_of(row) for row in self._beginning(f"row|{stage}|")]
+
+    def progress(self, readings: Mapping[str, int]) -> dict[str, Progress]:
+        """How far each map is in its reading."""
+        return {stage: progress_of(self.parts(stage, each), self.rejected(stage)) for stage, each in readings.items()}
+
+    def _beginning(self, prefix: str) -> Iterator[Mapping[str, Any]]:
+        return (row for row in self.rows if str(row["RowKey"]).startswith(prefix))

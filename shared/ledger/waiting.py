@@ -1,0 +1,156 @@
+"""Pointers to the runs that something has to be done about, by what: finding these costs nothing for all others.
+
+    open|<position>               a run that moves, or that a crash has left between two writes
+    stopped|<position>            it waits for a person
+    unposted|<position>           completed, and not written back yet
+    kept back|<position>          completed, and its write-back was refused or failed
+    rejecting|<position>          it has open rejected rows
+    due|<instant>|<position>      completed, and to be looked at again then
+
+A pointer holds no state. It is written before the run is saved, and the run that it leads to tells whether it is true:
+a crash between the two leaves a pointer too many, never one too few. Readers delete what they find untrue.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import batched
+from typing import Protocol
+from uuid import UUID
+
+from azure.core import MatchConditions
+from azure.core.exceptions import AzureError
+from azure.data.tables.aio import TableClient
+
+from shared.clock import stamp
+from shared.errors import LeaseLost
+from shared.ledger.run import State
+from shared.storage.transactions import deleted, transact
+
+_PARTITION = "waiting"
+_HIGHEST = "~"
+
+
+class Standing(Protocol):
+    """A run, or what a list shows of it, as far as it decides what is to be done about it."""
+
+    @property
+    def state(self) -> State: ...
+    @property
+    def posting(self) -> str: ...
+    @property
+    def rejected(self) -> int: ...
+    @property
+    def look_at(self) -> datetime | None: ...
+    @property
+    def position(self) -> str: ...
+
+
+class What(StrEnum):
+    """What is to be done about a run."""
+
+    OPEN = "open"
+    STOPPED = "stopped"
+    UNPOSTED = "unposted"
+    KEPT_BACK = "kept back"
+    REJECTING = "rejecting"
+    DUE = "due"
+
+    def holds(self, run: Standing) -> bool:
+        """Whether that is true of a run."""
+        return _HOLDS[self](run)
+
+
+def _is_completed(run: Standing, *postings: str) -> bool:
+    return run.state == State.COMPLETED and run.posting in postings
+
+
+_HOLDS: dict[What, Callable[[Standing], bool]] = {
+    What.OPEN: lambda run: not run.state.is_final,
+    What.STOPPED: lambda run: run.state in {State.NEEDS_ATTENTION, State.FAILED},
+    What.UNPOSTED: lambda run: _is_completed(run, "not posted", "posted"),
+    What.KEPT_BACK: lambda run: _is_completed(run, "refused", "failed"),
+    What.REJECTING: lambda run: run.rejected > 0,
+    What.DUE: lambda run: run.state == State.COMPLETED and run.look_at is not None,
+}
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """A pointer as it was read."""
+
+    key: str
+    etag: str
+
+    @property
+    def position(self) -> str:
+        """The place of the run among all, newest first."""
+        return "|".join(self.key.rsplit("|", 2)[1:])
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it says that the run is under way: only who saves the run may delete it."""
+        return self.key.startswith(f"{What.OPEN}|")
+
+    @property
+    def invoice_id(self) -> UUID:
+        """The invoice of the run."""
+        return UUID(self.key.rpartition("|")[2])
+
+
+class Waiting:
+    """The pointers, in one partition."""
+
+    def __init__(self, table: TableClient) -> None:
+        self._table = table
+
+    async def open(self, run: Standing) -> str:
+        """Point to a run that begins to move. Returns the mark by which `rest` tells that it has not begun anew."""
+        written = await self._table.upsert_entity(_entity(key_of(What.OPEN, run)))
+        return str(written["etag"])
+
+    async def rest(self, run: Standing, mark: str) -> None:
+        """Note that a run has come to rest, unless it has been opened since it got its `mark`."""
+        opened = deleted(_entity(key_of(What.OPEN, run)), mark)
+        with suppress(LeaseLost):
+            await transact(self._table, [opened, *(("upsert", _entity(key)) for key in keys_of(run))])
+
+    async def restore(self, keys: Iterable[str]) -> None:
+        """Write pointers, in case they are lacking."""
+        for some in batched(keys, 100, strict=False):
+            await transact(self._table, [("upsert", _entity(key)) for key in some])
+
+    async def all(self, what: What, until: datetime | None = None) -> list[Pointer]:
+        """The pointers of one kind, newest first, of those to runs that are due the soonest first: `until` then."""
+        upper = f"{what}|{stamp(until)}{_HIGHEST}" if until else f"{what}|{_HIGHEST}"
+        condition = "PartitionKey eq @partition and RowKey gt @lower and RowKey lt @upper"
+        names = {"partition": _PARTITION, "lower": f"{what}|", "upper": upper}
+        rows = self._table.query_entities(condition, parameters=names)
+        return [Pointer(row["RowKey"], str(row.metadata["etag"])) async for row in rows]
+
+    async def forget(self, pointers: Sequence[Pointer]) -> None:
+        """Delete pointers that were read before the runs that they are not true of. What cannot be deleted now is found
+        untrue again."""
+        for pointer in pointers:
+            with suppress(AzureError):
+                await self._table.delete_entity(
+                    _entity(pointer.key), etag=pointer.etag, match_condition=MatchConditions.IfNotModified
+                )
+
+
+def keys_of(run: Standing) -> list[str]:
+    """The pointers that a run needs as it stands."""
+    return [key_of(what, run) for what in What if what.holds(run)]
+
+
+def key_of(what: What, run: Standing) -> str:
+    """The name of a pointer to a run."""
+    if what == What.DUE and run.look_at:
+        return f"{what}|{stamp(run.look_at)}|{run.position}"
+    return f"{what}|{run.position}"
+
+
+def _entity(key: str) -> dict[str, str]:
+    return {"PartitionKey": _PARTITION, "RowKey": key}
