@@ -1,8 +1,8 @@
-"""Completed runs are counted again in Dataverse, an hour and a day later unless the settings say otherwise: rows may be
-written after the status, and nothing else looks at a run that is completed.
+"""Checks completed runs again in Dataverse, by default an hour and a day later: rows may be written after the status,
+and nothing else examines a completed run.
 
-More than were carried are read as in any later reading; fewer are told. A look that is not made is due at the next
-sweep.
+Additional rows are read and sent by a new reading. Missing rows are reported. A check that was not made is due at the
+next sweep.
 """
 
 from datetime import datetime
@@ -31,13 +31,13 @@ from shared.project_operations.codes import ACTUALS, CONNECTIONS
 from shared.project_operations.confirmation import count_beside, find_beside
 from shared.services.odata import guid
 
-# Looks of one sweep; the others are made by the next ones.
+# Checks per sweep. The others are made by later sweeps.
 _MOST = 200
 
 
 async def look_again(ports: Ports) -> tuple[list[Changed], str]:
-    """Look at the completed runs that are due, the oldest first. Returns those in which something has changed,
-    and why the rest could not be looked at, or nothing."""
+    """Check the completed runs that are due, oldest first. Returns those in which something has changed, and the
+    reason why checking stopped, or ""."""
     changed: list[Changed] = []
     looks = 0
     async for run in ports.run_list.due(ports.now()):
@@ -80,7 +80,7 @@ async def _look_at(ports: Ports, invoice_id: UUID) -> str:
 
 
 async def _late_rows(ports: Ports, run: Run) -> str:
-    """What has come since the run was completed, in words, or nothing."""
+    """The rows that were added since the run was completed, as text, or ""."""
     billed = await count_billed(ports, run.invoice_id)
     if billed > run.expected.rows:
         return f"Dataverse holds {billed} billed sales, {billed - run.expected.rows} more than were carried"
@@ -96,7 +96,7 @@ async def _late_rows(ports: Ports, run: Run) -> str:
 
 
 async def _held_after_all(ports: Ports, run: Run, dismissed: set[Any]) -> str:
-    """Connections of dismissed rows were left out; where Finance holds these rows by now, they have to go."""
+    """Connections of dismissed rows were not sent. If Finance holds these rows now, the connections must be sent."""
     parts = await ports.ledger.parts(run.invoice_id, CONNECTIONS, run.generation) if dismissed else []
     if not any(part.left_out for part in parts):
         return ""
@@ -105,7 +105,7 @@ async def _held_after_all(ports: Ports, run: Run, dismissed: set[Any]) -> str:
 
 
 def _next(ports: Ports, run: Run) -> datetime | None:
-    """When the next look is due; the looks are counted from the completion of the run."""
+    """When the next check is due. Checks are counted from the completion of the run."""
     after = ports.settings.looks_after
     if run.look_at is None or run.looks + 1 >= len(after):
         return None

@@ -1,4 +1,4 @@
-"""Runs that were rejected lately: a few are slips, but when every one is, the app may be serving the wrong tenant."""
+"""Recently rejected runs. A few are normal. If all runs were rejected, the app may be serving the wrong tenant."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ _ALL = (
 
 
 async def rejected_lately(ports: Ports) -> list[str]:
-    """What an operator should read about the runs of the last day that were rejected."""
+    """The text for an operator about the rejected runs of the last day, or nothing."""
     since = ports.now() - _LATELY
     rejected = [entry async for entry in ports.run_list.entries(since=since, states=[State.REJECTED])]
     if not rejected:

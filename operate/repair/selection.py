@@ -1,4 +1,4 @@
-"""Which rejected rows, and which runs, an operator means."""
+"""Selects the rejected rows and the runs that an operator names."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ _STOPPED = {State.NEEDS_ATTENTION, State.FAILED, State.REJECTED}
 
 
 def _picks_rows(selection: Selection) -> bool:
-    """Whether it means single rows rather than whole runs."""
+    """Whether it names single rows rather than whole runs."""
     return bool(selection.map or selection.group or selection.keys)
 
 
 def _holds(selection: Selection, row: RejectedRow) -> bool:
-    """Whether a rejected row is meant."""
+    """Whether a rejected row is selected."""
     return (
         (selection.map is None or row.stage == selection.map)
         and (selection.group is None or row.group == selection.group)
@@ -30,8 +30,8 @@ def _holds(selection: Selection, row: RejectedRow) -> bool:
 
 @dataclass(frozen=True)
 class Selected:
-    """A run, and those of its open rejected rows that are meant. `interrupted`: they are all dismissed, and who did
-    that died before the run could go on; nothing holds it up any more, and nobody else will notice."""
+    """A run and its selected open rejected rows. `interrupted`: all of them are dismissed, but a crash prevented the
+    run from continuing. Nothing blocks it, and no other mechanism would restart it."""
 
     run: Run
     rows: Sequence[RejectedRow]
@@ -39,7 +39,7 @@ class Selected:
 
 
 async def select(ports: Ports, selection: Selection) -> AsyncIterator[Selected]:
-    """The runs and rows that a selection means."""
+    """The selected runs and rows."""
     for invoice_id in await _invoices(ports, selection):
         try:
             run = await ports.ledger.run(invoice_id)

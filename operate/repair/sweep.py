@@ -1,10 +1,10 @@
-"""The sweep: finds what nobody works on and puts it to work.
+"""The sweep: finds lost work and restarts it.
 
-confirmed invoices without a run      a webhook was lost; however long ago within the look-back setting, and whatever
-                                      became of the invoice since; but not those confirmed before SWEEP_START
-runs that have not moved for long     their message was lost, or their worker died for good
-landed blobs that no part names       the losers of races, and what a crash left behind
-completed runs that are due           they are counted again in Dataverse (later_looks.py)
+confirmed invoices without a run      the webhook was lost, at any time within the look-back setting and whatever the
+                                      invoice's status is now; not those confirmed before SWEEP_START
+runs that have not moved for long     their message was lost, or their worker crashed
+landed blobs that no part names       left over from races and crashes
+completed runs that are due           they are checked again in Dataverse (later_looks.py)
 """
 
 import time
@@ -45,7 +45,7 @@ _SWEEP = "sweep"
 
 
 async def sweep(ports: Ports) -> Sweep:
-    """Sweep once; return what was found."""
+    """Sweep once. Returns what was found."""
     began = time.monotonic()
     await ports.run_list.check(ports.now())
     revived = await _revive(ports)
@@ -71,8 +71,8 @@ async def sweep(ports: Ports) -> Sweep:
 
 @dataclass
 class Found:
-    """What came of looking for confirmed invoices: runs that were started, accepted ones that were left alone and are
-    put to work, and invoices that were confirmed before SWEEP_START and changed since, which nothing is done about."""
+    """The result for confirmed invoices: runs that were started, accepted runs without progress that are restarted,
+    and invoices confirmed before SWEEP_START and changed since, which are left alone."""
 
     started: list[Started] = field(default_factory=list)
     woken: list[Revived] = field(default_factory=list)
@@ -80,8 +80,8 @@ class Found:
 
 
 async def look_up(ports: Ports, message: LookUp) -> None:
-    """Start those of the invoices, about which a webhook was not clear, that were confirmed. Raises what reading
-    raises: the message is tried again, and in the end the next sweep finds them."""
+    """Start those of the invoices from unclear webhooks that were confirmed. Raises the errors of reading: the
+    message is retried, and in the end the next sweep finds them."""
     found = Found()
     for invoice in await invoices_with(ports, message.invoices) if message.invoices else []:
         await _start(ports, invoice, found)
@@ -92,8 +92,8 @@ async def look_up(ports: Ports, message: LookUp) -> None:
 
 
 async def _start_lost(ports: Ports, found: Found) -> str:
-    """Start a run for every confirmed project invoice that has none. Returns why Dataverse could not be asked to the
-    end, or nothing."""
+    """Start a run for every confirmed project invoice without one. Returns the reason why Dataverse could not be
+    read completely, or ""."""
     since = ports.now() - timedelta(days=ports.settings.look_back_days)
     if ports.settings.sweep_start:
         since = max(since, ports.settings.sweep_start)
@@ -155,8 +155,8 @@ async def _revive(ports: Ports) -> list[Revived]:
 
 
 async def _wake(ports: Ports, run: Run) -> bool:
-    """Revive a run unless its map is paused. Saving it makes it young again: the messages of a run that cannot move,
-    because a service is away, do not pile up with every sweep."""
+    """Revive a run unless its map is paused. Saving it renews its timestamp: while a service is unavailable, the
+    messages of a run must not accumulate with every sweep."""
     if await ports.pauses.of(stage_of(ports.job, run)):
         return False
     try:
@@ -185,8 +185,8 @@ async def _clear_blobs(ports: Ports) -> int:
 
 
 async def _named(ports: Ports, invoice: str) -> set[str] | None:
-    """The blobs that the run of an invoice still needs, None where only a later version of the app can tell; actuals
-    sent by themselves have no run, only parts."""
+    """The blobs that the run of an invoice still needs, or None if only a later version of the app can tell. Actuals
+    sent without an invoice have parts but no run."""
     try:
         run, parts = await ports.ledger.run(UUID(invoice)), await ports.ledger.all_parts(UUID(invoice))
     except NewerVersion:

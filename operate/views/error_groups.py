@@ -1,4 +1,4 @@
-"""Rejected rows across runs, grouped by what Finance says when what differs from row to row is left out."""
+"""Rejected rows of all runs, grouped by Finance's message without its variable parts."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -17,13 +17,13 @@ _SHOWN_INVOICES = 20
 
 @dataclass
 class Group:
-    """Rejected rows with the same map, class and pattern; each with the invoice that it belongs to."""
+    """Rejected rows with the same map, class and pattern, each with its invoice."""
 
     rows: list[tuple[UUID, str, RejectedRow]] = field(default_factory=list)
     siblings: int = 0
 
     def describe(self) -> ErrorGroup:
-        """The group as it is answered."""
+        """The group for the API."""
         first = self.rows[0][2]
         numbers = dict.fromkeys(number or str(invoice_id) for invoice_id, number, _ in self.rows)
         seen = sorted(row.last_seen for _, _, row in self.rows if row.last_seen)
@@ -50,7 +50,7 @@ class Group:
 
 
 async def groups(ports: Ports, invoice_id: UUID | None = None) -> dict[str, Group]:
-    """The groups of open and dismissed rows, of one invoice or of all that have open ones, the largest first."""
+    """The groups of open and dismissed rows, of one invoice or of all with open ones, largest first."""
     found: dict[str, Group] = {}
     async for invoice, number, rows in _rejected(ports, invoice_id):
         for row in rows:
@@ -86,7 +86,7 @@ async def _rows_of(ports: Ports, invoice_id: UUID, row: RejectedRow) -> int:
 
 
 def describe_row(invoice_id: UUID, number: str, row: RejectedRow) -> ErrorRow:
-    """A rejected row as it is answered."""
+    """A rejected row for the API."""
     is_dismissed = row.status == "dismissed"
     return ErrorRow(
         invoice_id=str(invoice_id),

@@ -1,4 +1,4 @@
-"""Health: what waits, what is closed, what is stuck, and whether somebody has to look."""
+"""Health: waiting work, closed gates, stuck runs, and the problems that need an operator."""
 
 from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
@@ -28,20 +28,20 @@ from shared.storage.pauses import Pause
 from shared.storage.throughput import SLOT, Slot
 
 _TOO_OLD_SECONDS = 1800
-# A quarter of an hour, at the pace of looking.
+# A quarter of an hour, at the pace of polling.
 _MANY_LOOKS = 40
 _SWEEP_TOO_OLD_SECONDS = 3600
 _MOST_WAITS = 10
 
 
 class Asking:
-    """Asks storage for one thing after the other, and keeps in `met` how it refused."""
+    """Runs storage requests one by one, and collects their errors in `met`."""
 
     def __init__(self) -> None:
         self.met: list[str] = []
 
     async def __call__[T](self, question: Awaitable[T], otherwise: T) -> T:
-        """The answer, or `otherwise`."""
+        """The result, or `otherwise` after an error."""
         try:
             return await question
         except AzureError as error:
@@ -55,8 +55,8 @@ def _unknown(queue: str) -> Queue:
 
 
 async def health(ports: Ports) -> Health:
-    """The state of the whole app; `problems` are the sentences that an operator should read first. Where
-    storage refuses to tell something, that is one of them, and the rest is told."""
+    """The health of the app. `problems` are sentences for the operator. If storage refuses some requests, that is a
+    problem, and the rest is reported."""
     asking = Asking()
     queues = [
         await asking(_queue(ports, name, client), _unknown(name)) for name, client in ports.queues.clients.items()
@@ -77,7 +77,7 @@ async def health(ports: Ports) -> Health:
     newer = await asking(told(ports), {})
     throughput = await asking(ports.throughput.last_day(), [])
     await asking(ports.landing.ask(), None)
-    # May we write, too? What waits cannot note that we may not.
+    # A write test: waiting work cannot record that writing is refused.
     await asking(ports.notes.write("asked for health", {"at": stamp(ports.now())}), None)
     problems = [
         *asking.met,
@@ -116,14 +116,14 @@ def _versions(maps: Mapping[str, TableMap]) -> dict[str, str]:
 
 
 def _last(sweep: Mapping[str, Any]) -> LastSweep:
-    """What the last sweep noted, in numbers where it names what it did; earlier versions noted less."""
+    """The result of the last sweep, with numbers instead of lists. Earlier versions stored less."""
     counted = {name: _count(sweep.get(name, [])) for name in ("started", "revived", "leftAlone")}
     return LastSweep.model_validate({**sweep, **counted})
 
 
 def health_of_refused(maps: Mapping[str, TableMap], refusal: str) -> Health:
-    """The health of an app that works on nothing, because the storage account is another's: that one sentence. What is
-    in the account is no business of this app."""
+    """The health of an app that processes nothing because the storage account belongs to another app. It says only
+    that; the content of the account is not reported."""
     return Health(
         app=VERSION,
         maps=_versions(maps),
@@ -152,12 +152,12 @@ def _describe_slot(slot: Slot) -> Throughput:
 
 
 def describe_pause(pause: Pause) -> changes.Pause:
-    """A pause as it is answered."""
+    """A pause for the API."""
     return changes.Pause(map=pause.stage, reason=pause.reason, by=pause.by, at=pause.at)
 
 
 async def _queue(ports: Ports, name: str, client: QueueClient) -> Queue:
-    """Depth counts what is hidden (delayed or in work) too; the oldest message is the oldest visible one."""
+    """The depth includes invisible messages (delayed or in process). The oldest message is the oldest visible one."""
     depth = (await client.get_queue_properties()).approximate_message_count
     oldest = None
     for message in await client.peek_messages(1):
@@ -166,7 +166,7 @@ async def _queue(ports: Ports, name: str, client: QueueClient) -> Queue:
 
 
 async def _poison(ports: Ports, name: str) -> PoisonQueue:
-    """Booked poison messages; those still on the poison queue are booked within a moment."""
+    """Recorded poison messages. Those still on the poison queue are recorded within moments."""
     condition = "PartitionKey eq @partition"
     rows = ports.audit.table.query_entities(condition, parameters={"partition": f"poison|{name}"}, select=["invoiceId"])
     try:
@@ -176,13 +176,13 @@ async def _poison(ports: Ports, name: str) -> PoisonQueue:
 
 
 async def _is_mended(ports: Ports, row: Mapping[str, Any]) -> bool:
-    """Whether the run, or the write-back, that a poison message failed has come to a good end since."""
+    """Whether the run or write-back that a poison message failed has been completed since."""
     run = await ports.ledger.look(UUID(row["invoiceId"])) if row.get("invoiceId") else None
     return run is not None and run.state == State.COMPLETED and run.posting != "failed"
 
 
 async def _lanes(ports: Ports, stage: str) -> tuple[list[Lane], list[ImportWait]]:
-    """The imports under way, and what keeps invoices waiting with them or for them."""
+    """The running imports, and the imports that keep invoices waiting."""
     view = await ports.dock.view(stage)
     waits = await waits_of_map(ports, stage, view)
     told = {wait.ticket: wait for wait in waits}

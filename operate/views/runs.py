@@ -1,4 +1,4 @@
-"""The list of runs, newest first, a page at a time."""
+"""The list of runs, newest first, page by page."""
 
 from collections.abc import Collection
 from contextlib import suppress
@@ -30,8 +30,8 @@ async def list_runs(ports: Ports, query: RunsQuery, states: Collection[State]) -
 
 
 async def _page(ports: Ports, query: RunsQuery, states: Collection[State]) -> tuple[list[Entry], str | None]:
-    """The entries to show, and where to go on. A search that finds little gives up after so many runs, to be gone on
-    with by whoever wants more."""
+    """The entries of a page, and where the next one starts. A search stops after a limited number of runs; the
+    caller can continue it."""
     text = query.search.lower()
     size = _SEARCHED_AT_ONCE if text else query.top + 1
     entries = ports.run_list.entries(
@@ -95,14 +95,15 @@ def _describe(job: Job, entry: Entry, waits: list[Wait]) -> contract.Run:
 
 
 def _describe_map(entry: Entry, step: Step) -> MapProgress:
-    """How far a map is. The rows known of a map that was not read yet are those that the first reading promised."""
+    """The progress of a map. For a map that was not read yet, the known rows are those that the first reading
+    counted."""
     progress = entry.progress.get(step.map, Progress())
     return MapProgress(
         map=step.map,
         title=step.shown,
         rows=max(progress.rows, promised_rows(step, entry)),
         done=progress.done,
-        # What is being sent again is no longer rejected, though its map has not been counted anew.
+        # A row that is being sent again is no longer rejected, although its map has not been counted again.
         rejected=min(progress.rejected, entry.rejected) if entry.rejected else 0,
         dismissed=progress.dismissed,
     )

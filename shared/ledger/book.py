@@ -1,4 +1,4 @@
-"""All that the ledger holds of one invoice, read at once: its run, pages, parts and rejected rows."""
+"""All rows of one invoice in the ledger, read with one query: its run, pages, parts and rejected rows."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from shared.ledger.run import Page, Part, Run
 
 @dataclass(frozen=True)
 class Book:
-    """The rows of an invoice as they lay in the table at one moment. What only a later version of the app understands
-    raises NewerVersion when it is asked for, and not before."""
+    """A snapshot of an invoice's rows. A row that only a later version of the app understands raises NewerVersion
+    when it is accessed, not before."""
 
     rows: Sequence[Mapping[str, Any]]
 
     @property
     def run(self) -> Run | None:
-        """The run; actuals that were sent by themselves have none."""
+        """The run. Actuals that were sent without an invoice have none."""
         return next((run_of(row) for row in self.rows if row["RowKey"] == RUN), None)
 
     def pages(self, stage: str, generation: int) -> list[Page]:
@@ -31,11 +31,11 @@ class Book:
         return [part_of(row) for row in self._beginning(f"part|{stage}|{generation:04}|")]
 
     def rejected(self, stage: str) -> list[RejectedRow]:
-        """The rejected rows of one stage, in whatever status."""
+        """The rejected rows of one stage, in any status."""
         return [rejected_of(row) for row in self._beginning(f"row|{stage}|")]
 
     def progress(self, readings: Mapping[str, int]) -> dict[str, Progress]:
-        """How far each map is in its reading."""
+        """The progress of each map in the current reading. The header belongs to the first reading."""
         return {stage: progress_of(self.parts(stage, each), self.rejected(stage)) for stage, each in readings.items()}
 
     def _beginning(self, prefix: str) -> Iterator[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""The rows of one invoice in the ledger: how its run, its pages and its parts are written and read."""
+"""The rows of one invoice in the ledger: serialization of its run, its pages and its parts."""
 
 from typing import Any
 from uuid import UUID
@@ -60,7 +60,7 @@ def name_of(row: Any) -> str:
 
 
 def shown_run(row: Any, why: str) -> Run:
-    """A run of a later version, of which nothing is certain but what it is about."""
+    """A run that a later version has written. Only its identity is certain."""
     at = row.metadata["timestamp"]
     state = known_state(row.get("state"))
     return Run(

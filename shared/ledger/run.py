@@ -1,4 +1,4 @@
-"""The run of one invoice and what it consists of: the values that the ledger keeps."""
+"""The run of one invoice, with its pages and parts: the values of the ledger."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ _END_OF_TIME = datetime(3000, 1, 1, tzinfo=UTC)
 
 
 class State(StrEnum):
-    """Where a run stands, in the words that people see."""
+    """The state of a run, as operators see it."""
 
     ACCEPTED = "accepted"
     SYNCING_HEADER = "syncing header"
@@ -30,18 +30,17 @@ class State(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Nothing moves this run by itself any more."""
+        """Whether the run stays in this state until an operator or a new event restarts it."""
         return self in {State.COMPLETED, State.NEEDS_ATTENTION, State.FAILED, State.REJECTED}
 
 
 def edge(instant: datetime) -> str:
-    """Where the runs begin that were accepted before an instant, in the order of the list: the newest first."""
+    """The key in the list, newest first, at which the runs accepted before an instant begin."""
     return f"{int((_END_OF_TIME - instant).total_seconds() * 1000):016}"
 
 
 def known_state(text: object) -> State:
-    """The state of a run that a later version has written, to be shown: one that this version does not know is shown as
-    one that needs a look."""
+    """The state of a run written by a later version, for display. An unknown state is shown as "needs attention"."""
     try:
         return State(str(text))
     except ValueError:
@@ -52,21 +51,23 @@ BEFORE_ACTUALS = frozenset({State.ACCEPTED, State.SYNCING_HEADER})
 """The states in which Finance does not have the header yet."""
 
 type Posting = Literal["not posted", "posted", "written back", "refused", "failed"]
-"""What became of a completed run in Finance: posted, its accounting detail written back or refused by Dataverse, or
-the write-back stopped for an error."""
+"""The posting of a completed run in Finance: whether it is posted, and whether its accounting detail was written
+back, was refused by Dataverse, or the write-back stopped with an error.
+"""
 
 
 @dataclass(frozen=True)
 class Run:
-    """The run of one invoice. `detail` says why it stands where it stands and what to do next; `wait` is what it waits
-    for; `rejected` counts its open rejected rows; `expected` is what the first reading of the billed sales promised.
-    `write_back` is how far its write-back is, as write_back/passes.py writes it, empty while none is under way.
-    `customer` and `project` are names for people, `progress` is by map, and the ledger keeps the `history`. `verified`
-    is the reading whose actuals were compared with what Finance holds, 0 for none, and `compared` says how far;
-    `revision` counts the saves. `beside` counts the unbilled sales of that time among which some might have been the
-    confirmation's, `looks` the looks at it since it was completed, of which the next is due at `look_at`. `is_named`:
-    an operator has named the invoice, so that it goes although it was confirmed before SWEEP_START. `mark` tells the
-    list of runs when it began to move."""
+    """The run of one invoice.
+
+    `detail` is the reason for its state and the next step. `wait` is what it waits for. `rejected` is the number of
+    open rejected rows. `expected` is the result of the first reading of the billed sales. `write_back` is the progress
+    of the write-back (write_back/passes.py), "" if none is running. `customer` and `project` are names for display,
+    `progress` is by map. `verified` is the reading that was compared with Finance, 0 for none, and `compared` describes
+    the comparison. `revision` counts the saves. `beside` is the number of candidates in the search for unlinked
+    unbilled sales. `looks` counts the checks since the completion, and the next one is due at `look_at`. `is_named`: an
+    operator has named the invoice, so it is carried even if it was confirmed before SWEEP_START.
+    """
 
     invoice_id: UUID
     run_id: str
@@ -102,18 +103,18 @@ class Run:
 
     @property
     def position(self) -> str:
-        """Its place among all runs, newest first."""
+        """Its position in the list of runs, newest first."""
         at = self.accepted_at
         return f"{edge(at.replace(microsecond=at.microsecond // 1000 * 1000))}|{self.invoice_id}"
 
     def has_completed(self, part: "Part") -> bool:
-        """Whether the run was completed after this part had been settled: its rows were verified then."""
+        """Whether the run was completed after this part was settled. Then its rows have been verified."""
         done = [step.at for step in self.history if step.what == State.COMPLETED]
         return any(part.settled_at is None or at >= part.settled_at for at in done)
 
 
 class Facts(TypedDict, total=False):
-    """What may change about a run while its state and its posting stay."""
+    """The fields of a run that may change while its state and its posting stay."""
 
     generation: int
     number: str
@@ -138,7 +139,7 @@ class Facts(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Page:
-    """One page of a reading. `cursor` is the next link that leads to it, empty for the first."""
+    """One page of a reading. `cursor` is the next link that leads to it, "" for the first page."""
 
     invoice_id: UUID
     stage: str
@@ -154,11 +155,11 @@ class Page:
 class Part:
     """The rows of one page for one company. `held` parts wait for their stage; `landed` ones may be shipped.
 
-    `billed` and `fresh` (new unbilled sales) are the totals of the actuals in it, `odd_days` counts its rows with a day
-    that was no midnight where people are known, `unlinked` its billed sales whose link was waited for in vain, and
-    `left_out` the connections that did not go because an end was dismissed. `execution_id` names the import by which it
-    was settled. `path` is where it comes from when a larger part was divided: 0 for its first half, 1 for its second,
-    at each division.
+    `billed` and `fresh` (new unbilled sales) are the totals of its actuals. `odd_days` counts its rows with a day that
+    was not a midnight in any known time zone, `unlinked` its billed sales whose optional link did not appear, and
+    `left_out` the connections that were not sent because an end was dismissed. `execution_id` is the import that
+    settled it. `path` describes its origin if a larger part was divided: 0 for the first half, 1 for the second, for
+    each division.
     """
 
     invoice_id: UUID
@@ -183,6 +184,6 @@ class Part:
 
     @property
     def row_key(self) -> str:
-        """The part's name within its invoice."""
+        """The part's key within its invoice."""
         name = f"part|{self.stage}|{self.generation:04}|{self.number:06}|{quote(self.company)}"
         return f"{name}|{self.path}" if self.path else name

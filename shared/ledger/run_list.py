@@ -1,13 +1,13 @@
-"""The list of runs, newest first: one row a run with what a list shows, so that a page of it is one request.
+"""The list of runs, newest first. One row per run contains what a list shows, so that a page of it is one request.
 
-A run is its row in the ledger and nothing else. The row of the list repeats it only while the run is at rest (`final`);
-while it moves, whoever reads the list looks at the run itself, so that the two cannot differ:
+The run in the ledger is authoritative. The list repeats it only while the run is at rest (`final`). While it moves,
+readers of the list read the run itself, so the two cannot differ:
 
-- Before a run that rests is changed, its row is marked as moving, and the mark (the ETags) is saved with the run.
-- After a run was saved in a final state, its row is written if it still carries the mark that the run was read with.
+- Before a resting run is changed, its row is marked as moving, and the mark (the ETags) is saved with the run.
+- After a run was saved in a final state, its row is written if it still has the mark that was read with the run.
 
-A writer who is held up in between finds another mark, for who changes the run next has to read it first and then mark
-the row anew. A crash leaves a row that moves and a pointer to the run, and the next sweep puts both to rest.
+A writer that is delayed in between finds another mark, because a later writer has to read the run and mark the row
+again. A crash leaves a moving row and a pointer to the run; the next sweep corrects both.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
@@ -49,8 +49,8 @@ type Look = Callable[[UUID], Coroutine[Any, Any, Run | None]]
 
 @dataclass(frozen=True)
 class Entry:
-    """What a list shows of a run. `position` is where the next page of the list starts after it; one that is `moving`
-    is looked up in the ledger before it is shown."""
+    """What a list shows of a run. The next page of the list starts after `position`. A run that is `moving` is read
+    from the ledger before it is shown."""
 
     invoice_id: UUID
     run_id: str
@@ -75,23 +75,23 @@ class Entry:
 
 
 class Listing:
-    """What the ledger writes of the list: rows and pointers, in this order while a run moves."""
+    """The writer of the list: rows and pointers, in this order while a run moves."""
 
     def __init__(self, table: TableClient) -> None:
         self._table = table
         self._waiting = Waiting(table)
 
     async def move(self, run: Run) -> str:
-        """Mark a run as moving before it is saved; return the mark."""
+        """Mark a run as moving, before it is saved. Returns the mark."""
         opened = await self._waiting.open(run)
         return f"{opened} {await self._mark({**_row(run), 'final': False})}"
 
     async def expect(self, run: Run) -> None:
-        """Point to a run that is about to be saved in a final state, for what is to be done about it then."""
+        """Write pointers to a run that is about to be saved in a final state."""
         await self._waiting.restore(keys_of(run))
 
     async def rest(self, run: Run) -> None:
-        """List a run that was saved in a final state, unless its mark is not the last one."""
+        """Write the row of a run that was saved in a final state, unless its mark is outdated."""
         opened, _, marked = run.mark.partition(" ")
         with suppress(ResourceModifiedError, ResourceNotFoundError):
             if marked:
@@ -114,7 +114,7 @@ class Listing:
 
 
 class RunList:
-    """The list as it is read. `look` finds a run in the ledger."""
+    """The reader of the list. `look` reads a run from the ledger."""
 
     def __init__(self, table: TableClient, look: Look) -> None:
         self._table = table
@@ -131,8 +131,8 @@ class RunList:
         states: Collection[State] = (),
         page_size: int | None = None,
     ) -> AsyncIterator[Entry]:
-        """The runs accepted in [since, until), newest first, from behind `after`, in one of the `states` if some are
-        given. They are read in pages of `page_size`, or as many as storage gives at a time."""
+        """The runs accepted in [since, until), newest first, after `after`, optionally only in some `states`. They
+        are read in pages of `page_size`, or as many as storage returns at a time."""
         lower = max(after, edge(until)) if until else after
         upper = edge(since) + _HIGHEST if since else _HIGHEST
         if states and _POINTED.issuperset(states):
@@ -144,7 +144,7 @@ class RunList:
                 yield entry
 
     async def _pointed(self, states: Collection[State], lower: str, upper: str) -> AsyncIterator[Entry]:
-        """Those to which there are pointers: it takes no looking at all the others."""
+        """The runs with pointers. All others are not read."""
         await self._complete()
         whats = [what for what, pointed in _BY_STATE.items() if not pointed.isdisjoint(states)]
         pointers = [pointer for what in whats for pointer in await self._waiting.all(what)]
@@ -157,7 +157,7 @@ class RunList:
     ) -> AsyncIterator[Entry]:
         condition = "PartitionKey eq @partition and RowKey gt @lower and RowKey le @upper"
         if states:
-            # What moves may be listed with the state that it had.
+            # A moving run may be listed with its previous state.
             condition += f" and ({' or '.join(['final eq false', *(f"state eq '{state}'" for state in states)])})"
         names = {"partition": _PARTITION, "lower": lower, "upper": upper}
         async for row in self._table.query_entities(condition, parameters=names, results_per_page=page_size):
@@ -168,8 +168,8 @@ class RunList:
         return entry_of(run) if run else entry
 
     async def waiting(self, *whats: What, since: datetime | None = None) -> AsyncIterator[Run]:
-        """The runs about which one of these things is to be done, for each thing newest first; with `since` those
-        accepted from then on. They are to be shown: one of a later version is as `Ledger.look` has it."""
+        """The runs with one of these tasks, newest first for each; with `since` only those accepted since then. They
+        are for display: a run of a later version is as `Ledger.look` returns it."""
         await self._complete()
         for what in whats:
             async for run in self._followed(await self._waiting.all(what)):
@@ -177,18 +177,18 @@ class RunList:
                     yield run
 
     async def due(self, now: datetime) -> AsyncIterator[Run]:
-        """The completed runs that are to be looked at again by now, the longest due first."""
+        """The completed runs whose next check is due, longest due first."""
         await self._complete()
         async for run in self._followed(await self._waiting.all(What.DUE, now)):
             yield run
 
     async def opened(self) -> list[UUID]:
-        """The invoices of all runs that are under way, or look so after a crash, newest first."""
+        """The invoices of all unfinished runs, newest first. After a crash, a finished run may be among them."""
         await self._complete()
         return [pointer.invoice_id for pointer in await self._waiting.all(What.OPEN)]
 
     async def oldest_unfinished(self) -> Run | None:
-        """The run that has been under way the longest."""
+        """The run that has been unfinished for the longest time."""
         for invoice_id in reversed(await self.opened()):
             run = await self._look(invoice_id)
             if run is not None and not run.state.is_final:
@@ -196,8 +196,8 @@ class RunList:
         return None
 
     async def _followed(self, pointers: Sequence[Pointer]) -> AsyncIterator[Run]:
-        """The runs of which the pointers are true. Those that are not true of a resting run are deleted: they were read
-        before it, and whoever changes it writes them anew after saving it."""
+        """The runs whose pointers are true. Untrue pointers of resting runs are deleted. They were read before the
+        run, and a writer that changes the run writes them again afterwards."""
         for some in batched(pointers, _AT_ONCE, strict=False):
             runs = await concurrently(*(self._look(pointer.invoice_id) for pointer in some))
             pairs = [(pointer, run) for pointer, run in zip(some, runs, strict=True) if run is not None]
@@ -207,13 +207,13 @@ class RunList:
             await self._waiting.forget([each for each, run in pairs if _is_untrue(each, run)])
 
     async def check(self, now: datetime) -> None:
-        """Once a day: write the pointers that runs lack which another version of the app has put to work."""
+        """Once a day: write missing pointers of runs that another version of the app has changed."""
         standing = await self._standing()
         if standing is None or standing.metadata["timestamp"] < now - _CHECKED_FOR:
             await self._restore()
 
     async def _complete(self) -> None:
-        """A version that knew no pointers has listed runs before."""
+        """Runs that were listed by a version without pointers."""
         if not self._is_complete and await self._standing() is None:
             await self._restore()
         self._is_complete = True
@@ -242,7 +242,7 @@ def _keys_of_entry(entry: Entry) -> Iterable[str]:
 
 
 def is_listed_alike(run: Run, other: Run) -> bool:
-    """Whether two versions of a run are the same to all lists."""
+    """Whether two versions of a run look the same in all lists."""
     unlisted = ("revision", "updatedAt")
     rows = [{name: value for name, value in _row(each).items() if name not in unlisted} for each in (run, other)]
     return rows[0] == rows[1]
@@ -281,7 +281,7 @@ def _row(run: Run) -> dict[str, Any]:
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:
-    """What a list shows; of a run that a later version has worked on, as far as it can be read."""
+    """What a list shows. For a run of a later version, as far as it can be read."""
     error = newer(row, "this run")
     if error is None:
         return _known_entry(row)
@@ -291,7 +291,7 @@ def _entry(row: Mapping[str, Any]) -> Entry:
     return _known_entry({**shown, **told, "RowKey": row["RowKey"], "expected": Totals().to_json(), "final": False})
 
 
-# What a list shows of a run whatever version wrote it, where that says nothing.
+# Defaults for a run of another version.
 _NOTHING: dict[str, Any] = {
     **dict.fromkeys(("runId", "number", "company", "customer", "project", "detail", "wait"), ""),
     **dict.fromkeys(("acceptedAt", "updatedAt"), "1970-01-01T00:00:00+00:00"),

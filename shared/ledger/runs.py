@@ -1,14 +1,14 @@
-"""The ledger: one partition for each invoice, holding its run, the pages read, the parts landed and the rows rejected.
+"""The ledger: one table partition per invoice, with its run, pages, parts and rejected rows.
 
-    run                                          where the invoice stands
-    page|<stage>|<generation>|<page>             one page of the reading: its cursor, whether it was read, and the last
-    part|<stage>|<generation>|<page>|<company>   the rows of that page that go to Finance together: landed, then settled
-    part|...|<company>|<path>                    a piece of such a part that was divided, in its place
-    row|<stage>|<key>                            one rejected row, with Finance's own words
+    run                                          the state of the invoice
+    page|<stage>|<generation>|<page>             one page of a reading: its cursor, read or not, last or not
+    part|<stage>|<generation>|<page>|<company>   the rows of that page that are sent together: landed, then settled
+    part|...|<company>|<path>                    a piece of such a part that was divided
+    row|<stage>|<key>                            one rejected row, with Finance's message
 
-A page and the parts that came of it are written in one transaction, and so are a repair page and the rejected rows
-that it is to send again. ETags decide races: whoever is late raises
-LeaseLost and drops out. What can be derived (progress, counts, sums) is derived from these rows, not kept beside them.
+A page and its parts are written in one transaction, and so are a repair page and the rejected rows that it sends again.
+ETags decide races: the slower writer gets LeaseLost. Derived values (progress, counts, sums) are computed from these
+rows and not stored separately.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -48,12 +48,12 @@ from shared.storage.transactions import deleted, guarded, transact
 
 # The columns that only a move writes.
 _OF_A_STATE = frozenset({"state", "posting", "detail", "postingDetail"})
-# In the name of a piece of a part.
+# The number of separators in the key of a piece of a part.
 _BARS_WITH_PATH = 5
 
 
 class Ledger:
-    """The runs table, and what the list of runs has to know of its changes."""
+    """The runs table, with the updates of the list of runs."""
 
     def __init__(self, table: TableClient, listed: TableClient, clock: Callable[[], datetime]) -> None:
         self._table = table
@@ -61,8 +61,12 @@ class Ledger:
         self._clock = clock
 
     async def open(self, invoice_id: UUID, occasion: Occasion, state: State, *, is_named: bool) -> tuple[Run, bool]:
-        """Open the run of an invoice: one insert. Returns the run, and whether this opened it; an invoice has one run.
-        `is_named`: an operator has named the invoice. Raises WrongState."""
+        """Open the run of an invoice, with one insert. Returns the run, and whether this call opened it. An invoice has
+        one run. `is_named`: an operator has named the invoice.
+
+        A rejected run is opened again. Its invoice was not confirmed at the time of an earlier message; it may be now,
+        and reading it back will decide.
+        """
         if not leads(occasion, None, state):
             raise WrongState(f"no run begins with {state}, when {occasion}")
         now = self._clock()
@@ -80,13 +84,13 @@ class Ledger:
                 return standing, False
 
     async def run(self, invoice_id: UUID) -> Run | None:
-        """The run of an invoice. Raises NewerVersion for one that a later version of the app has worked on."""
+        """The run of an invoice. Raises NewerVersion for a run that a later version of the app has changed."""
         row = await self._run_row(invoice_id)
         return run_of(row) if row is not None else None
 
     async def look(self, invoice_id: UUID) -> Run | None:
-        """The run of an invoice, to be shown and not to be worked on: that of a later version, as far as it can be
-        read, waits for that version."""
+        """The run of an invoice for display only. A run of a later version, as far as it can be read, is shown as
+        waiting for that version."""
         row = await self._run_row(invoice_id)
         if row is None:
             return None
@@ -123,13 +127,12 @@ class Ledger:
         )
 
     async def enlist(self, run: Run) -> Run:
-        """Enter a run into the list that was accepted and not worked on yet: a webhook writes no more than the run.
-        Raises LeaseLost."""
+        """Add an accepted run without progress to the list; a webhook writes only the run itself. Raises LeaseLost."""
         return run if run.mark or run.state.is_final else await self._put(run, run, moves=True)
 
     async def list_anew(self, run: Run) -> Run:
-        """Put right what the list shows of a run that rests, and keep a worker that has marked it as moving and not
-        saved it yet from doing so. Raises LeaseLost."""
+        """Correct the row of a resting run in the list, and make a concurrent writer that has marked it but not
+        saved it fail. Raises LeaseLost."""
         return await self._put(run, replace(run, revision=run.revision + 1), moves=True)
 
     async def _write(self, run: Run, wanted: Run, *, without: Collection[str] = ()) -> Run:
@@ -168,7 +171,7 @@ class Ledger:
             return None
 
     async def open_page(self, page: Page) -> bool:
-        """Note that there is a page to read; False when it was known already, and nothing changes."""
+        """Record that a page is to be read. False if it was known already; then nothing changes."""
         try:
             await self._table.create_entity(entity_of_page(page))
         except ResourceExistsError:
@@ -176,21 +179,21 @@ class Ledger:
         return True
 
     async def open_repair(self, page: Page, rows: Iterable[RejectedRow]) -> None:
-        """Note that there is a page of single rows to read, and the rejected ones among them as replaying, wholly or
-        not at all. Raises LeaseLost when somebody else has opened this page."""
+        """Record a repair page, and its rejected rows as replaying, in one transaction. Raises LeaseLost if a
+        concurrent worker has opened this page."""
         sent = [entity_of(page.invoice_id, replace(row, status="replaying")) for row in rows]
         await transact(self._table, [("create", entity_of_page(page)), *(("upsert", row) for row in sent)])
 
     async def close_page(self, page: Page, parts: Sequence[Part], *, last: bool) -> None:
-        """Note a page as read, with its parts, in one transaction. Raises LeaseLost when somebody else has."""
+        """Record a page as read, with its parts, in one transaction. Raises LeaseLost if a concurrent worker has
+        done so."""
         closed = entity_of_page(replace(page, read=True, last=last))
         operations: list[Any] = [guarded(closed, page.etag)]
         operations += [("create", entity_of_part(part)) for part in parts]
         await transact(self._table, operations)
 
     async def reopen_page(self, page: Page, parts: Sequence[Part]) -> None:
-        """Have a page read once more instead of keeping `parts`, which came of it, in one transaction. Raises LeaseLost
-        when any of them has changed."""
+        """Reopen a page and delete its `parts`, in one transaction. Raises LeaseLost if one of them has changed."""
         opened = entity_of_page(replace(page, read=False, last=False))
         operations: list[Any] = [guarded(opened, page.etag)]
         operations += [deleted(entity_of_part(part), part.etag) for part in parts]
@@ -205,19 +208,19 @@ class Ledger:
         return [part_of(row) for row in await self._range(invoice_id, "part|")]
 
     async def part(self, invoice_id: UUID, row_key: str) -> Part | None:
-        """One part by its name."""
+        """One part by its key."""
         try:
             return part_of(await self._table.get_entity(str(invoice_id), row_key))
         except ResourceNotFoundError:
             return None
 
     async def divide(self, part: Part, pieces: Sequence[Part]) -> None:
-        """Put the pieces of a part in its place, wholly or not at all. Raises LeaseLost when it has changed since."""
+        """Replace a part by its pieces, in one transaction. Raises LeaseLost on an ETag conflict."""
         gone = deleted(entity_of_part(part), part.etag)
         await transact(self._table, [gone, *(("create", entity_of_part(each)) for each in pieces)])
 
     async def pieces(self, invoice_id: UUID, row_key: str) -> list[Part]:
-        """The pieces of the part that had this name before it was divided."""
+        """The pieces of a part that had this key before it was divided."""
         prefix = row_key if row_key.count("|") == _BARS_WITH_PATH else f"{row_key}|"
         return [part_of(row) for row in await self._range(invoice_id, prefix)]
 
@@ -230,7 +233,7 @@ class Ledger:
         return [page_of(row) for row in await self._range(invoice_id, f"page|{stage}|")]
 
     async def save_part(self, part: Part, **changes: Any) -> Part:
-        """Change a part as it was read. Raises LeaseLost when it has changed since."""
+        """Change a part. Raises LeaseLost on an ETag conflict."""
         changed = replace(part, **changes)
         await transact(self._table, [guarded(entity_of_part(changed), part.etag)])
         return changed
@@ -243,14 +246,14 @@ class Ledger:
 
 
 def _begins_to_move(run: Run, changed: Run) -> bool:
-    """Whether lists show a run as resting and have to ask the run itself from now on."""
+    """Whether the run stops resting, so that lists have to read the run itself from now on."""
     if not run.state.is_final:
         return not run.mark
     return not changed.state.is_final or not is_listed_alike(run, changed)
 
 
 def _remember(run: Run, changed: Run) -> Run:
-    """The changed run, with what is new about it in its history."""
+    """The changed run, with the new steps in its history."""
     now, steps = changed.updated_at, changed.history
     if changed.state != run.state:
         steps = history.add(steps, Step(now, changed.state, changed.detail if changed.state.is_final else ""))

@@ -1,14 +1,14 @@
-"""Pointers to the runs that something has to be done about, by what: finding these costs nothing for all others.
+"""Pointers to the runs with a task, by task, so that finding them does not depend on the number of other runs.
 
     open|<position>               a run that moves, or that a crash has left between two writes
     stopped|<position>            it waits for a person
     unposted|<position>           completed, and not written back yet
     kept back|<position>          completed, and its write-back was refused or failed
     rejecting|<position>          it has open rejected rows
-    due|<instant>|<position>      completed, and to be looked at again then
+    due|<instant>|<position>      completed, and its next check is due then
 
-A pointer holds no state. It is written before the run is saved, and the run that it leads to tells whether it is true:
-a crash between the two leaves a pointer too many, never one too few. Readers delete what they find untrue.
+A pointer contains no state. It is written before the run is saved, and the run itself tells whether it is true. A crash
+between the two leaves one pointer too many, never one too few. Readers delete untrue pointers.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -34,7 +34,7 @@ _HIGHEST = "~"
 
 
 class Standing(Protocol):
-    """A run, or what a list shows of it, as far as it decides what is to be done about it."""
+    """A run, or its entry in the list, as far as it determines its tasks."""
 
     @property
     def state(self) -> State: ...
@@ -49,7 +49,7 @@ class Standing(Protocol):
 
 
 class What(StrEnum):
-    """What is to be done about a run."""
+    """A task of a run."""
 
     OPEN = "open"
     STOPPED = "stopped"
@@ -59,7 +59,7 @@ class What(StrEnum):
     DUE = "due"
 
     def holds(self, run: Standing) -> bool:
-        """Whether that is true of a run."""
+        """Whether the run has this task."""
         return _HOLDS[self](run)
 
 
@@ -79,19 +79,19 @@ _HOLDS: dict[What, Callable[[Standing], bool]] = {
 
 @dataclass(frozen=True)
 class Pointer:
-    """A pointer as it was read."""
+    """A pointer."""
 
     key: str
     etag: str
 
     @property
     def position(self) -> str:
-        """The place of the run among all, newest first."""
+        """The position of the run in the list, newest first."""
         return "|".join(self.key.rsplit("|", 2)[1:])
 
     @property
     def is_open(self) -> bool:
-        """Whether it says that the run is under way: only who saves the run may delete it."""
+        """Whether it points to an unfinished run. Only the writer of the run may delete such a pointer."""
         return self.key.startswith(f"{What.OPEN}|")
 
     @property
@@ -107,23 +107,24 @@ class Waiting:
         self._table = table
 
     async def open(self, run: Standing) -> str:
-        """Point to a run that begins to move. Returns the mark by which `rest` tells that it has not begun anew."""
+        """Point to a run that starts to move. Returns a mark, by which `rest` detects that it has started again
+        since."""
         written = await self._table.upsert_entity(_entity(key_of(What.OPEN, run)))
         return str(written["etag"])
 
     async def rest(self, run: Standing, mark: str) -> None:
-        """Note that a run has come to rest, unless it has been opened since it got its `mark`."""
+        """Record that a run is at rest, unless it has been opened again since it got its `mark`."""
         opened = deleted(_entity(key_of(What.OPEN, run)), mark)
         with suppress(LeaseLost):
             await transact(self._table, [opened, *(("upsert", _entity(key)) for key in keys_of(run))])
 
     async def restore(self, keys: Iterable[str]) -> None:
-        """Write pointers, in case they are lacking."""
+        """Write pointers that may be missing."""
         for some in batched(keys, 100, strict=False):
             await transact(self._table, [("upsert", _entity(key)) for key in some])
 
     async def all(self, what: What, until: datetime | None = None) -> list[Pointer]:
-        """The pointers of one kind, newest first, of those to runs that are due the soonest first: `until` then."""
+        """The pointers of one kind, newest first; pointers to due runs are ordered by time, up to `until`."""
         upper = f"{what}|{stamp(until)}{_HIGHEST}" if until else f"{what}|{_HIGHEST}"
         condition = "PartitionKey eq @partition and RowKey gt @lower and RowKey lt @upper"
         names = {"partition": _PARTITION, "lower": f"{what}|", "upper": upper}
@@ -131,7 +132,7 @@ class Waiting:
         return [Pointer(row["RowKey"], str(row.metadata["etag"])) async for row in rows]
 
     async def forget(self, pointers: Sequence[Pointer]) -> None:
-        """Delete pointers that were read before the runs that they are not true of. What cannot be deleted now is found
+        """Delete untrue pointers, which were read before their runs. A pointer that cannot be deleted now is found
         untrue again."""
         for pointer in pointers:
             with suppress(AzureError):
@@ -141,12 +142,12 @@ class Waiting:
 
 
 def keys_of(run: Standing) -> list[str]:
-    """The pointers that a run needs as it stands."""
+    """The pointers that a run needs in its current state."""
     return [key_of(what, run) for what in What if what.holds(run)]
 
 
 def key_of(what: What, run: Standing) -> str:
-    """The name of a pointer to a run."""
+    """The key of a pointer to a run."""
     if what == What.DUE and run.look_at:
         return f"{what}|{stamp(run.look_at)}|{run.position}"
     return f"{what}|{run.position}"
