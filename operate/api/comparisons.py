@@ -7,7 +7,7 @@ import azure.functions as func
 from operate.api.answers import read_body, serve
 from operate.api.refusals import BadRequest
 from operate.reconcile.invoices import start as start_comparing
-from operate.reconcile.out_of_sync import describe_search, look_for_strays
+from operate.reconcile.out_of_sync import describe_search, start_search
 from operate.reconcile.reports import Jobs
 from relay_contract import endpoints
 from relay_contract.out_of_sync import OutOfSync
@@ -24,7 +24,7 @@ async def post_out_of_sync(req: func.HttpRequest) -> JobAccepted:
     asked, works, job = read_body(req, OutOfSyncRequest), await ports(), uuid4().hex
     if asked.sync:
         await works.audit.note("sync out of sync", asked.by, asked.document() | {"job": job})
-    await look_for_strays(works, job, asked.period, asked.sync, by=asked.by)
+    await start_search(works, job, asked.period, asked.sync, by=asked.by)
     return _accepted(req, job)
 
 

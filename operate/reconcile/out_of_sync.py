@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from operate.reconcile.loose_actuals import consign, describe_consignment
-from operate.reconcile.out_of_sync_actuals import Stray, group, judge, merge, name_owners, options
+from operate.reconcile.out_of_sync_actuals import UnsyncedActual, group, judge, merge, name_owners, options
 from operate.reconcile.period import is_of_dual_write
 from operate.reconcile.reports import Jobs
 from operate.reconcile.searches import Search, Searches
@@ -32,7 +32,7 @@ _SHOWN = 200
 _DEFAULT_PERIOD = timedelta(days=31)
 
 
-async def look_for_strays(ports: Ports, job: str, asked: Period, sync: Sequence[Kind], *, by: str) -> None:
+async def start_search(ports: Ports, job: str, asked: Period, sync: Sequence[Kind], *, by: str) -> None:
     """Start search `job` over a period (default: the last 31 days), which also repairs the kinds in `sync`."""
     now = ports.now()
     ends = {
@@ -64,46 +64,46 @@ async def examine(ports: Ports, message: Examine) -> None:
 async def _examine_page(ports: Ports, searches: Searches, search: Search) -> Search:
     entity_set = ports.maps[ACTUALS].source.set
     page = await ports.dataverse.page(entity_set, options(ports, search.period), cursor=search.cursor, size=_PAGE)
-    strays = await name_owners(ports, await judge(ports, page.rows))
+    unsynced = await name_owners(ports, await judge(ports, page.rows))
     findings = {
         "examined": len(page.rows),
-        "groups": [each.document() for each in group(strays)],
-        "actuals": [stray.describe().document() for stray in strays[:_SHOWN]],
-        **await _act(ports, search, strays),
+        "groups": [each.document() for each in group(unsynced)],
+        "actuals": [actual.describe().document() for actual in unsynced[:_SHOWN]],
+        **await _act(ports, search, unsynced),
     }
     return await searches.advance(search, findings, page.next_link)
 
 
-async def _act(ports: Ports, search: Search, strays: Iterable[Stray]) -> dict[str, Any]:
-    chosen = [stray for stray in strays if stray.kind in search.sync]
-    missing = [stray for stray in chosen if stray.kind == "missing"]
-    loose = [stray.row for stray in missing if not _is_billed(stray)]
+async def _act(ports: Ports, search: Search, unsynced: Iterable[UnsyncedActual]) -> dict[str, Any]:
+    chosen = [actual for actual in unsynced if actual.kind in search.sync]
+    missing = [actual for actual in chosen if actual.kind == "missing"]
+    loose = [actual.row for actual in missing if not _is_billed(actual)]
     if loose:
         await consign(ports, UUID(search.job), search.page, loose)
     return {
         "invoices": [(await _send(ports, search, of)).document() for of in _by_invoice(filter(_is_billed, missing))],
-        **await _write_back(ports, [stray for stray in chosen if stray.kind == "not written back"]),
+        **await _write_back(ports, [actual for actual in chosen if actual.kind == "not written back"]),
     }
 
 
-def _is_billed(stray: Stray) -> bool:
+def _is_billed(actual: UnsyncedActual) -> bool:
     """Billed sales are created by the confirmation of an invoice and are handled by its run."""
-    return stray.row["msdyn_transactiontypecode"] == BILLED_SALES and stray.invoice_id is not None
+    return actual.row["msdyn_transactiontypecode"] == BILLED_SALES and actual.invoice_id is not None
 
 
-def _by_invoice(strays: Iterable[Stray]) -> list[list[Stray]]:
-    found: dict[str | None, list[Stray]] = {}
-    for stray in strays:
-        found.setdefault(stray.invoice_id, []).append(stray)
+def _by_invoice(unsynced: Iterable[UnsyncedActual]) -> list[list[UnsyncedActual]]:
+    found: dict[str | None, list[UnsyncedActual]] = {}
+    for actual in unsynced:
+        found.setdefault(actual.invoice_id, []).append(actual)
     return list(found.values())
 
 
-async def _send(ports: Ports, search: Search, strays: Sequence[Stray]) -> Synced:
+async def _send(ports: Ports, search: Search, unsynced: Sequence[UnsyncedActual]) -> Synced:
     """Have an invoice compared and repaired. The job's name is derived from the search, so a second try uses the
     same job."""
-    invoice_id = UUID(strays[0].invoice_id)
+    invoice_id = UUID(unsynced[0].invoice_id)
     run = await ports.ledger.run(invoice_id)
-    told = partial(Synced, invoice_id=str(invoice_id), invoice_number=strays[0].number, rows=len(strays))
+    told = partial(Synced, invoice_id=str(invoice_id), invoice_number=unsynced[0].number, rows=len(unsynced))
     if run is not None and not run.state.is_final:
         return told(reconciliation=None, action=f"is {run.state} just now: nothing is done")
     if await _is_of_dual_write(ports, invoice_id):
@@ -120,12 +120,12 @@ async def _is_of_dual_write(ports: Ports, invoice_id: UUID) -> bool:
     return any([await is_of_dual_write(ports, invoice) for invoice in found])
 
 
-async def _write_back(ports: Ports, strays: Iterable[Stray]) -> dict[str, Any]:
+async def _write_back(ports: Ports, unsynced: Iterable[UnsyncedActual]) -> dict[str, Any]:
     """Write back posted actuals. Raises ColumnsLocked."""
     keys: dict[str, list[UUID]] = {}
-    for stray in strays:
-        if stray.key:
-            keys.setdefault(stray.company, []).append(stray.key)
+    for actual in unsynced:
+        if actual.key:
+            keys.setdefault(actual.company, []).append(actual.key)
     refused: dict[UUID, Refused] = {}
     for company, ids in keys.items():
         refused |= await write_rows(ports, await posted_rows(ports, company, ids))

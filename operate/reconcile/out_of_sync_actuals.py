@@ -29,7 +29,7 @@ _OTHER_COLUMNS = (*NEEDED, "createdon", "_msdyn_invoice_value")
 
 
 @dataclass(frozen=True)
-class Stray:
+class UnsyncedActual:
     """One actual that is out of sync. `key` is its key in Finance, None if the map cannot write the row. `number` is
     the number of its invoice's proposal. `owner` is, for an actual without an invoice, the invoice whose
     confirmation created it, as far as the links tell."""
@@ -102,44 +102,45 @@ def _instant(instant: datetime) -> str:
     return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-async def judge(ports: Ports, rows: Iterable[Row]) -> list[Stray]:
+async def judge(ports: Ports, rows: Iterable[Row]) -> list[UnsyncedActual]:
     """Look up actuals without a voucher in Finance; each is out of sync in some way. An actual that the map cannot
     write cannot be in Finance, so it is missing."""
     table_map = ports.maps[ACTUALS]
     position = table_map.position("ACTUALSIMPORTID")
     companies: dict[str, dict[UUID, Row]] = {}
-    strays: list[Stray] = []
+    unsynced: list[UnsyncedActual] = []
     for row in rows:
         try:
             key = UUID(table_map.write(row, ports.settings.zone)[position])
             companies.setdefault(table_map.company_of(row), {})[key] = row
         except RowRefused:
-            strays.append(Stray("missing", row, number=_number(table_map, row)))
+            unsynced.append(UnsyncedActual("missing", row, number=_number(table_map, row)))
     for company, keyed in companies.items():
         held = await _vouchers(ports, company, keyed)
-        strays += [
-            Stray(_kind(held.get(key)), row, company, key, _number(table_map, row)) for key, row in keyed.items()
+        unsynced += [
+            UnsyncedActual(_kind(held.get(key)), row, company, key, _number(table_map, row))
+            for key, row in keyed.items()
         ]
-    return strays
+    return unsynced
 
 
-async def name_owners(ports: Ports, strays: Sequence[Stray]) -> list[Stray]:
+async def name_owners(ports: Ports, unsynced: Sequence[UnsyncedActual]) -> list[UnsyncedActual]:
     """The same actuals, with the invoices of unbilled sales without a stamp, by the same definition as when they are
     read. One that is linked to several invoices gets none."""
-    bare = {guid(stray.row["msdyn_actualid"]) for stray in strays if _lacks_owner(stray)}
+    bare = {guid(actual.row["msdyn_actualid"]) for actual in unsynced if _lacks_owner(actual)}
     claims = await claims_of(ports, bare) if bare else {}
     owners = {key: next(iter(claim.invoices)) for key, claim in claims.items() if len(claim.invoices) == 1}
     numbers = {each.invoice_id: each.number for each in await invoices_with(ports, map(UUID, owners.values()))}
-    named: list[Stray] = []
-    for stray in strays:
-        owner = owners.get(guid(stray.row["msdyn_actualid"])) if _lacks_owner(stray) else None
-        named.append(replace(stray, owner=owner, number=numbers.get(UUID(owner), "")) if owner else stray)
+    named: list[UnsyncedActual] = []
+    for actual in unsynced:
+        owner = owners.get(guid(actual.row["msdyn_actualid"])) if _lacks_owner(actual) else None
+        named.append(replace(actual, owner=owner, number=numbers.get(UUID(owner), "")) if owner else actual)
     return named
 
 
-def _lacks_owner(stray: Stray) -> bool:
-    is_unbilled = stray.row["msdyn_transactiontypecode"] == UNBILLED_SALES
-    return is_unbilled and stray.kind == "missing" and stray.invoice_id is None
+def _lacks_owner(actual: UnsyncedActual) -> bool:
+    is_unbilled = actual.row["msdyn_transactiontypecode"] == UNBILLED_SALES
+    return is_unbilled and actual.kind == "missing" and actual.invoice_id is None
 
 
 def _number(table_map: TableMap, row: Row) -> str:
@@ -157,19 +158,19 @@ async def _vouchers(ports: Ports, company: str, keys: Iterable[UUID]) -> dict[UU
     return {UUID(row["ActualsImportId"]): str(row["VoucherNumber"] or "") async for row in rows}
 
 
-def group(strays: Sequence[Stray]) -> list[OutOfSyncGroup]:
+def group(unsynced: Sequence[UnsyncedActual]) -> list[OutOfSyncGroup]:
     """Count and sums of the actuals by kind, project and invoice."""
     return merge(
         OutOfSyncGroup(
-            kind=stray.kind,
-            project=stray.project,
-            invoice_number=stray.number,
-            invoice_id=stray.invoice_id,
+            kind=actual.kind,
+            project=actual.project,
+            invoice_number=actual.number,
+            invoice_id=actual.invoice_id,
             rows=1,
-            amounts={stray.currency: stray.amount},
-            oldest=stray.created_on,
+            amounts={actual.currency: actual.amount},
+            oldest=actual.created_on,
         )
-        for stray in strays
+        for actual in unsynced
     )
 
 

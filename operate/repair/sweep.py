@@ -146,7 +146,8 @@ async def _revive(ports: Ports) -> list[Revived]:
         if run is None:
             continue
         if run.state.is_final:
-            # A crash, or one who is held up between marking it as moving and saving it, who then comes too late.
+            # The previous writer has crashed, or it is delayed between marking the run and saving it. Then its save
+            # fails.
             with suppress(LeaseLost):
                 await ports.ledger.list_anew(run)
         if not run.state.is_final and run.updated_at < quiet_since and await _wake(ports, run):

@@ -46,7 +46,7 @@ from shared.ledger.transitions import Move, Occasion, is_allowed, leads
 from shared.storage.schema import newer
 from shared.storage.transactions import deleted, guarded, transact
 
-# The columns that only a move writes.
+# The columns that only `move` writes.
 _OF_A_STATE = frozenset({"state", "posting", "detail", "postingDetail"})
 # The number of separators in the key of a piece of a part.
 _BARS_WITH_PATH = 5
@@ -104,20 +104,19 @@ class Ledger:
             return None
 
     async def save(self, run: Run, **facts: Unpack[Facts]) -> Run:
-        """Change what is said of a run as it was read; its state and its posting stay. Raises LeaseLost when it has
-        changed since."""
+        """Change the fields of a run other than its state and posting. Raises LeaseLost on an ETag conflict."""
         return await self._write(run, replace(run, **facts), without=_OF_A_STATE)
 
     async def move(self, run: Run, occasion: Occasion, **changes: Unpack[Move]) -> Run:
-        """Change the state or the posting of a run as it was read. Raises LeaseLost when it has changed since, and
-        WrongState when the tables of transitions do not hold this change."""
+        """Change the state or the posting of a run. Raises LeaseLost on an ETag conflict, and WrongState if the
+        transition tables do not allow the change."""
         changed = replace(run, **changes)
         if not is_allowed(occasion, run, changed):
             await self._refuse(run, occasion, changed)
         return await self._write(run, changed)
 
     async def _refuse(self, run: Run, occasion: Occasion, changed: Run) -> NoReturn:
-        """What was read long ago may stand elsewhere by now: that is a race, and no fault."""
+        """The run may have changed since it was read. Then it is a race and not an error."""
         row = await self._run_row(run.invoice_id)
         if row is None or row.metadata["etag"] != run.etag:
             raise LeaseLost(f"run {run.invoice_id}")
