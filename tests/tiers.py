@@ -35,24 +35,41 @@ SYSTEMS = ("running", "running_stage", "running_troubles", "system")
 """Fixtures that start a whole system for the tests of a folder. Those that use it run in one process, one after the
 other, so that it is started once."""
 
+APART = (
+    "endtoend/test_sizes.py",
+    "operations/test_replay.py",
+    "proof/test_ambiguity.py",
+)
+"""Files that take so long that they get a system of their own."""
+
 LONGEST = (
+    "proof/test_crashes.py",
+    "endtoend/system",
     "proof/running_troubles",
     "operations/running",
-    "endtoend/system",
     "write_back/running",
-    "proof/test_crashes.py",
     "page/running",
-    "operations/test_gates.py",
-    "endtoend/running",
     "proof/running_stage",
+    "endtoend/test_sizes.py",
+    "endtoend/running",
+    "operations/test_gates.py",
     "proof/test_competition.py",
+    "proof/test_ambiguity.py",
     "endtoend/test_economy.py",
-    "endtoend/test_crashes.py",
-    "write_back/test_crashes.py",
-    "write_back/test_strategies.py",
+    "operations/test_replay.py",
+    "operations/test_edges.py",
     "proof/test_storage_faults.py",
+    "write_back/test_crashes.py",
+    "endtoend/test_crashes.py",
     "relay_cli/system",
+    "endtoend/test_releases.py",
+    "devhost/test_stack.py",
+    "contract/test_imports.py",
+    "write_back/test_strategies.py",
     "devhost/test_queues.py",
+    "devhost/test_processes.py",
+    "proof/test_bad_input_maps.py",
+    "contract/test_storage_refusals.py",
 )
 """What takes longest begins first, a system or a file; at the end the others would only wait for it."""
 
@@ -76,8 +93,10 @@ def _name(item: pytest.Item) -> str:
 
 
 def _group(item: pytest.Item) -> str:
-    """The folder and its system, or the file."""
+    """What stays together: the tests of a folder that use its system, or those of a file."""
     file = _name(item).partition("::")[0]
+    if file in APART:
+        return file
     used = set(getattr(item, "fixturenames", ()))
     return next((f"{file.rpartition('/')[0]}/{name}" for name in SYSTEMS if name in used), file)
 
