@@ -1,7 +1,6 @@
 """`relay runs timeline` and `relay finance-page`: what happened to a run, and where Finance shows an import."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated
 from urllib.parse import quote
 
@@ -17,35 +16,7 @@ from relay_cli.reading import read
 from relay_cli.screen import emit
 from relay_cli.times import show_time
 from relay_cli.views.layout import add, counted, state, table
-from relay_contract import Answer
-
-
-class Happening(Answer):
-    """One event: a state, an import, a wait, rejected rows, or an action of an operator."""
-
-    at: datetime
-    kind: str
-    what: str
-    text: str
-    map: str | None = None
-    rows: int | None = None
-    rejected: int | None = None
-    execution_id: str | None = None
-    service: str | None = None
-    by: str | None = None
-    until: datetime | None = None
-
-
-class Timeline(Answer):
-    """The events of a run, the earliest first."""
-
-    entries: list[Happening]
-
-
-class FinancePage(Answer):
-    """The address of an import in Finance's user interface."""
-
-    page: str
+from relay_contract.runs import FinancePage, Timeline, TimelineEntry
 
 
 def timeline(
@@ -84,7 +55,7 @@ def finance_page(
     return ExitCode.FINE
 
 
-def timeline_view(entries: Sequence[Happening]) -> RenderableType:
+def timeline_view(entries: Sequence[TimelineEntry]) -> RenderableType:
     """One line per event."""
     view = table("When", "What", "Map", ">Rows", "Why, by whom")
     for each in entries:
@@ -93,7 +64,7 @@ def timeline_view(entries: Sequence[Happening]) -> RenderableType:
     return view
 
 
-def _describe(each: Happening) -> str:
+def _describe(each: TimelineEntry) -> str:
     rejected = f"{counted(each.rejected, 'row')} rejected" if each.rejected else ""
     until = f"by {each.service} until {show_time(each.until)}" if each.until else ""
     by = f"by {each.by}" if each.by else ""

@@ -75,8 +75,8 @@ class OutOfSync(Answer):
     id: str
     state: Literal["running", "done", "failed"]
     detail: str
-    since: Instant
-    until: Instant
+    since: Instant | None
+    until: Instant | None
     examined: int
     rows: int
     left_out: str
