@@ -54,7 +54,7 @@ def test_ctrl_c_ends_the_watch_with_what_was_seen(app: FakeApp, env: dict[str, s
 
 
 def test_an_app_that_restarts_does_not_end_the_watch(app: FakeApp, env: dict[str, str]) -> None:
-    gone = error(503, "storage", "Storage cannot be reached")
+    gone = error(503, "storageUnavailable", "Storage cannot be reached")
     app.answers[RUN] = [documents.detail(state="linking"), gone, gone, documents.detail()]
     ended = relay("runs", "watch", INVOICE_ID, *FAST, env=env)
     assert ended.code == ExitCode.FINE
