@@ -30,7 +30,7 @@ from shared.maps.columns_compared import (
 )
 from shared.maps.transforms import Row
 from shared.project_operations.billed_sales import billed_filter
-from shared.project_operations.codes import ACTUALS
+from shared.project_operations.codes import ACTUALS, NEW_UNBILLED, SOLD
 from shared.services.odata import Guid, all_of, guid, quote_text
 from shared.storage.landing import BlobGone
 from shared.totals import Tally, Totals
@@ -76,7 +76,7 @@ class Comparison:
 
 async def compare_actuals(ports: Ports, run: Run, account: Account) -> Comparison:
     """Read both sides and compare them. Raises RowRefused for a row that the present map cannot write."""
-    rows = account.billed.rows + account.fresh.rows
+    rows = account.measure(SOLD).rows + account.measure(NEW_UNBILLED).rows
     reading = _WholeReading if rows <= ports.settings.verify_all_rows else _LightReading
     return await reading(ports, run, account, Comparison(rows)).compare()
 
@@ -153,19 +153,19 @@ class _Reading:
     async def hold_fresh(self) -> Totals:
         """The new unbilled sales that Finance holds."""
         tally, parts = Tally(), self.account.parts
-        if not any(part.fresh.rows for part in parts):
+        if not any(part.measure(NEW_UNBILLED).rows for part in parts):
             return tally.totals()
         settled = {row.key: row.status for row in await self.ports.rejections.of(self.run.invoice_id, ACTUALS)}
         sent_again: set[str] = set()
         verified = Totals()
         for part in sorted(parts, key=lambda part: part.number, reverse=True):
             try:
-                landed = await _landed_fresh(self.ports, part) if part.fresh.rows else {}
+                landed = await _landed_fresh(self.ports, part) if part.measure(NEW_UNBILLED).rows else {}
             except BlobGone:
                 # Landed parts are deleted when their run is completed, so this part has been verified before.
                 if not self.run.has_completed(part):
                     raise
-                verified += part.fresh
+                verified += part.measure(NEW_UNBILLED)
                 continue
             wanted = _counted(part, list(landed), settled, sent_again)
             sent_again |= {key for key in landed if key in settled}
@@ -278,7 +278,7 @@ def _counted(part: Part, keys: Sequence[Guid], settled: Mapping[str, str], sent_
             return 3 if part.number >= FIRST_REPAIR else 0
         return 2 if status != "replaying" else int(key in sent_again)
 
-    return sorted(keys, key=is_left_out)[: part.fresh.rows]
+    return sorted(keys, key=is_left_out)[: part.measure(NEW_UNBILLED).rows]
 
 
 def _add(tally: Tally, row: Row) -> None:

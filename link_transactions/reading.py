@@ -17,4 +17,4 @@ async def read_connections(ports: Ports, run: Run, page: Page, announce: Announc
         source.set, (source.key,), repaired_ids(page), table_map.query, where=source.filter
     )
     links = [row async for rows in portions for row in rows]
-    return write_connections(ports, run.company, links, held=False)
+    return write_connections(ports, run.company, links)

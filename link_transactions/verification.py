@@ -15,7 +15,7 @@ from shared.jobs.job import Step
 from shared.ledger.run import Part, Run, State
 from shared.maps.columns_compared import RowDiffers, describe_differences
 from shared.maps.transforms import RowRefused
-from shared.project_operations.codes import ACTUALS, CONNECTIONS
+from shared.project_operations.codes import ACTUALS, CONNECTIONS, NEW_UNBILLED, SOLD
 from shared.storage.landing import PartLost
 from shared.totals import Totals
 
@@ -71,11 +71,11 @@ async def _agrees(ports: Ports, run: Run) -> str:
         await read_again(ports, run, f"Dataverse or the map has changed: {refusal}")
         return ""
     if _has_changed(account, found):
-        reason = f"Dataverse has changed: {account.accounted.describe()} read, now {found.source.describe()}"
+        reason = f"Dataverse has changed: {account.accounted(SOLD).describe()} read, now {found.source.describe()}"
         await read_again(ports, run, reason)
         return ""
     _compare("billed sales", found.expected, found.held)
-    _compare("new unbilled sales", account.fresh, found.fresh)
+    _compare("new unbilled sales", account.measure(NEW_UNBILLED), found.fresh)
     if found.gone:
         raise NeedsAttention(
             f"mismatch: Finance holds {_count(len(found.gone), 'new unbilled sale')} that Dataverse no longer has, the "
@@ -89,9 +89,9 @@ async def _agrees(ports: Ports, run: Run) -> str:
 
 def _has_changed(account: Account, found: Comparison) -> bool:
     """Whether Dataverse holds other billed sales than were read, and Finance does not hold them either."""
-    if not found.source.same_money(account.accounted):
+    if not found.source.same_money(account.accounted(SOLD)):
         return True
-    return not found.expected.same_set(found.held) and not found.expected.same_set(account.billed)
+    return not found.expected.same_set(found.held) and not found.expected.same_set(account.measure(SOLD))
 
 
 async def _settle_differences(ports: Ports, run: Run, account: Account, found: Comparison) -> None:
@@ -151,12 +151,13 @@ async def _describe_plain(ports: Ports, run: Run, step: Step) -> str:
 
 def _describe(run: Run, account: Account, connections: Sequence[Part]) -> str:
     """What Finance holds, and what was compared, for an operator."""
-    fresh = f" and {_count(account.fresh.rows, 'new unbilled sale')}" if account.fresh.rows else ""
+    created = account.measure(NEW_UNBILLED).rows
+    fresh = f" and {_count(created, 'new unbilled sale')}" if created else ""
     linked = _count(sum(part.rows - part.rejected for part in connections if part.state == "settled"), "connection")
     dismissed = len(account.dismissed)
     left = f"; {_count(dismissed, 'row')} {'was' if dismissed == 1 else 'were'} dismissed" if dismissed else ""
     return (
-        f"Finance holds {account.billed.describe()} as billed sales{fresh}; {run.compared or _ONLY_COUNTED}; "
+        f"Finance holds {account.measure(SOLD).describe()} as billed sales{fresh}; {run.compared or _ONLY_COUNTED}; "
         f"header and {linked} as Finance reported{left}{_without(account, connections)}"
     )
 

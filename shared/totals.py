@@ -87,3 +87,17 @@ class Tally:
     def totals(self) -> Totals:
         """The totals of the rows added so far."""
         return Totals(self._rows, dict(self._amounts), self._digest % _DIGEST_SPAN)
+
+
+type Measured = Mapping[str, Totals]
+"""Totals by the name of what they measure. A missing name stands for no rows."""
+
+
+def plus(first: Measured, second: Measured) -> dict[str, Totals]:
+    """The sum of two measurements."""
+    return {name: first.get(name, Totals()) + second.get(name, Totals()) for name in {**first, **second}}
+
+
+def minus(whole: Measured, part: Measured) -> dict[str, Totals]:
+    """What is left of a measurement without a part of it."""
+    return {name: whole.get(name, Totals()) - part.get(name, Totals()) for name in {**whole, **part}}

@@ -10,11 +10,11 @@ from shared.engine.messages import Load
 from shared.engine.ports import Ports
 from shared.engine.resend import open_found, repaired_ids
 from shared.errors import NeedsAttention
-from shared.ledger.rejected_rows import UNBILLED, RejectedRow, totals_of
+from shared.ledger.rejected_rows import UNBILLED, RejectedRow, measured
 from shared.ledger.run import Part, Run
 from shared.maps.columns import follow
 from shared.maps.transforms import Row
-from shared.project_operations.codes import ACTUALS
+from shared.project_operations.codes import ACTUALS, NEW_UNBILLED
 from shared.project_operations.confirmation import Beside, find_beside
 from shared.services.odata import Guid, guid
 from shared.storage.landing import PartLost
@@ -55,7 +55,7 @@ async def _sent_unbilled(ports: Ports, parts: Iterable[Part]) -> tuple[set[Guid]
     found: set[Guid] = set()
     is_all = True
     for part in parts:
-        if part.fresh.rows:
+        if part.measure(NEW_UNBILLED).rows:
             try:
                 landed = await landed_rows(ports, part, cell=UNBILLED)
             except PartLost:
@@ -71,7 +71,7 @@ async def _put_before_a_person(ports: Ports, run: Run, rows: Sequence[Row]) -> N
     """Wait a little, since dual-write's live map may be bringing the rows. Then record them as rejected rows, which
     an operator can replay or dismiss."""
     rejected = [_rejected(row) for row in rows]
-    money, first = totals_of(rejected, billed=False).describe(), rejected[0].key
+    money, first = measured(rejected, ports.job.step(ACTUALS))[NEW_UNBILLED].describe(), rejected[0].key
     count = "1 unbilled sale" if len(rows) == 1 else f"{len(rows)} unbilled sales"
     text = (
         f"{count} ({money}) on the contract of this invoice, created while it was confirmed, cannot be told to belong "

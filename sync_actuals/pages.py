@@ -15,7 +15,7 @@ from shared.project_operations.billed_sales import billed_filter
 from shared.project_operations.codes import ACTUALS, BILLED_SALES
 from shared.project_operations.connections import write_connections
 from shared.project_operations.links import TRACED, trace
-from shared.totals import Totals
+from shared.totals import plus
 from sync_actuals.beside import has_waited
 from sync_actuals.readiness import note_promised, promised_totals
 
@@ -57,7 +57,7 @@ async def _read_page(ports: Ports, run: Run, page: Page, announce: Announce) -> 
         for row in produced.unbilled:
             if row["msdyn_actualid"].lower() not in dismissed:
                 actuals.add(row, is_billed=False)
-        connections = write_connections(ports, run.company, produced.connections, held=True)
+        connections = write_connections(ports, run.company, produced.connections)
     batches = [*actuals.batches(), *connections.batches]
     if produced.unlinked and batches:
         batches[0] = replace(batches[0], unlinked=produced.unlinked)
@@ -84,7 +84,7 @@ async def _read_single(ports: Ports, ids: list[UUID], rejected: set[UUID]) -> Re
     again = [row for row in found if UUID(row["msdyn_actualid"]) not in rejected]
     batches, refused = write_actuals(ports, *_split(anew))
     more, refused_again = write_actuals(ports, *_split(again))
-    uncounted = [replace(batch, billed=Totals(), fresh=Totals()) for batch in more]
+    uncounted = [replace(batch, measures={}) for batch in more]
     return Reading(_merge([*batches, *uncounted]), [*refused, *refused_again])
 
 
@@ -104,8 +104,7 @@ def _merge(batches: list[Batch]) -> list[Batch]:
             else replace(
                 known,
                 rows=known.rows + batch.rows,
-                billed=known.billed + batch.billed,
-                fresh=known.fresh + batch.fresh,
+                measures=plus(known.measures, batch.measures),
                 odd_days=known.odd_days + batch.odd_days,
             )
         )
@@ -117,5 +116,5 @@ async def _with_links(ports: Ports, run: Run, page: Page, reading: Reading) -> R
     links = found_links(page)
     if not links:
         return reading
-    connections = write_connections(ports, run.company, await connections_by_id(ports, links), held=True)
+    connections = write_connections(ports, run.company, await connections_by_id(ports, links))
     return Reading([*reading.batches, *connections.batches], [*reading.rejected, *connections.rejected])

@@ -10,7 +10,7 @@ from shared.engine.messages import Load, Verify
 from shared.engine.ports import Ports
 from shared.errors import NotYet
 from shared.ledger.run import BEFORE_ACTUALS, Page, Run, State
-from shared.project_operations.codes import ACTUALS, CONNECTIONS
+from shared.project_operations.codes import ACTUALS, CONNECTIONS, SOLD
 from shared.project_operations.completeness import completeness
 from shared.project_operations.confirmation import find_beside
 from shared.totals import Totals
@@ -63,7 +63,7 @@ async def have_looked_after(ports: Ports, run: Run, account: Account) -> None:
 
 async def after_actuals(ports: Ports, run: Run, account: Account) -> None:
     """All actuals are in Finance. Two readings of the billed sales must agree before the connections are sent."""
-    read = account.accounted
+    read = account.accounted(SOLD)
     if not read.same_money(run.expected):
         await read_again(ports, run, f"two readings differ: {run.expected.describe()}, then {read.describe()}")
         return

@@ -22,7 +22,7 @@ from shared.ledger.run import Facts, Run, State
 from shared.log import event
 from shared.maps.transforms import Row
 from shared.project_operations.accounting_detail import KEPT_BACK, write_rows
-from shared.project_operations.codes import ACTUALS
+from shared.project_operations.codes import ACTUALS, NEW_UNBILLED, SOLD
 from shared.project_operations.confirmation import find_beside
 from shared.project_operations.links import trace
 from shared.services.odata import all_of, guid, quote_text
@@ -124,7 +124,7 @@ async def _posted_totals(ports: Ports, run: Run, companies: Iterable[str]) -> To
 async def _fresh_behind(ports: Ports, run: Run, billed: Sequence[Row]) -> list[Row]:
     """The new unbilled sales that are linked to these billed ones and that Finance holds."""
     account = await account_of(ports, run, ACTUALS)
-    if not account.fresh.rows or not billed:
+    if not account.measure(NEW_UNBILLED).rows or not billed:
         return []
     known = [{"msdyn_actualid": row["ActualId"], "msdyn_transactionclassification": None} for row in billed]
     produced = await trace(ports, known)
@@ -140,7 +140,7 @@ async def _fresh_behind(ports: Ports, run: Run, billed: Sequence[Row]) -> list[R
 async def _fresh_beside(ports: Ports, run: Run) -> list[Row]:
     """The new unbilled sales without a link to a billed one that Finance holds."""
     account = await account_of(ports, run, ACTUALS)
-    if not account.fresh.rows:
+    if not account.measure(NEW_UNBILLED).rows:
         return []
     beside = await find_beside(ports, run.invoice_id, {guid(row.source_id) for row in account.dismissed})
     return [row async for row in rows_by_actual(ports, beside.belonging)]
@@ -176,8 +176,8 @@ async def _conclude(ports: Ports, run: Run, done: Pass, companies: Sequence[str]
     now."""
     account = await account_of(ports, run, ACTUALS)
     posted = await _posted_totals(ports, run, companies) if companies else Totals()
-    if posted.rows < account.billed.rows or not posted.rows:
-        detail = f"{posted.rows} of {account.billed.rows} billed sales are posted"
+    if posted.rows < account.measure(SOLD).rows or not posted.rows:
+        detail = f"{posted.rows} of {account.measure(SOLD).rows} billed sales are posted"
         await note_posting(ports, run, "not posted", detail)
         return
     if not posted.same_set(done.seen):
@@ -195,7 +195,7 @@ async def _conclude(ports: Ports, run: Run, done: Pass, companies: Sequence[str]
     if done.unposted:
         one = done.unposted == 1
         detail = (
-            f"{posted.rows} of {account.billed.rows} billed sales are posted and written back; "
+            f"{posted.rows} of {account.measure(SOLD).rows} billed sales are posted and written back; "
             f"{done.unposted} new unbilled {'sale is' if one else 'sales are'} not posted yet, e.g. {done.awaited[0]}"
         )
         waiting = Pass(unposted=done.unposted, awaited=done.awaited)

@@ -12,7 +12,7 @@ from shared.errors import ContractBroken, NewerVersion, NotPermitted, Refused
 from shared.ledger.run import Run
 from shared.ledger.waiting import What
 from shared.project_operations.accounting_detail import start
-from shared.project_operations.codes import ACTUALS
+from shared.project_operations.codes import ACTUALS, SOLD
 from shared.services.odata import all_of
 from shared.storage.names import WRITE_BACK
 from write_back.pages import posted_condition
@@ -49,7 +49,9 @@ async def _is_posted(ports: Ports, run: Run) -> bool:
     companies = {part.company for part in account.parts}
     if not companies or (run.posting == "posted" and not ports.maps[ACTUALS].written_back):
         return False
-    return await ports.finance.count(_actuals(ports), posted_condition(run, companies)) >= account.billed.rows > 0
+    return (
+        await ports.finance.count(_actuals(ports), posted_condition(run, companies)) >= account.measure(SOLD).rows > 0
+    )
 
 
 def _actuals(ports: Ports) -> str:

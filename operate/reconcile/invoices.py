@@ -23,13 +23,13 @@ from shared.engine.ports import Ports
 from shared.engine.resend import send_again
 from shared.engine.targets.held_rows import BILLED_TYPE, held_actuals, held_by_actual
 from shared.errors import ContractBroken, NeedsAttention, NotPermitted, NotYet, Refused
-from shared.ledger.rejected_rows import BILLED, RejectedRow, totals_of
+from shared.ledger.rejected_rows import BILLED, RejectedRow, measured
 from shared.ledger.run import Run, State
 from shared.maps.columns_compared import differing_columns, unseen_columns
 from shared.maps.transforms import Row, RowRefused
 from shared.project_operations.actual_pages import read_actual_pages
 from shared.project_operations.billed_sales import billed_totals
-from shared.project_operations.codes import ACTUALS, CANCELED, CONNECTIONS, INVOICES
+from shared.project_operations.codes import ACTUALS, CANCELED, CONNECTIONS, INVOICES, SOLD
 from shared.project_operations.completeness import Completeness, completeness
 from shared.project_operations.invoices import (
     STATE,
@@ -297,7 +297,8 @@ async def _fix(ports: Ports, invoice_id: UUID, run: Run | None, findings: Findin
         await go_on(ports, run)
         return len(findings.sources)
     opened = [row for row in await ports.rejections.of(invoice_id, ACTUALS) if row.status == "open"]
-    if not (await billed_totals(ports, invoice_id)).same_money(account.accounted + totals_of(opened, billed=True)):
+    read = account.accounted(SOLD) + measured(opened, ports.job.step(ACTUALS))[SOLD]
+    if not (await billed_totals(ports, invoice_id)).same_money(read):
         await read_again(ports, run, "reconciled: Dataverse holds other billed sales than were read", asked=True)
         return len(findings.sources)
     if run.state == State.COMPLETED and findings.linked != findings.connections:

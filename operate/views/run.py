@@ -16,10 +16,10 @@ from shared.engine.troubles import Trouble
 from shared.errors import NewerVersion
 from shared.jobs.job import Job, Step
 from shared.ledger.progress import progress_of
-from shared.ledger.rejected_rows import RejectedRow, totals_of
+from shared.ledger.rejected_rows import RejectedRow, measured
 from shared.ledger.run import Page, Part, Run
 from shared.ledger.run_list import Entry
-from shared.project_operations.codes import ACTUALS
+from shared.project_operations.codes import ACTUALS, NEW_UNBILLED, SOLD
 from shared.services import dataverse, finance, throttle_gates
 from shared.storage.pauses import Pause
 from shared.totals import Totals
@@ -31,6 +31,7 @@ async def describe(ports: Ports, run: Run) -> RunDetail:
     """The run for the API. Counts are rows."""
     waits = [] if run.state.is_final else [*(await standing(ports)).waits_of(run), *await _imports_of(ports, run)]
     found = {stage: await _read(ports, run, stage) for stage in ports.job.maps}
+    counted = ports.job.step(ACTUALS)
     maps = [_progress(run, ports.job.step(stage), each) for stage, each in found.items()]
     return RunDetail(
         invoice_id=str(run.invoice_id),
@@ -47,8 +48,8 @@ async def describe(ports: Ports, run: Run) -> RunDetail:
         generation=run.generation,
         maps=maps,
         accounts=[
-            _account("billed sales", found[ACTUALS], billed=True),
-            _account("new unbilled sales", found[ACTUALS], billed=False),
+            _account("billed sales", counted, found[ACTUALS], SOLD),
+            _account("new unbilled sales", counted, found[ACTUALS], NEW_UNBILLED),
         ],
         posting=run.posting,
         posting_detail=run.posting_detail,
@@ -161,15 +162,15 @@ def _progress(run: Run, step: Step, found: _Found) -> MapDetail:
     )
 
 
-def _account(what: str, found: _Found, *, billed: bool) -> Account:
+def _account(what: str, step: Step, found: _Found, name: str) -> Account:
     """The result of one kind of actuals: in Finance, in transit, rejected, dismissed; in rows and money."""
     settled = [part for part in found.parts if part.state == "settled"]
     others = [part for part in found.parts if part.state != "settled"]
     by_status = {
-        status: totals_of((row for row in found.rows if row.status == status), billed=billed)
+        status: measured((row for row in found.rows if row.status == status), step)[name]
         for status in ("open", "dismissed")
     }
-    taken, under_way = _sum(settled, billed=billed), _sum(others, billed=billed)
+    taken, under_way = _sum(settled, name), _sum(others, name)
     return Account(
         what=what,
         read=money_of(sum(by_status.values(), taken + under_way)),
@@ -180,8 +181,8 @@ def _account(what: str, found: _Found, *, billed: bool) -> Account:
     )
 
 
-def _sum(parts: Sequence[Part], *, billed: bool) -> Totals:
-    return sum((part.billed if billed else part.fresh for part in parts), Totals())
+def _sum(parts: Sequence[Part], name: str) -> Totals:
+    return sum((part.measure(name) for part in parts), Totals())
 
 
 def money_of(totals: Totals) -> Money:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from shared.engine.ports import Ports
-from shared.ledger.rejected_rows import RejectedRow, totals_of
+from shared.jobs.job import Step
+from shared.ledger.rejected_rows import RejectedRow, measured
 from shared.ledger.run import Page, Part, Run
 from shared.totals import Totals
 
@@ -17,35 +18,29 @@ type After = Callable[[Ports, Run, Account], Awaitable[None]]
 class Account:
     """The result of a stage: what Finance has, and what the operator has dismissed."""
 
+    step: Step
     parts: Sequence[Part]
     dismissed: Sequence[RejectedRow]
 
-    @property
-    def billed(self) -> Totals:
-        """The billed sales that Finance has."""
-        return sum((part.billed for part in self.parts), Totals())
-
-    @property
-    def fresh(self) -> Totals:
-        """The new unbilled sales that Finance has."""
-        return sum((part.fresh for part in self.parts), Totals())
+    def measure(self, name: str) -> Totals:
+        """The rows that Finance has and that count as `name`."""
+        return sum((part.measure(name) for part in self.parts), Totals())
 
     @property
     def unlinked(self) -> int:
         """The number of billed sales whose optional link did not appear."""
         return sum(part.unlinked for part in self.parts)
 
-    @property
-    def accounted(self) -> Totals:
-        """The billed sales that Finance has or that were dismissed. Dataverse must hold the same."""
-        return self.billed + totals_of(self.dismissed, billed=True)
+    def accounted(self, name: str) -> Totals:
+        """The rows that Finance has or that were dismissed and count as `name`. Dataverse must hold the same."""
+        return self.measure(name) + measured(self.dismissed, self.step).get(name, Totals())
 
 
 async def account_of(ports: Ports, run: Run, stage: str) -> Account:
     """The current result of a stage."""
     parts = await ports.ledger.parts(run.invoice_id, stage, run.generation)
     rows = await ports.rejections.of(run.invoice_id, stage)
-    return Account(parts, [row for row in rows if row.status == "dismissed"])
+    return Account(ports.job.step(stage), parts, [row for row in rows if row.status == "dismissed"])
 
 
 async def pages_of(ports: Ports, invoice_id: UUID, stage: str, generation: int) -> list[Page]:

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 from shared.engine.landed_rows import landed_rows
 from shared.engine.ports import Ports
-from shared.ledger.rejected_rows import rejected_row, totals_of
+from shared.ledger.rejected_rows import measured, rejected_row
 from shared.ledger.run import Part
 from shared.ledger.shipments import Cargo
 from shared.log import event
 from shared.storage.landing import encode
+from shared.totals import minus
 
 
 async def divide(ports: Ports, item: Cargo) -> None:
@@ -38,9 +39,9 @@ async def _halves(ports: Ports, part: Part) -> list[Part]:
     rows, middle = landed.rows, len(landed.rows) // 2
     # The totals of the first half are computed from its rows, those of the second are the rest.
     named = [rejected_row(landed.table_map, part.stage, row, "application", "") for row in rows[:middle]]
-    billed, fresh = totals_of(named, billed=True), totals_of(named, billed=False)
-    first = replace(part, path=f"{part.path}0", rows=middle, billed=billed, fresh=fresh)
+    measures = measured(named, ports.job.step(part.stage))
+    first = replace(part, path=f"{part.path}0", rows=middle, measures=measures)
     second = replace(part, path=f"{part.path}1", rows=len(rows) - middle, odd_days=0, unlinked=0)
-    second = replace(second, billed=part.billed - billed, fresh=part.fresh - fresh)
+    second = replace(second, measures=minus(part.measures, measures))
     halves = zip((first, second), (rows[:middle], rows[middle:]), strict=True)
     return [replace(half, blob=await ports.landing.write_beside(part.blob, encode(some))) for half, some in halves]

@@ -82,7 +82,8 @@ async def hand_over(ports: Ports, invoice_id: UUID, stage: str, generation: int,
     opened = [row for row in rows if row.status == "open"]
     try:
         _refuse_open(stage, opened)
-        await after(ports, run, Account(parts, [row for row in rows if row.status == "dismissed"]))
+        dismissed = [row for row in rows if row.status == "dismissed"]
+        await after(ports, run, Account(ports.job.step(stage), parts, dismissed))
     except NeedsAttention as attention:
         opened = [row for row in await ports.rejections.of(invoice_id, stage) if row.status == "open"]
         await end(ports, invoice_id, State.NEEDS_ATTENTION, str(attention), rejected=len(opened), progress=run.progress)

@@ -19,7 +19,7 @@ from shared.ledger.run import BEFORE_ACTUALS, Page, Part, Run
 from shared.log import event
 from shared.services import dataverse
 from shared.storage.landing import encode
-from shared.totals import Totals
+from shared.totals import Measured
 
 type Announce = Callable[[str | None], Awaitable[None]]
 """A Reader calls this when it knows the next link."""
@@ -27,7 +27,7 @@ type Announce = Callable[[str | None], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Batch:
-    """Mapped rows that are sent to Finance together: one map, one company. `held` batches wait for their stage.
+    """Mapped rows that are sent to Finance together: one map, one company.
 
     `odd_days` counts the rows with a day that was not a midnight in any zone of the settings, `unlinked` the billed
     sales whose optional link did not appear.
@@ -36,9 +36,7 @@ class Batch:
     stage: str
     company: str
     rows: list[list[str]]
-    held: bool = False
-    billed: Totals = field(default_factory=Totals)
-    fresh: Totals = field(default_factory=Totals)
+    measures: Measured = field(default_factory=dict)
     odd_days: int = 0
     unlinked: int = 0
 
@@ -174,9 +172,8 @@ async def land(ports: Ports, page: Page, batch: Batch) -> Part:
         company=batch.company,
         blob=blob,
         rows=len(batch.rows),
-        state="held" if batch.held else "landed",
-        billed=batch.billed,
-        fresh=batch.fresh,
+        state="held" if ports.job.step(batch.stage).heldUntil == page.stage else "landed",
+        measures=batch.measures,
         odd_days=batch.odd_days,
         unlinked=batch.unlinked,
         landed_at=ports.now(),

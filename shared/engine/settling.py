@@ -21,11 +21,12 @@ from shared.engine.ports import Ports
 from shared.engine.targets.finance_import import MixedMaps, look_again, look_in_time, send
 from shared.engine.targets.import_result import Outcome, outcome_of, refuse_all
 from shared.errors import LeaseLost, Refused, UploadRefused
-from shared.ledger.rejected_rows import RejectedRow, totals_of
+from shared.ledger.rejected_rows import RejectedRow, measured
 from shared.ledger.shipments import Cargo, Shipment, Step, new_execution_id
 from shared.log import event
 from shared.services.finance import ImportStatus
 from shared.storage.landing import PartLost
+from shared.totals import minus
 
 # The time until the dock is examined again after a shipment was dissolved.
 _NOTHING_LEFT_IN = timedelta(seconds=2)
@@ -236,8 +237,7 @@ async def _settle_part(ports: Ports, shipment: Shipment, cargo: Cargo, rejected:
             part,
             state="settled",
             rejected=len(rejected),
-            billed=part.billed - totals_of(rejected, billed=True),
-            fresh=part.fresh - totals_of(rejected, billed=False),
+            measures=minus(part.measures, measured(rejected, ports.job.step(part.stage))),
             settled_at=ports.now(),
             execution_id=shipment.execution_id,
         )

@@ -36,6 +36,11 @@ class Measures(_JobPart):
     values: dict[str, str]
     others: str
 
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of all measures."""
+        return frozenset({*self.values.values(), self.others})
+
     def name_of(self, value: str) -> str:
         """The measure of a row whose column `by` holds `value`."""
         return self.values.get(value, self.others)
@@ -119,6 +124,8 @@ class Job(_JobPart):
             raise ValueError("steps: the first one needs rules")
         if self.verify != ruled[-1]:
             raise ValueError(f"verify: must be the last step with rules, {ruled[-1]}")
+        if sum(step.measures is not None for step in self.steps) != 1:
+            raise ValueError("steps: one of them has measures, runs are verified by it")
         for number, step in enumerate(self.steps):
             self._check_order(number, step)
         if all(step.readOnce for step in self.steps):
@@ -141,6 +148,11 @@ class Job(_JobPart):
     def first(self) -> str:
         """The step with which a run begins."""
         return self.maps[0]
+
+    @cached_property
+    def counted(self) -> Step:
+        """The step whose rows are measured, and compared when a run is verified."""
+        return next(step for step in self.steps if step.measures)
 
     @cached_property
     def reread(self) -> tuple[str, ...]:

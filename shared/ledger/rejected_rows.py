@@ -17,6 +17,7 @@ from uuid import UUID
 from azure.data.tables.aio import TableClient
 
 from shared.clock import parse_stamp, stamp
+from shared.jobs.job import Step
 from shared.maps.table_map import TableMap
 from shared.storage.schema import SIGNATURE, check
 from shared.totals import Tally, Totals, plain
@@ -89,13 +90,14 @@ def rejected_row(table_map: TableMap, stage: str, row: list[str], kind: ErrorCla
     )
 
 
-def totals_of(rows: Iterable[RejectedRow], *, billed: bool) -> Totals:
-    """Count and sums of the billed sales, or of the others, among rejected rows."""
-    tally = Tally()
+def measured(rows: Iterable[RejectedRow], step: Step) -> dict[str, Totals]:
+    """The totals of rejected rows of a step, by measure. Empty for a step that measures nothing."""
+    if step.measures is None:
+        return {}
+    tallies = {name: Tally() for name in step.measures.names}
     for row in rows:
-        if row.stage == "actuals" and (row.transaction_type == BILLED) == billed:
-            tally.add(row.key, row.currency, row.amount)
-    return tally.totals()
+        tallies[step.measures.name_of(row.transaction_type)].add(row.key, row.currency, row.amount)
+    return {name: tally.totals() for name, tally in tallies.items()}
 
 
 class Rejections:

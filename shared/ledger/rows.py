@@ -1,5 +1,6 @@
 """The rows of one invoice in the ledger: serialization of its run, its pages and its parts."""
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -7,10 +8,12 @@ from shared.clock import parse_stamp, stamp
 from shared.ledger import history, progress
 from shared.ledger.run import Page, Part, Run, State, known_state
 from shared.storage.schema import SIGNATURE, check
-from shared.totals import Totals
+from shared.totals import Measured, Totals
 
 RUN = "run"
 _TEXT_LIMIT = 8000
+# Measures with a column of their own. Earlier releases read no part without these columns.
+_OWN_COLUMNS = ("billed", "fresh")
 
 
 def page_key(stage: str, generation: int, number: int) -> str:
@@ -142,6 +145,17 @@ def page_of(row: Any) -> Page:
     )
 
 
+def _measure_columns(measures: Measured) -> dict[str, str]:
+    others = {name: totals.to_json() for name, totals in measures.items() if name not in _OWN_COLUMNS}
+    own = {name: measures.get(name, Totals()).to_json() for name in _OWN_COLUMNS}
+    return {**own, "measures": json.dumps(others)} if others else own
+
+
+def _measures(row: Any) -> dict[str, Totals]:
+    texts = {name: row[name] for name in _OWN_COLUMNS} | json.loads(row.get("measures") or "{}")
+    return {name: Totals.from_json(text) for name, text in texts.items()}
+
+
 def entity_of_part(part: Part) -> dict[str, Any]:
     return {
         **SIGNATURE,
@@ -152,8 +166,7 @@ def entity_of_part(part: Part) -> dict[str, Any]:
         "rows": part.rows,
         "state": part.state,
         "rejected": part.rejected,
-        "billed": part.billed.to_json(),
-        "fresh": part.fresh.to_json(),
+        **_measure_columns(part.measures),
         "landedAt": stamp(part.landed_at) if part.landed_at else "",
         "settledAt": stamp(part.settled_at) if part.settled_at else "",
         "executionId": part.execution_id,
@@ -176,8 +189,7 @@ def part_of(row: Any) -> Part:
         rows=row["rows"],
         state=row["state"],
         rejected=row["rejected"],
-        billed=Totals.from_json(row["billed"]),
-        fresh=Totals.from_json(row["fresh"]),
+        measures=_measures(row),
         landed_at=parse_stamp(row["landedAt"]) if row.get("landedAt") else None,
         settled_at=parse_stamp(row["settledAt"]) if row.get("settledAt") else None,
         execution_id=row.get("executionId", ""),

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from shared.ledger.history import Step
 from shared.ledger.progress import Progress
-from shared.totals import Totals
+from shared.totals import Measured, Totals
 
 _END_OF_TIME = datetime(3000, 1, 1, tzinfo=UTC)
 
@@ -155,7 +155,7 @@ class Page:
 class Part:
     """The rows of one page for one company. `held` parts wait for their stage; `landed` ones may be shipped.
 
-    `billed` and `fresh` (new unbilled sales) are the totals of its actuals. `odd_days` counts its rows with a day that
+    `measures` are the totals of its rows, by the names that the step gives. `odd_days` counts its rows with a day that
     was not a midnight in any known time zone, `unlinked` its billed sales whose optional link did not appear, and
     `left_out` the connections that were not sent because an end was dismissed. `execution_id` is the import that
     settled it. `path` describes its origin if a larger part was divided: 0 for the first half, 1 for the second, for
@@ -171,8 +171,7 @@ class Part:
     rows: int
     state: Literal["held", "landed", "settled"] = "landed"
     rejected: int = 0
-    billed: Totals = field(default_factory=Totals)
-    fresh: Totals = field(default_factory=Totals)
+    measures: Measured = field(default_factory=dict)
     landed_at: datetime | None = None
     settled_at: datetime | None = None
     execution_id: str = ""
@@ -181,6 +180,10 @@ class Part:
     path: str = ""
     left_out: int = 0
     etag: str = ""
+
+    def measure(self, name: str) -> Totals:
+        """The rows that count as `name`."""
+        return self.measures.get(name, Totals())
 
     @property
     def row_key(self) -> str:

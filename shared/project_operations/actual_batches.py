@@ -10,7 +10,7 @@ from shared.ledger.rejected_rows import BILLED, UNBILLED, RejectedRow
 from shared.maps.columns import follow
 from shared.maps.transforms import Row, RowRefused
 from shared.project_operations.chosen_days import DayTally
-from shared.project_operations.codes import ACTUALS
+from shared.project_operations.codes import ACTUALS, NEW_UNBILLED, SOLD
 from shared.totals import Tally
 
 MEASURED = ("ACTUALSIMPORTID", "AMOUNT", "TRANSACTIONCURRENCYID")
@@ -60,8 +60,7 @@ class ActualBatches:
                 ACTUALS,
                 company,
                 group.rows,
-                billed=group.billed.totals(),
-                fresh=group.fresh.totals(),
+                measures={SOLD: group.billed.totals(), NEW_UNBILLED: group.fresh.totals()},
                 odd_days=group.odd_days,
             )
             for company, group in self._companies.items()

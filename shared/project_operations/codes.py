@@ -33,3 +33,7 @@ INVOICES = "invoices"
 ACTUALS = "actuals"
 CONNECTIONS = "transactionconnections"
 """The table maps that rules of Project Operations are about, as the job names them."""
+
+SOLD = "billed"
+NEW_UNBILLED = "fresh"
+"""The measures of actuals: billed sales, and the unbilled sales that a confirmation created."""

@@ -9,7 +9,7 @@ from shared.maps.transforms import Row, RowRefused
 from shared.project_operations.codes import CONNECTIONS
 
 
-def write_connections(ports: Ports, company: str, links: Iterable[Row], *, held: bool) -> Reading:
+def write_connections(ports: Ports, company: str, links: Iterable[Row]) -> Reading:
     """Map connections. One that cannot be mapped is rejected under its id in Dataverse."""
     table_map = ports.maps[CONNECTIONS]
     written: list[list[str]] = []
@@ -20,4 +20,4 @@ def write_connections(ports: Ports, company: str, links: Iterable[Row], *, held:
         except RowRefused as refusal:
             key = link[table_map.source.key]
             refused.append(RejectedRow(CONNECTIONS, key, "contract", str(refusal), source_id=key))
-    return Reading([Batch(CONNECTIONS, company, written, held=held)], refused)
+    return Reading([Batch(CONNECTIONS, company, written)], refused)

@@ -18,7 +18,7 @@ from shared.engine.ports import Ports
 from shared.engine.settling import settle
 from shared.engine.shipping import ship
 from shared.errors import LeaseLost
-from shared.ledger.rejected_rows import RejectedRow, rejected_row, totals_of
+from shared.ledger.rejected_rows import RejectedRow, measured, rejected_row
 from shared.ledger.run import Page, Part, Run
 from shared.project_operations.codes import ACTUALS
 from shared.storage.landing import encode
@@ -171,8 +171,7 @@ class Yard:
             "usmf",
             blob,
             len(rows),
-            billed=totals_of(named, billed=True),
-            fresh=totals_of(named, billed=False),
+            measures=measured(named, self.ports.job.step(self.stage)),
             landed_at=self.clock.now(),
         )
         await accept(self.ports.ledger, invoice_id)

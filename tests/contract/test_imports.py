@@ -18,7 +18,7 @@ from shared.engine.division import divide
 from shared.errors import LeaseLost
 from shared.jobs.job import load_maps
 from shared.ledger.run import Part, Run, State
-from shared.project_operations.codes import ACTUALS, CONNECTIONS, INVOICES
+from shared.project_operations.codes import ACTUALS, CONNECTIONS, INVOICES, NEW_UNBILLED, SOLD
 from shared.wiring import open_ports
 from simulators.azurite import Azurite
 from tests.contract.conftest import APPLICATION, Tenant
@@ -100,7 +100,7 @@ async def test_a_bad_row_that_nothing_names_costs_imports_by_the_logarithm(yard:
     pieces = await yard.ports.ledger.parts(part.invoice_id, yard.stage, 1)
     assert {piece.state for piece in pieces} == {"settled"}
     assert sum(piece.rows for piece in pieces) == 300
-    assert sum(piece.billed.rows + piece.fresh.rows for piece in pieces) == 299
+    assert sum(piece.measure(SOLD).rows + piece.measure(NEW_UNBILLED).rows for piece in pieces) == 299
 
 
 async def test_bad_rows_of_one_invoice_cost_the_others_nothing(yard: Yard) -> None:
@@ -292,8 +292,8 @@ async def test_a_division_that_was_broken_off_is_finished(yard: Yard) -> None:
     assert yard.gone_on[-1] == part.invoice_id
     pieces = await yard.ports.ledger.parts(part.invoice_id, yard.stage, 1)
     assert [(piece.path, piece.rows, piece.state) for piece in pieces] == [("0", 1, "settled"), ("1", 2, "settled")]
-    whole = [part.billed, part.fresh]
-    halves = [pieces[0].billed + pieces[1].billed, pieces[0].fresh + pieces[1].fresh]
+    whole = [part.measure(name) for name in (SOLD, NEW_UNBILLED)]
+    halves = [pieces[0].measure(name) + pieces[1].measure(name) for name in (SOLD, NEW_UNBILLED)]
     assert all(one.same_set(other) for one, other in zip(whole, halves, strict=True))
 
 

@@ -13,7 +13,7 @@ from shared.engine.lifecycle import accept
 from shared.engine.ports import Ports
 from shared.ledger.run import Page, Part, Run, State
 from shared.maps.table_map import TableMap
-from shared.project_operations.codes import ACTUALS
+from shared.project_operations.codes import ACTUALS, NEW_UNBILLED, SOLD
 from shared.storage.landing import encode
 from shared.totals import Tally
 from simulators.finance.entities import ACTUALS as ENTITY
@@ -112,7 +112,7 @@ class World:
         assert page is not None
         await ports.ledger.close_page(page, [part], last=True)
         return await set_state(
-            ports.ledger, run, state=State.VERIFYING, number=NUMBER, company=COMPANY, expected=part.billed
+            ports.ledger, run, state=State.VERIFYING, number=NUMBER, company=COMPANY, expected=part.measure(SOLD)
         )
 
 
@@ -120,7 +120,15 @@ def _part(invoice_id: UUID, blob: str, sold: Sequence[Row], fresh: Sequence[Row]
     billed, unbilled = _totals(sold), _totals(fresh)
     rows = len(sold) + len(fresh)
     return Part(
-        invoice_id, ACTUALS, 1, 0, COMPANY, blob, rows, "settled", billed=billed.totals(), fresh=unbilled.totals()
+        invoice_id,
+        ACTUALS,
+        1,
+        0,
+        COMPANY,
+        blob,
+        rows,
+        "settled",
+        measures={SOLD: billed.totals(), NEW_UNBILLED: unbilled.totals()},
     )
 
 

@@ -73,6 +73,7 @@ def test_what_is_read_with_another_step_follows_it_and_is_read_again_with_it() -
         (lambda raw: raw["steps"].insert(2, PLAIN | {"sequence": 2}), "steps: sequence must rise"),
         (lambda raw: raw["steps"].insert(0, PLAIN | {"sequence": 0}), r"steps\[0\].sequence"),
         (lambda raw: raw.update(steps=[PLAIN]), "steps: the first one needs rules"),
+        (lambda raw: raw["steps"][1].pop("measures"), "steps: one of them has measures"),
         (lambda raw: raw["steps"].clear(), "steps: Tuple should have at least 1 item"),
     ],
 )

@@ -52,7 +52,7 @@ def any_actual(ids: Iterable[Guid]) -> str:
 
 
 async def _read(ports: Ports, options: Mapping[str, str]) -> list[Row]:
-    pages = ports.finance.pages(str(ports.maps["actuals"].target.set), options)
+    pages = ports.finance.pages(str(ports.maps[ports.job.counted.map].target.set), options)
     return [row async for rows in pages for row in rows]
 
 
