@@ -14,9 +14,10 @@ from shared.engine.leases import Leases
 from shared.engine.ports import Ports
 from shared.engine.queues import Queues
 from shared.errors import NotOurStorage
-from shared.jobs.job import Job, load_job, load_maps
+from shared.jobs.job import Job, JobRefused, load_job, load_maps
 from shared.ledger.dock import Dock
 from shared.ledger.rejected_rows import Rejections
+from shared.ledger.run import State
 from shared.ledger.run_list import RunList
 from shared.ledger.runs import Ledger
 from shared.maps.table_map import TableMap
@@ -164,8 +165,18 @@ class Configuration:
 @cache
 def configuration() -> Configuration:
     """The configuration. Raises SettingsRefused, JobRefused or MapRefused. function_app calls it at start."""
-    settings, job = read_settings_at_start(), load_job()
+    settings, job = read_settings_at_start(), with_known_states(load_job())
     return Configuration(settings, job, name_proposals(load_maps(job), settings.number_column))
+
+
+def with_known_states(job: Job) -> Job:
+    """The job, if a run can be in each of its states. Raises JobRefused."""
+    known = [str(state) for state in State if not state.is_final]
+    for number, step in enumerate(job.steps):
+        if step.state and step.state not in known:
+            reason = f"{step.state} is not the state of a run under way; known are {', '.join(known)}"
+            raise JobRefused(f"{job.name}.json refused:\n  steps[{number}].state: {reason}")
+    return job
 
 
 class _Process:

@@ -6,6 +6,18 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+# What pydantic says about the types of Python, in the words of JSON. All its other texts are understood as they are.
+_REASONS = {
+    "extra_forbidden": "is not a field of a {what}",
+    "tuple_type": "must be a list",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "dict_type": "must be an object",
+    "too_short": "needs at least {min_length} entry",
+    "union_tag_invalid": "kind {tag!r} is unknown; known are {expected_tags}",
+    "union_tag_not_found": "kind: Field required",
+}
+
 
 class FileRefused(Exception):
     """A file is invalid. The text names the file, the field and the reason."""
@@ -14,7 +26,7 @@ class FileRefused(Exception):
 def read_file[M: BaseModel](file: Path, model: type[M], what: str) -> M:
     """The content of a JSON file that describes a `what`. Raises FileRefused."""
     try:
-        return model.model_validate(json.loads(file.read_text("utf-8"), object_pairs_hook=_no_double))
+        return model.model_validate(json.loads(file.read_text("utf-8-sig"), object_pairs_hook=_no_double))
     except ValidationError as error:
         problems = "\n".join(f"  {_where(problem['loc'])}{_reason(problem, what)}" for problem in error.errors())
         raise FileRefused(f"{file.name} refused:\n{problems}") from None
@@ -38,6 +50,6 @@ def _where(location: tuple[int | str, ...]) -> str:
 
 
 def _reason(problem: Any, what: str) -> str:
-    if problem["type"] == "extra_forbidden":
-        return f"is not a field of a {what}"
+    if reason := _REASONS.get(problem["type"]):
+        return reason.format(**{"what": what} | problem.get("ctx", {}))
     return str(problem["msg"]).removeprefix("Value error, ")

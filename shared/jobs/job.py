@@ -80,6 +80,12 @@ class Step(_JobPart):
         """The name for display."""
         return self.title or self.map
 
+    @property
+    def columns_needed(self) -> tuple[str, ...]:
+        """The target columns that verification and the measures need."""
+        measured = (self.measures.by, self.measures.amount, self.measures.currency) if self.measures else ()
+        return (*self.needs, *(column for column in measured if column not in self.needs))
+
     @model_validator(mode="after")
     def _has_its_folder(self) -> Self:
         if not self.rules:
@@ -118,7 +124,7 @@ class Job(_JobPart):
         if doubled := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"steps: map {', '.join(sorted(doubled))} is given twice")
         if numbers != sorted(set(numbers)):
-            raise ValueError("steps: sequence must rise from step to step")
+            raise ValueError(f"steps: sequence must rise from step to step, and is {', '.join(map(str, numbers))}")
         ruled = [step.map for step in self.steps if step.rules]
         if not self.steps[0].rules:
             raise ValueError("steps: the first one needs rules")
@@ -193,8 +199,14 @@ def load_job(file: Path = INVOICES_JOB) -> Job:
 
 def load_maps(job: Job | None = None, folder: Path = MAPS) -> dict[str, TableMap]:
     """Read the maps of a job (default: the shipped job). Raises MapRefused and JobRefused."""
-    steps = (job or load_job()).steps
-    maps = {step.map: load_map(step.map, folder, needs=step.needs) for step in steps}
+    job = job or load_job()
+    steps = job.steps
+    for number, step in enumerate(steps):
+        if not (folder / f"{step.map}.json").is_file():
+            raise JobRefused(
+                f"{job.name}.json refused:\n  steps[{number}].map: there is no {step.map}.json in {folder}"
+            )
+    maps = {step.map: load_map(step.map, folder, needs=step.columns_needed) for step in steps}
     for step in steps:
         if not step.rules and maps[step.map].source_column is None:
             key = maps[step.map].source.key

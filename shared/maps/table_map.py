@@ -151,8 +151,10 @@ class TableMap(MapPart):
             column for column in self.target.changes if column not in {pair.target for pair in self._sendable}
         ]:
             raise ValueError(f"target.changes: {', '.join(strange)} is not a target column that goes to Finance")
-        for path in filter(None, [*(pair.source for pair in self.fields), self.company, self.customer]):
-            self._check_lookup(path)
+        for number, pair in enumerate(self.fields):
+            self._check_lookup(f"fields[{number}].source", pair.source)
+        self._check_lookup("company", self.company)
+        self._check_lookup("customer", self.customer)
         return self
 
     def _check_write_back(self) -> None:
@@ -162,10 +164,10 @@ class TableMap(MapPart):
         if self.writeBack and self.writeBack.strategy == "customColumns" and not given:
             raise ValueError("writeBack.columns: customColumns needs to name them")
 
-    def _check_lookup(self, path: str) -> None:
-        lookup = path.rpartition(".")[0]
+    def _check_lookup(self, field: str, path: str | None) -> None:
+        lookup = (path or "").rpartition(".")[0]
         if lookup and lookup not in self.source.lookups:
-            raise ValueError(f"source {path!r} goes through {lookup!r}, which is not among source.lookups")
+            raise ValueError(f"{field}: {path} goes through {lookup}, which is not among source.lookups")
 
     @cached_property
     def _sendable(self) -> tuple[FieldPair, ...]:

@@ -9,7 +9,7 @@ import pytest
 
 from shared.jobs.job import INVOICES_JOB, JobRefused, load_job, load_maps
 from shared.maps.table_map import MapRefused
-from shared.wiring import queues_of
+from shared.wiring import queues_of, with_known_states
 
 DOORS = ("confirm_invoice", "sync_actuals", "link_transactions", "run_jobs", "write_back")
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def test_what_is_read_with_another_step_follows_it_and_is_read_again_with_it() -
         (lambda raw: raw["steps"][1].update(lanes=17), r"steps\[1\].lanes: .*less than or equal to 16"),
         (lambda raw: raw["steps"][1].update(map="../secrets"), r"steps\[1\].map: "),
         (lambda raw: raw["steps"][1].update(map="invoices"), "steps: map invoices is given twice"),
-        (lambda raw: raw["steps"][1].update(sequence=3), "steps: sequence must rise"),
+        (lambda raw: raw["steps"][1].update(sequence=3), "steps: sequence must rise .* is 1, 3, 3$"),
         (lambda raw: raw["steps"][1].update(readWith="transactionconnections"), r"steps\[1\].readWith: .*earlier step"),
         (lambda raw: raw["steps"][2].update(heldUntil="customers"), r"steps\[2\].heldUntil: customers is not the map"),
         (lambda raw: raw["steps"][1].pop("state"), r"steps\[1\]: a step with rules has a state"),
@@ -74,7 +74,7 @@ def test_what_is_read_with_another_step_follows_it_and_is_read_again_with_it() -
         (lambda raw: raw["steps"].insert(0, PLAIN | {"sequence": 0}), r"steps\[0\].sequence"),
         (lambda raw: raw.update(steps=[PLAIN]), "steps: the first one needs rules"),
         (lambda raw: raw["steps"][1].pop("measures"), "steps: one of them has measures"),
-        (lambda raw: raw["steps"].clear(), "steps: Tuple should have at least 1 item"),
+        (lambda raw: raw["steps"].clear(), "steps: needs at least 1 entry"),
     ],
 )
 def test_a_wrong_job_is_refused_with_file_field_and_reason(tmp_path: Path, change: Any, reason: str) -> None:
@@ -94,8 +94,22 @@ def test_a_job_that_is_no_json_or_says_a_thing_twice_is_refused(tmp_path: Path) 
 
 
 def test_a_step_whose_map_is_missing_is_refused_with_the_file_of_the_map(tmp_path: Path) -> None:
-    with pytest.raises(MapRefused, match=r"invoices\.json refused: .*No such file"):
-        load_maps(load_job(), tmp_path)
+    job = load_job(_spoil(tmp_path, lambda raw: raw["steps"].append(PLAIN)))
+    with pytest.raises(JobRefused, match=r"invoices\.json refused:\n  steps\[3\]\.map: there is no details\.json in "):
+        load_maps(job)
+
+
+def test_a_state_that_no_run_can_be_in_is_refused(tmp_path: Path) -> None:
+    assert with_known_states(load_job()) == load_job()
+    job = load_job(_spoil(tmp_path, lambda raw: raw["steps"][1].update(state="syncing aktuals")))
+    with pytest.raises(JobRefused, match=r"invoices\.json refused:\n  steps\[1\]\.state: .*; known are accepted, "):
+        with_known_states(job)
+
+
+def test_a_measure_of_a_column_that_is_not_sent_is_refused(tmp_path: Path) -> None:
+    job = load_job(_spoil(tmp_path, lambda raw: raw["steps"][1]["measures"].update(amount="AMOUNTT")))
+    with pytest.raises(MapRefused, match=r"actuals\.json refused: fields: AMOUNTT must go to Finance"):
+        load_maps(job)
 
 
 def test_the_names_of_the_maps_stand_in_no_other_list() -> None:

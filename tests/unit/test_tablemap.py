@@ -135,8 +135,14 @@ def _spoil(tmp_path: Path, change: Any) -> Path:
         (lambda raw: raw.update(comment="x"), "comment: is not a field of a map"),
         (lambda raw: raw["fields"][4].update(note="x"), r"fields\[4\].note: is not a field of a map"),
         (lambda raw: raw["fields"][4].update(source="msdyn_amount..x"), r"fields\[4\].source: .*not a column name"),
-        (lambda raw: raw["fields"][4].update(source="msdyn_Projct.msdyn_x"), "not among source.lookups"),
-        (lambda raw: raw["fields"][4].update(transform={"kind": "rot13"}), r"fields\[4\].transform: .*rot13"),
+        (
+            lambda raw: raw["fields"][4].update(source="msdyn_Projct.msdyn_x"),
+            r"fields\[4\].source: msdyn_Projct.msdyn_x goes through msdyn_Projct, .*not among source.lookups",
+        ),
+        (
+            lambda raw: raw["fields"][4].update(transform={"kind": "rot13"}),
+            r"fields\[4\].transform: kind 'rot13' is unknown; .*'date'",
+        ),
         (lambda raw: raw["fields"][4].update(transform={"kind": "valueMap", "values": {}}), r"fields\[4\].transform"),
         (
             lambda raw: raw["fields"][4].update(transform={"kind": "valueMap", "values": {"A": 1, "B": 1}}),
@@ -150,7 +156,11 @@ def _spoil(tmp_path: Path, change: Any) -> Path:
         (lambda raw: raw["target"].update(changes=["VOUCHERNUMBER"]), "target.changes: VOUCHERNUMBER"),
         (lambda raw: raw["target"].update(changes=["AMOUNT"]), "AMOUNT must go to Finance"),
         (lambda raw: raw["target"].update(changes=["ACTUALID", "NOWHERE"]), "target.changes: NOWHERE"),
-        (lambda raw: raw.update(company="msdyn_Nowhere.cdm_companycode"), "not among source.lookups"),
+        (lambda raw: raw.update(company="msdyn_Nowhere.cdm_companycode"), "company: .*not among source.lookups"),
+        (lambda raw: raw["fields"].clear(), "fields: needs at least 1 entry"),
+        (lambda raw: raw.update(fields={}), "fields: must be a list"),
+        (lambda raw: raw.update(source="msdyn_actuals"), "source: must be an object"),
+        (lambda raw: raw["fields"][4].update(transform={"of": "x"}), r"fields\[4\].transform: kind: Field required"),
     ],
 )
 def test_a_wrong_map_is_refused_with_file_field_and_reason(tmp_path: Path, change: Any, reason: str) -> None:
@@ -166,6 +176,14 @@ def test_a_map_that_is_no_json_or_says_a_thing_twice_is_refused(tmp_path: Path) 
     (tmp_path / "actuals.json").write_text('{"name": "a", "name": "b"}', "utf-8")
     with pytest.raises(MapRefused, match="name is given twice"):
         load_map(ACTUALS, tmp_path)
+
+
+def test_a_map_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    """Some editors of Windows write one."""
+    plain = _spoil(tmp_path, lambda raw: None) / "actuals.json"
+    digest = load_map(ACTUALS, tmp_path).digest
+    plain.write_text(plain.read_text("utf-8"), "utf-8-sig")
+    assert load_map(ACTUALS, tmp_path).digest == digest
 
 
 def test_a_custom_column_is_an_edit_of_json(tmp_path: Path) -> None:
