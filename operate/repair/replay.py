@@ -11,12 +11,12 @@ from operate.reconcile.reports import Jobs
 from operate.repair.selection import Selected, select
 from relay_contract.changes import Dismissed, Replayed, Send
 from relay_contract.requests import Selection
-from shared.engine.lifecycle import claim, go_on, read_again
+from shared.engine.lifecycle import as_it_stands, claim, go_on, read_again
 from shared.engine.messages import Reconcile
 from shared.engine.ports import Ports
 from shared.engine.resend import FIRST_REPAIR, send_again, source_of
 from shared.engine.targets.held_rows import held_actuals
-from shared.errors import LeaseLost, NeedsAttention
+from shared.errors import NeedsAttention
 from shared.ledger.run import Run, State
 from shared.project_operations.accounting_detail import start as start_write_back
 from shared.project_operations.codes import ACTUALS
@@ -25,7 +25,6 @@ from shared.storage.names import WRITE_BACK
 
 _SHOWN_KEYS = 100
 _NAMED_KEYS = 3
-_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -162,17 +161,13 @@ async def _held_keys(ports: Ports, selected: Selected) -> list[str]:
 
 
 async def _go_on_without(ports: Ports, invoice_id: UUID) -> None:
-    for _ in range(_TRIES):
-        run = await ports.ledger.run(invoice_id)
-        if run is None or run.state != State.NEEDS_ATTENTION:
+    async def go_on_if_free(run: Run) -> None:
+        if run.state != State.NEEDS_ATTENTION:
             return
         left = [row for row in await ports.rejections.of(invoice_id) if row.status == "open"]
-        try:
-            await (ports.ledger.save(run, rejected=len(left)) if left else go_on(ports, run))
-        except LeaseLost:
-            continue
-        return
-    raise LeaseLost(f"run of {invoice_id} changes all the time")
+        await (ports.ledger.save(run, rejected=len(left)) if left else go_on(ports, run))
+
+    await as_it_stands(ports, invoice_id, go_on_if_free)
 
 
 def describe_dismissal(selected: Selected) -> Dismissed:

@@ -5,7 +5,7 @@ Only this module changes the state of a run and its posting, by the tables of sh
 The text in `detail` is for the operator: what is wrong, and what to do next.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -107,10 +107,11 @@ async def end(
     rejected: int = 0,
     progress: Mapping[str, Progress] | None = None,
 ) -> None:
-    """Put a run into a final state, unless it has one. `rejected` is the number of its open rejected rows."""
-    for _ in range(_TRIES):
-        run = await ports.ledger.run(invoice_id)
-        if run is None or run.state.is_final:
+    """Put a run into a final state, unless it has one. `rejected` is the number of its open rejected rows. Raises
+    LeaseLost for a run that this state does not follow any more, as when a verified run is read again meanwhile."""
+
+    async def change(run: Run) -> None:
+        if run.state.is_final:
             return
         if not leads(_ENDS[state], run.state, state):
             raise LeaseLost(f"run {invoice_id} is {run.state} by now")
@@ -118,12 +119,21 @@ async def end(
         move["progress"] = run.progress if progress is None else progress
         if state == State.COMPLETED:
             move |= _not_posted(ports)
-        try:
-            await ports.ledger.move(run, _ENDS[state], **move)
-        except LeaseLost:
-            continue
+        await ports.ledger.move(run, _ENDS[state], **move)
         event("run ended", runId=run.run_id, invoiceId=invoice_id, state=state, count=rejected)
-        return
+
+    await as_it_stands(ports, invoice_id, change)
+
+
+async def as_it_stands(ports: Ports, invoice_id: UUID, change: Callable[[Run], Awaitable[None]]) -> None:
+    """Read the run of an invoice and `change` it; after an ETag conflict, read it again. Raises LeaseLost after several
+    conflicts in a row."""
+    for _ in range(_TRIES):
+        run = await ports.ledger.run(invoice_id)
+        if run is None:
+            return None
+        with suppress(LeaseLost):
+            return await change(run)
     raise LeaseLost(f"run of {invoice_id} changes all the time")
 
 
@@ -151,17 +161,13 @@ async def note_posting(ports: Ports, run: Run, posting: Posting, detail: str, **
 
 async def end_posting(ports: Ports, invoice_id: UUID, detail: str) -> None:
     """Store that the write-back of a completed run has stopped, and why. The run stays completed."""
-    for _ in range(_TRIES):
-        run = await ports.ledger.run(invoice_id)
-        if run is None or run.state != State.COMPLETED:
-            return
-        try:
+
+    async def change(run: Run) -> None:
+        if run.state == State.COMPLETED:
             await ports.ledger.move(run, Occasion.WRITE_BACK_STOPPED, posting="failed", posting_detail=detail)
-        except LeaseLost:
-            continue
-        event("write-back stopped", runId=run.run_id, invoiceId=invoice_id)
-        return
-    raise LeaseLost(f"run of {invoice_id} changes all the time")
+            event("write-back stopped", runId=run.run_id, invoiceId=invoice_id)
+
+    await as_it_stands(ports, invoice_id, change)
 
 
 async def read_again(ports: Ports, run: Run, reason: str, *, asked: bool = False) -> None:

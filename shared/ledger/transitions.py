@@ -57,6 +57,8 @@ OVER = frozenset(state for state in State if state.is_final)
 UNDER_WAY = ALL - OVER
 WORKING = frozenset({State.ACCEPTED, State.SYNCING_ACTUALS, State.LINKING})
 """The states of a run that has just been restarted, depending on what has to be sent."""
+BEFORE_HEADER = WORKING | {State.SYNCING_HEADER}
+"""The states in which the header may not have been read yet. A run that is claimed may have stopped before that."""
 POSTINGS: frozenset[Posting] = frozenset(get_args(Posting.__value__))
 
 
@@ -69,9 +71,9 @@ RUN_TRANSITIONS = (
     _row(Occasion.CONFIRMED, {State.REJECTED}, {State.ACCEPTED}, "the same, when the invoice is confirmed after all"),
     _row(
         Occasion.HEADER_READ,
-        {State.ACCEPTED, State.SYNCING_HEADER},
+        BEFORE_HEADER,
         {State.SYNCING_HEADER},
-        "the invoice was read back; twice when its landed part was lost",
+        "the invoice was read back; again when its landed part was lost",
     ),
     _row(
         Occasion.HEADER_SENT,
@@ -94,7 +96,7 @@ RUN_TRANSITIONS = (
     ),
     _row(
         Occasion.NOT_CONFIRMED,
-        {State.ACCEPTED, State.SYNCING_HEADER},
+        BEFORE_HEADER,
         {State.REJECTED},
         "Dataverse does not show a confirmed project invoice",
     ),
