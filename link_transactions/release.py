@@ -1,5 +1,7 @@
 """Releases the connections, which were read with their actuals and held back until all actuals are in Finance."""
 
+from collections.abc import Sequence
+
 from link_transactions.verification import COMPARABLE, complete
 from shared.engine.account import Account
 from shared.engine.landed_rows import landed_rows
@@ -8,6 +10,7 @@ from shared.engine.loading import put_on_dock
 from shared.engine.messages import Load, Verify
 from shared.engine.ports import Ports
 from shared.engine.targets.held_rows import held_by_actual
+from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.run import Part, Run, State
 from shared.project_operations.codes import ACTUALS, CONNECTIONS
 from shared.services.odata import guid
@@ -16,34 +19,34 @@ from shared.storage.landing import encode
 
 async def release(ports: Ports, message: Load) -> None:
     """Put the held connections of an invoice on the dock."""
-    run = await ports.ledger.run(message.invoiceId)
+    book = await ports.ledger.book(message.invoiceId)
+    run = book.run
     # Duplicate delivery while actuals are sent again: the worker that settles the last of them sends another message.
     if run is None or run.state not in COMPARABLE or run.generation != message.generation:
         return
-    for part in await ports.ledger.parts(message.invoiceId, CONNECTIONS, message.generation):
-        if part.state == "held":
-            await _free(ports, part)
-    parts = await ports.ledger.parts(message.invoiceId, CONNECTIONS, message.generation)
+    actuals = book.rejected(ACTUALS)
+    parts = [
+        await _free(ports, part, actuals) if part.state == "held" else part
+        for part in book.parts(CONNECTIONS, message.generation)
+    ]
     await put_on_dock(ports, [part for part in parts if part.state != "settled"])
     if all(part.state == "settled" for part in parts):
         await hand_over(ports, message.invoiceId, CONNECTIONS, message.generation, after_connections)
 
 
-async def _free(ports: Ports, part: Part) -> None:
+async def _free(ports: Ports, part: Part, actuals: Sequence[RejectedRow]) -> Part:
     """Release a part, without the connections of dismissed actuals that Finance does not hold: Finance refuses a
     connection whose ends it does not hold. It may hold a dismissed row nevertheless, entered by hand or rejected by
     mistake."""
-    actuals = await ports.rejections.of(part.invoice_id, ACTUALS)
     dismissed = {guid(row.source_id) for row in actuals if row.status == "dismissed"}
     dismissed -= await held_by_actual(ports, dismissed)
     if not dismissed:
-        await ports.ledger.save_part(part, state="landed")
-        return
+        return await ports.ledger.save_part(part, state="landed")
     landed = await landed_rows(ports, part)
     ends = [landed.table_map.position(f"TRANSACTION{number}ID") for number in (1, 2)]
     left = [row for row in landed.rows if not dismissed & {row[end].lower() for end in ends}]
     blob = await ports.landing.write_beside(part.blob, encode(left))
-    await ports.ledger.save_part(
+    return await ports.ledger.save_part(
         part, state="landed" if left else "settled", blob=blob, rows=len(left), left_out=part.rows - len(left)
     )
 

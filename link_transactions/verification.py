@@ -5,7 +5,7 @@ mapped columns that Finance returns: for every row up to a limit, for a stated s
 from collections.abc import Sequence
 
 from link_transactions.comparison import Comparison, compare_actuals
-from shared.engine.account import Account, account_of
+from shared.engine.account import Account, account_in, account_of
 from shared.engine.landed_rows import landed_rows
 from shared.engine.lifecycle import end, read_again
 from shared.engine.messages import Verify
@@ -55,8 +55,9 @@ async def _verify(ports: Ports, message: Verify) -> None:
 
 async def complete(ports: Ports, run: Run) -> None:
     """Complete a verified run whose connections are all in Finance."""
-    account = await account_of(ports, run, ACTUALS)
-    connections = await ports.ledger.parts(run.invoice_id, CONNECTIONS, run.generation)
+    book = await ports.ledger.book(run.invoice_id)
+    account = account_in(book, ports.job.step(ACTUALS), run.generation)
+    connections = book.parts(CONNECTIONS, run.generation)
     others = [await _describe_plain(ports, run, step) for step in ports.job.plain]
     await end(ports, run.invoice_id, State.COMPLETED, "; ".join([_describe(run, account, connections), *others]))
     await ports.landing.clear(run.invoice_id)

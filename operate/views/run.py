@@ -7,7 +7,7 @@ from datetime import datetime
 from relay_contract import Money
 from relay_contract.runs import Account, Gate, MapDetail, RunDetail, Wait
 from shared.engine import troubles
-from shared.engine.account import is_over, pages_of, reading_of
+from shared.engine.account import is_over, pages_in, reading_of
 from shared.engine.import_waits import waits_of_run
 from shared.engine.lifecycle import stage_of
 from shared.engine.newer import told
@@ -15,6 +15,7 @@ from shared.engine.ports import Ports
 from shared.engine.troubles import Trouble
 from shared.errors import NewerVersion
 from shared.jobs.job import Job, Step
+from shared.ledger.book import Book
 from shared.ledger.progress import progress_of
 from shared.ledger.rejected_rows import RejectedRow, measured
 from shared.ledger.run import Page, Part, Run
@@ -30,7 +31,8 @@ SERVICES = (dataverse.NAME, finance.NAME)
 async def describe(ports: Ports, run: Run) -> RunDetail:
     """The run for the API. Counts are rows."""
     waits = [] if run.state.is_final else [*(await standing(ports)).waits_of(run), *await _imports_of(ports, run)]
-    found = {stage: await _read(ports, run, stage) for stage in ports.job.maps}
+    book = await ports.ledger.book(run.invoice_id)
+    found = {stage: _read(ports, run, book, stage) for stage in ports.job.maps}
     counted = ports.job.step(ACTUALS)
     maps = [_progress(run, ports.job.step(stage), each) for stage, each in found.items()]
     return RunDetail(
@@ -136,14 +138,10 @@ class _Found:
     rows: Sequence[RejectedRow]
 
 
-async def _read(ports: Ports, run: Run, stage: str) -> _Found:
+def _read(ports: Ports, run: Run, book: Book, stage: str) -> _Found:
     generation = reading_of(ports, run, stage)
     try:
-        return _Found(
-            await pages_of(ports, run.invoice_id, stage, generation),
-            await ports.ledger.parts(run.invoice_id, stage, generation),
-            await ports.rejections.of(run.invoice_id, stage),
-        )
+        return _Found(pages_in(ports, book, stage, generation), book.parts(stage, generation), book.rejected(stage))
     except NewerVersion:
         return _Found([], [], [])
 

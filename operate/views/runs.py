@@ -58,7 +58,7 @@ async def _with_progress(ports: Ports, entry: Entry) -> Entry:
         book = await ports.ledger.book(entry.invoice_id)
         if run := book.run:
             readings = {step.map: reading_of(ports, run, step.map) for step in ports.job.steps}
-            return replace(entry, progress=book.progress(readings))
+            return replace(entry, progress={**entry.progress, **book.progress(readings)})
     return entry
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from shared.engine.ports import Ports
 from shared.jobs.job import Step
+from shared.ledger.book import Book
 from shared.ledger.rejected_rows import RejectedRow, measured
 from shared.ledger.run import Page, Part, Run
 from shared.totals import Totals
@@ -38,17 +38,19 @@ class Account:
 
 async def account_of(ports: Ports, run: Run, stage: str) -> Account:
     """The current result of a stage."""
-    parts = await ports.ledger.parts(run.invoice_id, stage, run.generation)
-    rows = await ports.rejections.of(run.invoice_id, stage)
-    return Account(ports.job.step(stage), parts, [row for row in rows if row.status == "dismissed"])
+    return account_in(await ports.ledger.book(run.invoice_id), ports.job.step(stage), run.generation)
 
 
-async def pages_of(ports: Ports, invoice_id: UUID, stage: str, generation: int) -> list[Page]:
+def account_in(book: Book, step: Step, generation: int) -> Account:
+    """The result of a step as the ledger holds it."""
+    dismissed = [row for row in book.rejected(step.map) if row.status == "dismissed"]
+    return Account(step, book.parts(step.map, generation), dismissed)
+
+
+def pages_in(ports: Ports, book: Book, stage: str, generation: int) -> list[Page]:
     """The pages that the parts of `stage` come from: its own, and those of the step that it is read with."""
-    pages = await ports.ledger.pages(invoice_id, stage, generation)
-    if read_with := ports.job.step(stage).readWith:
-        pages += await ports.ledger.pages(invoice_id, read_with, generation)
-    return pages
+    read_with = ports.job.step(stage).readWith
+    return book.pages(stage, generation) + (book.pages(read_with, generation) if read_with else [])
 
 
 def reading_of(ports: Ports, run: Run, stage: str) -> int:

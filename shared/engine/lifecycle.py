@@ -5,18 +5,19 @@ Only this module changes the state of a run and its posting, by the tables of sh
 The text in `detail` is for the operator: what is wrong, and what to do next.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Unpack
 from uuid import UUID
 
-from shared.engine.account import Account, After, is_over, pages_of, reading_of
+from shared.engine.account import Account, After, is_over, pages_in, reading_of
 from shared.engine.messages import MOST_READINGS, Load, Ship, Verify
 from shared.engine.ports import Ports
 from shared.errors import LeaseLost, NeedsAttention
 from shared.jobs.job import Job, Step
+from shared.ledger.book import Book
 from shared.ledger.progress import Progress, progress_of
 from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.run import Facts, Posting, Run, State
@@ -70,12 +71,12 @@ async def advance(ports: Ports, run: Run, state: State, **facts: Unpack[Facts]) 
 
 async def hand_over(ports: Ports, invoice_id: UUID, stage: str, generation: int, after: After) -> None:
     """Call `after` if the stage is finished. If rows were rejected, or `after` raises it, the run needs attention."""
-    run = await ports.ledger.run(invoice_id)
+    book = await ports.ledger.book(invoice_id)
+    run = book.run
     if run is None or run.state.is_final or run.generation != generation:
         return
-    pages = await pages_of(ports, invoice_id, stage, generation)
-    parts = await ports.ledger.parts(invoice_id, stage, generation)
-    rows = await ports.rejections.of(invoice_id, stage)
+    pages = pages_in(ports, book, stage, generation)
+    parts, rows = book.parts(stage, generation), book.rejected(stage)
     run = replace(run, progress={**run.progress, stage: progress_of(parts, rows)})
     if not is_over(pages, parts):
         return
@@ -214,18 +215,13 @@ async def go_on(ports: Ports, run: Run, *, detail: str = "") -> Run:
 
 
 async def _reached(ports: Ports, run: Run) -> State:
+    book = await ports.ledger.book(run.invoice_id)
     for stage in ports.job.maps:
         generation = reading_of(ports, run, stage)
-        pages = await pages_of(ports, run.invoice_id, stage, generation)
-        parts = await ports.ledger.parts(run.invoice_id, stage, generation)
-        rows = await ports.rejections.of(run.invoice_id, stage)
-        if not is_over(pages, parts) or _is_held_up(row.status for row in rows):
+        is_held_up = any(row.status == "open" for row in book.rejected(stage))
+        if is_held_up or not is_over(pages_in(ports, book, stage, generation), book.parts(stage, generation)):
             return doing(ports.job, stage)
     return State.VERIFYING
-
-
-def _is_held_up(statuses: Iterable[str]) -> bool:
-    return "open" in statuses
 
 
 async def revive(ports: Ports, run: Run) -> None:
@@ -255,10 +251,10 @@ async def _revive_step(ports: Ports, run: Run, step: Step) -> None:
 
 async def plain_steps_are_over(ports: Ports, run: Run) -> bool:
     """Whether the steps that are pure data are over. The first of them that was not begun yet is begun."""
+    book = await ports.ledger.book(run.invoice_id) if ports.job.plain else Book([])
     for step in ports.job.plain:
-        pages = await pages_of(ports, run.invoice_id, step.map, run.generation)
-        parts = await ports.ledger.parts(run.invoice_id, step.map, run.generation)
-        if not is_over(pages, parts):
+        pages = pages_in(ports, book, step.map, run.generation)
+        if not is_over(pages, book.parts(step.map, run.generation)):
             if not pages:
                 await ports.ledger.save(run)
                 await ports.queues.send(Load(stage=step.map, invoiceId=run.invoice_id, generation=run.generation))

@@ -103,8 +103,7 @@ async def _page(ports: Ports, message: Load) -> Page:
     key = (message.invoiceId, message.stage, message.generation, message.page)
     page = await ports.ledger.page(*key)
     if page is None and message.page == 0:
-        await ports.ledger.open_page(Page(*key))
-        page = await ports.ledger.page(*key)
+        page = await ports.ledger.open_page(Page(*key)) or await ports.ledger.page(*key)
     if page is None:
         raise NotOurMessage(f"page: there is no page {message.page} of {message.stage}", str(message.invoiceId))
     return page

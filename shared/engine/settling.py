@@ -200,10 +200,11 @@ async def _count(ports: Ports, shipment: Shipment, decided: Sequence[Cargo], out
 async def _booked(ports: Ports, cargo: Sequence[Cargo]) -> dict[str, int]:
     """The parts that need no result any more, with their number of rejected rows: parts booked before a crash, and
     parts of an earlier reading, whose rows the current one sends."""
-    runs = {invoice_id: await ports.ledger.run(invoice_id) for invoice_id in {item.invoice_id for item in cargo}}
+    books = {invoice_id: await ports.ledger.book(invoice_id) for invoice_id in {item.invoice_id for item in cargo}}
     booked = {}
     for item in cargo:
-        part, run = await ports.ledger.part(item.invoice_id, item.part_key), runs[item.invoice_id]
+        book = books[item.invoice_id]
+        part, run = book.part(item.part_key), book.run
         if part is None:
             await put_pieces_on_dock(ports, item)
         if part is None or part.state == "settled":

@@ -25,10 +25,6 @@ _NOT_WORTH_DIVIDING = 5000
 
 async def ship(ports: Ports, message: Ship, *, after: After) -> None:
     """Start one import if parts are ready and a lane is free."""
-    shipment = await ports.dock.shipment(message.stage, message.ticket)
-    if shipment is not None:
-        await look_again(ports, shipment)
-        return
     shipment = await _claim(ports, message)
     if shipment is not None:
         await start(ports, shipment, after)
@@ -50,11 +46,9 @@ def _share(ports: Ports, view: View, ready: Sequence[Cargo], lanes: int) -> int:
 
 async def _claim(ports: Ports, message: Ship) -> Shipment | None:
     for _ in range(_CLAIM_TRIES):
-        view = await ports.dock.view(message.stage)
-        if view.newer:
-            await newer.tell(ports, message.stage, view.newer[0])
-        for stalled in view.stalled(ports.now()):
-            await look_again(ports, stalled)
+        view = await _view(ports, message)
+        if message.ticket in view.shipments:
+            return None
         ready = view.due(ports.now())
         if not ready:
             return None
@@ -74,6 +68,20 @@ async def _claim(ports: Ports, message: Ship) -> Shipment | None:
             await ports.queues.send(Ship(stage=message.stage))
         return shipment
     raise LeaseLost(f"the dock of {message.stage} is crowded")
+
+
+async def _view(ports: Ports, message: Ship) -> View:
+    """The dock. Shipments without a living worker are looked at again, and that of this message, which was delivered
+    before. Raises NewerVersion."""
+    view = await ports.dock.view(message.stage)
+    if view.newer:
+        await newer.tell(ports, message.stage, view.newer[0])
+    if message.ticket in view.foreign:
+        raise view.newer[0]
+    own = [each for each in view.shipments.values() if each.ticket == message.ticket]
+    for shipment in own or view.stalled(ports.now()):
+        await look_again(ports, shipment)
+    return view
 
 
 async def _is_divided(ports: Ports, view: View, chosen: Sequence[Cargo], message: Ship) -> bool:

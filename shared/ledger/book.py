@@ -30,13 +30,18 @@ class Book:
         """The parts of one stage in one reading."""
         return [part_of(row) for row in self._beginning(f"part|{stage}|{generation:04}|")]
 
+    def part(self, row_key: str) -> Part | None:
+        """One part by its name."""
+        return next((part_of(row) for row in self.rows if row["RowKey"] == row_key), None)
+
     def rejected(self, stage: str) -> list[RejectedRow]:
         """The rejected rows of one stage, in any status."""
         return [rejected_of(row) for row in self._beginning(f"row|{stage}|")]
 
     def progress(self, readings: Mapping[str, int]) -> dict[str, Progress]:
-        """The progress of each map in the current reading. The header belongs to the first reading."""
-        return {stage: progress_of(self.parts(stage, each), self.rejected(stage)) for stage, each in readings.items()}
+        """How far each map is of which there are parts or rejected rows in its reading."""
+        found = {stage: (self.parts(stage, reading), self.rejected(stage)) for stage, reading in readings.items()}
+        return {stage: progress_of(parts, rows) for stage, (parts, rows) in found.items() if parts or rows}
 
     def _beginning(self, prefix: str) -> Iterator[Mapping[str, Any]]:
         return (row for row in self.rows if str(row["RowKey"]).startswith(prefix))

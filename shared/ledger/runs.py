@@ -158,9 +158,18 @@ class Ledger:
         return replace(changed, etag=result["etag"])
 
     async def book(self, invoice_id: UUID) -> Book:
-        """All rows of an invoice."""
+        """All rows of an invoice, in one request unless there are very many. One answer shows one moment. Of several,
+        the run is the oldest, so that what was decided by newer rows is lost when the run has changed since."""
+        answers = await self._answers(invoice_id)
+        if len(answers) == 1:
+            return Book(answers[0])
+        run = await self._run_row(invoice_id)
+        others = [row for rows in await self._answers(invoice_id) for row in rows if row["RowKey"] != RUN]
+        return Book([*others, *([run] if run else [])])
+
+    async def _answers(self, invoice_id: UUID) -> list[list[Mapping[str, Any]]]:
         rows = self._table.query_entities("PartitionKey eq @invoice", parameters={"invoice": str(invoice_id)})
-        return Book([row async for row in rows])
+        return [[row async for row in page] async for page in rows.by_page()]
 
     async def page(self, invoice_id: UUID, stage: str, generation: int, number: int) -> Page | None:
         """One page of a reading."""
@@ -169,13 +178,13 @@ class Ledger:
         except ResourceNotFoundError:
             return None
 
-    async def open_page(self, page: Page) -> bool:
-        """Record that a page is to be read. False if it was known already; then nothing changes."""
+    async def open_page(self, page: Page) -> Page | None:
+        """Note that there is a page to read; None when it was known already, and nothing changes."""
         try:
-            await self._table.create_entity(entity_of_page(page))
+            created = await self._table.create_entity(entity_of_page(page))
         except ResourceExistsError:
-            return False
-        return True
+            return None
+        return replace(page, etag=created["etag"])
 
     async def open_repair(self, page: Page, rows: Iterable[RejectedRow]) -> None:
         """Record a repair page, and its rejected rows as replaying, in one transaction. Raises LeaseLost if a

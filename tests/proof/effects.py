@@ -37,7 +37,7 @@ _APP = {"confirm_invoice", "sync_actuals", "link_transactions", "run_jobs", "wri
 _PLUMBING = {"worker", "transactions", "http", "functions", "wiring", "ports", "concurrency_limit", "answers"}
 _DOORS = {
     "audit", "bulk_updates", "dataverse", "dock", "finance", "landing", "lifecycle", "notes", "pauses", "queues",
-    "rejected_rows", "reports", "run_list", "runs", "sign_in", "throttle_gates",
+    "rejected_rows", "reports", "run_list", "runs", "sign_in", "throttle_gates", "waiting",
 }  # fmt: skip
 """The modules with the actions. Their callers are not part of an effect's name."""
 _ALSO_ASK = {("lifecycle", name) for name in ("hand_over", "read_again", "claim", "go_on", "revive")}
