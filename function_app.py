@@ -1,6 +1,4 @@
-"""The function app: the three stages in the order in which an invoice passes them, the write-back, and the
-operator's API.
-"""
+"""The function app: the doors in the order in which an invoice passes them, the operator's API and page."""
 
 import logging
 
@@ -19,7 +17,7 @@ from sync_actuals.functions import blueprint as sync_actuals
 from write_back.functions import blueprint as write_back
 
 logging.getLogger("azure").setLevel(logging.WARNING)  # the storage SDK logs every request, headers and all
-configuration()  # a wrong setting or map is refused here, before the first message
+configuration()  # a wrong setting, map or job is refused here, before the first message
 
 app = func.FunctionApp()
 for blueprint in (

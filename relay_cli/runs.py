@@ -71,7 +71,7 @@ def show_run(
     key_file: KeyFile = None,
     as_json: Json = False,
 ) -> int:
-    """Show one run: its state and why, what it waits for, and its three maps.
+    """Show one run: its state and why, what it waits for, and its maps.
 
     Exits with 2 when the run failed or was rejected, with 3 when it needs attention.
 

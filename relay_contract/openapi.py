@@ -20,7 +20,7 @@ _PAGE_PATHS = ("page", "page/{file}")
 _TITLE = "Invoice relay"
 _ABOUT = (
     "What operators, Dataverse and Finance ask of the app, and what it answers. Amounts are decimal strings, instants "
-    "are in UTC. Members may be added to answers: pass over those that you do not know."
+    "are in UTC. Members may be added to answers: ignore those that you do not know."
 )
 _MEANINGS = {
     200: "Done.",
@@ -28,13 +28,13 @@ _MEANINGS = {
     304: "The file is the one that the caller has.",
     308: "The page is at its address without the slash.",
     400: "The request is wrong; the message names the member and the reason.",
-    401: "No key, or none that opens this; the platform's sign-in says so in a message.",
+    401: "No key, or none for this endpoint: the Functions host sends no body. Not signed in: the message says so.",
     403: "Signed in, but not allowed.",
-    404: "There is none.",
-    409: "Something stands against it; the message says what.",
+    404: "There is no such run, group, import or file; the message says which.",
+    409: "A conflict; the message says with what.",
     413: "The body is too large.",
     502: "Dataverse or Finance refused.",
-    503: "Storage, Dataverse, Finance or the sign-in is away: ask again later.",
+    503: "Storage, Dataverse, Finance or the sign-in is not available: ask again later.",
 }
 _KEYS = {
     "operator": (

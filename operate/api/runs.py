@@ -31,11 +31,9 @@ blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 async def show_runs(req: func.HttpRequest) -> Runs:
     """List runs, newest first."""
     query = _query(req)
-    try:
-        states = [State(state) for state in query.state]
-    except ValueError as error:
-        raise BadRequest(400, "badState", f"state: {error}; it is one of {', '.join(State)}") from error
-    return await list_runs(await ports(), query, states)
+    if strange := [state for state in query.state if state not in State]:
+        raise BadRequest(400, "badState", f"state: {', '.join(strange)} is none of {', '.join(State)}")
+    return await list_runs(await ports(), query, [State(state) for state in query.state])
 
 
 @serve(blueprint, endpoints.SHOW_RUN)

@@ -164,17 +164,13 @@ async def describe_search(ports: Ports, job: str) -> OutOfSync | None:
 def _left_out(search: Search) -> str:
     """What a search does not examine, for an operator."""
     left = [
-        f"actuals created after {_text(search.period.until)}, which may be on their way",
+        f"actuals created after {search.period.until:%Y-%m-%d %H:%M:%S}Z, which may be on their way",
         "those that skip the sync",
         "those that have a voucher in Dataverse",
     ]
     if search.period.invoice_id:
         left.append("unbilled sales that do not carry the invoice, which reconciling it finds")
     return "; ".join(left)
-
-
-def _text(instant: Any) -> str:
-    return str(instant.isoformat().replace("+00:00", "Z"))
 
 
 async def _describe_sync(ports: Ports, search: Search, pages: Sequence[dict[str, Any]]) -> Sync:

@@ -61,7 +61,8 @@ async def plan(ports: Ports, selection: Selection) -> list[Plan]:
 def _note(selected: Selected) -> str:
     run = selected.run
     if selected.rows:
-        return f"reads and sends {len(selected.rows)} rejected rows again, then goes on"
+        rows = "1 rejected row" if len(selected.rows) == 1 else f"{len(selected.rows)} rejected rows"
+        return f"reads and sends {rows} again, then goes on"
     if run.state == State.COMPLETED:
         return "is completed: nothing to send; reconcile it to compare row by row"
     if not run.state.is_final:

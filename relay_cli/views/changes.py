@@ -24,8 +24,8 @@ def replay_view(replay: Replay) -> RenderableType:
             add(view, name, state(run.state), one.map, f"{one.rows:,}", keys, run.note or "")
         if not run.sends:
             add(view, name, state(run.state), "-", 0, "", run.note or "")
-    whole = sum(not run.sends for run in replay.runs)
-    picked = counted(len(replay.runs) - whole, "run")
+    whole = sum(not run.sends and run.state != "completed" for run in replay.runs)
+    picked = counted(sum(bool(run.sends) for run in replay.runs), "run")
     heads = [safe(f"{send} {counted(replay.rows, 'row')} of {picked}.")] if replay.rows or not whole else []
     heads += [safe(f"{put} {counted(whole, 'run')} to work again, as the note says.")] if whole else []
     return Group(*heads, *([view] if replay.runs else []))

@@ -13,8 +13,8 @@ def reconciliation_view(job: Reconciliation) -> RenderableType:
     if not job.of:
         return safe(f"{job.summary or 'Nothing was compared'}.", "yellow")
     unequal, fixed = sum(not each.equal for each in job.invoices), sum(each.fixed for each in job.invoices)
-    of_all = f"of {counted(len(job.invoices), 'invoice')}"
-    verdict = f"{unequal:,} {of_all} differing" if unequal else f"No difference {of_all}"
+    of_all = counted(len(job.invoices), "invoice")
+    verdict = f"{unequal:,} of {of_all} differing" if unequal else f"No difference in {of_all}"
     sent = f"; {counted(fixed, 'row')} sent again" if fixed else ""
     told = f"{job.summary}. " if job.summary else ""
     end = safe(f"{told}{verdict}{sent}.", "yellow" if unequal else "green")

@@ -36,6 +36,18 @@ def test_a_dry_run_writes_nothing_even_with_yes(app: FakeApp, env: dict[str, str
     assert app.asked("POST /api/replays") == [body]
 
 
+def test_a_completed_run_is_not_said_to_be_put_to_work(app: FakeApp, env: dict[str, str]) -> None:
+    run = {"invoiceId": INVOICE_ID, "invoiceNumber": "INV-1", "sends": []}
+    done = run | {"state": "completed", "note": "is completed: nothing to send"}
+    stopped = run | {"state": "failed", "note": "goes on where it stopped"}
+    app.answers["POST /api/replays"] = {"dryRun": True, "rows": 0, "runs": [done]}
+    ended = relay("replay", INVOICE_ID, "--dry-run", env=env)
+    assert "Would send 0 rows of 0 runs." in ended.stdout
+    assert "to work again" not in ended.stdout
+    app.answers["POST /api/replays"] = {"dryRun": True, "rows": 0, "runs": [done, stopped]}
+    assert "Would put 1 run to work again" in relay("replay", INVOICE_ID, "--dry-run", env=env).stdout
+
+
 def test_what_is_chosen_reaches_the_app(app: FakeApp, env: dict[str, str]) -> None:
     app.answers["POST /api/replays"] = documents.replay(dry_run=False)
     chosen = ["--group", "4f1c22ab90", "--key", "k1", "--key", "k2", "--since", "2026-03-01"]

@@ -19,7 +19,7 @@ function replay(selection) {
     title: "Send again",
     plan: () => post("replays", { ...selection, dryRun: true }),
     empty: (plan) => (plan.runs.length ? "" : "There is nothing to send: the selection has no rejected row."),
-    describe: (plan) => [paragraph(`${plural(plan.rows, "rejected row")} will be read from Dataverse again and sent to Finance.`), runList(plan.runs)],
+    describe: (plan) => [plan.rows ? paragraph(`${plural(plan.rows, "rejected row")} will be read from Dataverse again and sent to Finance.`) : null, runList(plan.runs)],
     button: (plan) => (plan.rows ? `Send ${plural(plan.rows, "row")}` : "Go on"),
     act: () => post("replays", selection),
     report: (done) => paragraph(`${plural(done.rows, "row")} of ${plural(done.runs.length, "run")} put to work. The run’s page shows its progress.`),
