@@ -55,8 +55,8 @@ async def note_promised(ports: Ports, run: Run, promised: Totals, projects: str)
 
 
 async def have_looked_after(ports: Ports, run: Run, account: Account) -> None:
-    """All actuals are in Finance. The follow-up needs requests to Dataverse, and the settling worker must not wait
-    for them, so a reader does it: it keeps its answers while the service throttles."""
+    """All actuals are in Finance. What follows needs requests to Dataverse, for which the settling worker must not
+    wait. A load message leaves them to a reader, which keeps its answers while the service throttles."""
     del account
     await ports.queues.send(Load(stage=ACTUALS, invoiceId=run.invoice_id, generation=run.generation))
 

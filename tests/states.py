@@ -25,7 +25,8 @@ _INTRODUCTION = """\
 a worker that is late gets `LeaseLost`, reads the run again, and drops out or tries again.
 
 - *Under way*: {under_way}.
-- *Final*: {final}. Nothing moves such a run by itself, but for the later looks at a completed one.
+- *Final*: {final}. Such a run moves again only when an operator asks for it, when a later
+  look finds a change, or when a rejected invoice is confirmed after all.
 
 Why a run stands where it stands, and what to do next, is in its `detail`. What it waits for is in `wait`.
 """

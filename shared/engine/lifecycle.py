@@ -70,7 +70,8 @@ async def advance(ports: Ports, run: Run, state: State, **facts: Unpack[Facts]) 
 
 
 async def hand_over(ports: Ports, invoice_id: UUID, stage: str, generation: int, after: After) -> None:
-    """Call `after` if the stage is finished. If rows were rejected, or `after` raises it, the run needs attention."""
+    """Call `after` if the stage is finished. The run needs attention if rows were rejected or `after` raises
+    NeedsAttention."""
     book = await ports.ledger.book(invoice_id)
     run = book.run
     if run is None or run.state.is_final or run.generation != generation:
@@ -109,7 +110,7 @@ async def end(
     progress: Mapping[str, Progress] | None = None,
 ) -> None:
     """Put a run into a final state, unless it has one. `rejected` is the number of its open rejected rows. Raises
-    LeaseLost for a run that this state does not follow any more, as when a verified run is read again meanwhile."""
+    LeaseLost if this state can no longer follow, for example because a new reading has begun meanwhile."""
 
     async def change(run: Run) -> None:
         if run.state.is_final:
@@ -236,7 +237,7 @@ async def _revive_step(ports: Ports, run: Run, step: Step) -> None:
     stage = step.map
     pages = await ports.ledger.pages(run.invoice_id, stage, run.generation)
     if not step.rules and not pages:
-        return  # The steps before it begin it.
+        return  # The step before starts it.
     parts = await ports.ledger.parts(run.invoice_id, stage, run.generation)
     numbers = {page.number for page in pages if not page.read} | {
         part.number for part in parts if part.state == "landed"

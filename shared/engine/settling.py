@@ -1,9 +1,9 @@
 """settle: polls one import, books its result, frees its lane, and starts the next stage of its invoices.
 
 Polling uses messages with a delay; no function sleeps. An import that Finance does not find is either not registered
-yet or never arrived. After a lost answer it is looked up for a few minutes; after a good answer, while Finance may
-still fetch the package. Then it is sent again with a new execution id. An import that Finance does not start, or that
-fails as a whole, goes back to the dock (`shared/engine/next_try.py`).
+yet or never arrived. After a lost answer it is looked up for a few minutes; after a good answer, for as long as
+Finance may still fetch the package. Then it is sent again with a new execution id. An import that Finance does not
+start, or that fails as a whole, goes back to the dock (`shared/engine/next_try.py`).
 """
 
 import logging

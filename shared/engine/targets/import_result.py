@@ -83,7 +83,8 @@ class _Import:
     @property
     def summary(self) -> str:
         """The text for an operator about an import that named no row."""
-        taken = f"took in {self.counts.taken} of {self.shipment.rows} rows"
+        rows = "row" if self.shipment.rows == 1 else "rows"
+        taken = f"took in {self.counts.taken} of {self.shipment.rows} {rows}"
         return f"Finance says {self.status} and {taken}: {self.words or 'no reason given'}"
 
     @property
