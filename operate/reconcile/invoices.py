@@ -4,7 +4,7 @@ It needs no run. Rows are compared page by page, so memory use is limited to one
 read from Finance; for these the counts that Finance reported for their imports are shown.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from uuid import UUID, uuid4
@@ -23,6 +23,7 @@ from shared.engine.ports import Ports
 from shared.engine.resend import send_again
 from shared.engine.targets.held_rows import BILLED_TYPE, held_actuals, held_by_actual
 from shared.errors import ContractBroken, NeedsAttention, NotPermitted, NotYet, Refused
+from shared.ledger.progress import Progress
 from shared.ledger.rejected_rows import BILLED, RejectedRow, measured
 from shared.ledger.run import Run, State
 from shared.maps.columns_compared import differing_columns, unseen_columns
@@ -336,6 +337,7 @@ async def _describe(
                 target=Money(rows=findings.linked, amounts={}),
                 note=_about_connections(findings),
             ),
+            *(_plain_counts(ports, run) if run else ()),
         ],
         missing=_keys(findings.missing),
         surplus=_keys(findings.surplus),
@@ -351,6 +353,14 @@ async def _describe(
     )
 
 
+def _plain_counts(ports: Ports, run: Run) -> Iterator[MapCounts]:
+    """The steps that are pure data. Their rows are not compared, and the note says so."""
+    for step in ports.job.plain:
+        told = run.progress.get(step.map, Progress())
+        source, target = Money(rows=told.rows, amounts={}), Money(rows=told.done, amounts={})
+        yield MapCounts(map=step.map, source=source, target=target, note=_NOT_COMPARED)
+
+
 def _keys(keys: Iterable[str]) -> list[RowKey]:
     return [RowKey(map=ACTUALS, key=key) for key in keys]
 
@@ -360,6 +370,7 @@ def _unseen(columns: tuple[str, ...]) -> str:
 
 
 _SHOWN = 20
+_NOT_COMPARED = "Not compared: the source is what the run read, the target is what Finance reported for the imports"
 
 
 def _about_connections(findings: Findings) -> str:

@@ -20,11 +20,12 @@ _LONGEST_WAIT = timedelta(minutes=5)
 _STAY_TOGETHER_FROM = 2
 # Refused starts from which the parts of a group are sent separately.
 _APART_FROM = 3
-# Failures of a file if Finance has accepted other files since the first failure. If it accepts none, one more.
+# A file is halved after this number of failures if Finance has accepted other files since the first one, and after
+# one more failure if it has not.
 _HALVED_FROM = 2
 # While Finance accepts no other file, no file is halved above this number of failed files.
 _MOST_FAILING = 16
-# Failures of a single row before it is rejected, if Finance has accepted others since its first failure alone.
+# A single row is rejected after this number of failures if Finance has accepted others since its first failure alone.
 _ROW_TRIES = 3
 # The same if Finance has accepted others only since the row was separated, or after the patience below.
 _LONE_ROW_TRIES = 4
@@ -49,8 +50,8 @@ def turned_away(cargo: Sequence[Cargo], ticket: str, why: str, now: datetime) ->
 
 
 def failed(cargo: Sequence[Cargo], ticket: str, why: str, now: datetime, *, partly: bool = False) -> list[Cargo]:
-    """The parts of a file that failed as a whole, with their next try. `partly` means that the import only hides
-    which rows it refused, so that the same file would give no new information."""
+    """The parts of a file that failed as a whole, with their next try. `partly`: Finance took some of the rows and
+    does not say which it refused. The same file would tell nothing new, so it is halved at once."""
     tries = max(item.tries for item in cargo) + 1
     return [
         replace(

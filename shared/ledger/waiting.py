@@ -132,8 +132,8 @@ class Waiting:
         return [Pointer(row["RowKey"], str(row.metadata["etag"])) async for row in rows]
 
     async def forget(self, pointers: Sequence[Pointer]) -> None:
-        """Delete untrue pointers, which were read before their runs. A pointer that cannot be deleted now is found
-        untrue again."""
+        """Delete untrue pointers, which were read before their runs. The next reader finds those that cannot be
+        deleted now."""
         for pointer in pointers:
             with suppress(AzureError):
                 await self._table.delete_entity(

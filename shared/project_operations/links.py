@@ -42,7 +42,7 @@ _TO_A_DETAIL = " or ".join(f"{end}type eq 'msdyn_invoicelinetransaction'" for en
 @dataclass(frozen=True)
 class Produced:
     """What billed sales lead to: new unbilled sales, and the connections to send. `unlinked` counts the billed sales
-    whose optional link did not appear while it was waited for."""
+    whose optional link was still missing when the wait was over."""
 
     unbilled: list[Row]
     connections: list[Row]

@@ -248,6 +248,7 @@ def _listed(differing: Mapping[str, object]) -> str:
 
 
 def _wanted(differing: Mapping[str, tuple[str, str]]) -> str:
-    """The value that the setting needs. Dataverse is named once, by its organization if that has changed."""
+    """The value that the setting needs. Dataverse is named by its organization if that has changed, else by its
+    address."""
     names = [name for name in differing if name != "DATAVERSE_URL" or "DATAVERSE_ORGANIZATION_ID" not in differing]
     return ",".join(differing[name][0] for name in names)

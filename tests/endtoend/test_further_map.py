@@ -98,6 +98,10 @@ def test_its_rows_arrive_and_page_api_and_command_show_it(system: Relay) -> None
     told = requests.get(system.address("sign-in"), timeout=60).json()
     assert told["maps"][3] == {"map": "details", "title": "Line details"}
     assert list(Operator(system).get("health")["maps"])[3] == "details"
+    [compared] = Operator(system).reconcile(invoiceId=invoice_id)
+    counted = compared["maps"][2]
+    assert (counted["map"], counted["source"]["rows"], counted["target"]["rows"]) == ("details", LINES, LINES)
+    assert counted["note"].startswith("Not compared: ")
 
 
 def test_a_run_is_completed_only_after_its_last_map(system: Relay) -> None:
