@@ -117,6 +117,7 @@ async def test_reconciling_shows_the_difference_and_sends_only_what_differs(syst
     await operator.agree("Compare")
     await expect(operator.dialog).to_contain_text(f"{number} ")
     await expect(operator.dialog).to_contain_text("missing, 0 surplus, 0 different")
+    await expect(operator.dialog).to_contain_text("Connections: Finance offers no reading of connections")
     await operator.agree("Send what differs")
     await expect(operator.dialog).to_contain_text("sent again")
     await operator.agree("Close")

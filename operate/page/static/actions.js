@@ -98,12 +98,13 @@ function differences(job, what) {
 function finding(invoice) {
   const name = h("strong", {}, invoice.invoiceNumber || invoice.invoiceId);
   if (invoice.problem) return h("li", {}, name, ` could not be compared: ${invoice.problem}`);
-  if (invoice.equal) return h("li", {}, name, " agrees");
+  const notes = invoice.maps.filter((map) => map.note).map((map) => h("div", { class: "small" }, `${MAPS[map.map] ?? map.map}: ${map.note}`));
+  if (invoice.equal) return h("li", {}, name, " agrees", notes);
   if (invoice.doubt) return h("li", {}, name, `: ${invoice.doubt}`);
   const { missing = invoice.missing.length, surplus = invoice.surplus.length, different = invoice.different.length } = invoice.counts ?? {};
   const maps = invoice.maps.map((map) => h("div", { class: "small" }, `${MAPS[map.map] ?? map.map}: Dataverse ${plural(map.source.rows, "row")} ${amounts(map.source.amounts)}, Finance ${plural(map.target?.rows ?? 0, "row")} ${amounts(map.target?.amounts)}`));
   const fields = invoice.different.slice(0, 5).map((each) => h("div", { class: "small" }, `${each.key} ${each.field}: ${each.source} in Dataverse, ${each.target} in Finance`));
-  return h("li", {}, name, ` ${number(missing)} missing, ${number(surplus)} surplus, ${number(different)} different`, maps, fields);
+  return h("li", {}, name, ` ${number(missing)} missing, ${number(surplus)} surplus, ${number(different)} different`, maps, notes, fields);
 }
 
 function writeBack({ invoiceId, name }) {
