@@ -24,10 +24,13 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    # Before pytest looks at -m, and before xdist looks at groups, once everything is collected.
+    tiers.mark(item)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # Before pytest looks at -m and before xdist looks at groups.
-    tiers.sort_out(items)
+    items.sort(key=tiers.turn)
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ QUICK = (
     "endtoend/test_start.py",
     # A journey through the API, one through the command, one through the page.
     "endtoend/test_sizes.py::test_every_row_arrives_once_and_the_proposal_equals_the_proforma[2500]",
-    "relay_cli/test_stack.py",
+    "relay_cli/test_stack.py::test_rejected_rows_are_found_mended_and_sent_again",
     "page/test_work.py::test_an_invoice_is_followed_from_confirmation_to_written_back",
 )
 
@@ -75,13 +75,17 @@ LONGEST = (
 """What takes longest begins first, a system or a file; at the end the others would only wait for it."""
 
 
-def sort_out(items: list[pytest.Item]) -> None:
-    """Mark what is not quick as full, keep together what shares a system, and begin with the longest."""
-    for item in items:
-        if not _is_quick(_name(item)):
-            item.add_marker(pytest.mark.full)
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=_turn)
+def mark(item: pytest.Item) -> None:
+    """Mark a test as full if it is not quick, and keep together what shares a system."""
+    if not _is_quick(_name(item)):
+        item.add_marker(pytest.mark.full)
+    item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def turn(item: pytest.Item) -> int:
+    """When a test has its turn: the longest begin first."""
+    group = _group(item)
+    return LONGEST.index(group) if group in LONGEST else len(LONGEST)
 
 
 def _is_quick(name: str) -> bool:
@@ -100,8 +104,3 @@ def _group(item: pytest.Item) -> str:
         return file
     used = set(getattr(item, "fixturenames", ()))
     return next((f"{file.rpartition('/')[0]}/{name}" for name in SYSTEMS if name in used), file)
-
-
-def _turn(item: pytest.Item) -> int:
-    group = _group(item)
-    return LONGEST.index(group) if group in LONGEST else len(LONGEST)

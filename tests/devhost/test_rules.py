@@ -41,7 +41,7 @@ def test_durations_are_read_as_dotnet_reads_them(text: str, expected: timedelta)
 
 @pytest.mark.parametrize("text", ["", "5s", "00:60:00", "00:00:61", "1.24:00:00", "::", "1:2:3:4:5", "1.5"])
 def test_other_durations_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no duration"):
+    with pytest.raises(ValueError, match="is not a duration"):
         parse_time_span(text)
 
 
