@@ -14,7 +14,7 @@ from shared.engine.lifecycle import accept
 from shared.ledger.runs import Ledger
 from tests.endtoend.relay import Relay, await_that
 
-QUEUES = ("invoices", "actuals", "transactionconnections", "write-back", "operations")
+QUEUES = ("invoices", "actuals", "transactionconnections", "jobs", "write-back", "operations")
 
 
 def test_strange_messages_are_kept_and_fail_the_run_that_they_name(system: Relay) -> None:

@@ -60,6 +60,6 @@ def _refuse_upload(strict: Relay) -> str:
     assert strict.tenant.counts()["imports"] == 0
     assert operator.get("health")["poison"] == [
         {"name": f"{queue}-poison", "count": 0}
-        for queue in ("invoices", "actuals", "transactionconnections", "write-back", "operations")
+        for queue in ("invoices", "actuals", "transactionconnections", "jobs", "write-back", "operations")
     ]
     return invoice_id

@@ -121,7 +121,9 @@ def _module(file: str) -> str:
     """The name of a module of the app; nothing for any other file."""
     path = Path(file)
     is_ours = path.is_relative_to(PROJECT) and path.relative_to(PROJECT).parts[0] in _APP
-    return path.stem if is_ours else ""
+    # The operators' endpoints stand by subject; what they are is functions.
+    stem = "functions" if path.parent.name == "api" and path.stem not in _PLUMBING else path.stem
+    return stem if is_ours else ""
 
 
 def _work(frames: list[tuple[FrameType, str, str]]) -> str:
