@@ -16,7 +16,7 @@ from simulators.stack import Stack
 from simulators.tenant import Tenant, app_settings
 from tests.openapi import check_exchanges
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 240.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 0.4
 """Asking is no less work for the app than what it is asked about; a slow answer is asked for less often."""
 _IMPATIENT = {"FINANCE_POLL_LONGEST_SECONDS": "1"}
