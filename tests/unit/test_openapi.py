@@ -1,4 +1,4 @@
-"""The OpenAPI documents: what they are made of, that they are valid, and that nobody calls what is not in them."""
+"""The OpenAPI documents are valid and up to date, and the page and the command call only endpoints that are in them."""
 
 import json
 import re
