@@ -25,7 +25,6 @@ def test_the_key_may_come_in_the_query(system: Relay) -> None:
 def test_the_same_confirmation_again_is_the_same_run_and_sends_nothing_twice(system: Relay) -> None:
     invoice_id = system.carry(3, seed=31)
     run = system.tenant.run(invoice_id)
-    imports = system.tenant.counts()["imports"]
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: system.post(json=system.event(invoice_id)), range(16)))
     assert run is not None
@@ -33,8 +32,9 @@ def test_the_same_confirmation_again_is_the_same_run_and_sends_nothing_twice(sys
     assert {answer.json()["runId"] for answer in answers} == {run["runId"]}
     assert {answer.json()["state"] for answer in answers} == {"completed"}
     assert all(answer.json()["statusUrl"].endswith(f"/api/runs/{invoice_id}") for answer in answers)
-    assert system.peek("invoices") == []
-    assert system.tenant.counts()["imports"] == imports
+    # An earlier test may have left an import of another invoice on its way.
+    assert [message for message in system.peek("invoices") if invoice_id in message] == []
+    assert system.tenant.run(invoice_id) == run
 
 
 def test_a_first_confirmation_sent_many_times_at_once_makes_one_run(system: Relay) -> None:

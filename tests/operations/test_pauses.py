@@ -10,6 +10,7 @@ IDLE = {"waiting", "done"}
 
 def test_while_the_app_is_paused_nothing_is_sent_and_what_arrives_waits(system: Relay, operator: Operator) -> None:
     invoices = [system.tenant.draft(lines, seed=300 + lines) for lines in (1, 10)]
+    await_that(lambda: _at_rest(operator), "no message of an earlier test on any queue")
     with operator.pausing(None):
         before = _requests(system)
         for invoice_id in invoices:
@@ -57,6 +58,11 @@ def _put_off(system: Relay, operator: Operator, queue: str, least: int) -> dict[
     health = operator.get("health")
     depth = next(each["depth"] for each in health["queues"] if each["name"] == queue)
     return health if depth >= least and not system.peek(queue) else None
+
+
+def _at_rest(operator: Operator) -> bool:
+    """Whether no queue holds a message, not even one that is being worked on or waits."""
+    return not any(queue["depth"] for queue in operator.get("health")["queues"])
 
 
 def _requests(system: Relay) -> list[int]:

@@ -74,8 +74,8 @@ class Troubles:
         for invoice_id in invoices:
             self.system.tenant.confirm(invoice_id)
 
-    def draft(self, count: int, lines: int = 8, **options: Any) -> list[str]:
-        """Draft invoices, some of whose lines were edited."""
+    def draft(self, count: int, lines: int = 10, **options: Any) -> list[str]:
+        """Draft invoices, some of whose lines were edited. From ten lines on, an invoice has every kind of line."""
         options = {"edited": 0.3} | options
         return [self.system.tenant.draft(lines, seed=number, **options) for number in range(1, count + 1)]
 
