@@ -101,7 +101,7 @@ async def _take(event: Confirmation | Doubtful | Several, url: str) -> func.Http
 async def _accept(works: Ports, invoice_id: UUID, url: str) -> Accepted:
     run, _ = await accept(works.ledger, invoice_id)
     if run.state == State.ACCEPTED:
-        await works.queues.send(Load(stage=INVOICES, invoiceId=invoice_id, generation=run.generation))
+        await works.queues.send(Load(stage=INVOICES, subject=invoice_id, generation=run.generation))
     status_url = url.partition("/invoices/confirmations")[0] + f"/runs/{invoice_id}"
     return Accepted(invoice_id=str(invoice_id), run_id=run.run_id, state=str(run.state), status_url=status_url)
 

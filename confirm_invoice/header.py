@@ -7,7 +7,7 @@ from shared.engine.lifecycle import advance
 from shared.engine.loading import Announce, Batch, Reading, put_on_dock
 from shared.engine.messages import Load
 from shared.engine.ports import Ports
-from shared.errors import InvoiceRejected, NeedsAttention
+from shared.errors import NeedsAttention, SubjectRejected
 from shared.ledger.run import BEFORE_ACTUALS, Page, Run, State
 from shared.maps.transforms import Row, RowRefused
 from shared.project_operations.chosen_days import check_days_of_actuals
@@ -32,13 +32,13 @@ _CHECKED = (ORDER_TYPE, STATUS, STATE, CREATED, *COLUMNS)
 
 
 async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) -> Reading:
-    """Read the invoice back. Raises InvoiceRejected unless Dataverse says that it is a confirmed project invoice,
+    """Read the invoice back. Raises SubjectRejected unless Dataverse says that it is a confirmed project invoice,
     and NeedsAttention if its header cannot be sent."""
     table_map = ports.maps[INVOICES]
     options = {**table_map.query, "$select": ",".join(sorted({*table_map.query["$select"].split(","), *_CHECKED}))}
-    invoice = await ports.dataverse.one(table_map.source.set, page.invoice_id, options)
+    invoice = await ports.dataverse.one(table_map.source.set, page.subject, options)
     if invoice is None:
-        raise InvoiceRejected("Dataverse has no such invoice")
+        raise SubjectRejected("Dataverse has no such invoice")
     await _check(ports, run, invoice)
     await announce(None)
     try:
@@ -48,7 +48,7 @@ async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) ->
         raise NeedsAttention(f"invoice header: {refusal}") from refusal
     odd_days = table_map.days_in_doubt(invoice, ports.settings.zone)
     if odd_days:
-        await check_days_of_actuals(ports, run.invoice_id)
+        await check_days_of_actuals(ports, run.subject)
     number = row[table_map.position(PROPOSAL)]
     await advance(
         ports,
@@ -61,21 +61,21 @@ async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) ->
         wait_since=None,
     )
     # The actuals are read while the header is imported. They are not sent before the header is in Finance.
-    await ports.queues.send(Load(stage=ACTUALS, invoiceId=run.invoice_id, generation=run.generation))
+    await ports.queues.send(Load(stage=ACTUALS, subject=run.subject, generation=run.generation))
     return Reading([Batch(INVOICES, company, [row], odd_days=len(odd_days))])
 
 
 async def _check(ports: Ports, run: Run, invoice: Row) -> None:
     if invoice.get(ORDER_TYPE) != PROJECT_INVOICE:
-        raise InvoiceRejected(f"{ORDER_TYPE} is {invoice.get(ORDER_TYPE)}: it is not a project invoice")
+        raise SubjectRejected(f"{ORDER_TYPE} is {invoice.get(ORDER_TYPE)}: it is not a project invoice")
     # The message may have waited long, and the invoice may have been paid or posted meanwhile. It must still be
     # carried.
     standing = standing_of(invoice, ports.settings.confirmed_statuses)
-    if not await was_confirmed(ports, run.invoice_id, standing):
+    if not await was_confirmed(ports, run.subject, standing):
         why = ", and it has no billed sales" if standing is Standing.UNCLEAR else ""
-        raise InvoiceRejected(f"{STATUS} is {invoice.get(STATUS)}{why}: not confirmed")
+        raise SubjectRejected(f"{STATUS} is {invoice.get(STATUS)}{why}: not confirmed")
     if await _is_of_dual_write(ports, run, invoice):
-        raise InvoiceRejected(
+        raise SubjectRejected(
             "confirmed before SWEEP_START, when dual-write carried it: a change of its status later on is not a "
             "confirmation. Only if Finance does not hold it, send it: relay reconcile "
             f"{invoice.get(number_column(ports))} --fix"
@@ -90,7 +90,7 @@ async def _is_of_dual_write(ports: Ports, run: Run, invoice: Row) -> bool:
     go_live = ports.settings.sweep_start
     if run.state != State.ACCEPTED or run.is_named or go_live is None or run.accepted_at < go_live:
         return False
-    return await confirmed_before_go_live(ports, run.invoice_id, created_at(invoice))
+    return await confirmed_before_go_live(ports, run.subject, created_at(invoice))
 
 
 def _check_number(ports: Ports, invoice: Row) -> None:
@@ -111,10 +111,10 @@ async def after_header(ports: Ports, run: Run, account: Account) -> None:
     del account
     if run.state in BEFORE_ACTUALS:
         await advance(ports, run, State.SYNCING_ACTUALS)
-    key = (run.invoice_id, ACTUALS, run.generation)
+    key = (run.subject, ACTUALS, run.generation)
     first = await ports.ledger.page(*key, 0)
     landed = [part for part in await ports.ledger.parts(*key) if part.state == "landed"] if first else []
-    again = Load(stage=ACTUALS, invoiceId=run.invoice_id, generation=run.generation)
+    again = Load(stage=ACTUALS, subject=run.subject, generation=run.generation)
     if landed and first and first.read:
         await put_on_dock(ports, landed)
     else:

@@ -18,7 +18,6 @@ from shared.engine.account import Account
 from shared.engine.landed_rows import landed_rows
 from shared.engine.ports import Ports
 from shared.engine.resend import FIRST_REPAIR
-from shared.engine.targets.held_rows import BILLED_TYPE, held_actuals
 from shared.ledger.rejected_rows import UNBILLED
 from shared.ledger.run import Part, Run
 from shared.maps.columns import follow
@@ -31,6 +30,7 @@ from shared.maps.columns_compared import (
 from shared.maps.transforms import Row
 from shared.project_operations.billed_sales import billed_filter
 from shared.project_operations.codes import ACTUALS, NEW_UNBILLED, SOLD
+from shared.project_operations.held_actuals import BILLED_TYPE, held_actuals
 from shared.services.odata import Guid, all_of, guid, quote_text
 from shared.storage.landing import BlobGone
 from shared.totals import Tally, Totals
@@ -129,7 +129,7 @@ class _Reading:
         several = (self.map.company,) if self.map.company and len(self.companies) > 1 else ()
         options = self.map.query_of(self.source_columns, *several, "msdyn_amount", ".".join(_CURRENCY))
         size = self.ports.settings.page_rows if self.source_columns is not _MEASURED else _LIGHT_PAGE
-        options["$filter"] = billed_filter(self.map, self.run.invoice_id)
+        options["$filter"] = billed_filter(self.map, self.run.subject)
         return self.ports.dataverse.pages(source.set, options, size=size)
 
     async def hold_billed(self) -> Totals:
@@ -155,7 +155,7 @@ class _Reading:
         tally, parts = Tally(), self.account.parts
         if not any(part.measure(NEW_UNBILLED).rows for part in parts):
             return tally.totals()
-        settled = {row.key: row.status for row in await self.ports.rejections.of(self.run.invoice_id, ACTUALS)}
+        settled = {row.key: row.status for row in await self.ports.rejections.of(self.run.subject, ACTUALS)}
         sent_again: set[str] = set()
         verified = Totals()
         for part in sorted(parts, key=lambda part: part.number, reverse=True):

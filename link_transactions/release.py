@@ -9,17 +9,17 @@ from shared.engine.lifecycle import advance, hand_over, plain_steps_are_over
 from shared.engine.loading import put_on_dock
 from shared.engine.messages import Load, Verify
 from shared.engine.ports import Ports
-from shared.engine.targets.held_rows import held_by_actual
 from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.run import Part, Run, State
 from shared.project_operations.codes import ACTUALS, CONNECTIONS
+from shared.project_operations.held_actuals import held_by_actual
 from shared.services.odata import guid
 from shared.storage.landing import encode
 
 
 async def release(ports: Ports, message: Load) -> None:
     """Put the held connections of an invoice on the dock."""
-    book = await ports.ledger.book(message.invoiceId)
+    book = await ports.ledger.book(message.subject)
     run = book.run
     # Duplicate delivery while actuals are sent again: the worker that settles the last of them sends another message.
     if run is None or run.state not in COMPARABLE or run.generation != message.generation:
@@ -31,7 +31,7 @@ async def release(ports: Ports, message: Load) -> None:
     ]
     await put_on_dock(ports, [part for part in parts if part.state != "settled"])
     if all(part.state == "settled" for part in parts):
-        await hand_over(ports, message.invoiceId, CONNECTIONS, message.generation, after_connections)
+        await hand_over(ports, message.subject, CONNECTIONS, message.generation, after_connections)
 
 
 async def _free(ports: Ports, part: Part, actuals: Sequence[RejectedRow]) -> Part:
@@ -62,4 +62,4 @@ async def after_connections(ports: Ports, run: Run, account: Account) -> None:
     if run.verified == run.generation:
         await complete(ports, run)
         return
-    await ports.queues.send(Verify(stage=CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation))
+    await ports.queues.send(Verify(stage=CONNECTIONS, subject=run.subject, generation=run.generation))

@@ -28,20 +28,20 @@ _ONLY_COUNTED = "count, money and keys of all rows compared"
 async def verify(ports: Ports, message: Verify) -> None:
     """Compare the actuals, and complete the run if its connections are in Finance too. Raises NeedsAttention with
     the numbers if the two sides differ, and LeaseLost while another worker compares them."""
-    run = await ports.ledger.run(message.invoiceId)
+    run = await ports.ledger.run(message.subject)
     # Duplicate delivery while actuals are sent again. Only a complete reading may be compared.
     if run is None or run.state not in COMPARABLE or run.generation != message.generation:
         return
     if run.verified != run.generation:
         # Several messages ask for the comparison: after the actuals, after the connections, and duplicates of both.
-        async with ports.leases.hold(f"verify {run.invoice_id}"):
+        async with ports.leases.hold(f"verify {run.subject}"):
             await _verify(ports, message)
     elif run.state == State.VERIFYING:
         await complete(ports, run)
 
 
 async def _verify(ports: Ports, message: Verify) -> None:
-    run = await ports.ledger.run(message.invoiceId)
+    run = await ports.ledger.run(message.subject)
     if run is None or run.state not in COMPARABLE or run.generation != message.generation:
         return
     if run.verified != run.generation:
@@ -55,12 +55,12 @@ async def _verify(ports: Ports, message: Verify) -> None:
 
 async def complete(ports: Ports, run: Run) -> None:
     """Complete a verified run whose connections are all in Finance."""
-    book = await ports.ledger.book(run.invoice_id)
+    book = await ports.ledger.book(run.subject)
     account = account_in(book, ports.job.step(ACTUALS), run.generation)
     connections = book.parts(CONNECTIONS, run.generation)
     others = [await _describe_plain(ports, run, step) for step in ports.job.plain]
-    await end(ports, run.invoice_id, State.COMPLETED, "; ".join([_describe(run, account, connections), *others]))
-    await ports.landing.clear(run.invoice_id)
+    await end(ports, run.subject, State.COMPLETED, "; ".join([_describe(run, account, connections), *others]))
+    await ports.landing.clear(run.subject)
 
 
 async def _agrees(ports: Ports, run: Run) -> str:
@@ -139,14 +139,14 @@ async def _note_verified(ports: Ports, run: Run, compared: str) -> Run:
     try:
         return await ports.ledger.save(run, verified=run.generation, compared=compared)
     except LeaseLost:
-        standing = await ports.ledger.run(run.invoice_id)
+        standing = await ports.ledger.run(run.subject)
         if standing is None or standing.state != State.VERIFYING or standing.generation != run.generation:
             raise
         return await ports.ledger.save(standing, verified=run.generation, compared=compared)
 
 
 async def _describe_plain(ports: Ports, run: Run, step: Step) -> str:
-    parts = await ports.ledger.parts(run.invoice_id, step.map, run.generation)
+    parts = await ports.ledger.parts(run.subject, step.map, run.generation)
     return f"{_count(sum(part.rows - part.rejected for part in parts), 'row')} of {step.shown} as Finance reported"
 
 

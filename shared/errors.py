@@ -93,7 +93,7 @@ class NotYet(Exception):
     the run needs attention."""
 
 
-class InvoiceRejected(Exception):
+class SubjectRejected(Exception):
     """Reading the invoice back shows that it is not a confirmed project invoice. Nothing of it may be written."""
 
 
@@ -109,10 +109,10 @@ class LeaseLost(Exception):
 class NotOurMessage(Exception):
     """A queue message that this version of the app cannot have written. The text names the field and the reason."""
 
-    def __init__(self, reason: str, invoice_id: str | None = None) -> None:
+    def __init__(self, reason: str, subject: str | None = None) -> None:
         # The reason quotes foreign text. Table storage limits a value to 64 KiB and accepts no lone surrogate.
         super().__init__(reason[:_LONGEST_QUOTE].encode("utf-8", "backslashreplace").decode())
-        self.invoice_id = invoice_id
+        self.subject = subject
 
 
 class NewerVersion(Exception):

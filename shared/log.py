@@ -11,8 +11,8 @@ from pathlib import Path
 
 FACTS = frozenset(
     {
-        "attempt", "blobs", "count", "error", "executionId", "invoiceId", "kind", "level", "page", "parts", "queue",
-        "revived", "rows", "runId", "seconds", "service", "stage", "started", "state", "status", "ticket", "until",
+        "attempt", "blobs", "count", "error", "executionId", "kind", "level", "page", "parts", "queue", "revived",
+        "rows", "runId", "seconds", "service", "stage", "started", "state", "status", "subject", "ticket", "until",
         "where",
     }
 )  # fmt: skip

@@ -32,11 +32,11 @@ def has_waited(ports: Ports, run: Run) -> bool:
 async def settle_beside(ports: Ports, run: Run, account: Account) -> Beside | None:
     """The unlinked unbilled sales, once all of them are accounted for; None while some are being read or waited for.
     Raises NeedsAttention for rows whose invoice cannot be determined."""
-    taken = await ports.ledger.pages(run.invoice_id, ACTUALS, run.generation)
+    taken = await ports.ledger.pages(run.subject, ACTUALS, run.generation)
     sent, is_all = await _sent_unbilled(ports, account.parts)
     singly = {guid(str(each)) for page in taken for each in repaired_ids(page)}
     known = sent | singly | {guid(row.source_id) for row in account.dismissed}
-    beside = await find_beside(ports, run.invoice_id, known)
+    beside = await find_beside(ports, run.subject, known)
     # After completion, landed parts are deleted and cannot tell what was read. What Finance holds was accounted for
     # then.
     found = {key: links for key, links in beside.belonging.items() if is_all or key in beside.missing}
@@ -80,10 +80,10 @@ async def _put_before_a_person(ports: Ports, run: Run, rows: Sequence[Row]) -> N
     if not has_waited(ports, run):
         if not run.wait:
             await ports.ledger.save(run, wait=text, wait_since=run.wait_since or ports.now())
-        again = Load(stage=ACTUALS, invoiceId=run.invoice_id, generation=run.generation)
+        again = Load(stage=ACTUALS, subject=run.subject, generation=run.generation)
         await ports.queues.send(again, delay=_UNTIL_ASKED_AGAIN)
         return
-    await ports.rejections.keep(run.invoice_id, rejected)
+    await ports.rejections.keep(run.subject, rejected)
     raise NeedsAttention(f"{text}. Replay the run to send them with it, or dismiss the rows that do not belong to it")
 
 

@@ -40,7 +40,7 @@ async def _read_page(ports: Ports, run: Run, page: Page, announce: Announce) -> 
     """One page with everything linked to it, and its projects."""
     table_map = ports.maps[ACTUALS]
     select = ",".join(sorted({*table_map.query["$select"].split(","), *NEEDED}))
-    options = {**table_map.query, "$select": select, "$filter": billed_filter(table_map, run.invoice_id)}
+    options = {**table_map.query, "$select": select, "$filter": billed_filter(table_map, run.subject)}
     size = ports.settings.page_rows
     page_read = await ports.dataverse.stream(table_map.source.set, options, cursor=page.cursor, size=size)
     async with ports.memory_budget.reserve(page_read.size):
@@ -69,7 +69,7 @@ async def _dismissed(ports: Ports, run: Run) -> set[str]:
     """The actuals that an operator dismissed. A later reading does not send them."""
     if run.generation == 1:
         return set()
-    rows = await ports.rejections.of(run.invoice_id, ACTUALS)
+    rows = await ports.rejections.of(run.subject, ACTUALS)
     return {row.source_id.lower() for row in rows if row.status == "dismissed"}
 
 

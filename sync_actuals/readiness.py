@@ -26,22 +26,22 @@ async def may_be_sent(ports: Ports, page: Page) -> bool:
     Reading starts before that. Both conditions are checked after each page is closed, and the worker that makes the
     last one true looks for parts afterwards. So no part is forgotten in a race.
     """
-    run = await ports.ledger.run(page.invoice_id)
+    run = await ports.ledger.run(page.subject)
     if run is None or run.state in BEFORE_ACTUALS:
         return False
-    first = await ports.ledger.page(page.invoice_id, ACTUALS, page.generation, 0)
+    first = await ports.ledger.page(page.subject, ACTUALS, page.generation, 0)
     return first is not None and first.read
 
 
 async def promised_totals(ports: Ports, run: Run) -> Totals:
     """The billed sales that Dataverse holds now. Raises NotYet while some must be missing."""
-    found = await completeness(ports, run.invoice_id)
+    found = await completeness(ports, run.subject)
     if not found.billed.totals.rows or found.missing:
         raise NotYet(f"incomplete: {found.describe()}")
     if found.doubtful and not has_waited(ports, run):
         # A line made non-chargeable may get an unbilled sale instead of a billed one. If these exist, nothing is
         # missing.
-        beside = await find_beside(ports, run.invoice_id, ())
+        beside = await find_beside(ports, run.subject, ())
         if beside.unbilled < found.doubtful:
             raise NotYet(f"{found.doubtful} more billed sales may come, of lines that are not chargeable or corrected")
     return found.billed.totals
@@ -49,7 +49,7 @@ async def promised_totals(ports: Ports, run: Run) -> Totals:
 
 async def note_promised(ports: Ports, run: Run, promised: Totals, projects: str) -> None:
     """Store the result of the first reading of the billed sales. The last reading must equal it."""
-    current = await ports.ledger.run(run.invoice_id)
+    current = await ports.ledger.run(run.subject)
     if current is not None and (current.wait or not current.expected.same_money(promised)):
         await ports.ledger.save(current, expected=promised, project=projects, wait="", wait_since=None)
 
@@ -58,7 +58,7 @@ async def have_looked_after(ports: Ports, run: Run, account: Account) -> None:
     """All actuals are in Finance. What follows needs requests to Dataverse, for which the settling worker must not
     wait. A load message leaves them to a reader, which keeps its answers while the service throttles."""
     del account
-    await ports.queues.send(Load(stage=ACTUALS, invoiceId=run.invoice_id, generation=run.generation))
+    await ports.queues.send(Load(stage=ACTUALS, subject=run.subject, generation=run.generation))
 
 
 async def after_actuals(ports: Ports, run: Run, account: Account) -> None:
@@ -72,7 +72,7 @@ async def after_actuals(ports: Ports, run: Run, account: Account) -> None:
         if beside is None:
             return
         await advance(ports, run, State.LINKING, wait="", wait_since=None, verified=0, beside=beside.seen)
-    await ports.queues.send(Load(stage=CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation))
+    await ports.queues.send(Load(stage=CONNECTIONS, subject=run.subject, generation=run.generation))
     # The comparison runs while Finance imports the connections. If this message is lost, it runs after them.
-    comparison = Verify(stage=CONNECTIONS, invoiceId=run.invoice_id, generation=run.generation)
+    comparison = Verify(stage=CONNECTIONS, subject=run.subject, generation=run.generation)
     await ports.queues.send(comparison, delay=_UNTIL_CONNECTIONS_ARE_SENT)

@@ -15,7 +15,6 @@ from shared.engine.account import account_of
 from shared.engine.lifecycle import note_posting
 from shared.engine.messages import WriteBack
 from shared.engine.ports import Ports
-from shared.engine.targets.held_rows import BILLED_TYPE, held_actuals, rows_by_actual
 from shared.errors import ColumnsLocked, Refused
 from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.run import Facts, Run, State
@@ -24,6 +23,7 @@ from shared.maps.transforms import Row
 from shared.project_operations.accounting_detail import KEPT_BACK, write_rows
 from shared.project_operations.codes import ACTUALS, NEW_UNBILLED, SOLD
 from shared.project_operations.confirmation import find_beside
+from shared.project_operations.held_actuals import BILLED_TYPE, held_actuals, rows_by_actual
 from shared.project_operations.links import trace
 from shared.services.odata import all_of, guid, quote_text
 from shared.storage.names import WRITE_BACK
@@ -37,7 +37,7 @@ _BETWEEN_PASSES = timedelta(seconds=5)
 
 async def write_back(ports: Ports, message: WriteBack) -> None:
     """Write one page back. After the last page the run's posting state is set."""
-    run = await ports.ledger.run(message.invoiceId)
+    run = await ports.ledger.run(message.subject)
     if run is None or run.state != State.COMPLETED:
         return
     if not message.ticket:
@@ -79,7 +79,7 @@ async def _write_page(ports: Ports, run: Run, standing: Pass, companies: Sequenc
     except ColumnsLocked as lock:
         await note_posting(ports, run, "refused", str(lock), posted_at=run.posted_at or ports.now())
         return None
-    event("page written back", runId=run.run_id, invoiceId=run.invoice_id, rows=len(posted), count=len(refused))
+    event("page written back", runId=run.run_id, subject=run.subject, rows=len(posted), count=len(refused))
     return following.leaving({guid(row["ActualId"]) for row in fresh if not row["VoucherNumber"]})
 
 
@@ -91,7 +91,7 @@ def _following(standing: Pass, company: str, rows: Sequence[Row], companies: Ite
 
 
 async def _send_on(ports: Ports, run: Run, standing: Pass) -> None:
-    await ports.queues.send(WriteBack(invoiceId=run.invoice_id, ticket=standing.ticket, page=standing.page))
+    await ports.queues.send(WriteBack(subject=run.subject, ticket=standing.ticket, page=standing.page))
 
 
 def posted_condition(run: Run, companies: Iterable[str]) -> str:
@@ -142,7 +142,7 @@ async def _fresh_beside(ports: Ports, run: Run) -> list[Row]:
     account = await account_of(ports, run, ACTUALS)
     if not account.measure(NEW_UNBILLED).rows:
         return []
-    beside = await find_beside(ports, run.invoice_id, {guid(row.source_id) for row in account.dismissed})
+    beside = await find_beside(ports, run.subject, {guid(row.source_id) for row in account.dismissed})
     return [row async for row in rows_by_actual(ports, beside.belonging)]
 
 
@@ -153,10 +153,10 @@ async def _write(ports: Ports, run: Run, posted: Sequence[Row]) -> dict[UUID, Re
 
 
 async def _record(ports: Ports, run: Run, wanted: Collection[UUID], refused: Mapping[UUID, Refused]) -> None:
-    known = {row.source_id: row for row in await ports.rejections.of(run.invoice_id, WRITE_BACK)}
+    known = {row.source_id: row for row in await ports.rejections.of(run.subject, WRITE_BACK)}
     dismissed = {source for source, row in known.items() if row.status == "dismissed"}
     accepted = [row for source, row in known.items() if UUID(source) in wanted and UUID(source) not in refused]
-    await ports.rejections.change(run.invoice_id, accepted, status="replaying")
+    await ports.rejections.change(run.subject, accepted, status="replaying")
     rows = [
         RejectedRow(
             WRITE_BACK,
@@ -168,7 +168,7 @@ async def _record(ports: Ports, run: Run, wanted: Collection[UUID], refused: Map
         for actual, error in refused.items()
         if str(actual) not in dismissed
     ]
-    await ports.rejections.keep(run.invoice_id, rows)
+    await ports.rejections.keep(run.subject, rows)
 
 
 async def _conclude(ports: Ports, run: Run, done: Pass, companies: Sequence[str]) -> None:
@@ -182,10 +182,10 @@ async def _conclude(ports: Ports, run: Run, done: Pass, companies: Sequence[str]
         return
     if not posted.same_set(done.seen):
         # Rows were posted or changed on pages that this pass had already read. The next pass finds them.
-        await ports.queues.send(WriteBack(invoiceId=run.invoice_id), delay=_BETWEEN_PASSES)
+        await ports.queues.send(WriteBack(subject=run.subject), delay=_BETWEEN_PASSES)
         return
     now = ports.now()
-    left = [row for row in await ports.rejections.of(run.invoice_id, WRITE_BACK) if row.status == "open"]
+    left = [row for row in await ports.rejections.of(run.subject, WRITE_BACK) if row.status == "open"]
     if left:
         rows, kept = ("1 row", "kept as it is") if len(left) == 1 else (f"{len(left)} rows", "kept as they are")
         what = "refused by Dataverse" if any(row.kind != "conflict" for row in left) else kept

@@ -7,12 +7,12 @@ from shared.engine.account import account_of
 from shared.engine.messages import Look
 from shared.engine.newer import tell
 from shared.engine.ports import Ports
-from shared.engine.targets.held_rows import any_actual
 from shared.errors import ContractBroken, NewerVersion, NotPermitted, Refused
 from shared.ledger.run import Run
 from shared.ledger.waiting import What
 from shared.project_operations.accounting_detail import start
 from shared.project_operations.codes import ACTUALS, SOLD
+from shared.project_operations.held_actuals import any_actual
 from shared.services.odata import all_of
 from shared.storage.names import WRITE_BACK
 from write_back.pages import posted_condition
@@ -26,9 +26,9 @@ async def look(ports: Ports, message: Look) -> None:
     """Start the write-back of every completed run whose billed sales are all posted by now."""
     async for listed in ports.run_list.waiting(What.UNPOSTED):
         try:
-            run = await ports.ledger.run(listed.invoice_id)
+            run = await ports.ledger.run(listed.subject)
             if run is not None and await _is_posted(ports, run):
-                await start(ports, run.invoice_id)
+                await start(ports, run.subject)
         except NewerVersion as error:
             await tell(ports, WRITE_BACK, error)
         except (Refused, ContractBroken, NotPermitted) as error:

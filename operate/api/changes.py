@@ -69,8 +69,8 @@ async def post_write_back(req: func.HttpRequest) -> WriteBack:
     if run is None or run.state != State.COMPLETED:
         raise BadRequest(404, "notCompleted", f"There is no completed run of invoice {asked.invoice_id}")
     await works.audit.note("write back", asked.by, asked.document())
-    await start_write_back(works, run.invoice_id)
-    return WriteBack(invoice_id=str(run.invoice_id), invoice_number=run.number, posting=run.posting)
+    await start_write_back(works, run.subject)
+    return WriteBack(invoice_id=str(run.subject), invoice_number=run.number, posting=run.posting)
 
 
 @serve(blueprint, endpoints.LIST_PAUSES)

@@ -21,7 +21,6 @@ from shared.engine.lifecycle import accept, claim, go_on, read_again
 from shared.engine.messages import Load, Reconcile
 from shared.engine.ports import Ports
 from shared.engine.resend import send_again
-from shared.engine.targets.held_rows import BILLED_TYPE, held_actuals, held_by_actual
 from shared.errors import ContractBroken, NeedsAttention, NotPermitted, NotYet, Refused
 from shared.ledger.progress import Progress
 from shared.ledger.rejected_rows import BILLED, RejectedRow, measured
@@ -32,6 +31,7 @@ from shared.project_operations.actual_pages import read_actual_pages
 from shared.project_operations.billed_sales import billed_totals
 from shared.project_operations.codes import ACTUALS, CANCELED, CONNECTIONS, INVOICES, SOLD
 from shared.project_operations.completeness import Completeness, completeness
+from shared.project_operations.held_actuals import BILLED_TYPE, held_actuals, held_by_actual
 from shared.project_operations.invoices import (
     STATE,
     STATUS,
@@ -106,7 +106,7 @@ async def start(ports: Ports, asked: ReconcileRequest) -> str:
     for invoice_id in scope.invoices:
         # An invoice that dual-write has carried is sent only if an operator names it.
         fix = asked.fix and invoice_id not in scope.before_go_live
-        await ports.queues.send(Reconcile(job=job, invoiceId=invoice_id, fix=fix))
+        await ports.queues.send(Reconcile(job=job, subject=invoice_id, fix=fix))
     return job
 
 
@@ -126,30 +126,30 @@ async def _scope(ports: Ports, asked: ReconcileRequest) -> Scope:
 
 async def reconcile(ports: Ports, message: Reconcile) -> None:
     """Compare one invoice for a job and store the result. With `fix`, missing and different rows are sent again."""
-    run = await ports.ledger.run(message.invoiceId)
+    run = await ports.ledger.run(message.subject)
     try:
         aside = await _set_aside(ports, run)
-        number, findings = await compare(ports, message.invoiceId, aside)
+        number, findings = await compare(ports, message.subject, aside)
         if run is not None:
             findings.set_aside(aside.actuals)
             findings.linked = await _linked(ports, run)
         fix = message.fix and not findings.doubt
-        fixed = await _fix(ports, message.invoiceId, run, findings) if fix else 0
-        result = await _describe(ports, message.invoiceId, number=number, run=run, findings=findings, fixed=fixed)
+        fixed = await _fix(ports, message.subject, run, findings) if fix else 0
+        result = await _describe(ports, message.subject, number=number, run=run, findings=findings, fixed=fixed)
     except (NotYet, NeedsAttention, NotPermitted, Refused, ContractBroken, RowRefused) as error:
         result = _unanswered(message, run, str(error))
-    await Jobs(ports).put(message.job, message.invoiceId, result)
+    await Jobs(ports).put(message.job, message.subject, result)
 
 
 async def give_up(ports: Ports, message: Reconcile, reason: str) -> None:
     """Store that an invoice could not be compared, and why."""
-    run = await ports.ledger.run(message.invoiceId)
-    await Jobs(ports).put(message.job, message.invoiceId, _unanswered(message, run, reason))
+    run = await ports.ledger.run(message.subject)
+    await Jobs(ports).put(message.job, message.subject, _unanswered(message, run, reason))
 
 
 def _unanswered(message: Reconcile, run: Run | None, reason: str) -> Reconciled:
     return Reconciled(
-        invoice_id=str(message.invoiceId),
+        invoice_id=str(message.subject),
         invoice_number=run.number if run else "",
         run_state=str(run.state) if run else None,
         equal=False,
@@ -182,7 +182,7 @@ class Aside:
 async def _set_aside(ports: Ports, run: Run | None) -> Aside:
     if run is None:
         return Aside()
-    dismissed = [row for row in await ports.rejections.of(run.invoice_id) if row.status == "dismissed"]
+    dismissed = [row for row in await ports.rejections.of(run.subject) if row.status == "dismissed"]
     actuals = [row for row in dismissed if row.stage == ACTUALS]
     held = await held_by_actual(ports, {guid(row.source_id) for row in actuals})
     return Aside(
@@ -233,7 +233,7 @@ def _doubt(ports: Ports, invoice: Row, findings: Findings) -> str:
 
 async def _linked(ports: Ports, run: Run) -> int:
     """The number of connections that Finance has accepted, as it reported for their imports."""
-    parts = await ports.ledger.parts(run.invoice_id, CONNECTIONS, run.generation)
+    parts = await ports.ledger.parts(run.subject, CONNECTIONS, run.generation)
     return sum(part.rows - part.rejected for part in parts if part.state == "settled")
 
 
@@ -287,7 +287,7 @@ async def _fix(ports: Ports, invoice_id: UUID, run: Run | None, findings: Findin
     """Send missing and different rows again, except dismissed ones. Return their number."""
     if run is None or run.state == State.REJECTED:
         accepted, _ = await accept(ports.ledger, invoice_id, is_named=True)
-        await ports.queues.send(Load(stage=INVOICES, invoiceId=invoice_id, generation=accepted.generation))
+        await ports.queues.send(Load(stage=INVOICES, subject=invoice_id, generation=accepted.generation))
         return len(findings.missing)
     if not run.state.is_final:
         return 0

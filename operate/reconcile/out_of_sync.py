@@ -111,7 +111,7 @@ async def _send(ports: Ports, search: Search, unsynced: Sequence[UnsyncedActual]
         return told(reconciliation=None, action=action)
     job = uuid5(UUID(search.job), str(invoice_id)).hex
     await Jobs(ports).open(job, 1, by=search.by)
-    await ports.queues.send(Reconcile(job=job, invoiceId=invoice_id, fix=True))
+    await ports.queues.send(Reconcile(job=job, subject=invoice_id, fix=True))
     return told(reconciliation=job, action="is compared row by row, and what Finance lacks is sent")
 
 

@@ -13,13 +13,13 @@ from uuid import UUID
 from relay_contract.out_of_sync import Kind, OutOfSyncActual, OutOfSyncGroup
 from relay_contract.requests import Period
 from shared.engine.ports import Ports
-from shared.engine.targets.held_rows import held_actuals
 from shared.maps.columns import follow
 from shared.maps.table_map import TableMap
 from shared.maps.transforms import Row, RowRefused
 from shared.project_operations.actual_pages import NEEDED
 from shared.project_operations.codes import ACTUALS, UNBILLED_SALES
 from shared.project_operations.confirmation import claims_of
+from shared.project_operations.held_actuals import held_actuals
 from shared.project_operations.invoices import invoices_with
 from shared.project_operations.proposal_number import number_pair
 from shared.services.odata import all_of, guid

@@ -40,7 +40,7 @@ async def scope_of(ports: Ports, since: datetime, until: datetime) -> Scope:
     """The invoices that were confirmed in [since, until], or changed in it while confirmed, and those whose run was
     accepted in it. Raises the errors of reading."""
     entries = ports.run_list.entries(since=since, until=until)
-    runs = [entry.invoice_id async for entry in entries if entry.state != State.REJECTED]
+    runs = [entry.subject async for entry in entries if entry.state != State.REJECTED]
     known = frozenset(runs)
     listed = [
         invoice

@@ -12,7 +12,6 @@ from uuid import UUID
 from relay_contract.changes import Changed
 from shared.engine.lifecycle import read_again, withdraw
 from shared.engine.ports import Ports
-from shared.engine.targets.held_rows import held_by_actual
 from shared.errors import (
     ContractBroken,
     LeaseLost,
@@ -29,6 +28,7 @@ from shared.log import event
 from shared.project_operations.billed_sales import count_billed
 from shared.project_operations.codes import ACTUALS, CONNECTIONS
 from shared.project_operations.confirmation import count_beside, find_beside
+from shared.project_operations.held_actuals import held_by_actual
 from shared.services.odata import guid
 
 # Checks per sweep. The others are made by later sweeps.
@@ -45,13 +45,13 @@ async def look_again(ports: Ports) -> tuple[list[Changed], str]:
         if looks > _MOST:
             break
         try:
-            found = await _look_at(ports, run.invoice_id)
+            found = await _look_at(ports, run.subject)
         except (LeaseLost, NewerVersion):
             continue
         except (Throttled, Unavailable, SignInFailed, NotPermitted, Refused, ContractBroken) as error:
             return changed, str(error)
         if found:
-            changed.append(Changed(invoice_id=str(run.invoice_id), invoice_number=run.number, found=found))
+            changed.append(Changed(invoice_id=str(run.subject), invoice_number=run.number, found=found))
     return changed, ""
 
 
@@ -61,13 +61,13 @@ async def _look_at(ports: Ports, invoice_id: UUID) -> str:
         return ""
     found = await _late_rows(ports, run)
     if found:
-        event("late rows found", runId=run.run_id, invoiceId=run.invoice_id)
+        event("late rows found", runId=run.run_id, subject=run.subject)
         try:
             await read_again(ports, run, found, asked=True)
         except NeedsAttention as attention:
             await withdraw(ports, run, str(attention))
         return found
-    fewer = run.expected.rows - await count_billed(ports, run.invoice_id)
+    fewer = run.expected.rows - await count_billed(ports, run.subject)
     if fewer > 0:
         told = (
             f"mismatch: after this run was completed, Dataverse lost {fewer} of its {run.expected.rows} billed sales. "
@@ -81,14 +81,14 @@ async def _look_at(ports: Ports, invoice_id: UUID) -> str:
 
 async def _late_rows(ports: Ports, run: Run) -> str:
     """The rows that were added since the run was completed, as text, or ""."""
-    billed = await count_billed(ports, run.invoice_id)
+    billed = await count_billed(ports, run.subject)
     if billed > run.expected.rows:
         return f"Dataverse holds {billed} billed sales, {billed - run.expected.rows} more than were carried"
     dismissed = {
-        guid(row.source_id) for row in await ports.rejections.of(run.invoice_id, ACTUALS) if row.status == "dismissed"
+        guid(row.source_id) for row in await ports.rejections.of(run.subject, ACTUALS) if row.status == "dismissed"
     }
-    if await count_beside(ports, run.invoice_id) > run.beside:
-        beside = await find_beside(ports, run.invoice_id, dismissed)
+    if await count_beside(ports, run.subject) > run.beside:
+        beside = await find_beside(ports, run.subject, dismissed)
         if late := len(beside.missing) + len(beside.unexplained):
             rows = "1 unbilled sale" if late == 1 else f"{late} unbilled sales"
             return f"Dataverse holds {rows} of this confirmation that Finance does not hold"
@@ -97,7 +97,7 @@ async def _late_rows(ports: Ports, run: Run) -> str:
 
 async def _held_after_all(ports: Ports, run: Run, dismissed: set[Any]) -> str:
     """Connections of dismissed rows were not sent. If Finance holds these rows now, the connections must be sent."""
-    parts = await ports.ledger.parts(run.invoice_id, CONNECTIONS, run.generation) if dismissed else []
+    parts = await ports.ledger.parts(run.subject, CONNECTIONS, run.generation) if dismissed else []
     if not any(part.left_out for part in parts):
         return ""
     held = await held_by_actual(ports, dismissed)

@@ -46,7 +46,7 @@ async def book(ports: Ports, queue: str, body: bytes) -> None:
             "rest": text[_PORTION : 2 * _PORTION],
         }
     )
-    event("poison message", severity=logging.ERROR, queue=queue, invoiceId=invoice_id)
+    event("poison message", severity=logging.ERROR, queue=queue, subject=invoice_id)
     if queue == OPERATIONS:
         await _end_job(ports, body, reason)
     elif invoice_id and queue == WRITE_BACK:
@@ -63,9 +63,9 @@ def _meaning(queue: str, body: bytes) -> tuple[str, UUID | None]:
     try:
         message = parse(body, queue)
     except NotOurMessage as error:
-        return f"message refused: {error}", UUID(error.invoice_id) if error.invoice_id else None
+        return f"message refused: {error}", UUID(error.subject) if error.subject else None
     reason = f"the {message.kind} message was given up after the last try; the host's log says why"
-    return reason, getattr(message, "invoiceId", None)
+    return reason, getattr(message, "subject", None)
 
 
 async def _end_job(ports: Ports, body: bytes, reason: str) -> None:

@@ -21,7 +21,7 @@ async def rejected_lately(ports: Ports) -> list[str]:
         return []
     last = rejected[0]
     what = "1 run was rejected" if len(rejected) == 1 else f"{len(rejected)} runs were rejected"
-    names = ", ".join(entry.number or str(entry.invoice_id) for entry in rejected[:_NAMED])
+    names = ", ".join(entry.number or str(entry.subject) for entry in rejected[:_NAMED])
     more = ", ..." if len(rejected) > _NAMED else ""
     text = f"{what} in the last day: {names}{more} ({last.detail.rstrip('.')})"
     return [text if await _has_others(ports) else f"{text}; {_ALL}"]

@@ -15,11 +15,11 @@ from shared.engine.lifecycle import as_it_stands, claim, go_on, read_again
 from shared.engine.messages import Reconcile
 from shared.engine.ports import Ports
 from shared.engine.resend import FIRST_REPAIR, send_again, source_of
-from shared.engine.targets.held_rows import held_actuals
 from shared.errors import NeedsAttention
 from shared.ledger.run import Run, State
 from shared.project_operations.accounting_detail import start as start_write_back
 from shared.project_operations.codes import ACTUALS
+from shared.project_operations.held_actuals import held_actuals
 from shared.services.odata import guid
 from shared.storage.names import WRITE_BACK
 
@@ -43,7 +43,7 @@ class Plan:
             for stage, count in counts.items()
         ]
         return Replayed(
-            invoice_id=str(run.invoice_id),
+            invoice_id=str(run.subject),
             invoice_number=run.number,
             state=str(run.state),
             sends=sends,
@@ -83,7 +83,7 @@ async def _replay(ports: Ports, selected: Selected, by: str) -> None:
     rows = [row for row in selected.rows if row.stage != WRITE_BACK]
     if len(rows) < len(selected.rows):
         # Has no effect while the run is not completed. After its completion the posting is checked anyway.
-        await start_write_back(ports, run.invoice_id)
+        await start_write_back(ports, run.subject)
         if not rows:
             return
     if rows:
@@ -95,7 +95,7 @@ async def _replay(ports: Ports, selected: Selected, by: str) -> None:
     elif run.state == State.NEEDS_ATTENTION:
         job = uuid4().hex
         await Jobs(ports).open(job, 1, by=by)
-        await ports.queues.send(Reconcile(job=job, invoiceId=run.invoice_id, fix=True))
+        await ports.queues.send(Reconcile(job=job, subject=run.subject, fix=True))
     elif run.state == State.FAILED and await _lacks_a_page(ports, run):
         await _read_from_the_start(ports, run)
     elif run.state != State.COMPLETED:
@@ -113,7 +113,7 @@ async def _read_from_the_start(ports: Ports, run: Run) -> None:
 
 async def _lacks_a_page(ports: Ports, run: Run) -> bool:
     """Whether the reading stopped at a next link. The link itself may be the cause: it can expire, or be wrong."""
-    pages = await ports.ledger.pages(run.invoice_id, ACTUALS, run.generation)
+    pages = await ports.ledger.pages(run.subject, ACTUALS, run.generation)
     return any(not page.read and 0 < page.number < FIRST_REPAIR for page in pages)
 
 
@@ -124,11 +124,11 @@ async def dismiss(ports: Ports, chosen: list[Selected], *, reason: str, by: str)
     for selected in chosen:
         run = selected.run
         await ports.rejections.change(
-            run.invoice_id, selected.rows, status="dismissed", reason=reason, by=by, at=ports.now()
+            run.subject, selected.rows, status="dismissed", reason=reason, by=by, at=ports.now()
         )
         if run.state == State.COMPLETED:
-            await start_write_back(ports, run.invoice_id)
-        await _go_on_without(ports, run.invoice_id)
+            await start_write_back(ports, run.subject)
+        await _go_on_without(ports, run.subject)
 
 
 async def _refuse_held(ports: Ports, chosen: list[Selected]) -> None:
@@ -151,7 +151,7 @@ async def _held_keys(ports: Ports, selected: Selected) -> list[str]:
     if not rows:
         return []
     keys = [guid(row.key) for row in rows]
-    parts = await ports.ledger.parts(run.invoice_id, ACTUALS, run.generation)
+    parts = await ports.ledger.parts(run.subject, ACTUALS, run.generation)
     companies = sorted({part.company for part in parts} or {run.company})
     select = "ActualsImportId"
     return [
@@ -174,7 +174,7 @@ async def _go_on_without(ports: Ports, invoice_id: UUID) -> None:
 def describe_dismissal(selected: Selected) -> Dismissed:
     """The effect of a dismissal on one run."""
     return Dismissed(
-        invoice_id=str(selected.run.invoice_id),
+        invoice_id=str(selected.run.subject),
         invoice_number=selected.run.number,
         state=str(selected.run.state),
         keys=[row.key for row in selected.rows][:_SHOWN_KEYS],

@@ -61,5 +61,5 @@ async def _invoices(ports: Ports, selection: Selection) -> list[UUID]:
     if selection.invoice_id:
         return [selection.invoice_id]
     if selection.since and not _picks_rows(selection):
-        return [entry.invoice_id async for entry in ports.run_list.entries(since=selection.since, states=_STOPPED)]
-    return [run.invoice_id async for run in ports.run_list.waiting(What.REJECTING, since=selection.since)]
+        return [entry.subject async for entry in ports.run_list.entries(since=selection.since, states=_STOPPED)]
+    return [run.subject async for run in ports.run_list.waiting(What.REJECTING, since=selection.since)]

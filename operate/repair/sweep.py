@@ -129,7 +129,7 @@ async def _open(ports: Ports, invoice: Invoice, found: Found) -> None:
         found.left_alone.append(names)
         return
     run, is_opened = await accept(ports.ledger, invoice.invoice_id)
-    await ports.queues.send(Load(stage=INVOICES, invoiceId=invoice.invoice_id, generation=run.generation))
+    await ports.queues.send(Load(stage=INVOICES, subject=invoice.invoice_id, generation=run.generation))
     if is_opened:
         found.started.append(names)
 
@@ -151,7 +151,7 @@ async def _revive(ports: Ports) -> list[Revived]:
             with suppress(LeaseLost):
                 await ports.ledger.list_anew(run)
         if not run.state.is_final and run.updated_at < quiet_since and await _wake(ports, run):
-            revived.append(Revived(invoice_id=str(run.invoice_id), state=str(run.state)))
+            revived.append(Revived(invoice_id=str(run.subject), state=str(run.state)))
     return revived
 
 

@@ -66,7 +66,7 @@ async def _rejected(ports: Ports, invoice_id: UUID | None) -> AsyncIterator[tupl
         run = await ports.ledger.look(invoice_id)
         invoices = [(invoice_id, run.number if run else "")]
     else:
-        invoices = [(run.invoice_id, run.number) async for run in ports.run_list.waiting(What.REJECTING)]
+        invoices = [(run.subject, run.number) async for run in ports.run_list.waiting(What.REJECTING)]
     for invoice, number in invoices:
         try:
             rows = [row for row in await ports.rejections.of(invoice) if row.status != "replaying"]

@@ -218,7 +218,7 @@ def _describe_oldest(ports: Ports, oldest: Run | None) -> OldestRun | None:
     if oldest is None:
         return None
     return OldestRun(
-        invoice_id=str(oldest.invoice_id),
+        invoice_id=str(oldest.subject),
         invoice_number=oldest.number,
         state=str(oldest.state),
         age_seconds=_age(ports, oldest.accepted_at),
@@ -228,7 +228,7 @@ def _describe_oldest(ports: Ports, oldest: Run | None) -> OldestRun | None:
 def _name_them(runs: Sequence[Run], one: str, many: str, rest: str = "") -> list[str]:
     if not runs:
         return []
-    names = ", ".join(run.number or str(run.invoice_id) for run in runs[:5])
+    names = ", ".join(run.number or str(run.subject) for run in runs[:5])
     what = one if len(runs) == 1 else many
     return [f"{len(runs)} {what}{rest}: {names}{', ...' if len(runs) > 5 else ''}"]
 
@@ -242,7 +242,7 @@ def _age_problems(ports: Ports, oldest: Run | None) -> list[str]:
     age = _age(ports, oldest.accepted_at) if oldest else 0
     if oldest is None or age < _TOO_OLD_SECONDS:
         return []
-    return [f"{oldest.number or oldest.invoice_id} has been {oldest.state} for {age // 60} minutes"]
+    return [f"{oldest.number or oldest.subject} has been {oldest.state} for {age // 60} minutes"]
 
 
 def _sweep_problems(ports: Ports, sweep: dict[str, Any] | None) -> list[str]:

@@ -31,12 +31,12 @@ SERVICES = (dataverse.NAME, finance.NAME)
 async def describe(ports: Ports, run: Run) -> RunDetail:
     """The run for the API. Counts are rows."""
     waits = [] if run.state.is_final else [*(await standing(ports)).waits_of(run), *await _imports_of(ports, run)]
-    book = await ports.ledger.book(run.invoice_id)
+    book = await ports.ledger.book(run.subject)
     found = {stage: _read(ports, run, book, stage) for stage in ports.job.maps}
     counted = ports.job.step(ACTUALS)
     maps = [_progress(run, ports.job.step(stage), each) for stage, each in found.items()]
     return RunDetail(
-        invoice_id=str(run.invoice_id),
+        invoice_id=str(run.subject),
         run_id=run.run_id,
         invoice_number=run.number,
         company=run.company,

@@ -55,7 +55,7 @@ async def _with_progress(ports: Ports, entry: Entry) -> Entry:
     if entry.state.is_final:
         return entry
     with suppress(NewerVersion):
-        book = await ports.ledger.book(entry.invoice_id)
+        book = await ports.ledger.book(entry.subject)
         if run := book.run:
             readings = {step.map: reading_of(ports, run, step.map) for step in ports.job.steps}
             return replace(entry, progress={**entry.progress, **book.progress(readings)})
@@ -67,13 +67,13 @@ def _waits(held_up: Standing | None, entry: Entry) -> list[Wait]:
 
 
 def _matches(entry: Entry, text: str) -> bool:
-    values = (entry.number, entry.company, entry.customer, entry.project, str(entry.invoice_id))
+    values = (entry.number, entry.company, entry.customer, entry.project, str(entry.subject))
     return not text or any(text in value.lower() for value in values)
 
 
 def _describe(job: Job, entry: Entry, waits: list[Wait]) -> contract.Run:
     return contract.Run(
-        invoice_id=str(entry.invoice_id),
+        invoice_id=str(entry.subject),
         run_id=entry.run_id,
         invoice_number=entry.number,
         company=entry.company,

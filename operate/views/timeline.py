@@ -19,7 +19,7 @@ _MOST_IMPORTS = 200
 async def timeline(ports: Ports, run: Run) -> Timeline:
     """The timeline, earliest first."""
     try:
-        rows, parts = await ports.rejections.of(run.invoice_id), await ports.ledger.all_parts(run.invoice_id)
+        rows, parts = await ports.rejections.of(run.subject), await ports.ledger.all_parts(run.subject)
     except NewerVersion:
         rows, parts = [], []
     entries = [
@@ -30,7 +30,7 @@ async def timeline(ports: Ports, run: Run) -> Timeline:
         *await _import_waits(ports, run),
         *await _closures(ports, run),
     ]
-    return Timeline(invoice_id=str(run.invoice_id), entries=sorted(entries, key=_turn))
+    return Timeline(invoice_id=str(run.subject), entries=sorted(entries, key=_turn))
 
 
 def _turn(entry: TimelineEntry) -> datetime:

@@ -28,7 +28,7 @@ class Account:
 
     @property
     def unlinked(self) -> int:
-        """The number of billed sales whose optional link did not appear."""
+        """The number of rows whose optional link did not appear."""
         return sum(part.unlinked for part in self.parts)
 
     def accounted(self, name: str) -> Totals:
@@ -38,7 +38,7 @@ class Account:
 
 async def account_of(ports: Ports, run: Run, stage: str) -> Account:
     """The current result of a stage."""
-    return account_in(await ports.ledger.book(run.invoice_id), ports.job.step(stage), run.generation)
+    return account_in(await ports.ledger.book(run.subject), ports.job.step(stage), run.generation)
 
 
 def account_in(book: Book, step: Step, generation: int) -> Account:

@@ -18,18 +18,18 @@ from shared.totals import minus
 
 async def divide(ports: Ports, item: Cargo) -> None:
     """Halve a waiting part. Raises LeaseLost when a concurrent worker has taken it."""
-    part = await ports.ledger.part(item.invoice_id, item.part_key)
+    part = await ports.ledger.part(item.subject, item.part_key)
     if part is not None and part.state != "settled":
         pieces = await _halves(ports, part)
         await ports.ledger.divide(part, pieces)
-        event("part halved", invoiceId=item.invoice_id, stage=item.stage, rows=part.rows)
+        event("part halved", subject=item.subject, stage=item.stage, rows=part.rows)
     await put_pieces_on_dock(ports, item)
     await ports.dock.take_off(item)
 
 
 async def put_pieces_on_dock(ports: Ports, cargo: Cargo) -> None:
     """Put the halves of a divided part on the dock. Idempotent."""
-    for piece in await ports.ledger.pieces(cargo.invoice_id, cargo.part_key):
+    for piece in await ports.ledger.pieces(cargo.subject, cargo.part_key):
         if piece.state == "landed":
             await ports.dock.land(piece)
 

@@ -1,4 +1,4 @@
-"""Imports that keep invoices waiting, with reason and time, for the run, its timeline and the health."""
+"""Imports that keep runs waiting, with reason and time, for the run, its timeline and the health."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ class ImportWait:
     since: datetime
     until: datetime | None
     times: int
-    invoices: frozenset[UUID]
+    subjects: frozenset[UUID]
     ticket: str = ""
 
     @property
@@ -54,7 +54,7 @@ async def waits_of_map(ports: Ports, stage: str, view: View | None = None) -> li
 
 async def waits_of_run(ports: Ports, run: Run, stage: str) -> list[ImportWait]:
     """The waits of one run at this map."""
-    cargo = await ports.dock.of_invoice(stage, run.invoice_id)
+    cargo = await ports.dock.of_subject(stage, run.subject)
     tickets = {item.shipment for item in cargo if item.shipment}
     found = [await ports.dock.shipment(stage, ticket) for ticket in tickets]
     view = View(cargo=cargo, shipments={shipment.ticket: shipment for shipment in found if shipment})
@@ -84,12 +84,12 @@ def _unsent(group: Sequence[Cargo]) -> ImportWait:
         since=since,
         until=until,
         times=times,
-        invoices=frozenset(item.invoice_id for item in group),
+        subjects=frozenset(item.subject for item in group),
     )
 
 
 def _under_way(ports: Ports, shipment: Shipment, cargo: Sequence[Cargo]) -> ImportWait:
-    mine = frozenset(item.invoice_id for item in cargo if item.shipment == shipment.ticket)
+    mine = frozenset(item.subject for item in cargo if item.shipment == shipment.ticket)
     since = shipment.sent_at or shipment.lease_until
     wait = ImportWait(shipment.stage, "import goes on", "", shipment.rows, since, None, 1, mine, ticket=shipment.ticket)
     if shipment.step == Step.SENDING:

@@ -40,21 +40,21 @@ _ENDS = {
     State.FAILED: Occasion.GIVEN_UP,
     State.REJECTED: Occasion.NOT_CONFIRMED,
 }
-# An invoice that keeps changing would otherwise be read for ever.
+# A subject that keeps changing would otherwise be read for ever.
 _READINGS_IN_A_ROW = 10
 _BETWEEN_READINGS = timedelta(seconds=5)
 _SETTLE_FIRST = timedelta(seconds=2)
 
 
-async def accept(ledger: Ledger, invoice_id: UUID, *, is_named: bool = False) -> tuple[Run, bool]:
-    """Open the run of an invoice, with one insert. Returns the run, and whether this call opened it. An invoice has one
-    run. `is_named`: an operator has named the invoice.
+async def accept(ledger: Ledger, subject: UUID, *, is_named: bool = False) -> tuple[Run, bool]:
+    """Open the run of a subject, with one insert. Returns the run, and whether this call opened it. A subject has one
+    run. `is_named`: an operator has named it.
 
-    A rejected run is opened again. Its invoice was not confirmed at the time of an earlier message; it may be now, and
+    A rejected run is opened again. Its subject was not ready at the time of an earlier message; it may be now, and
     reading it back will decide.
     """
     while True:
-        run, is_opened = await ledger.open(invoice_id, Occasion.CONFIRMED, State.ACCEPTED, is_named=is_named)
+        run, is_opened = await ledger.open(subject, Occasion.CONFIRMED, State.ACCEPTED, is_named=is_named)
         if is_opened or run.state != State.REJECTED or not run.etag:
             # A run without an ETag was written by a later version of the app. It is shown and not changed.
             return run, is_opened
@@ -69,10 +69,10 @@ async def advance(ports: Ports, run: Run, state: State, **facts: Unpack[Facts]) 
     return await ports.ledger.move(run, _ADVANCES[state], state=state, **facts)
 
 
-async def hand_over(ports: Ports, invoice_id: UUID, stage: str, generation: int, after: After) -> None:
+async def hand_over(ports: Ports, subject: UUID, stage: str, generation: int, after: After) -> None:
     """Call `after` if the stage is finished. The run needs attention if rows were rejected or `after` raises
     NeedsAttention."""
-    book = await ports.ledger.book(invoice_id)
+    book = await ports.ledger.book(subject)
     run = book.run
     if run is None or run.state.is_final or run.generation != generation:
         return
@@ -87,8 +87,8 @@ async def hand_over(ports: Ports, invoice_id: UUID, stage: str, generation: int,
         dismissed = [row for row in rows if row.status == "dismissed"]
         await after(ports, run, Account(ports.job.step(stage), parts, dismissed))
     except NeedsAttention as attention:
-        opened = [row for row in await ports.rejections.of(invoice_id, stage) if row.status == "open"]
-        await end(ports, invoice_id, State.NEEDS_ATTENTION, str(attention), rejected=len(opened), progress=run.progress)
+        opened = [row for row in await ports.rejections.of(subject, stage) if row.status == "open"]
+        await end(ports, subject, State.NEEDS_ATTENTION, str(attention), rejected=len(opened), progress=run.progress)
 
 
 def _refuse_open(stage: str, rejected: Sequence[RejectedRow]) -> None:
@@ -102,7 +102,7 @@ def _refuse_open(stage: str, rejected: Sequence[RejectedRow]) -> None:
 
 async def end(
     ports: Ports,
-    invoice_id: UUID,
+    subject: UUID,
     state: State,
     detail: str,
     *,
@@ -116,27 +116,27 @@ async def end(
         if run.state.is_final:
             return
         if not leads(_ENDS[state], run.state, state):
-            raise LeaseLost(f"run {invoice_id} is {run.state} by now")
+            raise LeaseLost(f"run {subject} is {run.state} by now")
         move = Move(state=state, detail=detail, rejected=rejected, wait="", wait_since=None)
         move["progress"] = run.progress if progress is None else progress
         if state == State.COMPLETED:
             move |= _not_posted(ports)
         await ports.ledger.move(run, _ENDS[state], **move)
-        event("run ended", runId=run.run_id, invoiceId=invoice_id, state=state, count=rejected)
+        event("run ended", runId=run.run_id, subject=subject, state=state, count=rejected)
 
-    await as_it_stands(ports, invoice_id, change)
+    await as_it_stands(ports, subject, change)
 
 
-async def as_it_stands(ports: Ports, invoice_id: UUID, change: Callable[[Run], Awaitable[None]]) -> None:
-    """Read the run of an invoice and `change` it; after an ETag conflict, read it again. Raises LeaseLost after several
+async def as_it_stands(ports: Ports, subject: UUID, change: Callable[[Run], Awaitable[None]]) -> None:
+    """Read the run of a subject and `change` it; after an ETag conflict, read it again. Raises LeaseLost after several
     conflicts in a row."""
     for _ in range(_TRIES):
-        run = await ports.ledger.run(invoice_id)
+        run = await ports.ledger.run(subject)
         if run is None:
             return None
         with suppress(LeaseLost):
             return await change(run)
-    raise LeaseLost(f"run of {invoice_id} changes all the time")
+    raise LeaseLost(f"run of {subject} changes all the time")
 
 
 def _not_posted(ports: Ports) -> Move:
@@ -161,21 +161,21 @@ async def note_posting(ports: Ports, run: Run, posting: Posting, detail: str, **
     await ports.ledger.move(run, Occasion.POSTING_SEEN, **(move | facts))
 
 
-async def end_posting(ports: Ports, invoice_id: UUID, detail: str) -> None:
+async def end_posting(ports: Ports, subject: UUID, detail: str) -> None:
     """Store that the write-back of a completed run has stopped, and why. The run stays completed."""
 
     async def change(run: Run) -> None:
         if run.state == State.COMPLETED:
             await ports.ledger.move(run, Occasion.WRITE_BACK_STOPPED, posting="failed", posting_detail=detail)
-            event("write-back stopped", runId=run.run_id, invoiceId=invoice_id)
+            event("write-back stopped", runId=run.run_id, subject=subject)
 
-    await as_it_stands(ports, invoice_id, change)
+    await as_it_stands(ports, subject, change)
 
 
 async def read_again(ports: Ports, run: Run, reason: str, *, asked: bool = False) -> None:
-    """Start a new reading of an invoice, because Dataverse has changed since the last one.
+    """Start a new reading of a subject, because Dataverse has changed since the last one.
 
-    Rows that were sent are sent again; Finance updates them by key. Raises NeedsAttention when the invoice keeps
+    Rows that were sent are sent again; Finance updates them by key. Raises NeedsAttention when it keeps
     changing: after every ten readings a person must have `asked` for another one.
     """
     is_too_often = run.generation % _READINGS_IN_A_ROW == 0 and not asked
@@ -184,25 +184,25 @@ async def read_again(ports: Ports, run: Run, reason: str, *, asked: bool = False
             f"{reason}. Read {run.generation} times and it still changes; replay when it has come to rest"
         )
     following, stage = run.generation + 1, ports.job.reread[0]
-    await _count_as_sent_again(ports, run.invoice_id)
+    await _count_as_sent_again(ports, run.subject)
     # The message is sent first. If the worker crashes now, the message is dropped, because the run has the old
     # generation. In the opposite order a crash would leave the run stuck.
-    await ports.queues.send(Load(stage=stage, invoiceId=run.invoice_id, generation=following), delay=_BETWEEN_READINGS)
+    await ports.queues.send(Load(stage=stage, subject=run.subject, generation=following), delay=_BETWEEN_READINGS)
     move = Move(state=doing(ports.job, stage), generation=following, wait=reason, wait_since=ports.now())
     await ports.ledger.move(run, Occasion.READ_AGAIN, **move)
 
 
-async def _count_as_sent_again(ports: Ports, invoice_id: UUID) -> None:
+async def _count_as_sent_again(ports: Ports, subject: UUID) -> None:
     for stage in ports.job.reread:
-        opened = [row for row in await ports.rejections.of(invoice_id, stage) if row.status == "open"]
-        await ports.rejections.change(invoice_id, opened, status="replaying")
+        opened = [row for row in await ports.rejections.of(subject, stage) if row.status == "open"]
+        await ports.rejections.change(subject, opened, status="replaying")
 
 
 async def claim(ports: Ports, run: Run, stage: str) -> Run:
     """Claim a stopped run to send rows of `stage` and later stages again. Raises LeaseLost, before anything is
     changed, if a concurrent worker was faster or the run is still moving."""
     if not run.state.is_final:
-        raise LeaseLost(f"run {run.invoice_id} is {run.state}")
+        raise LeaseLost(f"run {run.subject} is {run.state}")
     return await ports.ledger.move(run, Occasion.CLAIMED, state=doing(ports.job, stage), detail="")
 
 
@@ -216,7 +216,7 @@ async def go_on(ports: Ports, run: Run, *, detail: str = "") -> Run:
 
 
 async def _reached(ports: Ports, run: Run) -> State:
-    book = await ports.ledger.book(run.invoice_id)
+    book = await ports.ledger.book(run.subject)
     for stage in ports.job.maps:
         generation = reading_of(ports, run, stage)
         is_held_up = any(row.status == "open" for row in book.rejected(stage))
@@ -228,22 +228,22 @@ async def _reached(ports: Ports, run: Run) -> State:
 async def revive(ports: Ports, run: Run) -> None:
     """Send the messages that make an unfinished run continue. Idempotent."""
     if run.state == State.VERIFYING:
-        await ports.queues.send(Verify(stage=ports.job.verify, invoiceId=run.invoice_id, generation=run.generation))
+        await ports.queues.send(Verify(stage=ports.job.verify, subject=run.subject, generation=run.generation))
     for step in _steps_at(ports.job, run):
         await _revive_step(ports, run, step)
 
 
 async def _revive_step(ports: Ports, run: Run, step: Step) -> None:
     stage = step.map
-    pages = await ports.ledger.pages(run.invoice_id, stage, run.generation)
+    pages = await ports.ledger.pages(run.subject, stage, run.generation)
     if not step.rules and not pages:
         return  # The step before starts it.
-    parts = await ports.ledger.parts(run.invoice_id, stage, run.generation)
+    parts = await ports.ledger.parts(run.subject, stage, run.generation)
     numbers = {page.number for page in pages if not page.read} | {
         part.number for part in parts if part.state == "landed"
     }
     for number in sorted(numbers | {0}):
-        await ports.queues.send(Load(stage=stage, invoiceId=run.invoice_id, generation=run.generation, page=number))
+        await ports.queues.send(Load(stage=stage, subject=run.subject, generation=run.generation, page=number))
     if step.readOnce and any(page.read for page in pages):
         # The next step is read while this one is imported. Its messages were dropped while the run was stopped.
         await revive(ports, replace(run, state=doing(ports.job, ports.job.reread[0])))
@@ -252,13 +252,13 @@ async def _revive_step(ports: Ports, run: Run, step: Step) -> None:
 
 async def plain_steps_are_over(ports: Ports, run: Run) -> bool:
     """Whether the steps that are pure data are over. The first of them that was not begun yet is begun."""
-    book = await ports.ledger.book(run.invoice_id) if ports.job.plain else Book([])
+    book = await ports.ledger.book(run.subject) if ports.job.plain else Book([])
     for step in ports.job.plain:
         pages = pages_in(ports, book, step.map, run.generation)
         if not is_over(pages, book.parts(step.map, run.generation)):
             if not pages:
                 await ports.ledger.save(run)
-                await ports.queues.send(Load(stage=step.map, invoiceId=run.invoice_id, generation=run.generation))
+                await ports.queues.send(Load(stage=step.map, subject=run.subject, generation=run.generation))
             return False
     return True
 
@@ -266,7 +266,7 @@ async def plain_steps_are_over(ports: Ports, run: Run) -> bool:
 async def end_plain_step(ports: Ports, run: Run) -> None:
     """Keep the progress of a step that is pure data. The step that verifies the job decides what follows it."""
     await ports.ledger.save(run)
-    again = Load(stage=ports.job.verify, invoiceId=run.invoice_id, generation=run.generation)
+    again = Load(stage=ports.job.verify, subject=run.subject, generation=run.generation)
     await ports.queues.send(again)
 
 

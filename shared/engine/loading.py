@@ -1,4 +1,4 @@
-"""load: reads one page of one invoice, lands its rows as parts, and puts them on the dock.
+"""load: reads one page of one subject, lands its rows as parts, and puts them on the dock.
 
 The stage decides what a page contains and passes a Reader. The message for the next page is sent as soon as its link is
 known, so that pages are read concurrently. A second delivery finds the page read, and only repeats what may be missing:
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from shared.engine.account import After
 from shared.engine.lifecycle import hand_over, read_again
-from shared.engine.messages import Load, Ship
+from shared.engine.messages import SUBJECT_ON_THE_WIRE, Load, Ship
 from shared.engine.ports import Ports
 from shared.engine.resend import FIRST_REPAIR
 from shared.errors import ContractBroken, NotOurMessage, NotYet, Refused
@@ -29,8 +29,8 @@ type Announce = Callable[[str | None], Awaitable[None]]
 class Batch:
     """Mapped rows that are sent to Finance together: one map, one company.
 
-    `odd_days` counts the rows with a day that was not a midnight in any zone of the settings, `unlinked` the billed
-    sales whose optional link did not appear.
+    `odd_days` counts the rows with a day that was not a midnight in any zone of the settings, `unlinked` the rows
+    whose optional link did not appear.
     """
 
     stage: str
@@ -66,9 +66,9 @@ async def always(ports: Ports, page: Page) -> bool:
 
 async def load(ports: Ports, message: Load, *, read: Reader, after: After, gate: Gate = always) -> None:
     """Read a page, land it and put it on the dock. Idempotent."""
-    run = await ports.ledger.run(message.invoiceId)
+    run = await ports.ledger.run(message.subject)
     if run is None:
-        raise NotOurMessage(f"invoiceId: there is no run of invoice {message.invoiceId}")
+        raise NotOurMessage(f"{SUBJECT_ON_THE_WIRE}: there is no run of {ports.job.subject} {message.subject}")
     if run.state.is_final or run.generation != message.generation:
         return
     page = await _page(ports, message)
@@ -89,7 +89,7 @@ async def load(ports: Ports, message: Load, *, read: Reader, after: After, gate:
 
 async def _expect_header(ports: Ports, run: Run) -> None:
     """A new reading may start only after the header, which belongs to the first reading. Raises NotYet."""
-    standing = await ports.ledger.run(run.invoice_id)
+    standing = await ports.ledger.run(run.subject)
     if standing is not None and standing.state in BEFORE_ACTUALS:
         raise NotYet("its actuals have to be read again, after its header is in Finance")
 
@@ -100,12 +100,12 @@ def _is_link_refused(page: Page, refusal: Refused) -> bool:
 
 
 async def _page(ports: Ports, message: Load) -> Page:
-    key = (message.invoiceId, message.stage, message.generation, message.page)
+    key = (message.subject, message.stage, message.generation, message.page)
     page = await ports.ledger.page(*key)
     if page is None and message.page == 0:
         page = await ports.ledger.open_page(Page(*key)) or await ports.ledger.page(*key)
     if page is None:
-        raise NotOurMessage(f"page: there is no page {message.page} of {message.stage}", str(message.invoiceId))
+        raise NotOurMessage(f"page: there is no page {message.page} of {message.stage}", str(message.subject))
     return page
 
 
@@ -121,7 +121,7 @@ async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> bool:
         links.append(link)
         if link:
             await _check_no_circle(ports, page, link)
-            following = Page(page.invoice_id, page.stage, page.generation, page.number + 1, cursor=link)
+            following = Page(page.subject, page.stage, page.generation, page.number + 1, cursor=link)
             if await ports.ledger.open_page(following):
                 await _send_load(ports, page, following.number)
                 told.append(True)
@@ -129,14 +129,14 @@ async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> bool:
     reading = await read(ports, run, page, announce)
     # One blob at a time: concurrent uploads would keep several encoded batches in memory.
     parts = [await land(ports, page, batch) for batch in reading.batches if batch.rows]
-    await ports.rejections.keep(page.invoice_id, reading.rejected)
+    await ports.rejections.keep(page.subject, reading.rejected)
     # Page and parts in one transaction. If a concurrent reader closed it first, its parts count, and these blobs are
     # orphans that the sweep deletes.
     await ports.ledger.close_page(page, parts, last=not any(links))
     event(
         "page read",
         runId=run.run_id,
-        invoiceId=run.invoice_id,
+        subject=run.subject,
         stage=page.stage,
         page=page.number,
         parts=len(parts),
@@ -148,13 +148,13 @@ async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> bool:
 
 async def _go_on_reading(ports: Ports, page: Page) -> None:
     """Make sure that the next page is read: the worker that opened it may have crashed before it sent the message."""
-    following = await ports.ledger.page(page.invoice_id, page.stage, page.generation, page.number + 1)
+    following = await ports.ledger.page(page.subject, page.stage, page.generation, page.number + 1)
     if following and not following.read:
         await _send_load(ports, page, following.number)
 
 
 async def _check_no_circle(ports: Ports, page: Page, link: str) -> None:
-    known = await ports.ledger.pages(page.invoice_id, page.stage, page.generation)
+    known = await ports.ledger.pages(page.subject, page.stage, page.generation)
     if any(other.cursor == link and other.number <= page.number for other in known):
         raise ContractBroken(dataverse.NAME, f"the next link of page {page.number} leads back to a page read before")
 
@@ -162,9 +162,9 @@ async def _check_no_circle(ports: Ports, page: Page, link: str) -> None:
 async def land(ports: Ports, page: Page, batch: Batch) -> Part:
     """Write the rows of a batch as a blob. Returns the part, which is not in the ledger yet."""
     written_by = ports.maps[batch.stage].digest
-    blob = await ports.landing.write(page.invoice_id, batch.stage, encode(batch.rows), written_by=written_by)
+    blob = await ports.landing.write(page.subject, batch.stage, encode(batch.rows), written_by=written_by)
     return Part(
-        invoice_id=page.invoice_id,
+        subject=page.subject,
         stage=batch.stage,
         generation=page.generation,
         number=page.number,
@@ -184,13 +184,13 @@ async def _ready(ports: Ports, run: Run, page: Page, after: After, gate: Gate) -
         return
     waiting = [
         part
-        for part in await ports.ledger.parts(run.invoice_id, page.stage, page.generation)
+        for part in await ports.ledger.parts(run.subject, page.stage, page.generation)
         # The gate may have waited for the first page. Then parts of later pages are waiting too.
         if part.state == "landed" and page.number in {0, part.number}
     ]
     await put_on_dock(ports, waiting)
     if not waiting:
-        await hand_over(ports, run.invoice_id, page.stage, page.generation, after)
+        await hand_over(ports, run.subject, page.stage, page.generation, after)
 
 
 async def put_on_dock(ports: Ports, parts: list[Part]) -> None:
@@ -202,4 +202,4 @@ async def put_on_dock(ports: Ports, parts: list[Part]) -> None:
 
 
 async def _send_load(ports: Ports, page: Page, number: int) -> None:
-    await ports.queues.send(Load(stage=page.stage, invoiceId=page.invoice_id, generation=page.generation, page=number))
+    await ports.queues.send(Load(stage=page.stage, subject=page.subject, generation=page.generation, page=number))

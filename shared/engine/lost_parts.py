@@ -19,13 +19,13 @@ from shared.storage.landing import LandedName, PartLost
 async def read_anew(ports: Ports, lost: PartLost) -> None:
     """Have the rows of a lost part read again. One new reading covers all lost parts of a run. Raises LeaseLost if
     the run has changed meanwhile."""
-    invoice_id = UUID(LandedName.parse(lost.name).folder.partition("/")[0])
+    subject = UUID(LandedName.parse(lost.name).folder.partition("/")[0])
     # A part that is not in the ledger was divided or replaced meanwhile.
-    part = next((each for each in await ports.ledger.all_parts(invoice_id) if each.blob == lost.name), None)
+    part = next((each for each in await ports.ledger.all_parts(subject) if each.blob == lost.name), None)
     if part is None:
         return
-    run = await ports.ledger.run(invoice_id)
-    facts = {"invoiceId": invoice_id, "stage": part.stage, "page": part.number, "rows": part.rows}
+    run = await ports.ledger.run(subject)
+    facts = {"subject": subject, "stage": part.stage, "page": part.number, "rows": part.rows}
     event("part lost", severity=logging.ERROR, error=type(lost).__name__, **facts)
     if run is None:
         await _give_up(ports, part)
@@ -44,20 +44,20 @@ async def _give_up(ports: Ports, part: Part) -> None:
 
 async def _read_header(ports: Ports, run: Run, part: Part, why: str) -> None:
     """A later reading does not include the header, so its page is reopened."""
-    page = await ports.ledger.page(run.invoice_id, part.stage, part.generation, part.number)
+    page = await ports.ledger.page(run.subject, part.stage, part.generation, part.number)
     if page is None or part.state == "settled":
         return
     if not run.state.is_final:
         run = await ports.ledger.save(run, wait=_reason(part, why), wait_since=ports.now())
     await ports.ledger.reopen_page(page, [part])
-    again = Load(stage=part.stage, invoiceId=run.invoice_id, generation=run.generation, page=part.number)
+    again = Load(stage=part.stage, subject=run.subject, generation=run.generation, page=part.number)
     await ports.queues.send(again)
 
 
 async def _read_actuals(ports: Ports, run: Run, part: Part, why: str) -> None:
     if run.state in BEFORE_ACTUALS:
         # The actuals wait for their header, and no new reading may start before it.
-        raise LeaseLost(f"part {part.row_key} is lost before the header of its invoice is in Finance")
+        raise LeaseLost(f"part {part.row_key} is lost before its header is in Finance")
     if run.state == State.COMPLETED:
         return
     if run.state.is_final:
@@ -69,7 +69,7 @@ async def _read_actuals(ports: Ports, run: Run, part: Part, why: str) -> None:
     try:
         await read_again(ports, run, _reason(part, why))
     except NeedsAttention as attention:
-        await end(ports, run.invoice_id, State.NEEDS_ATTENTION, str(attention))
+        await end(ports, run.subject, State.NEEDS_ATTENTION, str(attention))
 
 
 def _reason(part: Part, why: str) -> str:

@@ -1,8 +1,8 @@
-"""The messages on the queues. They are small and versioned, and contain no row of any invoice.
+"""The messages on the queues. They are small and versioned, and contain no row of any subject.
 
-    load     read one page of one invoice, land it, put its parts on the dock (many at once)
+    load     read one page of one subject, land it, put its parts on the dock (many at once)
     ship     lease a lane, take the ready parts of one map, start one import  (one per lane)
-    settle   poll that import, book its result, start the next stage of its invoices
+    settle   poll that import, book its result, start the next stage of its runs
     verify   compare what Dataverse holds with what Finance holds, and complete the run
     writeBack   write the accounting detail of posted rows to Dataverse; look finds what was posted
     reconcile   compare an invoice row by row for an operator; examine looks for actuals that are out of sync
@@ -31,6 +31,9 @@ _MOST_VERSIONS, _LONGEST_VERSION = 999, 40
 MOST_READINGS, MOST_PAGES = 9_999, 999_999
 """The ledger's keys have this many digits for them."""
 
+SUBJECT_ON_THE_WIRE = "invoiceId"
+"""What the subject of a run is called in messages. Earlier releases know no other subjects than invoices."""
+
 
 def new_ticket() -> str:
     """A new, unique name for a shipment or a ship message."""
@@ -41,10 +44,16 @@ class _Message(BaseModel):
     """`attempt` counts how often the message was delayed, and sets the next delay."""
 
     # An unknown field means an unknown sender or a later version, and must not be ignored.
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, validate_by_name=True, serialize_by_alias=True)
 
     v: Literal[1] = VERSION
     attempt: int = Field(0, ge=0)
+
+
+class _SubjectMessage(_Message):
+    """A message about one run, named by its `subject`."""
+
+    subject: UUID = Field(validation_alias=SUBJECT_ON_THE_WIRE, serialization_alias=SUBJECT_ON_THE_WIRE)
 
 
 class _StageMessage(_Message):
@@ -59,11 +68,10 @@ class _StageMessage(_Message):
         return JOBS if self.job else self.stage
 
 
-class Load(_StageMessage):
-    """Read page `page` of one invoice in its reading number `generation`."""
+class Load(_StageMessage, _SubjectMessage):
+    """Read page `page` of one subject in its reading number `generation`."""
 
     kind: Literal["load"] = "load"
-    invoiceId: UUID  # noqa: N815 - the name on the wire
     generation: int = Field(1, ge=1, le=MOST_READINGS)
     page: int = Field(0, ge=0, le=MOST_PAGES)
 
@@ -85,20 +93,18 @@ class Settle(_StageMessage):
     look: int | None = Field(None, ge=0)
 
 
-class Verify(_StageMessage):
-    """Compare source and target of one invoice."""
+class Verify(_StageMessage, _SubjectMessage):
+    """Compare source and target of one subject."""
 
     kind: Literal["verify"] = "verify"
-    invoiceId: UUID  # noqa: N815 - the name on the wire
     generation: int = Field(1, ge=1, le=MOST_READINGS)
 
 
-class Reconcile(_Message):
+class Reconcile(_SubjectMessage):
     """Compare one invoice row by row for job `job`, and send missing rows again if `fix` is set."""
 
     kind: Literal["reconcile"] = "reconcile"
     job: str = Field(pattern=r"^[0-9a-f]{32}$")
-    invoiceId: UUID  # noqa: N815 - the name on the wire
     fix: bool = False
 
     @property
@@ -107,13 +113,12 @@ class Reconcile(_Message):
         return OPERATIONS
 
 
-class WriteBack(_Message):
+class WriteBack(_SubjectMessage):
     """Write a page of posted rows of an invoice back to Dataverse. The progress of a pass is in the ledger: page
     `page` of pass `ticket` is written if it is the next one. Without a ticket a new pass begins. `skip` is ignored;
     in the first release it counted the rows of earlier pages."""
 
     kind: Literal["writeBack"] = "writeBack"
-    invoiceId: UUID  # noqa: N815 - the name on the wire
     skip: int = Field(0, ge=0, le=2_000 * MOST_PAGES)
     # Omitted when empty: after a roll-back, the first release does not know these fields.
     ticket: str = Field("", pattern=r"^([0-9a-f]{32})?$", exclude_if=lambda ticket: not ticket)
@@ -186,15 +191,15 @@ def parse(body: bytes, queue: str) -> Message:
     if type(version) is int and VERSION < version <= _MOST_VERSIONS:
         raise NewerVersion(f"a message of form {version} on queue {queue}", str(raw.get("by", ""))[:_LONGEST_VERSION])
     if type(version) is not int or version != VERSION:
-        raise NotOurMessage(f"v: message version {version!r}, this app reads version {VERSION}", _invoice_id(raw))
+        raise NotOurMessage(f"v: message version {version!r}, this app reads version {VERSION}", _subject_in(raw))
     try:
         message = _ADAPTER.validate_python(raw)
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(str(step) for step in problem["loc"]) or "message"
-        raise NotOurMessage(f"{where}: {problem['msg']}", _invoice_id(raw)) from error
+        raise NotOurMessage(f"{where}: {problem['msg']}", _subject_in(raw)) from error
     if message.queue != queue:
-        raise NotOurMessage(f"stage: {message.queue} does not belong on queue {queue}", _invoice_id(raw))
+        raise NotOurMessage(f"stage: {message.queue} does not belong on queue {queue}", _subject_in(raw))
     return message
 
 
@@ -206,16 +211,16 @@ def step_of(message: Message) -> str:
 def reader_of(message: Message) -> str:
     """The name under which the answers of this message's reader are kept, or "" if they are not kept."""
     if isinstance(message, Load):
-        return f"{message.invoiceId}/answers/{message.stage}.{message.generation}.{message.page}"
+        return f"{message.subject}/answers/{message.stage}.{message.generation}.{message.page}"
     if isinstance(message, Verify):
-        return f"{message.invoiceId}/answers/verify.{message.generation}"
+        return f"{message.subject}/answers/verify.{message.generation}"
     if isinstance(message, Reconcile):
-        return f"{message.invoiceId}/answers/{message.job}"
+        return f"{message.subject}/answers/{message.job}"
     return f"{UUID(message.job)}/answers/{message.page}" if isinstance(message, Examine) else ""
 
 
-def _invoice_id(raw: dict[str, Any]) -> str | None:
+def _subject_in(raw: dict[str, Any]) -> str | None:
     try:
-        return str(UUID(str(raw["invoiceId"])))
+        return str(UUID(str(raw[SUBJECT_ON_THE_WIRE])))
     except (KeyError, ValueError):
         return None

@@ -1,4 +1,4 @@
-"""Sends single rows of an invoice again, with repair pages whose cursor contains the ids of the rows.
+"""Sends single rows of a subject again, with repair pages whose cursor contains the ids of the rows.
 
 A repair page is loaded, shipped and settled like any other page, but only those rows are read.
 """
@@ -36,9 +36,9 @@ def found_links(page: Page) -> list[UUID]:
     return [UUID(text) for text in json.loads(page.cursor).get("links", ())] if page.number >= FIRST_REPAIR else []
 
 
-async def sent_singly(ports: Ports, invoice_id: UUID, stage: str) -> set[Guid]:
-    """The rows of a step on repair pages of an invoice, in any reading."""
-    pages = await ports.ledger.pages_of_all_readings(invoice_id, stage)
+async def sent_singly(ports: Ports, subject: UUID, stage: str) -> set[Guid]:
+    """The rows of a step on repair pages of a subject, in any reading."""
+    pages = await ports.ledger.pages_of_all_readings(subject, stage)
     return {guid(str(each)) for page in pages for each in repaired_ids(page)}
 
 
@@ -51,8 +51,8 @@ async def open_found(
     for portion in batched(sorted(found), _IDS_IN_A_PAGE, strict=False):
         links = sorted({link for each in portion for link in found[each]})
         cursor = json.dumps({"ids": portion, "rejected": portion, "links": links})
-        await ports.ledger.open_repair(Page(run.invoice_id, stage, run.generation, number, cursor=cursor), [])
-        await ports.queues.send(Load(stage=stage, invoiceId=run.invoice_id, generation=run.generation, page=number))
+        await ports.ledger.open_repair(Page(run.subject, stage, run.generation, number, cursor=cursor), [])
+        await ports.queues.send(Load(stage=stage, subject=run.subject, generation=run.generation, page=number))
         number += 1
 
 
@@ -66,7 +66,7 @@ async def send_again(
     """Open repair pages for these rows of a claimed run and restart it. The `rejected` rows among them become
     "replaying" in the same transaction as their page. Before that they must still block the run."""
     for stage, ids in rows.items():
-        taken = await ports.ledger.pages(run.invoice_id, stage, run.generation)
+        taken = await ports.ledger.pages(run.subject, stage, run.generation)
         number = _following(taken)
         by_source: dict[str, list[RejectedRow]] = {}
         for row in rejected:
@@ -75,12 +75,12 @@ async def send_again(
         for portion in batched(sorted(set(ids)), _IDS_IN_A_PAGE, strict=False):
             known = [each for each in portion if each in by_source]
             cursor = json.dumps({"ids": portion, "rejected": known})
-            page = Page(run.invoice_id, stage, run.generation, number, cursor=cursor)
+            page = Page(run.subject, stage, run.generation, number, cursor=cursor)
             await ports.ledger.open_repair(page, [row for each in known for row in by_source[each]])
             number += 1
     await go_on(ports, run)
 
 
 def source_of(run: Run, row: RejectedRow) -> str:
-    """The id in Dataverse with which a rejected row is read again. For a header it is the id of the invoice."""
-    return row.source_id or str(run.invoice_id)
+    """The id in Dataverse with which a rejected row is read again. For a header it is the id of the subject."""
+    return row.source_id or str(run.subject)

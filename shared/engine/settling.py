@@ -1,4 +1,4 @@
-"""settle: polls one import, books its result, frees its lane, and starts the next stage of its invoices.
+"""settle: polls one import, books its result, frees its lane, and starts the next stage of its runs.
 
 Polling uses messages with a delay; no function sleeps. An import that Finance does not find is either not registered
 yet or never arrived. After a lost answer it is looked up for a few minutes; after a good answer, for as long as
@@ -200,10 +200,10 @@ async def _count(ports: Ports, shipment: Shipment, decided: Sequence[Cargo], out
 async def _booked(ports: Ports, cargo: Sequence[Cargo]) -> dict[str, int]:
     """The parts that need no result any more, with their number of rejected rows: parts booked before a crash, and
     parts of an earlier reading, whose rows the current one sends."""
-    books = {invoice_id: await ports.ledger.book(invoice_id) for invoice_id in {item.invoice_id for item in cargo}}
+    books = {subject: await ports.ledger.book(subject) for subject in {item.subject for item in cargo}}
     booked = {}
     for item in cargo:
-        book = books[item.invoice_id]
+        book = books[item.subject]
         part, run = book.part(item.part_key), book.run
         if part is None:
             await put_pieces_on_dock(ports, item)
@@ -224,16 +224,16 @@ async def _settle_parts(
 ) -> None:
     for item in cargo:
         await _settle_part(ports, shipment, item, outcome.rejected.get(item.row_key, []))
-    for invoice_id, generation in {(item.invoice_id, item.generation) for item in cargo}:
-        await hand_over(ports, invoice_id, shipment.stage, generation, after)
+    for subject, generation in {(item.subject, item.generation) for item in cargo}:
+        await hand_over(ports, subject, shipment.stage, generation, after)
 
 
 async def _settle_part(ports: Ports, shipment: Shipment, cargo: Cargo, rejected: Sequence[RejectedRow]) -> None:
     """Set the part's totals to the rows that Finance has. A part that is already booked is not booked again, because
     its rejected rows may have been replayed or dismissed since."""
-    part = await ports.ledger.part(cargo.invoice_id, cargo.part_key)
+    part = await ports.ledger.part(cargo.subject, cargo.part_key)
     if part is not None and part.state != "settled":
-        await ports.rejections.keep(cargo.invoice_id, rejected)
+        await ports.rejections.keep(cargo.subject, rejected)
         await ports.ledger.save_part(
             part,
             state="settled",

@@ -33,7 +33,6 @@ from shared.engine.messages import Load, Message, Settle, Ship, Verify, WriteBac
 from shared.engine.ports import Ports
 from shared.errors import (
     ContractBroken,
-    InvoiceRejected,
     LeaseLost,
     NeedsAttention,
     NewerVersion,
@@ -42,6 +41,7 @@ from shared.errors import (
     NotYet,
     Refused,
     SignInFailed,
+    SubjectRejected,
     Throttled,
     Unavailable,
 )
@@ -78,7 +78,7 @@ async def work(ports: Ports, queue: str, body: bytes, dequeue_count: int, handle
         await newer.put_off(ports, queue, body, error)
         return
     except NotOurMessage as error:
-        event("message refused", severity=logging.ERROR, queue=queue, invoiceId=error.invoice_id)
+        event("message refused", severity=logging.ERROR, queue=queue, subject=error.subject)
         # operate/repair/poison.py decides about the run that the message may name.
         raise WorkFailed("NotOurMessage") from None
     try:
@@ -134,7 +134,7 @@ async def _attempt(ports: Ports, message: Message, handler: Handler) -> None:
         await _put_off(ports, message, backoff(message.attempt))
     except NotYet as error:
         await _wait(ports, message, error)
-    except (InvoiceRejected, NeedsAttention, ContractBroken, Refused) as error:
+    except (SubjectRejected, NeedsAttention, ContractBroken, Refused) as error:
         await _end(ports, message, error)
 
 
@@ -154,7 +154,7 @@ def _is_storage(error: Exception) -> bool:
 
 def _tell(message: Message, error: Exception, *, severity: int, **facts: object) -> None:
     ids = {
-        "invoiceId": getattr(message, "invoiceId", None),
+        "subject": getattr(message, "subject", None),
         "ticket": getattr(message, "ticket", None),
         "queue": message.queue,
     }
@@ -179,12 +179,12 @@ async def _end(ports: Ports, message: Message, error: Exception) -> None:
         return
     if isinstance(message, WriteBack):
         reason = f"{str(error).rstrip('.')}{_blame(ports, error)}. Correct the cause, then write the invoice back again"
-        await end_posting(ports, message.invoiceId, reason)
+        await end_posting(ports, message.subject, reason)
         return
     if not isinstance(message, Load | Verify):
         raise error
-    state = {InvoiceRejected: State.REJECTED, NeedsAttention: State.NEEDS_ATTENTION}.get(type(error), State.FAILED)
-    await end(ports, message.invoiceId, state, f"{error}{_blame(ports, error)}")
+    state = {SubjectRejected: State.REJECTED, NeedsAttention: State.NEEDS_ATTENTION}.get(type(error), State.FAILED)
+    await end(ports, message.subject, state, f"{error}{_blame(ports, error)}")
 
 
 async def _await_repair(
@@ -211,14 +211,14 @@ def _blame(ports: Ports, error: Exception) -> str:
 async def _wait(ports: Ports, message: Message, error: NotYet) -> None:
     if not isinstance(message, Load | Verify):
         raise error
-    run = await ports.ledger.run(message.invoiceId)
+    run = await ports.ledger.run(message.subject)
     if run is None or run.state.is_final:
         return
     since = run.wait_since or ports.now()
     if (ports.now() - since).total_seconds() > ports.settings.completeness_patience:
         await end(
             ports,
-            message.invoiceId,
+            message.subject,
             State.NEEDS_ATTENTION,
             f"{error}. Gave up waiting: correct the cause, then replay the run",
         )
@@ -239,16 +239,16 @@ async def _put_off(ports: Ports, message: Message, delay: timedelta, *, attempt:
 
 async def _enlist(ports: Ports, message: Load) -> None:
     """A webhook writes only the run and its message. A run that has to wait at its start is added to the list here."""
-    run = await ports.ledger.run(message.invoiceId)
+    run = await ports.ledger.run(message.subject)
     if run is not None and run.state == State.ACCEPTED:
         await ports.ledger.enlist(run)
 
 
 async def _give_up(ports: Ports, message: Message, reason: str) -> None:
     if isinstance(message, Load | Verify):
-        await end(ports, message.invoiceId, State.FAILED, reason)
+        await end(ports, message.subject, State.FAILED, reason)
     elif isinstance(message, WriteBack):
-        await end_posting(ports, message.invoiceId, reason)
+        await end_posting(ports, message.subject, reason)
 
 
 def _given_up(reason: str) -> str:

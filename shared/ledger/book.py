@@ -1,4 +1,4 @@
-"""All rows of one invoice in the ledger, read with one query: its run, pages, parts and rejected rows."""
+"""All rows of one subject in the ledger, read with one query: its run, pages, parts and rejected rows."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from shared.ledger.run import Page, Part, Run
 
 @dataclass(frozen=True)
 class Book:
-    """A snapshot of an invoice's rows. A row that only a later version of the app understands raises NewerVersion
+    """A snapshot of a subject's rows. A row that only a later version of the app understands raises NewerVersion
     when it is accessed, not before."""
 
     rows: Sequence[Mapping[str, Any]]
 
     @property
     def run(self) -> Run | None:
-        """The run. Actuals that were sent without an invoice have none."""
+        """The run. Rows that were sent without a subject have none."""
         return next((run_of(row) for row in self.rows if row["RowKey"] == RUN), None)
 
     def pages(self, stage: str, generation: int) -> list[Page]:

@@ -1,6 +1,6 @@
 """The dock: parts that are ready, lanes and shipments, with one table partition per map.
 
-    part|<invoice>|<part>   a landed part; `shipment` names its shipment, "" while it waits
+    part|<subject>|<part>   a landed part; `shipment` names its shipment, "" while it waits
     lane|<n>                one data project in Finance; `shipment` names the import that it is running
     shipment|<ticket>       one import: claimed -> sending -> running -> finished, then deleted
 
@@ -37,7 +37,7 @@ class Dock:
     async def land(self, part: Part) -> None:
         """Put a landed part on the dock. Idempotent. A piece of a divided part is shipped alone."""
         now = self._clock()
-        cargo = Cargo(part.stage, part.invoice_id, part.row_key, part.company, part.rows, part.blob, now)
+        cargo = Cargo(part.stage, part.subject, part.row_key, part.company, part.rows, part.blob, now)
         if part.path:
             cargo = replace(cargo, group=cargo.row_key, formed_at=now)
         try:
@@ -131,10 +131,10 @@ class Dock:
         """Remove a waiting part from the dock. Raises LeaseLost on an ETag conflict, or when it is gone."""
         await transact(self._table, [deleted(_cargo_entity(cargo), cargo.etag)])
 
-    async def of_invoice(self, stage: str, invoice_id: UUID) -> list[Cargo]:
-        """The parts of one invoice on the dock of one map."""
+    async def of_subject(self, stage: str, subject: UUID) -> list[Cargo]:
+        """The parts of one subject on the dock of one map."""
         condition = "PartitionKey eq @stage and RowKey ge @lower and RowKey lt @upper"
-        names = {"stage": str(stage), "lower": f"part|{invoice_id}|", "upper": f"part|{invoice_id}}}"}
+        names = {"stage": str(stage), "lower": f"part|{subject}|", "upper": f"part|{subject}}}"}
         return [_cargo(row) async for row in self._table.query_entities(condition, parameters=names)]
 
 
@@ -181,10 +181,10 @@ def _name_of(row: Any) -> str:
 
 def _cargo(row: Any) -> Cargo:
     check(row, _name_of(row))
-    _, invoice_id, part_key = row["RowKey"].split("|", 2)
+    _, subject, part_key = row["RowKey"].split("|", 2)
     return Cargo(
         stage=str(row["PartitionKey"]),
-        invoice_id=UUID(invoice_id),
+        subject=UUID(subject),
         part_key=part_key,
         company=row["company"],
         rows=row["rows"],

@@ -1,6 +1,6 @@
 """Rejected rows, one by one, with Finance's message and what the operator did about them.
 
-In the ledger they are `row|<stage>|<key>` in the partition of their invoice.
+In the ledger they are `row|<stage>|<key>` in the partition of their subject.
 """
 
 import hashlib
@@ -108,25 +108,25 @@ class Rejections:
         self._table = table
         self._clock = clock
 
-    async def keep(self, invoice_id: UUID, rows: Iterable[RejectedRow]) -> None:
+    async def keep(self, subject: UUID, rows: Iterable[RejectedRow]) -> None:
         """Record rows as rejected now. Booking the same import twice counts as one try."""
         fresh = {_row_key(row): row for row in rows}
         if not fresh:
             return
-        known = {_row_key(row): row for row in await self.of(invoice_id)}
-        await self._write(invoice_id, (self._seen(row, known.get(name)) for name, row in fresh.items()))
+        known = {_row_key(row): row for row in await self.of(subject)}
+        await self._write(subject, (self._seen(row, known.get(name)) for name, row in fresh.items()))
 
-    async def of(self, invoice_id: UUID, stage: str | None = None) -> list[RejectedRow]:
-        """The rejected rows of an invoice, in any status."""
+    async def of(self, subject: UUID, stage: str | None = None) -> list[RejectedRow]:
+        """The rejected rows of a subject, in any status."""
         lower = f"row|{stage}|" if stage else "row|"
         upper = lower[:-1] + "}"
-        condition = "PartitionKey eq @invoice and RowKey ge @lower and RowKey lt @upper"
-        names = {"invoice": str(invoice_id), "lower": lower, "upper": upper}
+        condition = "PartitionKey eq @subject and RowKey ge @lower and RowKey lt @upper"
+        names = {"subject": str(subject), "lower": lower, "upper": upper}
         return [rejected_of(row) async for row in self._table.query_entities(condition, parameters=names)]
 
-    async def change(self, invoice_id: UUID, rows: Iterable[RejectedRow], **changes: Any) -> None:
+    async def change(self, subject: UUID, rows: Iterable[RejectedRow], **changes: Any) -> None:
         """Change the status, or who dismissed the rows and why."""
-        await self._write(invoice_id, (replace(row, **changes) for row in rows))
+        await self._write(subject, (replace(row, **changes) for row in rows))
 
     def _seen(self, row: RejectedRow, known: RejectedRow | None) -> RejectedRow:
         now = self._clock()
@@ -139,20 +139,20 @@ class Rejections:
             return seen
         return replace(seen, status=known.status, reason=known.reason, by=known.by, at=known.at)
 
-    async def _write(self, invoice_id: UUID, rows: Iterable[RejectedRow]) -> None:
+    async def _write(self, subject: UUID, rows: Iterable[RejectedRow]) -> None:
         for portion in batched(rows, 100, strict=False):
-            await self._table.submit_transaction([("upsert", entity_of(invoice_id, row)) for row in portion])
+            await self._table.submit_transaction([("upsert", entity_of(subject, row)) for row in portion])
 
 
 def _row_key(row: RejectedRow) -> str:
     return f"row|{row.stage}|{quote(row.key, safe='')}"[:500]
 
 
-def entity_of(invoice_id: UUID, row: RejectedRow) -> dict[str, Any]:
+def entity_of(subject: UUID, row: RejectedRow) -> dict[str, Any]:
     """A rejected row as a table entity."""
     return {
         **SIGNATURE,
-        "PartitionKey": str(invoice_id),
+        "PartitionKey": str(subject),
         "RowKey": _row_key(row),
         "stage": str(row.stage),
         "key": row.key,
@@ -182,7 +182,7 @@ def _instant(text: str) -> datetime | None:
 
 
 def rejected_of(row: Mapping[str, Any]) -> RejectedRow:
-    check(row, f"a rejected row of invoice {row['PartitionKey']}")
+    check(row, f"a rejected row of {row['PartitionKey']}")
     return RejectedRow(
         stage=str(row["stage"]),
         key=row["key"],

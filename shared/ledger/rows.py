@@ -1,4 +1,4 @@
-"""The rows of one invoice in the ledger: serialization of its run, its pages and its parts."""
+"""The rows of one subject in the ledger: serialization of its run, its pages and its parts."""
 
 import json
 from typing import Any
@@ -23,7 +23,7 @@ def page_key(stage: str, generation: int, number: int) -> str:
 def entity_of_run(run: Run) -> dict[str, Any]:
     return {
         **SIGNATURE,
-        "PartitionKey": str(run.invoice_id),
+        "PartitionKey": str(run.subject),
         "RowKey": RUN,
         "runId": run.run_id,
         "revision": run.revision,
@@ -59,7 +59,7 @@ def entity_of_run(run: Run) -> dict[str, Any]:
 
 def name_of(row: Any) -> str:
     kind, _, rest = row["RowKey"].partition("|")
-    return f"the {kind} {rest + ' ' if rest else ''}of invoice {row['PartitionKey']}"
+    return f"the {kind} {rest + ' ' if rest else ''}of {row['PartitionKey']}"
 
 
 def shown_run(row: Any, why: str) -> Run:
@@ -67,7 +67,7 @@ def shown_run(row: Any, why: str) -> Run:
     at = row.metadata["timestamp"]
     state = known_state(row.get("state"))
     return Run(
-        invoice_id=UUID(row["PartitionKey"]),
+        subject=UUID(row["PartitionKey"]),
         run_id=str(row.get("runId", "")),
         state=state,
         generation=1,
@@ -85,7 +85,7 @@ def shown_run(row: Any, why: str) -> Run:
 def run_of(row: Any) -> Run:
     check(row, name_of(row))
     return Run(
-        invoice_id=UUID(row["PartitionKey"]),
+        subject=UUID(row["PartitionKey"]),
         run_id=row["runId"],
         revision=row.get("revision", 0),
         state=State(row["state"]),
@@ -122,7 +122,7 @@ def run_of(row: Any) -> Run:
 def entity_of_page(page: Page) -> dict[str, Any]:
     return {
         **SIGNATURE,
-        "PartitionKey": str(page.invoice_id),
+        "PartitionKey": str(page.subject),
         "RowKey": page_key(page.stage, page.generation, page.number),
         "cursor": page.cursor,
         "read": page.read,
@@ -134,7 +134,7 @@ def page_of(row: Any) -> Page:
     check(row, name_of(row))
     _, stage, generation, number = row["RowKey"].split("|")
     return Page(
-        invoice_id=UUID(row["PartitionKey"]),
+        subject=UUID(row["PartitionKey"]),
         stage=stage,
         generation=int(generation),
         number=int(number),
@@ -159,7 +159,7 @@ def _measures(row: Any) -> dict[str, Totals]:
 def entity_of_part(part: Part) -> dict[str, Any]:
     return {
         **SIGNATURE,
-        "PartitionKey": str(part.invoice_id),
+        "PartitionKey": str(part.subject),
         "RowKey": part.row_key,
         "company": part.company,
         "blob": part.blob,
@@ -180,7 +180,7 @@ def part_of(row: Any) -> Part:
     check(row, name_of(row))
     _, stage, generation, number, _, *path = row["RowKey"].split("|")
     return Part(
-        invoice_id=UUID(row["PartitionKey"]),
+        subject=UUID(row["PartitionKey"]),
         stage=stage,
         generation=int(generation),
         number=int(number),

@@ -1,4 +1,4 @@
-"""The run of one invoice, with its pages and parts: the values of the ledger."""
+"""The run of one subject, with its pages and parts: the values of the ledger."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -58,18 +58,19 @@ back, was refused by Dataverse, or the write-back stopped with an error.
 
 @dataclass(frozen=True)
 class Run:
-    """The run of one invoice.
+    """The run of one subject, for example an invoice.
 
     `detail` is the reason for its state and the next step. `wait` is what it waits for. `rejected` is the number of
-    open rejected rows. `expected` is the result of the first reading of the billed sales. `write_back` is the progress
+    open rejected rows. `expected` is what the first reading of the
+    measured step promised. `write_back` is the progress
     of the write-back (write_back/passes.py), "" if none is running. `customer` and `project` are names for display,
     `progress` is by map. `verified` is the reading that was compared with Finance, 0 for none, and `compared` describes
-    the comparison. `revision` counts the saves. `beside` is the number of candidates in the search for unlinked
-    unbilled sales. `looks` counts the checks since the completion, and the next one is due at `look_at`. `is_named`: an
-    operator has named the invoice, so it is carried even if it was confirmed before SWEEP_START.
+    the comparison. `revision` counts the saves. `beside` counts the candidates in the search for rows
+    that no link leads to. `looks` counts the checks since the completion, and the next one is due at `look_at`. `is_named`: an
+    operator has named the subject, so it is carried even if it was ready before SWEEP_START.
     """
 
-    invoice_id: UUID
+    subject: UUID
     run_id: str
     state: State
     generation: int
@@ -105,7 +106,7 @@ class Run:
     def position(self) -> str:
         """Its position in the list of runs, newest first."""
         at = self.accepted_at
-        return f"{edge(at.replace(microsecond=at.microsecond // 1000 * 1000))}|{self.invoice_id}"
+        return f"{edge(at.replace(microsecond=at.microsecond // 1000 * 1000))}|{self.subject}"
 
     def has_completed(self, part: "Part") -> bool:
         """Whether the run was completed after this part was settled. Then its rows have been verified."""
@@ -141,7 +142,7 @@ class Facts(TypedDict, total=False):
 class Page:
     """One page of a reading. `cursor` is the next link that leads to it, "" for the first page."""
 
-    invoice_id: UUID
+    subject: UUID
     stage: str
     generation: int
     number: int
@@ -156,13 +157,13 @@ class Part:
     """The rows of one page for one company. `held` parts wait for their stage; `landed` ones may be shipped.
 
     `measures` are the totals of its rows, by the names that the step gives. `odd_days` counts its rows with a day that
-    was not a midnight in any known time zone, `unlinked` its billed sales whose optional link did not appear, and
-    `left_out` the connections that were not sent because an end was dismissed. `execution_id` is the import that
+    was not a midnight in any known time zone, `unlinked` its rows whose optional link did not appear, and `left_out`
+    the rows that were not sent because the row at an end of theirs was dismissed. `execution_id` is the import that
     settled it. `path` describes its origin if a larger part was divided: 0 for the first half, 1 for the second, for
     each division.
     """
 
-    invoice_id: UUID
+    subject: UUID
     stage: str
     generation: int
     number: int
@@ -187,6 +188,6 @@ class Part:
 
     @property
     def row_key(self) -> str:
-        """The part's key within its invoice."""
+        """The part's key within its subject."""
         name = f"part|{self.stage}|{self.generation:04}|{self.number:06}|{quote(self.company)}"
         return f"{name}|{self.path}" if self.path else name

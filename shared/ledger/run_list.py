@@ -52,7 +52,7 @@ class Entry:
     """What a list shows of a run. The next page of the list starts after `position`. A run that is `moving` is read
     from the ledger before it is shown."""
 
-    invoice_id: UUID
+    subject: UUID
     run_id: str
     number: str
     company: str
@@ -164,7 +164,7 @@ class RunList:
             yield await self._shown(_entry(row))
 
     async def _shown(self, entry: Entry) -> Entry:
-        run = await self._look(entry.invoice_id) if entry.moving else None
+        run = await self._look(entry.subject) if entry.moving else None
         return entry_of(run) if run else entry
 
     async def waiting(self, *whats: What, since: datetime | None = None) -> AsyncIterator[Run]:
@@ -183,14 +183,14 @@ class RunList:
             yield run
 
     async def opened(self) -> list[UUID]:
-        """The invoices of all unfinished runs, newest first. After a crash, a finished run may be among them."""
+        """The subjects of all unfinished runs, newest first. After a crash, a finished run may be among them."""
         await self._complete()
-        return [pointer.invoice_id for pointer in await self._waiting.all(What.OPEN)]
+        return [pointer.subject for pointer in await self._waiting.all(What.OPEN)]
 
     async def oldest_unfinished(self) -> Run | None:
         """The run that has been unfinished for the longest time."""
-        for invoice_id in reversed(await self.opened()):
-            run = await self._look(invoice_id)
+        for subject in reversed(await self.opened()):
+            run = await self._look(subject)
             if run is not None and not run.state.is_final:
                 return run
         return None
@@ -199,7 +199,7 @@ class RunList:
         """The runs whose pointers are true. Untrue pointers of resting runs are deleted. They were read before the
         run, and a writer that changes the run writes them again afterwards."""
         for some in batched(pointers, _AT_ONCE, strict=False):
-            runs = await concurrently(*(self._look(pointer.invoice_id) for pointer in some))
+            runs = await concurrently(*(self._look(pointer.subject) for pointer in some))
             pairs = [(pointer, run) for pointer, run in zip(some, runs, strict=True) if run is not None]
             for pointer, run in pairs:
                 if pointer.key in keys_of(run):
@@ -301,7 +301,7 @@ _NOTHING: dict[str, Any] = {
 
 def _known_entry(row: Mapping[str, Any]) -> Entry:
     return Entry(
-        invoice_id=UUID(row["RowKey"].partition("|")[2]),
+        subject=UUID(row["RowKey"].partition("|")[2]),
         run_id=row["runId"],
         number=row["number"],
         company=row["company"],

@@ -1,6 +1,6 @@
-"""The ledger: one table partition per invoice, with its run, pages, parts and rejected rows.
+"""The ledger: one table partition per subject, with its run, pages, parts and rejected rows.
 
-    run                                          the state of the invoice
+    run                                          the state of the run
     page|<stage>|<generation>|<page>             one page of a reading: its cursor, read or not, last or not
     part|<stage>|<generation>|<page>|<company>   the rows of that page that are sent together: landed, then settled
     part|...|<company>|<path>                    a piece of such a part that was divided
@@ -60,46 +60,46 @@ class Ledger:
         self._listing = Listing(listed)
         self._clock = clock
 
-    async def open(self, invoice_id: UUID, occasion: Occasion, state: State, *, is_named: bool) -> tuple[Run, bool]:
-        """Open the run of an invoice, with one insert. Returns the run, and whether this call opened it. An invoice has
-        one run. `is_named`: an operator has named the invoice.
+    async def open(self, subject: UUID, occasion: Occasion, state: State, *, is_named: bool) -> tuple[Run, bool]:
+        """Open the run of a subject, with one insert. Returns the run, and whether this call opened it. A subject has
+        one run. `is_named`: an operator has named it.
 
-        A rejected run is opened again. Its invoice was not confirmed at the time of an earlier message; it may be now,
+        A rejected run is opened again. Its subject was not ready at the time of an earlier message; it may be now,
         and reading it back will decide.
         """
         if not leads(occasion, None, state):
             raise WrongState(f"no run begins with {state}, when {occasion}")
         now = self._clock()
         opened = (Step(now, state),)
-        run = Run(invoice_id, uuid4().hex, state, 1, now, now, history=opened, is_named=is_named)
+        run = Run(subject, uuid4().hex, state, 1, now, now, history=opened, is_named=is_named)
         while True:
             with suppress(ResourceExistsError):
                 await self._table.create_entity(entity_of_run(run))
                 return run, True
-            row = await self._run_row(invoice_id)
+            row = await self._run_row(subject)
             if row is not None and (error := newer(row, name_of(row))):
                 return shown_run(row, str(error)), False
             standing = run_of(row) if row is not None else None
             if standing:
                 return standing, False
 
-    async def run(self, invoice_id: UUID) -> Run | None:
-        """The run of an invoice. Raises NewerVersion for a run that a later version of the app has changed."""
-        row = await self._run_row(invoice_id)
+    async def run(self, subject: UUID) -> Run | None:
+        """The run of a subject. Raises NewerVersion for a run that a later version of the app has changed."""
+        row = await self._run_row(subject)
         return run_of(row) if row is not None else None
 
-    async def look(self, invoice_id: UUID) -> Run | None:
-        """The run of an invoice for display only. A run of a later version, as far as it can be read, is shown as
+    async def look(self, subject: UUID) -> Run | None:
+        """The run of a subject for display only. A run of a later version, as far as it can be read, is shown as
         waiting for that version."""
-        row = await self._run_row(invoice_id)
+        row = await self._run_row(subject)
         if row is None:
             return None
         error = newer(row, name_of(row))
         return shown_run(row, str(error)) if error else run_of(row)
 
-    async def _run_row(self, invoice_id: UUID) -> Any:
+    async def _run_row(self, subject: UUID) -> Any:
         try:
-            return await self._table.get_entity(str(invoice_id), RUN)
+            return await self._table.get_entity(str(subject), RUN)
         except ResourceNotFoundError:
             return None
 
@@ -117,11 +117,11 @@ class Ledger:
 
     async def _refuse(self, run: Run, occasion: Occasion, changed: Run) -> NoReturn:
         """The run may have changed since it was read. Then it is a race and not an error."""
-        row = await self._run_row(run.invoice_id)
+        row = await self._run_row(run.subject)
         if row is None or row.metadata["etag"] != run.etag:
-            raise LeaseLost(f"run {run.invoice_id}")
+            raise LeaseLost(f"run {run.subject}")
         raise WrongState(
-            f"the run of {run.invoice_id} is {run.state} ({run.posting}), which does not lead to {changed.state} "
+            f"the run of {run.subject} is {run.state} ({run.posting}), which does not lead to {changed.state} "
             f"({changed.posting}) when it is {occasion}"
         )
 
@@ -152,29 +152,29 @@ class Ledger:
                 match_condition=MatchConditions.IfNotModified,
             )
         except ResourceModifiedError as error:
-            raise LeaseLost(f"run {run.invoice_id}") from error
+            raise LeaseLost(f"run {run.subject}") from error
         if is_resting:
             await self._listing.rest(changed)
         return replace(changed, etag=result["etag"])
 
-    async def book(self, invoice_id: UUID) -> Book:
-        """All rows of an invoice, in one request unless there are very many. One answer shows one moment. Of several,
+    async def book(self, subject: UUID) -> Book:
+        """All rows of a subject, in one request unless there are very many. One answer shows one moment. Of several,
         the run is the oldest, so that what was decided by newer rows is lost when the run has changed since."""
-        answers = await self._answers(invoice_id)
+        answers = await self._answers(subject)
         if len(answers) == 1:
             return Book(answers[0])
-        run = await self._run_row(invoice_id)
-        others = [row for rows in await self._answers(invoice_id) for row in rows if row["RowKey"] != RUN]
+        run = await self._run_row(subject)
+        others = [row for rows in await self._answers(subject) for row in rows if row["RowKey"] != RUN]
         return Book([*others, *([run] if run else [])])
 
-    async def _answers(self, invoice_id: UUID) -> list[list[Mapping[str, Any]]]:
-        rows = self._table.query_entities("PartitionKey eq @invoice", parameters={"invoice": str(invoice_id)})
+    async def _answers(self, subject: UUID) -> list[list[Mapping[str, Any]]]:
+        rows = self._table.query_entities("PartitionKey eq @subject", parameters={"subject": str(subject)})
         return [[row async for row in page] async for page in rows.by_page()]
 
-    async def page(self, invoice_id: UUID, stage: str, generation: int, number: int) -> Page | None:
+    async def page(self, subject: UUID, stage: str, generation: int, number: int) -> Page | None:
         """One page of a reading."""
         try:
-            return page_of(await self._table.get_entity(str(invoice_id), page_key(stage, generation, number)))
+            return page_of(await self._table.get_entity(str(subject), page_key(stage, generation, number)))
         except ResourceNotFoundError:
             return None
 
@@ -189,7 +189,7 @@ class Ledger:
     async def open_repair(self, page: Page, rows: Iterable[RejectedRow]) -> None:
         """Record a repair page, and its rejected rows as replaying, in one transaction. Raises LeaseLost if a
         concurrent worker has opened this page."""
-        sent = [entity_of(page.invoice_id, replace(row, status="replaying")) for row in rows]
+        sent = [entity_of(page.subject, replace(row, status="replaying")) for row in rows]
         await transact(self._table, [("create", entity_of_page(page)), *(("upsert", row) for row in sent)])
 
     async def close_page(self, page: Page, parts: Sequence[Part], *, last: bool) -> None:
@@ -207,18 +207,18 @@ class Ledger:
         operations += [deleted(entity_of_part(part), part.etag) for part in parts]
         await transact(self._table, operations)
 
-    async def parts(self, invoice_id: UUID, stage: str, generation: int) -> list[Part]:
+    async def parts(self, subject: UUID, stage: str, generation: int) -> list[Part]:
         """The parts of one stage in one reading."""
-        return [part_of(row) for row in await self._range(invoice_id, f"part|{stage}|{generation:04}|")]
+        return [part_of(row) for row in await self._range(subject, f"part|{stage}|{generation:04}|")]
 
-    async def all_parts(self, invoice_id: UUID) -> list[Part]:
+    async def all_parts(self, subject: UUID) -> list[Part]:
         """The parts of all stages and readings."""
-        return [part_of(row) for row in await self._range(invoice_id, "part|")]
+        return [part_of(row) for row in await self._range(subject, "part|")]
 
-    async def part(self, invoice_id: UUID, row_key: str) -> Part | None:
+    async def part(self, subject: UUID, row_key: str) -> Part | None:
         """One part by its key."""
         try:
-            return part_of(await self._table.get_entity(str(invoice_id), row_key))
+            return part_of(await self._table.get_entity(str(subject), row_key))
         except ResourceNotFoundError:
             return None
 
@@ -227,18 +227,18 @@ class Ledger:
         gone = deleted(entity_of_part(part), part.etag)
         await transact(self._table, [gone, *(("create", entity_of_part(each)) for each in pieces)])
 
-    async def pieces(self, invoice_id: UUID, row_key: str) -> list[Part]:
+    async def pieces(self, subject: UUID, row_key: str) -> list[Part]:
         """The pieces of a part that had this key before it was divided."""
         prefix = row_key if row_key.count("|") == _BARS_WITH_PATH else f"{row_key}|"
-        return [part_of(row) for row in await self._range(invoice_id, prefix)]
+        return [part_of(row) for row in await self._range(subject, prefix)]
 
-    async def pages(self, invoice_id: UUID, stage: str, generation: int) -> list[Page]:
+    async def pages(self, subject: UUID, stage: str, generation: int) -> list[Page]:
         """The pages of one stage in one reading."""
-        return [page_of(row) for row in await self._range(invoice_id, f"page|{stage}|{generation:04}|")]
+        return [page_of(row) for row in await self._range(subject, f"page|{stage}|{generation:04}|")]
 
-    async def pages_of_all_readings(self, invoice_id: UUID, stage: str) -> list[Page]:
+    async def pages_of_all_readings(self, subject: UUID, stage: str) -> list[Page]:
         """The pages of one stage in all readings."""
-        return [page_of(row) for row in await self._range(invoice_id, f"page|{stage}|")]
+        return [page_of(row) for row in await self._range(subject, f"page|{stage}|")]
 
     async def save_part(self, part: Part, **changes: Any) -> Part:
         """Change a part. Raises LeaseLost on an ETag conflict."""
@@ -246,10 +246,10 @@ class Ledger:
         await transact(self._table, [guarded(entity_of_part(changed), part.etag)])
         return changed
 
-    async def _range(self, invoice_id: UUID, prefix: str) -> list[Mapping[str, Any]]:
+    async def _range(self, subject: UUID, prefix: str) -> list[Mapping[str, Any]]:
         upper = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-        condition = "PartitionKey eq @invoice and RowKey ge @lower and RowKey lt @upper"
-        names = {"invoice": str(invoice_id), "lower": prefix, "upper": upper}
+        condition = "PartitionKey eq @subject and RowKey ge @lower and RowKey lt @upper"
+        names = {"subject": str(subject), "lower": prefix, "upper": upper}
         return [row async for row in self._table.query_entities(condition, parameters=names)]
 
 

@@ -35,7 +35,7 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class Cargo:
-    """A part on the dock. `level` 0 is shipped with others, 1 only with its own invoice, 2 alone; only the first
+    """A part on the dock. `level` 0 is shipped with others, 1 only with its own subject, 2 alone; only the first
     release wrote 1 and 2.
 
     A part of a file that failed as a whole, or of an import that Finance did not start, waits until `not_before` and is
@@ -45,7 +45,7 @@ class Cargo:
     """
 
     stage: str
-    invoice_id: UUID
+    subject: UUID
     part_key: str
     company: str
     rows: int
@@ -65,7 +65,7 @@ class Cargo:
     @property
     def row_key(self) -> str:
         """The part's key on the dock."""
-        return f"part|{self.invoice_id}|{self.part_key}"
+        return f"part|{self.subject}|{self.part_key}"
 
     @property
     def generation(self) -> int:
@@ -200,7 +200,7 @@ def _fellows(cargo: Cargo) -> tuple[object, ...]:
 def _may_travel_together(first: Cargo, other: Cargo) -> bool:
     if _fellows(first) != _fellows(other):
         return False
-    return first.level == 0 or first.invoice_id == other.invoice_id
+    return first.level == 0 or first.subject == other.subject
 
 
 def new_execution_id(stage: str) -> str:

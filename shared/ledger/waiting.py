@@ -95,8 +95,8 @@ class Pointer:
         return self.key.startswith(f"{What.OPEN}|")
 
     @property
-    def invoice_id(self) -> UUID:
-        """The invoice of the run."""
+    def subject(self) -> UUID:
+        """The subject of the run."""
         return UUID(self.key.rpartition("|")[2])
 
 

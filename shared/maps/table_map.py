@@ -103,13 +103,14 @@ class Source(MapPart):
 
 
 class Target(MapPart):
-    """The Finance side: `entity` is the Data Management label, `set` the OData entity set or null. `changes` are
-    columns that Finance changes itself after an import, for example by posting. They are never sent (see
-    `TableMap.owned`)."""
+    """The Finance side: `entity` is the Data Management label, `set` the OData entity set or null, and `key` the OData
+    property of the integration key. Rows can be read back by key if both are given. `changes` are columns that Finance
+    changes itself after an import, for example by posting. They are never sent (see `TableMap.owned`)."""
 
     entity: str = Field(min_length=1)
     aot: str = Field(pattern=NAME.pattern + "$")
     set: str | None
+    key: str = ""
     changes: tuple[str, ...] = ()
 
 
@@ -300,7 +301,7 @@ def read_written(content: Mapping[str, Any], present: TableMap) -> TableMap:
         name=present.name,
         version=present.version,
         source=Source(**content["source"], filter=present.source.filter, lookups=tuple(sorted(lookups))),
-        target=Target(entity=content["entity"], aot=present.target.aot, set=present.target.set),
+        target=Target(entity=content["entity"], aot=present.target.aot, set=present.target.set, key=present.target.key),
         integrationKey=content["integrationKey"],
         company=content["company"],
         fields=fields,

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from shared.engine.messages import WriteBack
 from shared.engine.ports import Ports
-from shared.engine.targets.held_rows import held_actuals
 from shared.errors import ColumnsLocked, Refused
 from shared.maps.transforms import Row
 from shared.project_operations.codes import ACTUALS
+from shared.project_operations.held_actuals import held_actuals
 from shared.services.dataverse import NAME as DATAVERSE
 
 KEPT_BACK = 0
@@ -23,7 +23,7 @@ _NO_GUID = "00000000-0000-0000-0000-000000000000"
 
 async def start(ports: Ports, invoice_id: UUID) -> None:
     """Queue the write-back of one invoice."""
-    await ports.queues.send(WriteBack(invoiceId=invoice_id))
+    await ports.queues.send(WriteBack(subject=invoice_id))
 
 
 async def posted_rows(ports: Ports, company: str, ids: Iterable[UUID]) -> list[Row]:

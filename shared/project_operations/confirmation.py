@@ -25,7 +25,6 @@ from uuid import UUID
 from shared.clock import parse_stamp
 from shared.engine.ports import Ports
 from shared.engine.resend import sent_singly
-from shared.engine.targets.held_rows import held_by_actual
 from shared.maps.transforms import Row
 from shared.project_operations.billed_sales import billed_filter, count_rows
 from shared.project_operations.codes import (
@@ -36,6 +35,7 @@ from shared.project_operations.codes import (
     INVOICES,
     UNBILLED_SALES,
 )
+from shared.project_operations.held_actuals import held_by_actual
 from shared.services.odata import Guid, all_of, guid
 
 # Dataverse's largest page.

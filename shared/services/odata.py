@@ -41,6 +41,11 @@ def all_of(*conditions: str) -> str:
     return " and ".join(f"({condition})" for condition in conditions if condition)
 
 
+def any_key[Id: (UUID, Guid)](column: str, ids: Iterable[Id]) -> str:
+    """The condition that a column holds one of these ids."""
+    return " or ".join(f"{column} eq {each}" for each in ids)
+
+
 def chunks[Id: (UUID, Guid)](ids: Iterable[Id], size: int) -> Iterator[tuple[Id, ...]]:
     """The ids in portions that fit into one URL, without duplicates and in a fixed order."""
     return batched(sorted(set(ids)), size, strict=False)

@@ -1,6 +1,6 @@
 """Answers that a reader got before it was throttled, one blob per reader, so that any process can continue from there.
 
-They contain customers' figures, like landed parts. They are in the same container under the id of the same invoice and
+They contain customers' figures, like landed parts. They are in the same container under the id of the same subject and
 are deleted together with its parts.
 """
 
@@ -17,7 +17,7 @@ KEPT_FOR = timedelta(minutes=20)
 
 
 class KeptAnswers:
-    """The answers of readers by name. A name begins with the id of an invoice or of a job."""
+    """The answers of readers by name. A name begins with the id of a subject or of a job."""
 
     def __init__(self, container: ContainerClient) -> None:
         self._container = container

@@ -1,4 +1,4 @@
-"""Landed parts: the rows of one part as CSV text in a private blob, kept from reading until the invoice is verified.
+"""Landed parts: the rows of one part as CSV text in a private blob, kept from reading until the run is verified.
 
 The blob has the format of the package's data file (UTF-16LE, CRLF) without the header, so shipping only copies bytes.
 It contains customers' figures. It is deleted at the end of the run; a lifecycle rule deletes what is left over. The
@@ -52,7 +52,7 @@ class BlobChanged(PartLost):
 
 @dataclass(frozen=True)
 class LandedName:
-    """The name of a landed part, `<invoice>/<stage>/<map>.<content>.<unique>`.
+    """The name of a landed part, `<subject>/<stage>/<map>.<content>.<unique>`.
 
     `map` is the digest of the map that wrote the rows, `content` the digest of the blob's bytes. Names of the first
     release end in `<unique>` alone: then `map` is FIRST_RELEASE and `content` is empty, which means unknown.
@@ -118,13 +118,13 @@ class Landing:
     def __init__(self, container: ContainerClient) -> None:
         self._container = container
 
-    async def write(self, invoice_id: UUID, stage: str, content: bytes, *, written_by: str) -> str:
+    async def write(self, subject: UUID, stage: str, content: bytes, *, written_by: str) -> str:
         """Write a part under a new name and return the name. The ledger decides which name is valid. `written_by` is
         the digest of the map that wrote the rows."""
-        return await self._write(LandedName.of(f"{invoice_id}/{stage}", written_by, content), content)
+        return await self._write(LandedName.of(f"{subject}/{stage}", written_by, content), content)
 
     async def write_beside(self, name: str, content: bytes) -> str:
-        """Write some rows of the part `name` as another part of the same invoice, stage and map. Return its name."""
+        """Write some rows of the part `name` as another part of the same subject, stage and map. Return its name."""
         known = LandedName.parse(name)
         return await self._write(LandedName.of(known.folder, known.map, content), content)
 
@@ -162,12 +162,12 @@ class Landing:
             return
 
     async def older_than(self, instant: datetime) -> AsyncIterator[str]:
-        """The names of all parts written before `instant`. Those of one invoice follow each other."""
+        """The names of all parts written before `instant`. Those of one subject follow each other."""
         async for blob in self._container.list_blobs():
             if blob.last_modified < instant:
                 yield blob.name
 
-    async def clear(self, invoice_id: UUID) -> None:
-        """Delete all parts of an invoice."""
-        async for name in self._container.list_blob_names(name_starts_with=f"{invoice_id}/"):
+    async def clear(self, subject: UUID) -> None:
+        """Delete all parts of a subject."""
+        async for name in self._container.list_blob_names(name_starts_with=f"{subject}/"):
             await self.delete(name)

@@ -216,11 +216,11 @@ class Yard:
 
     async def _after(self, ports: Ports, run: Run, account: Account) -> None:
         del ports, account
-        self.gone_on.append(run.invoice_id)
+        self.gone_on.append(run.subject)
 
     async def rejected(self, *parts: Part) -> list[RejectedRow]:
         """The rejected rows of some invoices."""
-        return [row for part in parts for row in await self.ports.rejections.of(part.invoice_id)]
+        return [row for part in parts for row in await self.ports.rejections.of(part.subject)]
 
     async def clear(self) -> None:
         """Take everything off the dock that other tests have left."""

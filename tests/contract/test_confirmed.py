@@ -18,7 +18,7 @@ from relay_contract.reconciliation import Expected
 from shared.engine.lifecycle import accept
 from shared.engine.messages import LookUp
 from shared.engine.ports import Ports
-from shared.errors import InvoiceRejected, NeedsAttention
+from shared.errors import NeedsAttention, SubjectRejected
 from shared.ledger.run import Page, Run, State
 from shared.project_operations.codes import CANCELED, CONFIRMED, DRAFT, IN_REVIEW, INVOICES, PAID, PROJECT_INVOICE
 from shared.project_operations.invoices import invoices_numbered
@@ -182,7 +182,7 @@ async def test_the_read_back_refuses_what_was_not_confirmed(
     ports: Ports, table: Table, status: int, state: int, reason: str
 ) -> None:
     key = table.add(status, state=state, billed=None)
-    assert reason in await _stopped(ports, key, InvoiceRejected)
+    assert reason in await _stopped(ports, key, SubjectRejected)
 
 
 @pytest.mark.parametrize("status", [CONFIRMED, PAID])
@@ -190,7 +190,7 @@ async def test_a_webhook_about_what_dual_write_carried_starts_nothing_until_an_o
     ports: Ports, table: Table, status: int
 ) -> None:
     key = table.add(status, created=BEFORE, billed=BEFORE)
-    reason = await _stopped(ports, key, InvoiceRejected)
+    reason = await _stopped(ports, key, SubjectRejected)
     assert "before SWEEP_START" in reason
     assert f"relay reconcile N-{key.hex[:8]} --fix" in reason
     run = await ports.ledger.run(key)

@@ -32,7 +32,7 @@ async def test_connections_of_a_dismissed_row_go_where_finance_holds_it_after_al
     await ports.rejections.keep(invoice_id, [row])
     await ports.rejections.change(invoice_id, await ports.rejections.of(invoice_id), status="dismissed")
     server.rule = lambda request: said({"value": [{"ActualId": dismissed}] if is_held else []})
-    await release(ports, Load(stage=CONNECTIONS, invoiceId=invoice_id))
+    await release(ports, Load(stage=CONNECTIONS, subject=invoice_id))
     released = await ports.ledger.part(invoice_id, part.row_key)
     assert released is not None
     assert (released.state, released.rows, released.left_out) == ("landed", rows, left_out)

@@ -84,7 +84,7 @@ async def test_what_fails_once_is_sent_again_by_itself(yard: Yard, *, failure: R
     yard.finance.judge = lambda given: all_in(given) if yard.finance.imports else failure
     await yard.work(20)
     assert len(yard.finance.imports) == 2
-    assert yard.gone_on == [part.invoice_id]
+    assert yard.gone_on == [part.subject]
     assert await yard.rejected(part) == []
 
 
@@ -97,7 +97,7 @@ async def test_a_bad_row_that_nothing_names_costs_imports_by_the_logarithm(yard:
     assert (row.key, TOO_LONG in row.text) == (keys[211], True)
     assert set(yard.finance.held) == set(keys) - {keys[211]}
     assert len(yard.finance.imports) - 1 <= 2 * math.log2(300) + 5
-    pieces = await yard.ports.ledger.parts(part.invoice_id, yard.stage, 1)
+    pieces = await yard.ports.ledger.parts(part.subject, yard.stage, 1)
     assert {piece.state for piece in pieces} == {"settled"}
     assert sum(piece.rows for piece in pieces) == 300
     assert sum(piece.measure(SOLD).rows + piece.measure(NEW_UNBILLED).rows for piece in pieces) == 299
@@ -111,7 +111,7 @@ async def test_bad_rows_of_one_invoice_cost_the_others_nothing(yard: Yard) -> No
     await yard.work(120)
     assert [row.text.count(TOO_LONG) for row in await yard.rejected(bad)] == [1]
     assert await yard.rejected(*good) == []
-    assert {part.invoice_id for part in good} <= set(yard.gone_on)
+    assert {part.subject for part in good} <= set(yard.gone_on)
 
 
 async def test_while_finance_fails_everything_no_row_is_rejected(yard: Yard) -> None:
@@ -122,7 +122,7 @@ async def test_while_finance_fails_everything_no_row_is_rejected(yard: Yard) -> 
     assert len(yard.finance.imports) < 200
     yard.finance.judge = all_in
     await yard.work(30, step=240.0)
-    assert {part.invoice_id for part in parts} == set(yard.gone_on)
+    assert {part.subject for part in parts} == set(yard.gone_on)
     assert await yard.rejected(*parts) == []
 
 
@@ -155,12 +155,12 @@ async def test_a_refused_start_is_no_verdict_on_rows(yard: Yard, *, text: str, s
     part = await yard.land(*(f"row {number}" for number in range(5)))
     yard.finance.start = lambda _: refused(text, status) if len(yard.finance.starts) < 8 else None
     await yard.work(8, step=0.5)
-    [waiting] = await yard.ports.dock.of_invoice(yard.stage, part.invoice_id)
+    [waiting] = await yard.ports.dock.of_subject(yard.stage, part.subject)
     assert text in waiting.why
     assert waiting.not_before is not None
     assert waiting.not_before > yard.clock.now()
     await yard.work(60, step=20.0)
-    assert yard.gone_on == [part.invoice_id]
+    assert yard.gone_on == [part.subject]
     assert await yard.rejected(part) == []
     assert len(yard.finance.imports) == 1
 
@@ -171,11 +171,11 @@ async def test_one_odd_part_that_finance_does_not_start_lets_the_others_go(yard:
     others += [await yard.land(f"second {number}") for number in range(3)]
     yard.finance.start = lambda rows: refused("no") if BAD in {row["DESCRIPTION"] for row in rows} else None
     await yard.work(60, step=5.0)
-    assert {part.invoice_id for part in others} == set(yard.gone_on)
+    assert {part.subject for part in others} == set(yard.gone_on)
     assert await yard.rejected(odd, *others) == []
     later = await yard.land("later")
     await yard.work(3)
-    assert later.invoice_id in yard.gone_on
+    assert later.subject in yard.gone_on
 
 
 @pytest.mark.parametrize("stage", [INVOICES, ACTUALS])
@@ -194,9 +194,9 @@ async def test_a_lost_start_is_asked_about_and_sent_anew_and_holds_up_nothing(
     await yard.work(10)
     other = await yard.land("other")
     await yard.work(3)
-    assert yard.gone_on == [other.invoice_id]
+    assert yard.gone_on == [other.subject]
     await yard.work(20, step=20.0)
-    assert {part.invoice_id for part in lost_ones} < set(yard.gone_on)
+    assert {part.subject for part in lost_ones} < set(yard.gone_on)
     assert len(yard.finance.imports) == lane + 1
     assert await yard.rejected(other, *lost_ones) == []
 
@@ -205,7 +205,7 @@ async def test_a_start_whose_answer_alone_was_lost_is_found(yard: Yard) -> None:
     part = await yard.land("row")
     yard.finance.start, yard.finance.late = lambda _: lost(), True
     await yard.work(5)
-    assert yard.gone_on == [part.invoice_id]
+    assert yard.gone_on == [part.subject]
     assert len(yard.finance.imports) == 1
 
 
@@ -215,7 +215,7 @@ async def test_rows_that_finance_holds_are_in_whatever_it_counts(yard: Yard, *, 
     part = await yard.land(*(f"row {number}" for number in range(24)))
     yard.finance.judge = lambda rows: Result(status, [key_of(row) for row in rows], [("", "words")], said=said)
     await yard.work(10)
-    assert yard.gone_on == [part.invoice_id]
+    assert yard.gone_on == [part.subject]
     assert await yard.rejected(part) == []
     assert len(yard.finance.imports) == 1
 
@@ -224,7 +224,7 @@ async def test_rows_that_finance_holds_are_in_whatever_it_counts(yard: Yard, *, 
 async def test_an_error_that_quotes_the_keys_of_others_is_about_its_own_row_only(yard: Yard, record: str) -> None:
     mine, theirs = await yard.land("mine", BAD, "mine too"), await yard.land("x", "y", "z")
     [_, key, _], quoted = await yard.keys(mine), await yard.keys(theirs)
-    if theirs.invoice_id < mine.invoice_id and record == "2":
+    if theirs.subject < mine.subject and record == "2":
         record = "5"
     error = (record.format(key=key), f"No line property, see also {quoted[0]} {quoted[1]}")
     yard.finance.judge = lambda rows: Result(
@@ -232,7 +232,7 @@ async def test_an_error_that_quotes_the_keys_of_others_is_about_its_own_row_only
     )
     await yard.work(10)
     assert [row.key for row in await yard.rejected(mine, theirs)] == [key]
-    assert theirs.invoice_id in yard.gone_on
+    assert theirs.subject in yard.gone_on
 
 
 async def test_an_update_that_finance_refuses_is_rejected_although_it_holds_the_row(yard: Yard) -> None:
@@ -282,15 +282,15 @@ async def test_a_division_that_was_broken_off_is_finished(yard: Yard) -> None:
     """The worker crashes after the part was divided in the ledger and before its halves are on the dock. The
     undivided part is then shipped once more."""
     part = await yard.land("a", "bb", "ccc")
-    [item] = await yard.ports.dock.of_invoice(yard.stage, part.invoice_id)
+    [item] = await yard.ports.dock.of_subject(yard.stage, part.subject)
     with pytest.raises(LeaseLost):
         await divide(yard.ports, replace(item, etag="W/\"datetime'2020-01-01T00%3A00%3A00Z'\""))
-    for piece in await yard.ports.dock.of_invoice(yard.stage, part.invoice_id):
+    for piece in await yard.ports.dock.of_subject(yard.stage, part.subject):
         if piece.part_key != item.part_key:
             await yard.ports.dock.take_off(piece)
     await yard.work(10)
-    assert yard.gone_on[-1] == part.invoice_id
-    pieces = await yard.ports.ledger.parts(part.invoice_id, yard.stage, 1)
+    assert yard.gone_on[-1] == part.subject
+    pieces = await yard.ports.ledger.parts(part.subject, yard.stage, 1)
     assert [(piece.path, piece.rows, piece.state) for piece in pieces] == [("0", 1, "settled"), ("1", 2, "settled")]
     whole = [part.measure(name) for name in (SOLD, NEW_UNBILLED)]
     halves = [pieces[0].measure(name) + pieces[1].measure(name) for name in (SOLD, NEW_UNBILLED)]
@@ -299,23 +299,23 @@ async def test_a_division_that_was_broken_off_is_finished(yard: Yard) -> None:
 
 async def test_two_workers_that_divide_a_part_divide_it_once(yard: Yard) -> None:
     part = await yard.land("a", "bb", "ccc")
-    [item] = await yard.ports.dock.of_invoice(yard.stage, part.invoice_id)
+    [item] = await yard.ports.dock.of_subject(yard.stage, part.subject)
     await divide(yard.ports, item)
     with pytest.raises(LeaseLost):
         await divide(yard.ports, item)
-    assert sum(each.rows for each in await yard.ports.dock.of_invoice(yard.stage, part.invoice_id)) == 3
+    assert sum(each.rows for each in await yard.ports.dock.of_subject(yard.stage, part.subject)) == 3
 
 
 async def test_what_the_first_release_left_on_the_dock_goes_on(yard: Yard) -> None:
     part = await yard.land("a", "b")
     table = yard.ports.dock._table
-    row = await table.get_entity(str(yard.stage), f"part|{part.invoice_id}|{part.row_key}")
+    row = await table.get_entity(str(yard.stage), f"part|{part.subject}|{part.row_key}")
     old = ("company", "rows", "blob", "landedAt", "tries", "shipment")
     entity = {name: row[name] for name in ("PartitionKey", "RowKey", *old)} | {"level": 2}
     await table.delete_entity(str(yard.stage), row["RowKey"])
     await table.create_entity(entity)
     await yard.work(5)
-    assert yard.gone_on == [part.invoice_id]
+    assert yard.gone_on == [part.subject]
 
 
 async def test_run_timeline_and_health_say_what_is_waited_for_and_until_when(yard: Yard) -> None:
@@ -323,7 +323,7 @@ async def test_run_timeline_and_health_say_what_is_waited_for_and_until_when(yar
     part = await yard.land("lost")
     yard.finance.start = lambda _: lost()
     await yard.work(8)
-    run = await yard.ports.ledger.run(part.invoice_id)
+    run = await yard.ports.ledger.run(part.subject)
     assert run is not None
     [shipment] = (await yard.ports.dock.view(yard.stage)).shipments.values()
     assert shipment.sent_at is not None
@@ -375,7 +375,7 @@ async def test_an_import_that_does_not_end_leaves_its_lane_to_others(yard: Yard)
     assert yard.gone_on == []
     yard.clock.advance(timedelta(seconds=90))
     await yard.work(3, step=1.0)
-    assert yard.gone_on == [other.invoice_id]
+    assert yard.gone_on == [other.subject]
     [wait] = [
         each for each in (await describe(yard.ports, await _run(yard, slow))).document()["waitsFor"] if each["service"]
     ]
@@ -383,7 +383,7 @@ async def test_an_import_that_does_not_end_leaves_its_lane_to_others(yard: Yard)
 
 
 async def _run(yard: Yard, part: Part) -> Run:
-    run = await yard.ports.ledger.run(part.invoice_id)
+    run = await yard.ports.ledger.run(part.subject)
     assert run is not None
     return run
 

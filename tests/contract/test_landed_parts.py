@@ -42,7 +42,7 @@ type Change = Callable[[dict[str, Any]], None]
 
 
 async def _nothing_follows(ports: Ports, run: Run, account: object) -> None:
-    raise AssertionError(f"{run.invoice_id} went on in {ports} with {account}")
+    raise AssertionError(f"{run.subject} went on in {ports} with {account}")
 
 
 async def _settle(ports: Ports, message: Settle) -> None:
@@ -126,12 +126,10 @@ async def _claimed(ports: Ports, *parts: Part, **failure: Any) -> Shipment:
     """A shipment of these parts that no worker polls. `failure` is the result of their previous import."""
     for part in parts:
         await ports.dock.land(part)
-        await ports.dock.change(
-            [replace(c, **failure) for c in await ports.dock.of_invoice(part.stage, part.invoice_id)]
-        )
+        await ports.dock.change([replace(c, **failure) for c in await ports.dock.of_subject(part.stage, part.subject)])
     view = await ports.dock.view(parts[0].stage)
-    names = {(part.invoice_id, part.row_key) for part in parts}
-    chosen = [cargo for cargo in view.ready if (cargo.invoice_id, cargo.part_key) in names]
+    names = {(part.subject, part.row_key) for part in parts}
+    chosen = [cargo for cargo in view.ready if (cargo.subject, cargo.part_key) in names]
     assert len(chosen) == len(parts)
     shipment = await ports.dock.claim(view, chosen, lane=len(view.lanes), ticket=uuid4().hex)
     return await ports.dock.save(shipment, lease_until=now() - timedelta(seconds=1))
@@ -207,7 +205,7 @@ async def test_what_the_first_release_has_read_is_sent_under_the_header_of_its_m
     table_map = await ports.known_maps.of(ACTUALS, "x/actuals/" + uuid4().hex)
     row = _row(table_map)
     part = await _landed(ports, ACTUALS, [row])
-    old = f"{part.invoice_id}/actuals/{uuid4().hex}"
+    old = f"{part.subject}/actuals/{uuid4().hex}"
     await ports.landing._container.upload_blob(old, encode([row]))
     part = await ports.ledger.save_part(part, blob=old)
     await _look(_deployed(ports, actuals=_swap("QUANTITY", "UNITPRICE")), await _claimed(ports, part))
@@ -223,7 +221,7 @@ async def test_a_part_of_the_first_release_that_cannot_be_its_own_is_read_again(
     ports: Ports, sent: _Sent, rows: list[list[str]]
 ) -> None:
     part = await _landed(ports, ACTUALS, [_row(ports.maps[ACTUALS])])
-    old = f"{part.invoice_id}/actuals/{uuid4().hex}"
+    old = f"{part.subject}/actuals/{uuid4().hex}"
     await ports.landing._container.upload_blob(old, encode(rows))
     await _is_read_again(ports, sent, await ports.ledger.save_part(part, blob=old))
 
@@ -236,7 +234,7 @@ async def test_parts_of_two_maps_that_were_put_together_are_taken_apart(ports: P
     shipment = await _claimed(later, before, after)
     await _look(later, shipment)
     view = await later.dock.view(ACTUALS)
-    waiting = [cargo for cargo in view.ready if cargo.invoice_id in {before.invoice_id, after.invoice_id}]
+    waiting = [cargo for cargo in view.ready if cargo.subject in {before.subject, after.subject}]
     assert not sent.imports
     assert shipment.ticket not in view.shipments
     assert len({cargo.written_by for cargo in waiting}) == len(waiting) == 2
@@ -317,13 +315,13 @@ async def _is_read_again(ports: Ports, sent: _Sent, part: Part, **failure: Any) 
     shipment = await _claimed(ports, part, **failure)
     for _ in range(2):
         await _look(ports, shipment)
-    run = await _run(ports, part.invoice_id)
+    run = await _run(ports, part.subject)
     assert not sent.imports
     assert (run.state, run.generation) == (State.SYNCING_ACTUALS, 2)
     assert "read again" in run.wait
     view = await ports.dock.view(ACTUALS)
     assert shipment.ticket not in view.shipments
-    assert [cargo for cargo in view.cargo if cargo.invoice_id == part.invoice_id] == []
+    assert [cargo for cargo in view.cargo if cargo.subject == part.subject] == []
     assert any("read again" in step.text for step in run.history)
 
 
@@ -336,7 +334,7 @@ async def test_an_invoice_beside_a_lost_part_is_sent(ports: Ports, sent: _Sent) 
         await _look(ports, shipment)
     view = await ports.dock.view(ACTUALS)
     assert not sent.imports
-    assert [c.invoice_id for c in view.ready if c.invoice_id in {lost.invoice_id, good.invoice_id}] == [good.invoice_id]
+    assert [c.subject for c in view.ready if c.subject in {lost.subject, good.subject}] == [good.subject]
 
 
 async def test_a_lost_header_is_read_again(ports: Ports, sent: _Sent) -> None:
@@ -345,13 +343,13 @@ async def test_a_lost_header_is_read_again(ports: Ports, sent: _Sent) -> None:
     await _truncate(ports, part)
     for _ in range(2):
         await _look(ports, shipment)
-    page = await ports.ledger.page(part.invoice_id, INVOICES, 1, 0)
-    run = await _run(ports, part.invoice_id)
+    page = await ports.ledger.page(part.subject, INVOICES, 1, 0)
+    run = await _run(ports, part.subject)
     assert page is not None
     assert not sent.imports
     assert not page.read
     assert "read again" in run.wait
-    assert await ports.ledger.parts(part.invoice_id, INVOICES, 1) == []
+    assert await ports.ledger.parts(part.subject, INVOICES, 1) == []
     assert shipment.ticket not in (await ports.dock.view(INVOICES)).shipments
 
 
@@ -361,11 +359,11 @@ async def test_a_lost_part_of_a_run_that_has_stopped_holds_no_lane_and_is_read_w
     part = await _landed(ports, ACTUALS, [_row(ports.maps[ACTUALS])])
     shipment = await _claimed(ports, part)
     await _delete(ports, part)
-    run = await _run(ports, part.invoice_id)
+    run = await _run(ports, part.subject)
     await set_state(ports.ledger, run, state=State.FAILED, detail="stopped")
     for _ in range(2):
         await _look(ports, shipment)
-    run = await _run(ports, part.invoice_id)
+    run = await _run(ports, part.subject)
     assert not sent.imports
     assert (run.state, run.detail, run.generation) == (State.FAILED, "stopped", 2)
     assert shipment.ticket not in (await ports.dock.view(ACTUALS)).shipments
@@ -396,12 +394,12 @@ async def test_held_connections_are_let_go_by_the_columns_of_their_own_map(ports
     rows = [_row(table_map, TRANSACTION1ID=dismissed), _row(table_map, CONNECTIONID=dismissed)]
     part = await _landed(ports, CONNECTIONS, rows, state="held")
     row = RejectedRow(ACTUALS, dismissed, "application", "closed", source_id=dismissed, status="dismissed")
-    await ports.rejections.keep(part.invoice_id, [row])
-    run = await _run(ports, part.invoice_id)
+    await ports.rejections.keep(part.subject, [row])
+    run = await _run(ports, part.subject)
     await set_state(ports.ledger, run, state=State.LINKING)
     later = _deployed(ports, transactionconnections=_swap("CONNECTIONID", "TRANSACTION1ID"))
-    await release(later, Load(stage=CONNECTIONS, invoiceId=part.invoice_id, generation=1))
-    freed = await later.ledger.part(part.invoice_id, part.row_key)
+    await release(later, Load(stage=CONNECTIONS, subject=part.subject, generation=1))
+    freed = await later.ledger.part(part.subject, part.row_key)
     assert freed is not None
     assert await later.landing.rows(freed.blob) == rows[1:]
     assert LandedName.parse(freed.blob).map == table_map.digest

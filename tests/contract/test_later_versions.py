@@ -106,12 +106,12 @@ async def test_a_later_version_s_poison_message_stays_for_it_and_fails_no_run(po
     with suppress(ResourceExistsError):
         await poison.create_queue()
     before = await _count(poison)
-    await book(ports, ACTUALS, _message(ACTUALS, invoiceId=str(part.invoice_id)))
+    await book(ports, ACTUALS, _message(ACTUALS, invoiceId=str(part.subject)))
     assert await _count(poison) == before + 1
-    assert (await _run(ports, part.invoice_id)).state == State.SYNCING_ACTUALS
+    assert (await _run(ports, part.subject)).state == State.SYNCING_ACTUALS
     # One of ours that names a run of that version stays too.
-    await _sign(ports, part.invoice_id, "run")
-    message = Load(stage=ACTUALS, invoiceId=part.invoice_id)
+    await _sign(ports, part.subject, "run")
+    message = Load(stage=ACTUALS, subject=part.subject)
     await book(ports, ACTUALS, message.model_dump_json().encode())
     assert await _count(poison) == before + 2
 
@@ -122,56 +122,56 @@ async def _sign(ports: Ports, invoice_id: UUID, row_key: str, **columns: Any) ->
 
 
 async def _load(ports: Ports, message: Load) -> None:
-    await ports.ledger.run(message.invoiceId)
+    await ports.ledger.run(message.subject)
     for stage in load_job().maps:
-        await ports.ledger.pages(message.invoiceId, stage, 1)
-        await ports.ledger.parts(message.invoiceId, stage, 1)
-        await ports.rejections.of(message.invoiceId, stage)
+        await ports.ledger.pages(message.subject, stage, 1)
+        await ports.ledger.parts(message.subject, stage, 1)
+        await ports.rejections.of(message.subject, stage)
 
 
 async def test_rows_of_a_later_version_are_not_worked_on(ports: Ports) -> None:
     client = ports.queues.clients[ACTUALS]
     for kind in ("run", "page|actuals|0001|000000", "part|actuals|0001|000000|usmf"):
         part = await _landed(ports, ACTUALS, [_row(ports.maps[ACTUALS])])
-        await _sign(ports, part.invoice_id, kind, extra="kept")
+        await _sign(ports, part.subject, kind, extra="kept")
         before = await _count(client)
-        message = Load(stage=ACTUALS, invoiceId=part.invoice_id)
+        message = Load(stage=ACTUALS, subject=part.subject)
         await work(ports, ACTUALS, message.model_dump_json().encode(), 5, {"load": _load})
         assert await _count(client) == before + 1
         problems = (await health(ports)).document()["problems"]
-        assert any(f"of invoice {part.invoice_id} {TOLD}" in problem for problem in problems)
+        assert any(f"of {part.subject} {TOLD}" in problem for problem in problems)
 
 
 async def test_a_run_of_a_later_version_is_shown_and_refuses_what_operators_ask(ports: Ports, server: Server) -> None:
     server.rule = lambda _: said({"value": []})
     part = await _landed(ports, ACTUALS, [_row(ports.maps[ACTUALS])])
-    run = await ports.ledger.save(await _run(ports, part.invoice_id), number="PI-LATER")
+    run = await ports.ledger.save(await _run(ports, part.subject), number="PI-LATER")
     columns = {"state": "archiving", "expected": "another form", "history": "of theirs"}
-    await _sign(ports, part.invoice_id, "run", **columns)
-    shown = await ports.ledger.look(part.invoice_id)
+    await _sign(ports, part.subject, "run", **columns)
+    shown = await ports.ledger.look(part.subject)
     assert shown is not None
     answer = (await describe(ports, shown)).document()
     assert answer["invoiceNumber"] == "PI-LATER"
     assert TOLD in answer["detail"] + str(answer["waitsFor"])
     assert await timeline(ports, shown)
     with pytest.raises(NewerVersion, match=TOLD):
-        await ports.ledger.run(part.invoice_id)
-    standing, is_opened = await accept(ports.ledger, part.invoice_id)
+        await ports.ledger.run(part.subject)
+    standing, is_opened = await accept(ports.ledger, part.subject)
     assert not is_opened
     assert standing.run_id == run.run_id
-    row = await ports.ledger._table.get_entity(str(part.invoice_id), "run")
+    row = await ports.ledger._table.get_entity(str(part.subject), "run")
     assert {name: row[name] for name in columns} == columns
 
 
 async def test_lists_show_what_they_can_of_a_run_of_a_later_version(ports: Ports) -> None:
     part = await _landed(ports, ACTUALS, [_row(ports.maps[ACTUALS])])
-    run = await ports.ledger.save(await _run(ports, part.invoice_id), number="PI-LISTED")
+    run = await ports.ledger.save(await _run(ports, part.subject), number="PI-LISTED")
     row = next([row async for row in ports.run_list._table.query_entities(f"runId eq '{run.run_id}'")].__iter__())
     changed = {name: row[name] for name in ("PartitionKey", "RowKey")}
     await ports.run_list._table.update_entity({**changed, **LATER, "state": "archiving", "expected": "another form"})
-    await _sign(ports, part.invoice_id, "run", state="archiving", expected="another form")
+    await _sign(ports, part.subject, "run", state="archiving", expected="another form")
     listed = (await list_runs(ports, RunsQuery(top=100), [])).document()
-    mine = next(each for each in listed["runs"] if each["invoiceId"] == str(part.invoice_id))
+    mine = next(each for each in listed["runs"] if each["invoiceId"] == str(part.subject))
     assert mine["invoiceNumber"] == "PI-LISTED"
     assert "version 9.1" in mine["detail"] + str(mine["waitsFor"])
     # A row of ours does not replace that of a later version.
@@ -184,10 +184,10 @@ async def test_lists_show_what_they_can_of_a_run_of_a_later_version(ports: Ports
 async def test_the_sweep_and_the_errors_pass_by_what_a_later_version_wrote(ports: Ports, server: Server) -> None:
     server.rule = lambda _: said({"value": []})
     part = await _landed(ports, ACTUALS, [_row(ports.maps[ACTUALS])])
-    await _sign(ports, part.invoice_id, "run")
+    await _sign(ports, part.subject, "run")
     far = replace(ports, now=lambda: datetime.now(UTC) + timedelta(days=2))
     result = await sweep(far)
-    assert str(part.invoice_id) not in json.dumps(result.document())
+    assert str(part.subject) not in json.dumps(result.document())
     assert await ports.landing.rows(part.blob), "its blob is not an orphan"
     assert isinstance(await groups(ports), dict)
 
@@ -197,11 +197,11 @@ async def test_the_dock_leaves_a_later_version_s_parts_and_lanes_alone(ports: Po
     theirs = await _landed(ports, CONNECTIONS, [_row(ports.maps[CONNECTIONS])])
     shipment = await _claimed(ports, ours)
     await ports.dock.land(theirs)
-    key = f"part|{theirs.invoice_id}|{theirs.row_key}"
+    key = f"part|{theirs.subject}|{theirs.row_key}"
     for row_key in (key, f"shipment|{shipment.ticket}"):
         await ports.dock._table.update_entity({"PartitionKey": "transactionconnections", "RowKey": row_key, **LATER})
     view = await ports.dock.view(CONNECTIONS)
-    assert theirs.invoice_id not in {cargo.invoice_id for cargo in view.cargo}
+    assert theirs.subject not in {cargo.subject for cargo in view.cargo}
     assert shipment.ticket not in view.shipments
     assert view.free_lane(shipment.lane + 1, shipment.lane) != shipment.lane
     before = await _count(ports.queues.clients[CONNECTIONS])
@@ -226,15 +226,15 @@ async def test_columns_of_a_later_version_stay_when_their_row_is_changed(ports: 
     part = await _landed(ports, ACTUALS, [_row(ports.maps[ACTUALS])])
     names = ("run", "page|actuals|0001|000000", part.row_key)
     for row_key in names:
-        key = {"PartitionKey": str(part.invoice_id), "RowKey": row_key}
+        key = {"PartitionKey": str(part.subject), "RowKey": row_key}
         await ports.ledger._table.update_entity({**key, "ofTheFuture": "kept"})
-    await set_state(ports.ledger, await _run(ports, part.invoice_id), detail="changed")
-    found = await ports.ledger.part(part.invoice_id, part.row_key)
-    page = await ports.ledger.page(part.invoice_id, ACTUALS, 1, 0)
+    await set_state(ports.ledger, await _run(ports, part.subject), detail="changed")
+    found = await ports.ledger.part(part.subject, part.row_key)
+    page = await ports.ledger.page(part.subject, ACTUALS, 1, 0)
     assert found is not None
     assert page is not None
     await ports.ledger.save_part(found, rejected=1)
     await ports.ledger.close_page(page, [], last=True)
     for row_key in names:
-        row = await ports.ledger._table.get_entity(str(part.invoice_id), row_key)
+        row = await ports.ledger._table.get_entity(str(part.subject), row_key)
         assert row["ofTheFuture"] == "kept"

@@ -22,21 +22,21 @@ type Cause = Callable[[Ports, Run, State], Awaitable[object]]
 
 _WORK = {State.ACCEPTED: INVOICES, State.SYNCING_ACTUALS: ACTUALS, State.LINKING: CONNECTIONS}
 _CAUSES: dict[Occasion, Cause] = {
-    Occasion.CONFIRMED: lambda ports, run, _: accept(ports.ledger, run.invoice_id),
+    Occasion.CONFIRMED: lambda ports, run, _: accept(ports.ledger, run.subject),
     Occasion.HEADER_READ: advance,
     Occasion.HEADER_SENT: advance,
     Occasion.ACTUALS_SENT: advance,
     Occasion.CONNECTIONS_SENT: advance,
-    Occasion.BOTH_ENDS_AGREE: lambda ports, run, after: end(ports, run.invoice_id, after, "told"),
-    Occasion.NOT_CONFIRMED: lambda ports, run, after: end(ports, run.invoice_id, after, "told"),
-    Occasion.HELD_UP: lambda ports, run, after: end(ports, run.invoice_id, after, "told"),
-    Occasion.GIVEN_UP: lambda ports, run, after: end(ports, run.invoice_id, after, "told"),
+    Occasion.BOTH_ENDS_AGREE: lambda ports, run, after: end(ports, run.subject, after, "told"),
+    Occasion.NOT_CONFIRMED: lambda ports, run, after: end(ports, run.subject, after, "told"),
+    Occasion.HELD_UP: lambda ports, run, after: end(ports, run.subject, after, "told"),
+    Occasion.GIVEN_UP: lambda ports, run, after: end(ports, run.subject, after, "told"),
     Occasion.ROWS_LOST: lambda ports, run, _: withdraw(ports, run, "told"),
     Occasion.READ_AGAIN: lambda ports, run, _: read_again(ports, run, "told"),
     Occasion.CLAIMED: lambda ports, run, after: claim(ports, run, _WORK[after]),
     Occasion.PUT_TO_WORK: lambda ports, run, _: go_on(ports, run),
     Occasion.POSTING_SEEN: lambda ports, run, _: note_posting(ports, run, "posted", ""),
-    Occasion.WRITE_BACK_STOPPED: lambda ports, run, _: end_posting(ports, run.invoice_id, "told"),
+    Occasion.WRITE_BACK_STOPPED: lambda ports, run, _: end_posting(ports, run.subject, "told"),
 }
 _WAYS = [
     (row.occasion, before, after)
@@ -115,7 +115,7 @@ async def test_a_run_that_is_read_again_meanwhile_is_not_completed(ports: Ports)
     run = await _run_in(ports, State.VERIFYING)
     await read_again(ports, run, "Dataverse has changed")
     with pytest.raises(LeaseLost):
-        await end(ports, run.invoice_id, State.COMPLETED, "told")
+        await end(ports, run.subject, State.COMPLETED, "told")
     assert (await _read(ports, run)).state == State.SYNCING_ACTUALS
 
 
@@ -131,7 +131,7 @@ async def test_saving_a_run_writes_no_state_whatever_it_is_given(ports: Ports) -
 
 
 def _unknown() -> Run:
-    return cast("Run", type("NoRun", (), {"invoice_id": uuid4()})())
+    return cast("Run", type("NoRun", (), {"subject": uuid4()})())
 
 
 async def _run_in(ports: Ports, state: State) -> Run:
@@ -140,7 +140,7 @@ async def _run_in(ports: Ports, state: State) -> Run:
 
 
 async def _read(ports: Ports, run: Run) -> Run:
-    standing = await ports.ledger.run(run.invoice_id)
+    standing = await ports.ledger.run(run.subject)
     assert standing is not None
     return standing
 
@@ -149,13 +149,13 @@ async def _do_until(ports: Ports, run: Run, state: State) -> None:
     """All that comes before a state is done, and what that state is about is not."""
     maps = ports.job.maps
     for stage in maps[: maps.index(_WORK[state])] if state in _WORK else maps:
-        key = (run.invoice_id, stage, 1, 0)
+        key = (run.subject, stage, 1, 0)
         await ports.ledger.open_page(Page(*key))
         page = await ports.ledger.page(*key)
         assert page is not None
         await ports.ledger.close_page(page, [Part(*key, "usmf", "blob", 1, state="settled")], last=True)
     if state == State.LINKING:
-        key = (run.invoice_id, CONNECTIONS, 1, 0)
+        key = (run.subject, CONNECTIONS, 1, 0)
         await ports.ledger.open_page(Page(*key))
         page = await ports.ledger.page(*key)
         assert page is not None

@@ -61,26 +61,26 @@ async def test_an_import_that_ended_before_it_was_taken_up_is_made_again(ports: 
     """The package's address had expired by the time Finance fetched it: the import failed and left no details. No row
     was at fault, and all of them were rejected."""
     cargo = await _land(ports, uuid4())
-    part = Part(cargo.invoice_id, ACTUALS, 1, 0, "usmf", cargo.blob, 1)
-    await ports.ledger.open_page(Page(part.invoice_id, part.stage, 1, 0))
-    page = await ports.ledger.page(part.invoice_id, part.stage, 1, 0)
+    part = Part(cargo.subject, ACTUALS, 1, 0, "usmf", cargo.blob, 1)
+    await ports.ledger.open_page(Page(part.subject, part.stage, 1, 0))
+    page = await ports.ledger.page(part.subject, part.stage, 1, 0)
     assert page is not None
     await ports.ledger.close_page(page, [part], last=True)
     await ports.dock.land(part)
     view = await ports.dock.view(ACTUALS)
-    waiting = [item for item in view.ready if item.invoice_id == cargo.invoice_id]
+    waiting = [item for item in view.ready if item.subject == cargo.subject]
     shipment = await ports.dock.claim(view, waiting, lane=0, ticket=uuid4().hex)
     await ports.dock.finish(shipment)
     server.rule = lambda request: said({"value": "Failed" if "SummaryStatus" in request.target else []})
     await settle(ports, Settle(stage=ACTUALS, ticket=shipment.ticket), after=_goes_on)
     view = await ports.dock.view(ACTUALS)
     assert shipment.ticket not in view.shipments
-    assert [item.tries for item in view.ready if item.invoice_id == cargo.invoice_id] == [1]
-    assert await ports.rejections.of(cargo.invoice_id) == []
+    assert [item.tries for item in view.ready if item.subject == cargo.subject] == [1]
+    assert await ports.rejections.of(cargo.subject) == []
 
 
 async def _goes_on(ports: Ports, run: Run, account: Account) -> None:
-    raise AssertionError(f"{run.invoice_id} went on in {ports} with {account}")
+    raise AssertionError(f"{run.subject} went on in {ports} with {account}")
 
 
 async def _land(ports: Ports, invoice_id: UUID) -> Cargo:

@@ -61,7 +61,7 @@ async def test_a_row_that_is_posted_before_the_page_in_work_is_not_skipped(
     await set_state(ports.ledger, run, state=State.COMPLETED)
     world.post(*world.keys[1:])
     server.rule = world.answer
-    message, before = WriteBack(invoiceId=world.invoice_id), ""
+    message, before = WriteBack(subject=world.invoice_id), ""
     for number in range(8):
         await write_back(ports, message)
         if number == 0:

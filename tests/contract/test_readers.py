@@ -85,7 +85,7 @@ async def test_a_page_of_more_requests_than_are_answered_at_a_time_comes_to_its_
         del message
         found.append(await read(reading, ids))
 
-    body = Load(stage=ACTUALS, invoiceId=uuid4()).model_dump_json().encode()
+    body = Load(stage=ACTUALS, subject=uuid4()).model_dump_json().encode()
     for _ in range(3):
         limited.open()
         await opened(ports)

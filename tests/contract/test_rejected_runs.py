@@ -38,7 +38,7 @@ async def ended(ports: Ports, state: State, detail: str = "") -> str:
     run = await ports.ledger.run(invoice_id)
     assert run
     await set_state(ports.ledger, run, state=state, detail=detail)
-    return str(run.invoice_id)
+    return str(run.subject)
 
 
 async def test_a_rejected_run_among_others_is_told_with_its_reason(own: Ports) -> None:

@@ -108,7 +108,7 @@ CHANGES: list[tuple[Change, Change]] = [
 
 
 async def begun(books: Books, before: Change) -> Run:
-    invoice_id = (await accept(books.ledger, uuid4()))[0].invoice_id
+    invoice_id = (await accept(books.ledger, uuid4()))[0].subject
     run = await _run(books, invoice_id)
     return await set_state(books.ledger, run, **before) if before else run
 
@@ -130,16 +130,16 @@ async def _sweep(books: Books) -> None:
 async def _check(books: Books, run: Run) -> None:
     """Every list shows the run where it belongs, as it is."""
     for what in What:
-        found = [each.invoice_id async for each in books.run_list.waiting(what)]
-        assert (run.invoice_id in found) is what.holds(run), what
-    due = [each.invoice_id async for each in books.run_list.due(now() + SOON)]
-    assert (run.invoice_id in due) is What.DUE.holds(run)
-    assert run.state.is_final or run.invoice_id in await books.run_list.opened()
+        found = [each.subject async for each in books.run_list.waiting(what)]
+        assert (run.subject in found) is what.holds(run), what
+    due = [each.subject async for each in books.run_list.due(now() + SOON)]
+    assert (run.subject in due) is What.DUE.holds(run)
+    assert run.state.is_final or run.subject in await books.run_list.opened()
     for states in ((), (run.state,), tuple(State)):
-        (entry,) = [each async for each in books.run_list.entries(states=states) if each.invoice_id == run.invoice_id]
+        (entry,) = [each async for each in books.run_list.entries(states=states) if each.subject == run.subject]
         assert _told(entry) == (run.state, run.posting, run.rejected, run.detail)
     others = frozenset(State) - {run.state}
-    assert [each async for each in books.run_list.entries(states=others) if each.invoice_id == run.invoice_id] == []
+    assert [each async for each in books.run_list.entries(states=others) if each.subject == run.subject] == []
 
 
 def _told(entry: Entry) -> tuple[object, ...]:
@@ -157,13 +157,13 @@ async def test_wherever_a_host_dies_the_lists_say_what_the_run_says(
             with suppress(Died):
                 await set_state(dying.ledger, run, **change)
         async with tables.opened() as books:
-            standing = await _run(books, run.invoice_id)
+            standing = await _run(books, run.subject)
             if standing.mark:
                 await _check(books, standing)
             await _sweep(books)
-            swept = await _run(books, run.invoice_id)
+            swept = await _run(books, run.subject)
             assert (swept.state, swept.posting) == (standing.state, standing.posting)
-            assert not swept.state.is_final or swept.invoice_id not in await books.run_list.opened()
+            assert not swept.state.is_final or swept.subject not in await books.run_list.opened()
             if swept.mark:
                 await _check(books, swept)
         if dying.requests.sent < left:
@@ -193,7 +193,7 @@ async def test_who_comes_too_late_to_put_a_run_to_work_leaves_the_list_as_it_is(
         await set_state(books.ledger, await set_state(books.ledger, first, state=State.SYNCING_ACTUALS), **ENDED)
         with pytest.raises(LeaseLost):
             await set_state(books.ledger, second, state=State.SYNCING_ACTUALS)
-        await _check(books, await _run(books, first.invoice_id))
+        await _check(books, await _run(books, first.subject))
         await _sweep(books)
         assert await books.run_list.opened() == []
 
@@ -208,7 +208,7 @@ async def test_a_run_goes_back_to_work_only_after_the_list_shows_it_as_unfinishe
             with pytest.raises(Died):
                 await set_state(dying.ledger, stopped, state=State.SYNCING_ACTUALS)
         async with tables.opened() as books:
-            assert (await _run(books, stopped.invoice_id)).state == State.NEEDS_ATTENTION
+            assert (await _run(books, stopped.subject)).state == State.NEEDS_ATTENTION
 
 
 async def test_many_hosts_that_change_one_run_at_once_leave_the_list_true(tables: Tables) -> None:
@@ -226,14 +226,14 @@ async def test_many_hosts_that_change_one_run_at_once_leave_the_list_true(tables
             for turn in range(6):
                 async with tables.opened() as own:
                     with suppress(LeaseLost):
-                        standing = await _run(own, run.invoice_id)
+                        standing = await _run(own, run.subject)
                         await set_state(own.ledger, standing, **turns[(number + turn) % len(turns)])
 
         await asyncio.gather(*map(change, range(5)))
-        standing = await _run(books, run.invoice_id)
+        standing = await _run(books, run.subject)
         await _check(books, standing)
         await _sweep(books)
-        await _check(books, await _run(books, run.invoice_id))
+        await _check(books, await _run(books, run.subject))
 
 
 async def test_runs_listed_by_an_earlier_version_are_found(tables: Tables) -> None:
@@ -243,10 +243,10 @@ async def test_runs_listed_by_an_earlier_version_are_found(tables: Tables) -> No
         async for row in books.listed.query_entities("PartitionKey ne 'run'"):
             await books.listed.delete_entity(row)
         for run in runs:
-            await books.runs.update_entity({"PartitionKey": str(run.invoice_id), "RowKey": "run", "mark": ""})
+            await books.runs.update_entity({"PartitionKey": str(run.subject), "RowKey": "run", "mark": ""})
     async with tables.opened() as books:
         for run in runs:
-            standing = await _run(books, run.invoice_id)
+            standing = await _run(books, run.subject)
             await _check(books, standing)
             await _check(books, await set_state(books.ledger, standing, state=State.FAILED))
 
@@ -258,8 +258,8 @@ async def test_what_an_earlier_version_put_to_work_after_a_roll_back_is_found_wi
         # Its way: the row of the list first, then the run, and no pointer.
         async for row in books.listed.query_entities("PartitionKey eq 'run'"):
             await books.listed.update_entity({**row, "final": False, "state": "linking"})
-        await books.runs.update_entity({"PartitionKey": str(run.invoice_id), "RowKey": "run", "state": "linking"})
+        await books.runs.update_entity({"PartitionKey": str(run.subject), "RowKey": "run", "state": "linking"})
         await books.run_list.check(now())
         assert await books.run_list.opened() == []
         await books.run_list.check(now() + timedelta(days=1, minutes=1))
-        assert await books.run_list.opened() == [run.invoice_id]
+        assert await books.run_list.opened() == [run.subject]

@@ -55,9 +55,9 @@ async def ports(tenant: Tenant, azurite: Azurite, front: StorageFront, server: S
 
 async def _write(ports: Ports, message: Load) -> None:
     """Needs all three services."""
-    run = await ports.ledger.run(message.invoiceId)
+    run = await ports.ledger.run(message.subject)
     assert run is not None
-    await ports.landing.write(message.invoiceId, ACTUALS, encode([["a"]]), written_by="0" * 16)
+    await ports.landing.write(message.subject, ACTUALS, encode([["a"]]), written_by="0" * 16)
     await ports.ledger.save(run, customer="done")
 
 
@@ -67,7 +67,7 @@ async def _accepted(ports: Ports) -> Load:
     run = await ports.ledger.run(invoice_id)
     assert run is not None
     await set_state(ports.ledger, run, state=State.SYNCING_ACTUALS)
-    return Load(stage=ACTUALS, invoiceId=invoice_id)
+    return Load(stage=ACTUALS, subject=invoice_id)
 
 
 async def _attempt(ports: Ports, message: Load, dequeue_count: int = 1) -> None:
@@ -98,13 +98,13 @@ async def test_work_that_storage_refuses_is_put_off_and_done_when_it_is_mended(
     await _attempt(ports, message, MAX_DEQUEUE_COUNT)
     front.refuse()
     assert front.refused
-    run = await ports.ledger.run(message.invoiceId)
+    run = await ports.ledger.run(message.subject)
     assert run is not None
     assert (run.state, run.customer) == (State.SYNCING_ACTUALS, "")
-    [again] = await _waiting(ports, message.invoiceId)
+    [again] = await _waiting(ports, message.subject)
     assert again["attempt"] == 1
     await _attempt(ports, Load.model_validate(again))
-    done = await ports.ledger.run(message.invoiceId)
+    done = await ports.ledger.run(message.subject)
     assert done is not None
     assert done.customer == "done"
 
@@ -142,8 +142,8 @@ async def test_a_message_that_storage_does_not_take_back_is_held_until_it_does(
     asyncio.get_running_loop().call_later(0.5, front.refuse)
     await work(ports, message.queue, message.model_dump_json().encode(), MAX_DEQUEUE_COUNT, {"load": in_vain})
     assert front.refused == 1
-    assert len(await _waiting(ports, message.invoiceId)) == 1
-    run = await ports.ledger.run(message.invoiceId)
+    assert len(await _waiting(ports, message.subject)) == 1
+    run = await ports.ledger.run(message.subject)
     assert run is not None
     assert run.state == State.SYNCING_ACTUALS
 
@@ -152,7 +152,7 @@ async def test_a_run_says_that_it_waits_for_storage_and_what_storage_said(ports:
     message = await _accepted(ports)
     front.refuse("blob", code="AuthorizationPermissionMismatch")
     await _attempt(ports, message)
-    run = await ports.ledger.run(message.invoiceId)
+    run = await ports.ledger.run(message.subject)
     assert run is not None
     [waits] = [each for each in (await describe(ports, run)).document()["waitsFor"] if each["kind"] == "storage"]
     assert waits["service"] == "storage"
@@ -196,7 +196,7 @@ async def test_a_message_that_comes_while_storage_cannot_be_opened_is_put_back_a
     front.refuse("table")
     body = message.model_dump_json().encode()
     assert await wiring.ports_or_put_back(ACTUALS, body) is None
-    assert await _waiting(ports, message.invoiceId) == [json.loads(body)]
+    assert await _waiting(ports, message.subject) == [json.loads(body)]
 
 
 @pytest.mark.parametrize(("status", "passing"), [(401, True), (403, True), (503, True), (400, False), (404, False)])

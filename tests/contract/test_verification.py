@@ -24,7 +24,7 @@ UNBILLED = 192350005
 
 
 def message(world: World) -> Verify:
-    return Verify(stage=CONNECTIONS, invoiceId=world.invoice_id)
+    return Verify(stage=CONNECTIONS, subject=world.invoice_id)
 
 
 async def verified(ports: Ports, server: Server, world: World) -> tuple[State, str]:

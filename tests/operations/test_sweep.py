@@ -115,10 +115,10 @@ async def _put_to_work(system: Relay, operator: Operator, invoice_id: str) -> No
         run = await ledger.run(UUID(invoice_id))
         assert run
         await Listing(listed).move(replace(run, state=State.SYNCING_ACTUALS))
-        assert run.invoice_id in await run_list.opened()
+        assert run.subject in await run_list.opened()
         assert await asyncio.to_thread(_listed, operator, invoice_id) == "completed"
         await asyncio.to_thread(operator.sweep)
-        assert run.invoice_id not in await run_list.opened()
+        assert run.subject not in await run_list.opened()
         assert await asyncio.to_thread(_listed, operator, invoice_id) == "completed"
         with pytest.raises(LeaseLost):
             await set_state(ledger, run, state=State.SYNCING_ACTUALS)

@@ -11,9 +11,9 @@ from shared.log import event, where
 
 def test_an_event_is_one_json_object(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "relay"):
-        event("run ended", invoiceId="i", rows=3, service=None)
+        event("run ended", subject="i", rows=3, service=None)
     assert [json.loads(record.message) for record in caplog.records] == [
-        {"event": "run ended", "invoiceId": "i", "rows": 3}
+        {"event": "run ended", "subject": "i", "rows": 3}
     ]
 
 

@@ -13,10 +13,10 @@ from shared.project_operations.codes import ACTUALS
 
 INVOICE = uuid4()
 OURS = [
-    Load(stage=ACTUALS, invoiceId=INVOICE, generation=3, page=20),
+    Load(stage=ACTUALS, subject=INVOICE, generation=3, page=20),
     Ship(stage=ACTUALS),
     Settle(stage=ACTUALS, ticket=new_ticket(), attempt=4),
-    Verify(stage=ACTUALS, invoiceId=INVOICE),
+    Verify(stage=ACTUALS, subject=INVOICE),
 ]
 RESERVED = {
     "id", "dequeuecount", "insertiontime", "expirationtime", "nextvisibletime", "popreceipt", "queuetrigger"
@@ -68,7 +68,7 @@ def test_a_message_that_is_not_ours_tells_which_run_it_belongs_to() -> None:
     raw = json.loads(OURS[0].model_dump_json()) | {"newField": 1}
     with pytest.raises(NotOurMessage) as refused:
         parse(json.dumps(raw).encode(), ACTUALS)
-    assert refused.value.invoice_id == str(INVOICE)
+    assert refused.value.subject == str(INVOICE)
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))

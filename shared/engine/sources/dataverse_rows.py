@@ -20,7 +20,7 @@ async def read_rows(ports: Ports, run: Run, page: Page, announce: Announce) -> R
         portions = ports.dataverse.rows_in(source.set, (source.key,), ids, options, where=source.filter)
         return _written(ports, run, page, [row async for rows in portions for row in rows])
     dismissed = await _dismissed(ports, run, page)
-    where = all_of(source.filter, ports.job.step(page.stage).rows_of(str(run.invoice_id)))
+    where = all_of(source.filter, ports.job.step(page.stage).rows_of(str(run.subject)))
     size = ports.settings.page_rows
     found = await ports.dataverse.stream(source.set, {**options, "$filter": where}, cursor=page.cursor, size=size)
     async with ports.memory_budget.reserve(found.size):
@@ -32,7 +32,7 @@ async def _dismissed(ports: Ports, run: Run, page: Page) -> set[str]:
     """The rows that an operator dismissed. A later reading does not send them."""
     if run.generation == 1:
         return set()
-    rows = await ports.rejections.of(run.invoice_id, page.stage)
+    rows = await ports.rejections.of(run.subject, page.stage)
     return {row.source_id.lower() for row in rows if row.status == "dismissed"}
 
 

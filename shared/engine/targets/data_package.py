@@ -22,7 +22,7 @@ _NAMESPACES = (
     'xmlns:i="http://www.w3.org/2001/XMLSchema-instance" '
     'xmlns="http://schemas.microsoft.com/dynamics/2015/01/DataManagement"'
 )
-# Small invoices need no file on disk; a large package must not fill the memory.
+# A small package needs no file on disk; a large package must not fill the memory.
 _IN_MEMORY = 4 * 1024 * 1024
 _SERIALIZATION = "Microsoft.Dynamics.AX.Framework.Tools.DataManagement.Serialization"
 
@@ -73,7 +73,7 @@ async def build(
     kept = [table_map.position(column) for column in columns]
     is_narrowed = len(columns) < len(table_map.columns)
     package: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - the caller closes it
-    # Level 1, the fastest: every row of every invoice is compressed here.
+    # Level 1, the fastest: every row of every run is compressed here.
     with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("Manifest.xml", _unicode(manifest(table_map, project, columns)))
         archive.writestr("PackageHeader.xml", _unicode(package_header(project)))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from shared.engine.landed_rows import landed_rows
 from shared.engine.ports import Ports
-from shared.engine.targets.held_rows import held_actuals
+from shared.engine.targets.held_rows import held_rows
 from shared.ledger.rejected_rows import RejectedRow, rejected_row
 from shared.ledger.shipments import Cargo, Shipment
 from shared.maps.columns_compared import differing_columns
@@ -117,7 +117,8 @@ async def outcome_of(
     # Only now, because the list of an import without errors is one more request.
     errors = await ports.finance.errors(shipment.execution_id)
     found = _Import(shipment, cargo, booked, status, counts, errors)
-    if ports.maps[shipment.stage].target.set is None:
+    target = ports.maps[shipment.stage].target
+    if not (target.set and target.key):
         return await _judge_by_words(ports, found)
     return await _judge_by_rows_held(ports, found)
 
@@ -220,7 +221,9 @@ async def _parts(ports: Ports, found: _Import, wanted: Set[int] | None = None) -
 
 async def _held_rows(ports: Ports, part: _Rows) -> dict[str, Row]:
     keys = [guid(line.key) for line, _ in part.rows]
-    return {str(row["ActualsImportId"]).lower(): row async for row in held_actuals(ports, part.cargo.company, keys)}
+    key = ports.maps[part.cargo.stage].target.key
+    found = held_rows(ports, part.cargo.stage, part.cargo.company, keys)
+    return {str(row[key]).lower(): row async for row in found}
 
 
 def _named(found: _Import, lines: Sequence[_Line]) -> dict[int, str]:
