@@ -3,6 +3,7 @@
 import logging
 
 import azure.functions as func
+from azure.functions.decorators.queue import QueueTrigger
 
 from confirm_invoice.functions import blueprint as confirm_invoice
 from link_transactions.functions import blueprint as link_transactions
@@ -12,24 +13,46 @@ from operate.api.runs import blueprint as runs
 from operate.functions import blueprint as operate
 from operate.page.functions import blueprint as page
 from run_jobs.functions import blueprint as run_jobs
+from shared.jobs.job import Job, JobRefused
 from shared.wiring import configuration
 from sync_actuals.functions import blueprint as sync_actuals
 from write_back.functions import blueprint as write_back
 
-logging.getLogger("azure").setLevel(logging.WARNING)  # the storage SDK logs every request, headers and all
-configuration()  # a wrong setting, map or job is refused here, before the first message
 
-app = func.FunctionApp()
-for blueprint in (
-    confirm_invoice,
-    sync_actuals,
-    link_transactions,
-    run_jobs,
-    write_back,
-    operate,
-    runs,
-    changes,
-    comparisons,
-    page,
-):
-    app.register_functions(blueprint)
+def with_all_functions() -> func.FunctionApp:
+    """A function app with every function."""
+    built = func.FunctionApp()
+    for blueprint in (
+        confirm_invoice,
+        sync_actuals,
+        link_transactions,
+        run_jobs,
+        write_back,
+        operate,
+        runs,
+        changes,
+        comparisons,
+        page,
+    ):
+        built.register_functions(blueprint)
+    return built
+
+
+def refuse_unserved(job: Job, served: func.FunctionApp) -> None:
+    """Raises JobRefused for a step whose rules have no trigger on its queue: its messages would wait for ever."""
+    folders = {
+        trigger.queue_name: function.get_user_function().__module__.partition(".")[0]
+        for function in served.get_functions()
+        if isinstance(trigger := function.get_trigger(), QueueTrigger)
+    }
+    for number, step in enumerate(job.steps):
+        if step.rules and folders.get(step.map) != step.rules:
+            reason = f"{step.rules} has no trigger on queue {step.map}"
+            raise JobRefused(f"{job.name}.json refused:\n  steps[{number}].rules: {reason}")
+
+
+logging.getLogger("azure").setLevel(logging.WARNING)  # the storage SDK logs every request, headers and all
+# A wrong setting, map or job is refused here, before the first message. An app lists its functions only once, for the
+# host, so another one is asked.
+refuse_unserved(configuration().job, with_all_functions())
+app = with_all_functions()

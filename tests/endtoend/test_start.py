@@ -11,7 +11,10 @@ import pytest
 from simulators.processes import PROJECT
 from tests.unit.test_settings import GOOD
 
-DEPLOYED = ("confirm_invoice", "sync_actuals", "link_transactions", "run_jobs", "write_back", "operate", "shared")
+DEPLOYED = (
+    "confirm_invoice", "sync_actuals", "link_transactions", "run_jobs", "write_back", "operate", "relay_contract",
+    "shared",
+)  # fmt: skip
 
 
 def _start(root: Path, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -52,3 +55,11 @@ def test_a_wrong_map_is_named_with_its_field(deployed: Path) -> None:
     assert ended.returncode == 1
     assert "actuals.json refused" in ended.stderr
     assert "sourse: is not a field of a map" in ended.stderr
+
+
+def test_a_step_whose_rules_serve_another_queue_is_named(deployed: Path) -> None:
+    file = deployed / "shared" / "jobs" / "invoices.json"
+    file.write_text(file.read_text("utf-8").replace('"rules": "sync_actuals"', '"rules": "write_back"'), "utf-8")
+    ended = _start(deployed, GOOD)
+    assert ended.returncode == 1
+    assert "steps[1].rules: write_back has no trigger on queue actuals" in ended.stderr
