@@ -6,10 +6,11 @@ from relay_contract import Answer
 
 
 class MapTitle(Answer):
-    """The display name of a map."""
+    """The display name of a map. The rows of a `measured` map are compared in money, and later posted."""
 
     map: str
     title: str
+    measured: bool
 
 
 class SignIn(Answer):

@@ -33,7 +33,7 @@ async def show_sign_in(req: func.HttpRequest) -> SignIn:
     """Report how operators sign in, and the titles of the maps. Needs no authentication."""
     del req
     given = configuration()
-    maps = [MapTitle(map=step.map, title=step.shown) for step in given.job.steps]
+    maps = [MapTitle(map=step.map, title=step.shown, measured=step.measures is not None) for step in given.job.steps]
     return SignIn(app=VERSION, sign_in=given.settings.operator_sign_in, maps=maps)
 
 

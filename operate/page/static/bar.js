@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { number } from "./format.js";
-import { describeMap, journey } from "./words.js";
+import { describeMap, journey, measured } from "./words.js";
 
 const WIDTH = 38;
 const GAP = 3;
@@ -35,6 +35,7 @@ export function progressWords(run) {
   const maps = journey(run);
   const refused = maps.reduce((sum, map) => sum + (map.rejected ?? 0), 0);
   const current = maps.find((map) => map.done < map.rows && map.map !== "write-back");
-  const text = current ? `${current.title} ${number(current.done)} of ${number(current.rows)}` : `${number(maps.find((map) => map.map === "actuals")?.done)} actuals`;
+  const main = measured(maps);
+  const text = current ? `${current.title} ${number(current.done)} of ${number(current.rows)}` : `${number(main?.done)} ${main?.title.toLowerCase()}`;
   return refused ? `${text}, ${number(refused)} rejected` : text;
 }

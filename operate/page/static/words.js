@@ -4,7 +4,13 @@ import { amounts, clock, number } from "./format.js";
 
 // What people call a map; the app says it of those of its job.
 export const MAPS = { "write-back": "Write-back" };
-export const learnMaps = (maps) => maps.forEach((each) => { MAPS[each.map] = each.title; });
+// The maps whose rows Finance posts; their accounting detail is written back.
+const MEASURED = new Set();
+export const learnMaps = (maps) => maps.forEach((each) => {
+  MAPS[each.map] = each.title;
+  if (each.measured) MEASURED.add(each.map);
+});
+export const measured = (maps) => maps.find((each) => MEASURED.has(each.map));
 export const STOPPED = ["needs attention", "failed"];
 const STUCK = ["refused", "failed"];
 export const OPEN = ["accepted", "syncing header", "syncing actuals", "linking", "verifying"];
@@ -67,9 +73,8 @@ export function describeWait(wait) {
 // The maps and the write-back as the bar and its words need them: rows, done, rejected, dismissed.
 export function journey(run) {
   const maps = (run.maps ?? []).map((each) => ({ ...each, title: MAPS[each.map] ?? each.map }));
-  const actuals = maps.find((each) => each.map === "actuals");
   const back = run.posting === "written back";
-  const rows = actuals?.done ?? 0;
+  const rows = measured(maps)?.done ?? 0;
   const refused = STUCK.includes(run.posting) ? (run.state === "completed" ? Math.max(1, run.rejected ?? 0) : 0) : 0;
   const last = { map: "write-back", title: MAPS["write-back"], rows: Math.max(rows, 1), done: back ? Math.max(rows, 1) : 0, rejected: back ? 0 : refused, dismissed: 0 };
   return [...maps, last];
