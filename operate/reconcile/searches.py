@@ -16,7 +16,7 @@ from relay_contract.out_of_sync import Kind
 from relay_contract.requests import Period
 from shared.clock import stamp
 from shared.engine.ports import Ports
-from shared.storage.transactions import guarded, transact
+from shared.tables.transactions import guarded, transact
 
 _HEAD = "job"
 # A table property holds 32,768 characters; this leaves a reserve.

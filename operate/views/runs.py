@@ -8,7 +8,6 @@ from operate.views.run import Standing, money_of, promised_rows, standing
 from relay_contract import runs as contract
 from relay_contract.requests import RunsQuery
 from relay_contract.runs import MapProgress, Runs, Wait
-from shared.clock import parse_stamp
 from shared.engine.account import reading_of
 from shared.engine.ports import Ports
 from shared.errors import NewerVersion
@@ -82,8 +81,8 @@ def _describe(job: Job, entry: Entry, waits: list[Wait]) -> contract.Run:
         state=str(entry.state),
         detail=entry.detail,
         posting=entry.posting,
-        posted_at=parse_stamp(entry.posted_at) if entry.posted_at else None,
-        written_back_at=parse_stamp(entry.written_back_at) if entry.written_back_at else None,
+        posted_at=entry.posted_at,
+        written_back_at=entry.written_back_at,
         rows=entry.expected.rows,
         rejected=entry.rejected,
         maps=[_describe_map(entry, step) for step in job.steps],

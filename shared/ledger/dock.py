@@ -14,14 +14,15 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import ResourceExistsError
 from azure.data.tables.aio import TableClient
 
-from shared.clock import parse_stamp, stamp
 from shared.ledger.run import Part
 from shared.ledger.shipments import Cargo, Lane, Shipment, Step, View, new_execution_id
-from shared.storage.schema import SIGNATURE, check, newer
-from shared.storage.transactions import deleted, guarded, transact
+from shared.tables.entities import Entities
+from shared.tables.rows import find_row
+from shared.tables.schema import newer
+from shared.tables.transactions import deleted, guarded, transact
 
 _TEXT_LIMIT = 4000
 
@@ -54,25 +55,23 @@ class Dock:
                 view.newer.append(error)
                 view.foreign.add(name if kind == "shipment" else "")
             elif kind == "part":
-                view.cargo.append(_cargo(row))
+                view.cargo.append(_CARGO.value(row))
             elif kind == "lane":
                 view.lanes[int(name)] = Lane(int(name), row["shipment"], str(row.metadata["etag"]))
             else:
-                view.shipments[name] = _shipment(row)
+                view.shipments[name] = _SHIPMENT.value(row)
         return view
 
     async def shipment(self, stage: str, ticket: str) -> Shipment | None:
         """A shipment by its ticket."""
-        try:
-            return _shipment(await self._table.get_entity(str(stage), f"shipment|{ticket}"))
-        except ResourceNotFoundError:
-            return None
+        row = await find_row(self._table, str(stage), f"shipment|{ticket}")
+        return _SHIPMENT.value(row) if row else None
 
     async def cargo(self, shipment: Shipment) -> list[Cargo]:
         """The parts of a shipment, in the order of their rows in the file."""
         condition = "PartitionKey eq @stage and RowKey ge 'part|' and RowKey lt 'part}' and shipment eq @ticket"
         names = {"stage": str(shipment.stage), "ticket": shipment.ticket}
-        rows = [_cargo(row) async for row in self._table.query_entities(condition, parameters=names)]
+        rows = [_CARGO.value(row) async for row in self._table.query_entities(condition, parameters=names)]
         return sorted(rows, key=lambda cargo: cargo.row_key)
 
     async def claim(self, view: View, load: Sequence[Cargo], *, lane: int, ticket: str) -> Shipment:
@@ -135,110 +134,39 @@ class Dock:
         """The parts of one subject on the dock of one map."""
         condition = "PartitionKey eq @stage and RowKey ge @lower and RowKey lt @upper"
         names = {"stage": str(stage), "lower": f"part|{subject}|", "upper": f"part|{subject}}}"}
-        return [_cargo(row) async for row in self._table.query_entities(condition, parameters=names)]
+        return [_CARGO.value(row) async for row in self._table.query_entities(condition, parameters=names)]
 
 
 def _deletion(stage: str, row_key: str) -> tuple[str, dict[str, str]]:
     return ("delete", {"PartitionKey": str(stage), "RowKey": row_key})
 
 
-def _stamped(instant: datetime | None) -> str:
-    return stamp(instant) if instant else ""
-
-
-def _instant(text: str | None) -> datetime | None:
-    return parse_stamp(text) if text else None
-
-
 def _lane_entity(stage: str, number: int, ticket: str) -> dict[str, Any]:
     return {"PartitionKey": str(stage), "RowKey": f"lane|{number}", "shipment": ticket}
-
-
-def _cargo_entity(cargo: Cargo) -> dict[str, Any]:
-    return {
-        "PartitionKey": str(cargo.stage),
-        "RowKey": cargo.row_key,
-        **SIGNATURE,
-        "company": cargo.company,
-        "rows": cargo.rows,
-        "blob": cargo.blob,
-        "landedAt": stamp(cargo.landed_at),
-        "level": cargo.level,
-        "tries": cargo.tries,
-        "shipment": cargo.shipment,
-        "group": cargo.group,
-        "refusals": cargo.refusals,
-        "notBefore": _stamped(cargo.not_before),
-        "formedAt": _stamped(cargo.formed_at),
-        "failedAt": _stamped(cargo.failed_at),
-        "why": cargo.why[:_TEXT_LIMIT],
-    }
 
 
 def _name_of(row: Any) -> str:
     return f"{row['RowKey'].replace('|', ' ')} on the dock of {row['PartitionKey']}"
 
 
-def _cargo(row: Any) -> Cargo:
-    check(row, _name_of(row))
-    _, subject, part_key = row["RowKey"].split("|", 2)
-    return Cargo(
-        stage=str(row["PartitionKey"]),
-        subject=UUID(subject),
-        part_key=part_key,
-        company=row["company"],
-        rows=row["rows"],
-        blob=row["blob"],
-        landed_at=parse_stamp(row["landedAt"]),
-        level=row["level"],
-        tries=row["tries"],
-        shipment=row["shipment"],
-        group=row.get("group", ""),
-        refusals=row.get("refusals", 0),
-        not_before=_instant(row.get("notBefore")),
-        formed_at=_instant(row.get("formedAt")),
-        failed_at=_instant(row.get("failedAt")),
-        why=row.get("why", ""),
-        etag=row.metadata["etag"],
-    )
+def _of_key(place: int) -> Callable[[Any], str]:
+    return lambda row: str(row["RowKey"].split("|", 2)[place])
+
+
+_STAGE = {"stage": lambda row: str(row["PartitionKey"])}
+_CARGO = Entities(
+    Cargo,
+    _name_of,
+    others={**_STAGE, "subject": lambda row: UUID(_of_key(1)(row)), "part_key": _of_key(2)},
+    limits={"why": _TEXT_LIMIT},
+)
+_SHIPMENT = Entities(Shipment, _name_of, others={**_STAGE, "ticket": _of_key(1)})
+
+
+def _cargo_entity(cargo: Cargo) -> dict[str, Any]:
+    return {"PartitionKey": str(cargo.stage), "RowKey": cargo.row_key, **_CARGO.columns(cargo)}
 
 
 def _shipment_entity(shipment: Shipment) -> dict[str, Any]:
-    return {
-        "PartitionKey": str(shipment.stage),
-        "RowKey": f"shipment|{shipment.ticket}",
-        **SIGNATURE,
-        "company": shipment.company,
-        "lane": shipment.lane,
-        "executionId": shipment.execution_id,
-        "rows": shipment.rows,
-        "level": shipment.level,
-        "step": str(shipment.step),
-        "leaseUntil": stamp(shipment.lease_until),
-        "uploadExpires": _stamped(shipment.upload_expires),
-        "polls": shipment.polls,
-        "attempts": shipment.attempts,
-        "looksBefore": shipment.looks_before,
-        "sentAt": _stamped(shipment.sent_at),
-    }
-
-
-def _shipment(row: Any) -> Shipment:
-    check(row, _name_of(row))
-    return Shipment(
-        stage=str(row["PartitionKey"]),
-        ticket=row["RowKey"].removeprefix("shipment|"),
-        company=row["company"],
-        lane=row["lane"],
-        execution_id=row["executionId"],
-        rows=row["rows"],
-        level=row["level"],
-        step=Step(row["step"]),
-        lease_until=parse_stamp(row["leaseUntil"]),
-        upload_expires=_instant(row["uploadExpires"]),
-        polls=row["polls"],
-        attempts=row["attempts"],
-        looks_before=row.get("looksBefore", 0),
-        sent_at=_instant(row.get("sentAt")),
-        etag=row.metadata["etag"],
-    )
+    key = f"shipment|{shipment.ticket}"
+    return {"PartitionKey": str(shipment.stage), "RowKey": key, **_SHIPMENT.columns(shipment)}

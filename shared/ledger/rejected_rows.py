@@ -5,7 +5,7 @@ In the ledger they are `row|<stage>|<key>` in the partition of their subject.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -16,11 +16,10 @@ from uuid import UUID
 
 from azure.data.tables.aio import TableClient
 
-from shared.clock import parse_stamp, stamp
 from shared.jobs.job import Step
 from shared.maps.table_map import TableMap
-from shared.storage.schema import SIGNATURE, check
-from shared.totals import Tally, Totals, plain
+from shared.tables.entities import Entities
+from shared.totals import Tally, Totals
 
 BILLED = "BilledSales"
 UNBILLED = "Sales"
@@ -148,56 +147,14 @@ def _row_key(row: RejectedRow) -> str:
     return f"row|{row.stage}|{quote(row.key, safe='')}"[:500]
 
 
+_ROW = Entities(
+    RejectedRow,
+    lambda row: f"a rejected row of {row['PartitionKey']}",
+    limits={"text": _TEXT_LIMIT, "reason": _TEXT_LIMIT},
+)
+rejected_of = _ROW.value
+
+
 def entity_of(subject: UUID, row: RejectedRow) -> dict[str, Any]:
     """A rejected row as a table entity."""
-    return {
-        **SIGNATURE,
-        "PartitionKey": str(subject),
-        "RowKey": _row_key(row),
-        "stage": str(row.stage),
-        "key": row.key,
-        "kind": row.kind,
-        "text": row.text[:_TEXT_LIMIT],
-        "sourceId": row.source_id,
-        "line": row.line,
-        "transactionType": row.transaction_type,
-        "currency": row.currency,
-        "amount": plain(row.amount),
-        "status": row.status,
-        "firstSeen": _stamped(row.first_seen),
-        "lastSeen": _stamped(row.last_seen),
-        "tries": row.tries,
-        "reason": row.reason[:_TEXT_LIMIT],
-        "by": row.by,
-        "at": _stamped(row.at),
-    }
-
-
-def _stamped(instant: datetime | None) -> str:
-    return stamp(instant) if instant else ""
-
-
-def _instant(text: str) -> datetime | None:
-    return parse_stamp(text) if text else None
-
-
-def rejected_of(row: Mapping[str, Any]) -> RejectedRow:
-    check(row, f"a rejected row of {row['PartitionKey']}")
-    return RejectedRow(
-        stage=str(row["stage"]),
-        key=row["key"],
-        kind=row["kind"],
-        text=row["text"],
-        source_id=row["sourceId"],
-        line=row["line"],
-        transaction_type=row["transactionType"],
-        currency=row["currency"],
-        amount=Decimal(row["amount"]),
-        status=row["status"],
-        first_seen=_instant(row["firstSeen"]),
-        last_seen=_instant(row["lastSeen"]),
-        tries=row["tries"],
-        reason=row["reason"],
-        by=row["by"],
-        at=_instant(row["at"]),
-    )
+    return {"PartitionKey": str(subject), "RowKey": _row_key(row), **_ROW.columns(row)}

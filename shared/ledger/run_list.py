@@ -12,24 +12,24 @@ again. A crash leaves a moving row and a pointer to the run; the next sweep corr
 
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import Any
 from uuid import UUID
 
-from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
-from shared.clock import parse_stamp, stamp
 from shared.concurrently import concurrently
-from shared.ledger import progress
 from shared.ledger.progress import Progress
+from shared.ledger.rows import PROGRESS
 from shared.ledger.run import Run, State, edge, known_state
 from shared.ledger.waiting import Pointer, Waiting, What, key_of, keys_of
-from shared.storage.schema import SIGNATURE, newer
+from shared.tables.entities import Entities
+from shared.tables.rows import find_row, unchanged
+from shared.tables.schema import newer
 from shared.totals import Totals
 
 _PARTITION = "run"
@@ -46,6 +46,9 @@ _CHECKED_FOR = timedelta(days=1)
 
 type Look = Callable[[UUID], Coroutine[Any, Any, Run | None]]
 
+# For a run of a later version whose times cannot be read.
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -53,25 +56,42 @@ class Entry:
     from the ledger before it is shown."""
 
     subject: UUID
-    run_id: str
-    number: str
-    company: str
-    customer: str
-    project: str
-    state: State
-    detail: str
-    rejected: int
-    posting: str
-    posted_at: str
-    written_back_at: str
-    expected: Totals
-    progress: Mapping[str, Progress]
-    wait: str
-    accepted_at: datetime
-    updated_at: datetime
-    look_at: datetime | None
     position: str
+    state: State
+    run_id: str = ""
+    number: str = ""
+    company: str = ""
+    customer: str = ""
+    project: str = ""
+    detail: str = ""
+    rejected: int = 0
+    posting: str = "not posted"
+    posted_at: datetime | None = None
+    written_back_at: datetime | None = None
+    expected: Totals = field(default_factory=Totals)
+    progress: Mapping[str, Progress] = field(default_factory=dict)
+    wait: str = ""
+    accepted_at: datetime = _EPOCH
+    updated_at: datetime = _EPOCH
+    look_at: datetime | None = None
     moving: bool = False
+
+
+_ENTRY = Entities(
+    Entry,
+    lambda _: "this run",
+    others={
+        "subject": lambda row: UUID(row["RowKey"].partition("|")[2]),
+        "position": lambda row: row["RowKey"],
+        "moving": lambda row: not row.get("final", True),
+    },
+    forms={"progress": PROGRESS},
+    limits={"detail": 1000, "wait": 1000},
+)
+# The columns of a run of a later version that are shown.
+_READABLE = frozenset(
+    ("runId", "number", "company", "customer", "project", "detail", "rejected", "wait", "acceptedAt", "updatedAt")
+)
 
 
 class Listing:
@@ -109,8 +129,7 @@ class Listing:
                 return await self._update(row, str(standing.metadata["etag"]))
 
     async def _update(self, row: Mapping[str, Any], etag: str) -> str:
-        options: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
-        return str((await self._table.update_entity(row, mode=UpdateMode.MERGE, **options))["etag"])
+        return str((await self._table.update_entity(row, mode=UpdateMode.MERGE, **unchanged(etag)))["etag"])
 
 
 class RunList:
@@ -219,9 +238,7 @@ class RunList:
         self._is_complete = True
 
     async def _standing(self) -> Any | None:
-        with suppress(ResourceNotFoundError):
-            return await self._table.get_entity(_COMPLETE["PartitionKey"], _COMPLETE["RowKey"])
-        return None
+        return await find_row(self._table, _COMPLETE["PartitionKey"], _COMPLETE["RowKey"])
 
     async def _restore(self) -> None:
         known = {pointer.key for pointer in await self._waiting.all(What.OPEN)}
@@ -254,71 +271,16 @@ def entry_of(run: Run) -> Entry:
 
 
 def _row(run: Run) -> dict[str, Any]:
-    return {
-        **SIGNATURE,
-        "PartitionKey": _PARTITION,
-        "RowKey": run.position,
-        "revision": run.revision,
-        "runId": run.run_id,
-        "number": run.number,
-        "company": run.company,
-        "customer": run.customer,
-        "project": run.project,
-        "state": str(run.state),
-        "final": run.state.is_final,
-        "detail": run.detail[:1000],
-        "rejected": run.rejected,
-        "posting": run.posting,
-        "postedAt": stamp(run.posted_at) if run.posted_at else "",
-        "writtenBackAt": stamp(run.written_back_at) if run.written_back_at else "",
-        "expected": run.expected.to_json(),
-        "progress": progress.write(run.progress),
-        "wait": run.wait[:1000],
-        "lookAt": stamp(run.look_at) if run.look_at else "",
-        "acceptedAt": stamp(run.accepted_at),
-        "updatedAt": stamp(run.updated_at),
-    }
+    columns = {"revision": run.revision, "final": run.state.is_final, **_ENTRY.columns(run)}
+    return {"PartitionKey": _PARTITION, "RowKey": run.position, **columns}
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:
     """What a list shows. For a run of a later version, as far as it can be read."""
     error = newer(row, "this run")
     if error is None:
-        return _known_entry(row)
+        return _ENTRY.value(row)
     state = known_state(row.get("state"))
-    shown = {**_NOTHING, **{name: value for name, value in row.items() if name in _NOTHING}, "state": str(state)}
+    shown = {name: value for name, value in row.items() if name in _READABLE} | {"state": str(state)}
     told = {"detail": str(error)} if state.is_final else {"wait": str(error)}
-    return _known_entry({**shown, **told, "RowKey": row["RowKey"], "expected": Totals().to_json(), "final": False})
-
-
-# Defaults for a run of another version.
-_NOTHING: dict[str, Any] = {
-    **dict.fromkeys(("runId", "number", "company", "customer", "project", "detail", "wait"), ""),
-    **dict.fromkeys(("acceptedAt", "updatedAt"), "1970-01-01T00:00:00+00:00"),
-    "rejected": 0,
-}
-
-
-def _known_entry(row: Mapping[str, Any]) -> Entry:
-    return Entry(
-        subject=UUID(row["RowKey"].partition("|")[2]),
-        run_id=row["runId"],
-        number=row["number"],
-        company=row["company"],
-        customer=row.get("customer", ""),
-        project=row.get("project", ""),
-        state=State(row["state"]),
-        detail=row["detail"],
-        rejected=row["rejected"],
-        posting=row.get("posting", "not posted"),
-        posted_at=row.get("postedAt", ""),
-        written_back_at=row.get("writtenBackAt", ""),
-        expected=Totals.from_json(row["expected"]),
-        progress=progress.read(row.get("progress")),
-        wait=row.get("wait", ""),
-        accepted_at=parse_stamp(row["acceptedAt"]),
-        updated_at=parse_stamp(row["updatedAt"]),
-        look_at=parse_stamp(row["lookAt"]) if row.get("lookAt") else None,
-        position=row["RowKey"],
-        moving=not row.get("final", True),
-    )
+    return _ENTRY.value({**shown, **told, "RowKey": row["RowKey"], "final": False})

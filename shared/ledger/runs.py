@@ -18,8 +18,7 @@ from datetime import datetime
 from typing import Any, NoReturn, Unpack
 from uuid import UUID, uuid4
 
-from azure.core import MatchConditions
-from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
@@ -43,8 +42,9 @@ from shared.ledger.rows import (
 from shared.ledger.run import Facts, Page, Part, Run, State
 from shared.ledger.run_list import Listing, is_listed_alike
 from shared.ledger.transitions import Move, Occasion, is_allowed, leads
-from shared.storage.schema import newer
-from shared.storage.transactions import deleted, guarded, transact
+from shared.tables.rows import find_row, unchanged
+from shared.tables.schema import newer
+from shared.tables.transactions import deleted, guarded, transact
 
 # The columns that only `move` writes.
 _OF_A_STATE = frozenset({"state", "posting", "detail", "postingDetail"})
@@ -98,10 +98,7 @@ class Ledger:
         return shown_run(row, str(error)) if error else run_of(row)
 
     async def _run_row(self, subject: UUID) -> Any:
-        try:
-            return await self._table.get_entity(str(subject), RUN)
-        except ResourceNotFoundError:
-            return None
+        return await find_row(self._table, str(subject), RUN)
 
     async def save(self, run: Run, **facts: Unpack[Facts]) -> Run:
         """Change the fields of a run other than its state and posting. Raises LeaseLost on an ETag conflict."""
@@ -148,8 +145,7 @@ class Ledger:
             result = await self._table.update_entity(
                 {name: value for name, value in entity_of_run(changed).items() if name not in without},
                 mode=UpdateMode.MERGE,
-                etag=run.etag,
-                match_condition=MatchConditions.IfNotModified,
+                **unchanged(run.etag),
             )
         except ResourceModifiedError as error:
             raise LeaseLost(f"run {run.subject}") from error
@@ -173,10 +169,8 @@ class Ledger:
 
     async def page(self, subject: UUID, stage: str, generation: int, number: int) -> Page | None:
         """One page of a reading."""
-        try:
-            return page_of(await self._table.get_entity(str(subject), page_key(stage, generation, number)))
-        except ResourceNotFoundError:
-            return None
+        row = await find_row(self._table, str(subject), page_key(stage, generation, number))
+        return page_of(row) if row else None
 
     async def open_page(self, page: Page) -> Page | None:
         """Note that there is a page to read; None when it was known already, and nothing changes."""
@@ -217,10 +211,8 @@ class Ledger:
 
     async def part(self, subject: UUID, row_key: str) -> Part | None:
         """One part by its key."""
-        try:
-            return part_of(await self._table.get_entity(str(subject), row_key))
-        except ResourceNotFoundError:
-            return None
+        row = await find_row(self._table, str(subject), row_key)
+        return part_of(row) if row else None
 
     async def divide(self, part: Part, pieces: Sequence[Part]) -> None:
         """Replace a part by its pieces, in one transaction. Raises LeaseLost on an ETag conflict."""

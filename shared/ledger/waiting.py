@@ -20,14 +20,14 @@ from itertools import batched
 from typing import Protocol
 from uuid import UUID
 
-from azure.core import MatchConditions
 from azure.core.exceptions import AzureError
 from azure.data.tables.aio import TableClient
 
 from shared.clock import stamp
 from shared.errors import LeaseLost
 from shared.ledger.run import State
-from shared.storage.transactions import deleted, transact
+from shared.tables.rows import unchanged
+from shared.tables.transactions import deleted, transact
 
 _PARTITION = "waiting"
 _HIGHEST = "~"
@@ -136,9 +136,7 @@ class Waiting:
         deleted now."""
         for pointer in pointers:
             with suppress(AzureError):
-                await self._table.delete_entity(
-                    _entity(pointer.key), etag=pointer.etag, match_condition=MatchConditions.IfNotModified
-                )
+                await self._table.delete_entity(_entity(pointer.key), **unchanged(pointer.etag))
 
 
 def keys_of(run: Standing) -> list[str]:

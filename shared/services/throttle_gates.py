@@ -11,15 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import Any
 
-from azure.core import MatchConditions
-from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
-from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
 from shared.clock import parse_stamp, stamp
 from shared.errors import Throttled
+from shared.tables.entities import Entities
+from shared.tables.rows import Row, change_row, find_row
 
+_PARTITION = "gate"
 GATE_SPREAD = 2.0
 """Seconds over which waiting workers are spread when a gate opens, so that they do not all send at once."""
 
@@ -63,11 +65,7 @@ class Closure:
     times: int = 1
 
 
-@dataclass(frozen=True)
-class _Found:
-    gate: Gate
-    closures: list[Closure]
-    etag: str
+_GATE = Entities(Gate, others={"service": lambda row: str(row["RowKey"])})
 
 
 class ThrottleGates:
@@ -109,8 +107,7 @@ class ThrottleGates:
         """
         gate = Gate(service, until, reason, kind, round((until - self._clock()).total_seconds()))
         self._learn(gate)
-        while not await self._write(gate):
-            pass
+        await change_row(self._table, _PARTITION, service, partial(self._close, gate))
 
     def _knows(self, service: str) -> bool:
         read_at = self._read_at.get(service, datetime.min.replace(tzinfo=UTC))
@@ -127,43 +124,23 @@ class ThrottleGates:
 
     async def closures(self, service: str) -> list[Closure]:
         """The recent closures of the gate of `service`, oldest first."""
-        found = await self._read(service)
-        return found.closures if found else []
+        return _read_closures(await self._read(service))
 
-    async def _read(self, service: str) -> _Found | None:
-        try:
-            row = await self._table.get_entity("gate", service)
-        except ResourceNotFoundError:
-            return None
-        asked = int(row.get("asked", 0))
-        gate = Gate(service, parse_stamp(str(row["until"])), str(row["reason"]), str(row["kind"]), asked)
-        self._learn(gate)
-        return _Found(gate, _read_closures(str(row.get("closures") or "[]")), str(row.metadata["etag"]))
+    async def _read(self, service: str) -> Any | None:
+        row = await find_row(self._table, _PARTITION, service)
+        if row is not None:
+            self._learn(_GATE.value(row))
+        return row
 
-    async def _write(self, gate: Gate) -> bool:
-        """Write the gate unless a later end is stored. Returns False on an ETag conflict."""
-        found = await self._read(gate.service)
-        if found is not None and found.gate.until >= gate.until:
-            return True
-        entity = {
-            "PartitionKey": "gate",
-            "RowKey": gate.service,
-            "until": stamp(gate.until),
-            "reason": gate.reason,
-            "kind": gate.kind,
-            "asked": gate.asked,
-            "closures": _write_closures(_add_closure(found.closures if found else [], gate, self._clock())),
-        }
-        try:
-            if found is None:
-                await self._table.create_entity(entity)
-            else:
-                await self._table.update_entity(
-                    entity, mode=UpdateMode.REPLACE, etag=found.etag, match_condition=MatchConditions.IfNotModified
-                )
-        except (ResourceExistsError, ResourceModifiedError):
-            return False
-        return True
+    def _close(self, gate: Gate, row: Any | None) -> Row | None:
+        """The columns of the gate, or None if a later end is stored."""
+        if row is not None:
+            standing = _GATE.value(row)
+            self._learn(standing)
+            if standing.until >= gate.until:
+                return None
+        closures = _add_closure(_read_closures(row), gate, self._clock())
+        return {**_GATE.columns(gate), "closures": _write_closures(closures)}
 
 
 def _add_closure(closures: list[Closure], gate: Gate, now: datetime) -> list[Closure]:
@@ -177,10 +154,11 @@ def _write_closures(closures: list[Closure]) -> str:
     return json.dumps([[stamp(each.since), stamp(each.until), each.kind, each.reason, each.times] for each in closures])
 
 
-def _read_closures(text: str) -> list[Closure]:
+def _read_closures(row: Any | None) -> list[Closure]:
+    text = row.get("closures") if row else None
     return [
         Closure(parse_stamp(since), parse_stamp(until), kind, reason, times)
-        for since, until, kind, reason, times in json.loads(text)
+        for since, until, kind, reason, times in json.loads(text or "[]")
     ]
 
 

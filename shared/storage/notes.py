@@ -3,8 +3,9 @@
 import json
 from typing import Any
 
-from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables.aio import TableClient
+
+from shared.tables.rows import find_row
 
 _PARTITION = "note"
 # A table property holds at most 64 KiB, which is 32,768 UTF-16 characters.
@@ -31,11 +32,8 @@ class Notes:
 
     async def read(self, name: str) -> dict[str, Any] | None:
         """The fact of this name, or None."""
-        try:
-            row = await self._table.get_entity(_PARTITION, name)
-        except ResourceNotFoundError:
-            return None
-        return dict(json.loads(row["fact"]))
+        row = await find_row(self._table, _PARTITION, name)
+        return dict(json.loads(row["fact"])) if row else None
 
     async def beginning(self, prefix: str) -> dict[str, dict[str, Any]]:
         """The facts whose names begin with `prefix`, by name."""

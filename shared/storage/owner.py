@@ -10,13 +10,13 @@ import json
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceModifiedError
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
@@ -26,6 +26,7 @@ from shared.errors import NotOurStorage
 from shared.log import event
 from shared.storage.audit import Audit
 from shared.storage.notes import Notes
+from shared.tables.rows import find_row, unchanged
 
 SETTING = "STORAGE_TAKEN_OVER_FROM"
 _KEY = {"PartitionKey": "owner", "RowKey": "storage"}
@@ -149,7 +150,7 @@ class Ownership:
     async def _claim(self) -> str | None:
         """The reason why the account is not ours, or None."""
         while True:
-            row = await self._read()
+            row = await find_row(self._table, _KEY["PartitionKey"], _KEY["RowKey"])
             if row is None:
                 await self._stamp()
                 continue
@@ -161,18 +162,10 @@ class Ownership:
                 return refusal
             await self._take_over(row, standing)
 
-    async def _read(self) -> Mapping[str, Any] | None:
-        try:
-            return await self._table.get_entity(_KEY["PartitionKey"], _KEY["RowKey"])
-        except ResourceNotFoundError:
-            return None
-
     async def _stamp(self) -> None:
         """Create the stamp. If a concurrent writer was faster, its stamp is read next."""
-        try:
+        with suppress(ResourceExistsError):
             await self._table.create_entity({**_KEY, **asdict(self._owner), "at": stamp(self._clock())})
-        except ResourceExistsError:
-            return
 
     def _not_taken_over(self, standing: Owner, history: list[dict[str, Any]]) -> str | None:
         differing = standing.differing(self._owner)
@@ -207,14 +200,10 @@ class Ownership:
             await self._audit.note("take storage over", SETTING, json.loads(row["unaudited"]))
             await self._replace(row, {**row, "unaudited": ""})
 
-    async def _replace(self, row: Mapping[str, Any], entity: Mapping[str, Any]) -> None:
-        etag = row.metadata["etag"]  # type: ignore[attr-defined]
-        try:
-            await self._table.update_entity(
-                dict(entity), mode=UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
-            )
-        except ResourceModifiedError:
-            return
+    async def _replace(self, row: Any, entity: Mapping[str, Any]) -> None:
+        with suppress(ResourceModifiedError):
+            options = {"mode": UpdateMode.REPLACE, **unchanged(row.metadata["etag"])}
+            await self._table.update_entity(dict(entity), **options)
 
 
 def _history(row: Mapping[str, Any]) -> list[dict[str, Any]]:

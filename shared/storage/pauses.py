@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables.aio import TableClient
 
-from shared.clock import parse_stamp, stamp
+from shared.tables.entities import Entities
 
 _PARTITION = "pause"
 _EVERYTHING = "all"
@@ -28,6 +28,9 @@ class Pause:
     at: datetime
 
 
+_PAUSE = Entities(Pause, others={"stage": lambda row: None if row["RowKey"] == _EVERYTHING else str(row["RowKey"])})
+
+
 class Pauses:
     """The pauses in storage. Each process reads them at most once a second."""
 
@@ -40,15 +43,7 @@ class Pauses:
     async def standing(self) -> list[Pause]:
         """All pauses, read from storage now."""
         rows = self._table.query_entities(f"PartitionKey eq '{_PARTITION}'")
-        self._known = [
-            Pause(
-                None if row["RowKey"] == _EVERYTHING else str(row["RowKey"]),
-                row["reason"],
-                row["by"],
-                parse_stamp(row["at"]),
-            )
-            async for row in rows
-        ]
+        self._known = [_PAUSE.value(row) async for row in rows]
         self._read_at = self._clock()
         return self._known
 
@@ -60,8 +55,8 @@ class Pauses:
 
     async def pause(self, stage: str | None, *, reason: str, by: str) -> None:
         """Pause a map, or everything."""
-        entity = {"reason": reason, "by": by, "at": stamp(self._clock())}
-        await self._table.upsert_entity({"PartitionKey": _PARTITION, "RowKey": stage or _EVERYTHING, **entity})
+        keys = {"PartitionKey": _PARTITION, "RowKey": stage or _EVERYTHING}
+        await self._table.upsert_entity({**keys, **_PAUSE.columns(Pause(stage, reason, by, self._clock()))})
 
     async def resume(self, stage: str | None) -> None:
         """Resume a map, or everything. Idempotent."""

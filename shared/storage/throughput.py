@@ -4,17 +4,16 @@ The counters are overwritten after a day, so reading them is always one bounded 
 booked. A crash in between loses the count; no other figure depends on it.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from azure.core import MatchConditions
-from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
-from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
-from shared.clock import parse_stamp, stamp
+from shared.tables.entities import Entities
+from shared.tables.rows import Row, change_row
 
 SLOT = timedelta(minutes=15)
 _DAY = timedelta(days=1)
@@ -36,6 +35,9 @@ class Slot:
     taken_at: datetime | None = None
 
 
+_SLOT = Entities(Slot, others={"stage": lambda row: str(row["RowKey"]).partition("|")[2]})
+
+
 class Throughput:
     """The counters of the last day."""
 
@@ -46,21 +48,15 @@ class Throughput:
     async def count(self, stage: str, *, rows: int, rejected: int) -> None:
         """Count one import. Gives up after several ETag conflicts, because the counter only feeds a chart."""
         now = self._clock()
-        began = _slot_of(now)
-        taken_at = now if rows else None
-        for _ in range(_TRIES):
-            standing = await self._standing(began, stage)
-            try:
-                await self._write(began, stage, standing, Slot(began, stage, 1, rows, rejected, taken_at))
-            except (ResourceExistsError, ResourceModifiedError):
-                continue
-            return
+        settled = Slot(_slot_of(now), stage, 1, rows, rejected, now if rows else None)
+        key = f"{settled.began:%H:%M}|{stage}"
+        await change_row(self._table, _PARTITION, key, partial(_counted, settled), tries=_TRIES)
 
     async def last_day(self) -> list[Slot]:
         """The slots of the last 24 hours with settled imports, oldest first."""
         oldest = _slot_of(self._clock() - _DAY + SLOT)
         query = self._table.query_entities(f"PartitionKey eq '{_PARTITION}'")
-        slots = [_slot(row) async for row in query]
+        slots = [_SLOT.value(row) async for row in query]
         return sorted((slot for slot in slots if slot.began >= oldest), key=lambda slot: (slot.began, slot.stage))
 
     async def took_since(self, stage: str, instant: datetime) -> bool:
@@ -69,44 +65,22 @@ class Throughput:
         slots = await self.last_day()
         return any(slot.stage == stage and slot.taken_at and slot.taken_at >= instant for slot in slots)
 
-    async def _standing(self, began: datetime, stage: str) -> Any | None:
-        try:
-            return await self._table.get_entity(_PARTITION, _key(began, stage))
-        except ResourceNotFoundError:
-            return None
-
-    async def _write(self, began: datetime, stage: str, standing: Any | None, settled: Slot) -> None:
-        known = _slot(standing) if standing and parse_stamp(standing["began"]) == began else Slot(began, stage, 0, 0, 0)
-        taken_at = settled.taken_at or known.taken_at
-        entity = {
-            "PartitionKey": _PARTITION,
-            "RowKey": _key(began, stage),
-            "began": stamp(began),
-            "imports": known.imports + settled.imports,
-            "rows": known.rows + settled.rows,
-            "rejected": known.rejected + settled.rejected,
-            "takenAt": stamp(taken_at) if taken_at else "",
-        }
-        if standing is None:
-            await self._table.create_entity(entity)
-            return
-        await self._table.update_entity(
-            entity,
-            mode=UpdateMode.REPLACE,
-            etag=standing.metadata["etag"],
-            match_condition=MatchConditions.IfNotModified,
-        )
-
 
 def _slot_of(instant: datetime) -> datetime:
     return instant - (instant - datetime.min.replace(tzinfo=instant.tzinfo)) % SLOT
 
 
-def _key(began: datetime, stage: str) -> str:
-    return f"{began:%H:%M}|{stage}"
-
-
-def _slot(row: Mapping[str, Any]) -> Slot:
-    _, _, stage = str(row["RowKey"]).partition("|")
-    taken_at = parse_stamp(row["takenAt"]) if row.get("takenAt") else None
-    return Slot(parse_stamp(row["began"]), stage, row["imports"], row["rows"], row["rejected"], taken_at)
+def _counted(settled: Slot, row: Any | None) -> Row:
+    """The columns of a counter with one more import. A counter of the day before starts again."""
+    known = _SLOT.value(row) if row else None
+    if known is None or known.began != settled.began:
+        return _SLOT.columns(settled)
+    return _SLOT.columns(
+        replace(
+            settled,
+            imports=known.imports + settled.imports,
+            rows=known.rows + settled.rows,
+            rejected=known.rejected + settled.rejected,
+            taken_at=settled.taken_at or known.taken_at,
+        )
+    )

@@ -3,24 +3,23 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
 from shared.errors import LeaseLost
+from shared.tables.rows import unchanged
 
 
 def guarded(entity: Mapping[str, Any], etag: str) -> Any:
     """The operation that changes an entity if its ETag still matches. Columns of a later version are preserved
     (MERGE)."""
-    options = {"mode": UpdateMode.MERGE, "etag": etag, "match_condition": MatchConditions.IfNotModified}
-    return ("update", entity, options)
+    return ("update", entity, {"mode": UpdateMode.MERGE, **unchanged(etag)})
 
 
 def deleted(entity: Mapping[str, Any], etag: str) -> Any:
     """The operation that deletes an entity if its ETag still matches."""
-    return ("delete", entity, {"etag": etag, "match_condition": MatchConditions.IfNotModified})
+    return ("delete", entity, unchanged(etag))
 
 
 async def transact(table: TableClient, operations: list[Any]) -> Sequence[Any]:

@@ -1,0 +1,1 @@
+"""Rows of Table storage: dataclasses as entities, ETags, and the schema of rows."""
