@@ -1,9 +1,9 @@
 """Compares an invoice's actuals in Dataverse and in Finance, both read now: count, sums and keys of all rows, and the
 mapped columns of all rows up to a limit, of a sample above it.
 
-The comparison is between what Dataverse holds now, written by the present map, and what Finance holds now. It does not
-rely on what the app recorded as sent. Billed sales are found in Finance by their proposal number. New unbilled sales
-are found by key, because the originals have the same number in Finance, and the new ones may have none.
+The rows that Dataverse holds now are written by the present map and compared with those that Finance holds now. What
+the app recorded as sent is not relied on. Billed sales are found in Finance by their proposal number. New unbilled
+sales are found by key, because the originals have the same number in Finance, and the new ones may have none.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
@@ -77,6 +77,7 @@ class Comparison:
 async def compare_actuals(ports: Ports, run: Run, account: Account) -> Comparison:
     """Read both sides and compare them. Raises RowRefused for a row that the present map cannot write."""
     rows = account.measure(SOLD).rows + account.measure(NEW_UNBILLED).rows
+    # A whole reading keeps every row in memory, so its size has a limit. A light reading keeps the sample only.
     reading = _WholeReading if rows <= ports.settings.verify_all_rows else _LightReading
     return await reading(ports, run, account, Comparison(rows)).compare()
 
@@ -126,6 +127,7 @@ class _Reading:
 
     def _source_pages(self) -> AsyncIterator[list[Row]]:
         source = self.map.source
+        # With one company the lookup would tell nothing new for each row.
         several = (self.map.company,) if self.map.company and len(self.companies) > 1 else ()
         options = self.map.query_of(self.source_columns, *several, "msdyn_amount", ".".join(_CURRENCY))
         size = self.ports.settings.page_rows if self.source_columns is not _MEASURED else _LIGHT_PAGE
@@ -158,6 +160,7 @@ class _Reading:
         settled = {row.key: row.status for row in await self.ports.rejections.of(self.run.subject, ACTUALS)}
         sent_again: set[str] = set()
         verified = Totals()
+        # Latest first: a row that was rejected and sent again counts in the last part that holds it, and once.
         for part in sorted(parts, key=lambda part: part.number, reverse=True):
             try:
                 landed = await _landed_fresh(self.ports, part) if part.measure(NEW_UNBILLED).rows else {}
@@ -215,6 +218,7 @@ class _WholeReading(_Reading):
 
     async def compare(self) -> Comparison:
         self.source_columns = self.map.columns
+        # Not at the same time: a row of Finance is compared with what was written of it from Dataverse.
         self.found.source, self.found.expected = await self.read_source()
         self.found.held, self.found.fresh = await both(self.hold_billed(), self.hold_fresh())
         return self.result()
@@ -269,8 +273,8 @@ async def _landed_fresh(ports: Ports, part: Part) -> dict[Guid, str]:
 
 
 def _counted(part: Part, keys: Sequence[Guid], settled: Mapping[str, str], sent_again: Collection[str]) -> list[Guid]:
-    """The new unbilled sales of a part that its totals count. Not counted are rejected rows, which are open,
-    dismissed or sent again in a later part, and in a repair the rows that another part counts already."""
+    """The new unbilled sales of a part that its totals include. The totals leave out two kinds of rows: rejected ones,
+    which are open, dismissed, or sent again in a later part; and, in a repair, rows that another part includes."""
 
     def is_left_out(key: Guid) -> int:
         status = settled.get(key)

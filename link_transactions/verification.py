@@ -41,6 +41,7 @@ async def verify(ports: Ports, message: Verify) -> None:
 
 
 async def _verify(ports: Ports, message: Verify) -> None:
+    # Read again under the lease: its last holder may have compared and completed the run meanwhile.
     run = await ports.ledger.run(message.subject)
     if run is None or run.state not in COMPARABLE or run.generation != message.generation:
         return
@@ -60,6 +61,7 @@ async def complete(ports: Ports, run: Run) -> None:
     connections = book.parts(CONNECTIONS, run.generation)
     others = [await _describe_plain(ports, run, step) for step in ports.job.plain]
     await end(ports, run.subject, State.COMPLETED, "; ".join([_describe(run, account, connections), *others]))
+    # Last: until the run has ended, another comparison may need the landed rows. The sweep deletes what a crash leaves.
     await ports.landing.clear(run.subject)
 
 

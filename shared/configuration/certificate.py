@@ -60,8 +60,8 @@ def read_certificate(text: str, now: datetime) -> Certificate:
 
 
 def _from_pem(text: str) -> tuple[list[PrivateKeyTypes], list[x509.Certificate]]:
-    blocks = [(match[1], match[2]) for match in _BLOCK.finditer(text.replace("\\r", "").replace("\\n", "\n"))]
     # A line break in an environment variable often arrives as the two characters \n.
+    blocks = [(match[1], match[2]) for match in _BLOCK.finditer(text.replace("\\r", "").replace("\\n", "\n"))]
     keys = [_key(label, body) for label, body in blocks if label.endswith("PRIVATE KEY")]
     return keys, [_certificate(body) for label, body in blocks if label in _CERTIFICATES]
 

@@ -26,6 +26,7 @@ class FileRefused(Exception):
 def read_file[M: BaseModel](file: Path, model: type[M], what: str) -> M:
     """The content of a JSON file that describes a `what`. Raises FileRefused."""
     try:
+        # utf-8-sig, because editors on Windows put a byte order mark before the text.
         return model.model_validate(json.loads(file.read_text("utf-8-sig"), object_pairs_hook=_no_double))
     except ValidationError as error:
         problems = "\n".join(f"  {_where(problem['loc'])}{_reason(problem, what)}" for problem in error.errors())
@@ -35,6 +36,7 @@ def read_file[M: BaseModel](file: Path, model: type[M], what: str) -> M:
 
 
 def _no_double(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # json keeps the last of several members with one name and says nothing: an edit above it would have no effect.
     names = [name for name, _ in pairs]
     if doubled := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"{', '.join(sorted(doubled))} is given twice")

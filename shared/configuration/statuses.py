@@ -1,5 +1,6 @@
 """The setting with the statuses in which an invoice counts as confirmed."""
 
+# The codes of project_operations/codes.py, repeated because that package lies above this one (.importlinter).
 _DRAFT, _IN_REVIEW, _CONFIRMED, _PAID = range(192350000, 192350004)
 CONFIRMED_AND_PAID = frozenset({_CONFIRMED, _PAID})
 

@@ -10,6 +10,7 @@ EMULATOR = "UseDevelopmentStorage=true"
 _SERVICES = {"blob", "queue", "table", "dfs", "file", "web"}
 _EMULATORS_ACCOUNT = "devstoreaccount1"
 _ENDPOINTS = ("BlobEndpoint", "QueueEndpoint", "TableEndpoint")
+# In lower case: the host accepts these names in any spelling.
 _KNOWN = {
     name.lower(): name
     for name in (
@@ -45,6 +46,7 @@ def account_at(address: str) -> str:
     """The account name in an address, or "" if it contains none, for example with a custom domain."""
     parts = urlsplit(address)
     labels = (parts.hostname or "").split(".")
+    # Azurite has the account in the path, Azure in the host name.
     if is_loopback(parts.hostname or ""):
         return parts.path.strip("/")
     return labels[0] if _SERVICES & set(labels[1:]) else ""

@@ -16,7 +16,7 @@ from shared.services.dataverse import NAME as DATAVERSE
 KEPT_BACK = 0
 """The status of a row that the app itself did not write, without asking Dataverse."""
 _NOT_THERE = 404
-# Finance's empty values.
+# Finance has no null in a column of a table: these stand for an empty date and an empty id.
 _NO_DATE = "1900-01-01"
 _NO_GUID = "00000000-0000-0000-0000-000000000000"
 

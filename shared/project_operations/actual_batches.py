@@ -68,6 +68,7 @@ class ActualBatches:
 
     def projects(self) -> str:
         """The projects of the rows for display: the first number, and how many more there are."""
+        # Only shown, so a map without the column is no reason to stop.
         if "PROJECTID" not in self._map.columns:
             return ""
         position = self._map.position("PROJECTID")

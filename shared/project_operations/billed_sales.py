@@ -77,7 +77,7 @@ async def count_rows(ports: Ports, entity_set: str, key: str, condition: str) ->
         page = await ports.dataverse.page(entity_set, options, cursor="", size=2)
         return int(page.rows[0]["rows"]) if page.rows else 0
     except Refused as refusal:
-        # Dataverse refuses an aggregate over more than 50,000 rows with 400.
+        # The refusal is AggregateQueryRecordLimit (8004E023). Any other 400 comes again with the pages below.
         if refusal.status != _BAD_REQUEST:
             raise
     pages = ports.dataverse.pages(entity_set, {"$select": key, "$filter": condition}, size=_LIGHT_PAGE)

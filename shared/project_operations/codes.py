@@ -34,6 +34,7 @@ ACTUALS = "actuals"
 CONNECTIONS = "transactionconnections"
 """The table maps that rules of Project Operations are about, as the job names them."""
 
+# Parts in the ledger carry these words since the first release, so they stay.
 SOLD = "billed"
 NEW_UNBILLED = "fresh"
 """The measures of actuals: billed sales, and the unbilled sales that a confirmation created."""

@@ -49,8 +49,8 @@ class Completeness:
 
     @property
     def doubtful(self) -> int:
-        """The number of missing billed sales that may exist. A non-chargeable line need not have one (release note
-        2246671), and how a partial correction is billed is documented but not proven."""
+        """The number of further billed sales that may still come, but need not. A non-chargeable line may have none
+        (release note 2246671), and how a partial correction is billed is documented but not proven."""
         chargeable = _only(self.details.kinds + self.details.corrected_in_part, chargeable=True)
         others = _only(self.details.kinds + self.details.corrected_in_part, chargeable=False)
         return _shortfall(chargeable, self.billed.kinds) - self.missing + _shortfall(others, self.billed.kinds)
@@ -60,7 +60,8 @@ class Completeness:
         billed = _sum(self.billed.kinds, chargeable=True)
         text = f"Dataverse holds {billed} chargeable billed sales for {self.details.chargeable} chargeable invoice "
         short = self.missing
-        return f"{text}line details" + (f"; {short} of these have none of their class" if short else "")
+        lacking = f"{short} {'detail has' if short == 1 else 'details have'} no billed sale of the same class"
+        return f"{text}line details" + (f"; {lacking}" if short else "")
 
 
 async def completeness(ports: Ports, invoice_id: UUID) -> Completeness:
@@ -83,6 +84,7 @@ async def _details(ports: Ports, invoice_id: UUID) -> Details:
 
 
 def _corrects_in_part(row: Row) -> bool:
+    # A correction with quantity 0 is a full credit (article revise-project-invoices): nothing is billed again.
     return bool(row.get("msdyn_correction")) and bool(row.get("msdyn_quantity"))
 
 
@@ -99,4 +101,5 @@ def _shortfall(wanted: Counter[Kind], there: Counter[Kind]) -> int:
 
 
 def _each_shortfall(wanted: Counter[Kind], there: Counter[Kind]) -> Iterable[int]:
+    # Never below zero: surplus rows of one kind once hid a missing row of another.
     return (max(0, count - there[kind]) for kind, count in wanted.items())

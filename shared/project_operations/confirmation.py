@@ -1,18 +1,20 @@
-"""The unbilled sales of a confirmation that no link from a billed sale leads to. Reading, verification, reconciliation
-and the out-of-sync search all use this one definition.
+"""Finds the unbilled sales that a confirmation created and that are not linked to one of its billed sales. Reading,
+verification, reconciliation and the out-of-sync search all use this one definition.
 
-A confirmation also creates unbilled sales that no billed sale bills: the rest of a retainer, a line made
-non-chargeable, a line added by hand. They are found without relying on links: unbilled sales of the invoice or of its
-contract, not skip-sync, created at the time of its billed sales. The links then tell which invoice a row belongs to:
+A confirmation also creates unbilled sales that stay unbilled: the rest of a retainer, a line made non-chargeable, a
+line added by hand. Their links may be missing, so they are searched for by other columns: unbilled sales of the invoice
+or of its contract, not skip-sync, created at the time of its billed sales. The links of a row that was found tell which
+invoice it belongs to:
 
-    it has a cost                         none: it comes from an approval
+    it has a cost                         none: an approval created it
     a detail or billed sale points to it  the invoice of that detail or billed sale
     it replaces a billed or unbilled row  the invoice that reversed the billed row, or billed the unbilled row
-    no link, stamped                      the stamped invoice
-    no link, no stamp                     unknown: unexplained, unless another invoice's billed sales are nearer in time
+    no link, but stamped with an invoice  that invoice
+    no link and no stamp                  unknown. The row is reported as unexplained, unless another invoice of the
+                                          contract has a billed sale nearer in time
 
-A detail that points to a row does not prove that the row is old, so such rows are looked up in Finance. The sign of an
-amount is never used. A row that a run has once sent singly, because it was found here or an operator chose it, stays
+A row to which a detail points may be new or may have been in Finance before, so it is looked up there. The sign of an
+amount is never used. A row that the run has sent by itself, because it was found here or chosen by an operator, stays
 part of the confirmation.
 """
 
@@ -54,8 +56,8 @@ _LIGHT = (
 class Beside:
     """The result of the search. `belonging` are the unbilled sales of the confirmation, each with its connections to
     the rows that it replaces. `missing` are those of them that Finance does not hold. `unexplained` are rows whose
-    invoice cannot be determined; Finance does not hold them either. `unbilled` counts the rows in both that no
-    billed sale bills, `seen` all candidates."""
+    invoice cannot be determined, and which Finance does not hold. `unbilled` counts the rows of `belonging` and
+    `unexplained` that stay unbilled, `seen` all rows that were examined."""
 
     belonging: Mapping[Guid, frozenset[Guid]] = field(default_factory=dict)
     missing: frozenset[Guid] = frozenset()
@@ -210,6 +212,7 @@ class _Search:
         return self._is_ours(claim, row) or not (claim.is_approved or claim.invoices)
 
     def _is_ours(self, claim: Claim, row: Row) -> bool:
+        # The stamp is the last evidence: an original from an approval carries the stamp of the invoice that bills it.
         own = guid(str(self.scope.invoice_id)) if self.scope else None
         stamp = row.get("_msdyn_invoice_value")
         if claim.is_approved:
@@ -221,6 +224,8 @@ class _Search:
         if self.scope is None:
             return False
         created = parse_stamp(row["createdon"])
+        # Invoices of one contract are often confirmed in one go, up to 250 at once (article
+        # bulk-confirm-project-invoices), so their search ranges overlap.
         gap = max(self.scope.first - created, created - self.scope.last, timedelta())
         return gap <= await _gap_to_others(self.ports, self.scope, created)
 
@@ -275,6 +280,7 @@ def _seen_from(row: Row, ids: Collection[Guid]) -> Iterable[_Side]:
 
 
 def _word(text: object) -> str:
+    # The stored spelling of roles is not documented, so case and blanks are ignored.
     return str(text or "").strip().lower()
 
 
@@ -282,8 +288,8 @@ def _leading(sides: Iterable[_Side], invoices: Mapping[Guid, Guid]) -> dict[Guid
     """For each near end, the invoices of the details, billed sales or reversals linked to it."""
     found: dict[Guid, set[Guid]] = {}
     for side in sides:
-        # A row linked to another candidate may be here for another reason, since a correction replaces billed sales
-        # too.
+        # Only these links name an invoice. A "replacing" link does not: the unbilled sales of a correction replace
+        # billed sales of the corrected invoice, and were once taken for rows of that invoice.
         if side.tells_invoice and side.far in invoices:
             found.setdefault(side.near, set()).add(invoices[side.far])
     return {key: frozenset(owners) for key, owners in found.items()}

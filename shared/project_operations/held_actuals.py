@@ -9,6 +9,7 @@ from shared.maps.transforms import Row
 from shared.project_operations.codes import ACTUALS
 from shared.services.odata import Guid, any_key, guid
 
+# Finance compares an enumeration with a literal of its full type only (article odata, "Enums").
 BILLED_TYPE = "Microsoft.Dynamics.DataEntities.ProjCDSTransType'BilledSales'"
 """The literal of a billed sale's TransactionType in a filter."""
 _ID_IN_DATAVERSE = "ActualId"

@@ -87,6 +87,7 @@ async def confirmed_before_go_live(ports: Ports, invoice_id: UUID, created_at: d
     its reversal, does not change that.
     """
     go_live = ports.settings.sweep_start
+    # An invoice created since cannot have been confirmed before. That saves the request below for nearly all of them.
     if go_live is None or created_at >= go_live:
         return False
     confirmed = await confirmed_at(ports, invoice_id)

@@ -65,8 +65,8 @@ class Side(NamedTuple):
 
 
 async def trace(ports: Ports, billed: Sequence[Row], *, waited: bool = True) -> Produced:
-    """Follow the links of some billed sales. Raises NotYet while a billed sale lacks a mandatory link. Before the
-    wait is over (`waited`), it also raises NotYet for a missing optional link."""
+    """Follow the links of some billed sales. Raises NotYet while a billed sale lacks a mandatory link. Unless
+    `waited`, it also raises NotYet for a missing optional link."""
     ids = {guid(row["msdyn_actualid"]) for row in billed}
     created = [side for side in await _sides(ports, ids) if side.role in {"billed sales", "reversing"}]
     unlinked = await _check_linked(ports, billed, created, waited=waited)
@@ -75,6 +75,7 @@ async def trace(ports: Ports, billed: Sequence[Row], *, waited: bool = True) -> 
     types = await _types(ports, {end for side in links.values() for end in side.ends} - ids)
     fresh = await _without_detail(ports, _unbilled(types, (side.far for side in created)))
     fresh |= await _unbilled_only(ports, _unbilled(types, (side.far for side in replacing)))
+    # Reversals with skip sync are never sent, and Finance refuses a connection to a row that it does not hold.
     sendable = ids | types.keys()
     return Produced(
         unbilled=await _rows(ports, fresh),
@@ -91,6 +92,7 @@ async def _check_linked(ports: Ports, billed: Sequence[Row], created: Iterable[S
     """
     linked = {end for side in created for end in side.ends}
     bare = {guid(row["msdyn_actualid"]): row["msdyn_transactionclassification"] for row in billed}
+    # The write-back passes no class: its rows were checked when they were sent.
     bare = {key: kind for key, kind in bare.items() if key not in linked and kind is not None}
     # Only for sales without a link, which are few: it costs two more requests.
     methods = await billing_methods(ports, bare) if bare else {}

@@ -50,4 +50,5 @@ def name_proposals(maps: Mapping[str, TableMap], column: str | None) -> dict[str
 def _taking(table_map: TableMap, source: str) -> TableMap:
     """The map with another source column for the proposal number."""
     fields = [pair.model_dump() | ({"source": source} if pair.target == PROPOSAL else {}) for pair in table_map.fields]
+    # Validated as a new map: a copy by pydantic would skip the checks of a map.
     return TableMap.model_validate(table_map.model_dump() | {"fields": fields})
