@@ -4,10 +4,11 @@ The body is a RemoteExecutionContext. It is only a hint: the invoice is read bac
 KB Dataverse removes ParentContext, InputParameters and the images, so a member that is absent, null or empty proves
 nothing.
 
-    the status is Confirmed, or a single update without one   the run is opened at once
-    a later status, or an unknown one                         the invoice is looked up
-    it is unknown which invoices changed                      recently changed invoices are looked up
-    Draft, In Review, no project invoice, another table       ignored, with the reason
+    the status is Confirmed                              the run is opened at once
+    one invoice was updated, and no column is in it      the same: the step is registered for the status alone
+    a later status, or an unknown one                    the invoice is looked up
+    it is unknown which invoices changed                 recently changed invoices are looked up
+    Draft, In Review, no project invoice, another table  ignored, with the reason
 
 A step on Update gets one event for each row of a bulk write. A step on UpdateMultiple gets all rows in one event, in
 InputParameters.Targets, with PrimaryEntityId all zeros.
@@ -121,7 +122,7 @@ def _read_other(context: dict[str, Any], message: str) -> Judgement | Several:
 def _read_bulk(context: dict[str, Any]) -> Several:
     targets = _targets(_named(context.get("InputParameters"), "Targets"))
     if targets is None:
-        return Several(unnamed="the targets are not in the body, as above 256 KB")
+        return Several(unnamed="the targets are not in the body: Dataverse leaves them out above 256 KB")
     images, judged, nameless = _images(context), dict[UUID, Judgement](), 0
     for target in targets:
         sent = _columns(target)
@@ -135,8 +136,9 @@ def _read_bulk(context: dict[str, Any]) -> Several:
 
 
 def _judge(invoice_id: UUID, sent: dict[str, Any], image: dict[str, Any]) -> Judgement:
-    """Judge one invoice by the sent columns and the image. A status that is only in the image has not just changed,
-    and after a status later than Confirmed the confirmation may be old. Both are looked up."""
+    """Judge one invoice by the columns that were sent and by the image. Two cases are Doubtful: a status that is only
+    in the image may have been there before, and a status later than Confirmed does not tell when the invoice was
+    confirmed."""
     known = {**image, **sent}
     if known.get(_ORDER_TYPE, PROJECT_INVOICE) != PROJECT_INVOICE:
         return Ignored(

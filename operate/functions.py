@@ -34,6 +34,7 @@ async def operate(msg: func.QueueMessage) -> None:
         await work(works, OPERATIONS, msg.get_body(), msg.dequeue_count or 1, HANDLERS)
 
 
+# The poison queues are named one by one: triggers exist from indexing, before any job is read (docs/decisions, 8).
 @blueprint.function_name("book_poison_invoices")
 @blueprint.queue_trigger("msg", "invoices-poison", "AzureWebJobsStorage")
 async def book_poison_invoices(msg: func.QueueMessage) -> None:
@@ -58,7 +59,7 @@ async def book_poison_transactionconnections(msg: func.QueueMessage) -> None:
 @blueprint.function_name("book_poison_jobs")
 @blueprint.queue_trigger("msg", "jobs-poison", "AzureWebJobsStorage")
 async def book_poison_jobs(msg: func.QueueMessage) -> None:
-    """Book what the host gave up on the queue of the steps that are pure data."""
+    """Handle poison messages of the steps that are pure data."""
     await _book(JOBS, msg)
 
 

@@ -1,5 +1,5 @@
-"""Decides when actuals may be sent and when connections may follow: the confirmation is complete, and two readings
-agree.
+"""Decides when actuals may be sent (the header is in Finance, and the confirmation is complete in Dataverse) and when
+connections may follow (two readings of the billed sales agree).
 """
 
 from datetime import timedelta
@@ -23,8 +23,8 @@ async def may_be_sent(ports: Ports, page: Page) -> bool:
     """Whether actuals may be sent: the header is in Finance, and the first page is closed, which means that the
     confirmation is complete.
 
-    Reading starts before that. Both conditions are checked after each page is closed, and the worker that makes the
-    last one true looks for parts afterwards. So no part is forgotten in a race.
+    Reading starts earlier, so parts may be landed before both conditions hold. No race leaves a part behind: they are
+    checked after each page is closed, and the worker that fulfils the later one looks for landed parts afterwards.
     """
     run = await ports.ledger.run(page.subject)
     if run is None or run.state in BEFORE_ACTUALS:
@@ -39,11 +39,12 @@ async def promised_totals(ports: Ports, run: Run) -> Totals:
     if not found.billed.totals.rows or found.missing:
         raise NotYet(f"incomplete: {found.describe()}")
     if found.doubtful and not has_waited(ports, run):
-        # A line made non-chargeable may get an unbilled sale instead of a billed one. If these exist, nothing is
-        # missing.
+        # A line made non-chargeable may get a new unbilled sale instead of a billed one. If there are as many of
+        # those, nothing is missing.
         beside = await find_beside(ports, run.subject, ())
         if beside.unbilled < found.doubtful:
-            raise NotYet(f"{found.doubtful} more billed sales may come, of lines that are not chargeable or corrected")
+            sales = "sale" if found.doubtful == 1 else "sales"
+            raise NotYet(f"{found.doubtful} more billed {sales} may come, of corrected or non-chargeable lines")
     return found.billed.totals
 
 
@@ -55,9 +56,10 @@ async def note_promised(ports: Ports, run: Run, promised: Totals, projects: str)
 
 
 async def have_looked_after(ports: Ports, run: Run, account: Account) -> None:
-    """All actuals are in Finance. What follows needs requests to Dataverse, for which the settling worker must not
-    wait. A load message leaves them to a reader, which keeps its answers while the service throttles."""
+    """Queue the check that follows when all actuals are in Finance (`after_actuals`)."""
     del account
+    # The check reads Dataverse. A reader keeps its answers while Dataverse throttles; the worker that settles would ask
+    # for everything anew at each look (139 requests instead of 54 in tests/operations/test_gates.py).
     await ports.queues.send(Load(stage=ACTUALS, subject=run.subject, generation=run.generation))
 
 

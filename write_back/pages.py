@@ -2,8 +2,8 @@
 
 Dual-write does this in one transaction and is limited to 1,000 records. Here every page is a separate message, only
 rows with different values are written, and a row that Dataverse refuses is recorded and skipped. New unbilled sales are
-found as they were for sending: by their links, and by the search for unlinked ones. Finance posts them separately, in a
-journal. The run is written back only when all of them are.
+found in the same way as for sending: by their links, and by the search for unlinked ones. Finance posts them
+separately, in a journal. A run counts as written back when its billed and its new unbilled sales all are.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -65,8 +65,8 @@ async def write_back(ports: Ports, message: WriteBack) -> None:
 
 
 async def _write_page(ports: Ports, run: Run, standing: Pass, companies: Sequence[str]) -> Pass | None:
-    """Write the next page. Returns the following pass, without a company after the last page, or None if the columns
-    are locked."""
+    """Write the next page. Returns where the pass goes on (no company: this was the last page), or None if Dataverse
+    refuses the columns as such."""
     company = standing.company or next(iter(companies), "")
     rows = await _posted_page(ports, run, company, standing.after) if company else []
     following = _following(standing, company, rows, companies)
@@ -172,8 +172,8 @@ async def _record(ports: Ports, run: Run, wanted: Collection[UUID], refused: Map
 
 
 async def _conclude(ports: Ports, run: Run, done: Pass, companies: Sequence[str]) -> None:
-    """Set the posting state. Everything is written back if the rows seen by this pass are exactly the rows posted
-    now."""
+    """Set the posting state after the last page. The run is written back if this pass saw exactly the rows that are
+    posted now."""
     account = await account_of(ports, run, ACTUALS)
     posted = await _posted_totals(ports, run, companies) if companies else Totals()
     if posted.rows < account.measure(SOLD).rows or not posted.rows:

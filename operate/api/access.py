@@ -45,6 +45,7 @@ def name_of(req: func.HttpRequest) -> str | None:
 def admit(req: func.HttpRequest, settings: Settings) -> Operator:
     """The signed-in operator. Raises BadRequest: 401 without a user, 403 without the role or for a page of another
     site."""
+    # Without App Service authentication nothing removes the header, and any caller could write one.
     if not settings.authentication_enabled:
         raise BadRequest(403, "authenticationOff", "App Service authentication is not enabled for this app")
     operator = _read_principal(req.headers.get(_PRINCIPAL, ""))
@@ -73,6 +74,7 @@ def _read_principal(header: str) -> Operator | None:
         return None
     names = [*_named(document, "name_typ", claims), *(val for typ in _NAME_CLAIMS for t, val in claims if t == typ)]
     roles = {*_named(document, "role_typ", claims), *(val for typ, val in claims if typ == "roles")}
+    # The contract allows an operator 200 characters (relay_contract/requests.py, Name).
     return Operator(names[0][:200], frozenset(roles)) if names else None
 
 

@@ -66,6 +66,7 @@ def _guarded(handler: Handler, endpoint: Endpoint) -> Callable[[func.HttpRequest
     async def guard(req: func.HttpRequest) -> func.HttpResponse:
         try:
             if endpoint.access == "operator":
+                # Only for its refusals: it raises for a caller who is not signed in or lacks the role.
                 name_of(req)
             result = await handler(req)
         except BadRequest as error:

@@ -39,6 +39,7 @@ async def post_replay(req: func.HttpRequest) -> func.HttpResponse:
     )
     if asked.dry_run:
         return answer(200, result)
+    # Before the change: after a crash in between, an entry without a change is better than a change without an entry.
     await works.audit.note("replay", asked.by, asked.document())
     await replay(works, plans, asked.by)
     return answer(202, result)

@@ -22,6 +22,7 @@ blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 async def post_out_of_sync(req: func.HttpRequest) -> JobAccepted:
     """Start a search for actuals that are out of sync. The kinds in `sync` are also sent or written back."""
     asked, works, job = read_body(req, OutOfSyncRequest), await ports(), uuid4().hex
+    # A search alone changes nothing, so it is not audited.
     if asked.sync:
         await works.audit.note("sync out of sync", asked.by, asked.document() | {"job": job})
     await start_search(works, job, asked.period, asked.sync, by=asked.by)

@@ -78,6 +78,7 @@ async def show_error(req: func.HttpRequest) -> ErrorGroupRows:
 async def show_health(req: func.HttpRequest) -> Health:
     """Report the health of the app."""
     del req
+    # An app that refuses its storage must still say so where operators look first.
     try:
         return await health(await ports())
     except NotOurStorage as refusal:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent / "static"
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+# No exception for inline code or other hosts: the page shows texts of Finance and Dataverse, which may hold markup.
 _POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",

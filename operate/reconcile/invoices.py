@@ -74,6 +74,7 @@ class Findings:
         """Whether everything agrees: nothing is missing, surplus, different or unexplained, the confirmation is
         complete, and Finance has accepted as many connections as the confirmation has."""
         rows = not (self.missing or self.surplus or self.different or self.unexplained or self.doubt)
+        # Two counts that differ are never equal, although connections cannot be read from Finance one by one.
         return rows and self.is_whole and self.linked == self.connections
 
     @property
@@ -84,6 +85,7 @@ class Findings:
     @property
     def is_whole(self) -> bool:
         """Whether Dataverse holds everything that the invoice's details require, and all of it was compared."""
+        # The rows are counted by a second query: if Dataverse withholds a next link, the first one ends too early.
         found = self.completeness
         return found is not None and found.billed.totals.rows == self.billed > 0 and not found.missing
 
@@ -102,6 +104,7 @@ async def start(ports: Ports, asked: ReconcileRequest) -> str:
     many."""
     scope, job = await _scope(ports, asked), uuid4().hex
     await ports.audit.note("reconcile", asked.by, asked.document() | {"job": job})
+    # Before the messages: the caller asks for the job at once, and a result may come back before the last is sent.
     await Jobs(ports).open(job, len(scope.invoices), by=asked.by, expected=scope.describe())
     for invoice_id in scope.invoices:
         # An invoice that dual-write has carried is sent only if an operator names it.
@@ -133,9 +136,11 @@ async def reconcile(ports: Ports, message: Reconcile) -> None:
         if run is not None:
             findings.set_aside(aside.actuals)
             findings.linked = await _linked(ports, run)
+        # An invoice that was cancelled or set back must not be sent, whatever Finance lacks of it.
         fix = message.fix and not findings.doubt
         fixed = await _fix(ports, message.subject, run, findings) if fix else 0
         result = await _describe(ports, message.subject, number=number, run=run, findings=findings, fixed=fixed)
+    # These are a result to tell. Throttled and Unavailable pass: the worker handles the message again later.
     except (NotYet, NeedsAttention, NotPermitted, Refused, ContractBroken, RowRefused) as error:
         result = _unanswered(message, run, str(error))
     await Jobs(ports).put(message.job, message.subject, result)
@@ -165,8 +170,8 @@ def _unanswered(message: Reconcile, run: Run | None, reason: str) -> Reconciled:
 
 @dataclass(frozen=True)
 class Aside:
-    """The dismissed rows that Finance does not hold: `actuals`, whose connections are not sent either, and
-    `connections`."""
+    """The rows that an operator has dismissed: `actuals` that Finance does not hold, and `connections`. The
+    connections of these actuals are not sent either."""
 
     actuals: Sequence[RejectedRow] = ()
     connections: Sequence[RejectedRow] = ()
@@ -270,6 +275,7 @@ async def _find_surplus(ports: Ports, invoice_id: UUID, company: str, number: st
     )
     options = {"$filter": condition, "$select": "ActualsImportId,ActualId"}
     async for rows in ports.finance.pages(str(table_map.target.set), options):
+        # Asked page by page, because remembering the keys of all rows would take memory that grows with the invoice.
         ids = {UUID(row["ActualId"]): str(row["ActualsImportId"]).lower() for row in rows}
         known: set[UUID] = set()
         async for found in ports.dataverse.rows_in(
@@ -286,9 +292,11 @@ async def _find_surplus(ports: Ports, invoice_id: UUID, company: str, number: st
 async def _fix(ports: Ports, invoice_id: UUID, run: Run | None, findings: Findings) -> int:
     """Send missing and different rows again, except dismissed ones. Return their number."""
     if run is None or run.state == State.REJECTED:
+        # Named by an operator, so it is sent even if it was confirmed before SWEEP_START.
         accepted, _ = await accept(ports.ledger, invoice_id, is_named=True)
         await ports.queues.send(Load(stage=INVOICES, subject=invoice_id, generation=accepted.generation))
         return len(findings.missing)
+    # A run under way sends by itself what is missing now.
     if not run.state.is_final:
         return 0
     account = await account_of(ports, run, ACTUALS)
@@ -343,6 +351,7 @@ async def _describe(
         surplus=_keys(findings.surplus),
         different=findings.different,
         unexplained=_keys(findings.unexplained),
+        # The lists are cut when the result is stored; these counts are not.
         counts=DifferenceCounts(
             unexplained=len(findings.unexplained),
             missing=len(findings.missing),

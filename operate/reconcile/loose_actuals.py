@@ -27,6 +27,7 @@ async def consign(ports: Ports, owner: UUID, number: int, rows: Sequence[Row]) -
         batches, rejected = write_actuals(ports, [], rows)
         parts = [await land(ports, page, batch) for batch in batches]
         await ports.rejections.keep(owner, rejected)
+        # Last: a page that a crash left open is landed again, and the same rows under the same names do no harm.
         await ports.ledger.close_page(page, parts, last=True)
     landed = await _parts(ports, owner)
     await put_on_dock(ports, [part for part in landed if part.number == number and part.state == "landed"])

@@ -1,10 +1,10 @@
 """Searches for actuals that are out of sync, one Dataverse page at a time, and repairs them if requested.
 
-missing, billed on an invoice the invoice is compared row by row, and its run sends what Finance lacks missing, any
-other sent without a run: costs and unbilled sales belong to no run posted and not written back its accounting detail is
-written to Dataverse at once
+    missing, billed on an invoice    the invoice is compared row by row, and its run sends what Finance lacks
+    missing, any other               sent without a run, because costs and unbilled sales belong to no run
+    posted and not written back      its accounting detail is written to Dataverse at once
 
-Each repair is idempotent. A page whose worker crashed is simply examined again.
+Each repair is idempotent, so a page whose worker crashed is examined again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -49,6 +49,7 @@ async def examine(ports: Ports, message: Examine) -> None:
     search = await searches.read(message.job)
     if search is None or search.state != "running":
         return
+    # A message with another page is a duplicate. The next page is queued again, in case its message was never sent.
     if message.page == search.page:
         try:
             search = await _examine_page(ports, searches, search)
@@ -57,6 +58,7 @@ async def examine(ports: Ports, message: Examine) -> None:
             return
     if search.state == "running":
         await ports.queues.send(Examine(job=search.job, page=search.page))
+    # The rows were written here and not by their runs, whose posting state must follow.
     elif "not written back" in search.sync:
         await ports.queues.send(Look())
 
@@ -104,6 +106,7 @@ async def _send(ports: Ports, search: Search, unsynced: Sequence[UnsyncedActual]
     invoice_id = UUID(unsynced[0].invoice_id)
     run = await ports.ledger.run(invoice_id)
     told = partial(Synced, invoice_id=str(invoice_id), invoice_number=unsynced[0].number, rows=len(unsynced))
+    # A second sender beside the run would only repeat what the run is about to send.
     if run is not None and not run.state.is_final:
         return told(reconciliation=None, action=f"is {run.state} just now: nothing is done")
     if await _is_of_dual_write(ports, invoice_id):

@@ -84,6 +84,7 @@ class UnsyncedActual:
 def options(ports: Ports, period: Period) -> dict[str, str]:
     """The query for the actuals of a period (with both ends given) that have no voucher in Dataverse."""
     table_map = ports.maps[ACTUALS]
+    # With strategy customColumns the voucher stands in a column of the tenant's own.
     voucher = table_map.written_back.get("VOUCHERNUMBER") or table_map.incoming["VOUCHERNUMBER"]
     types = " or ".join(f"msdyn_transactiontypecode eq {code}" for code in _TYPES)
     conditions = [

@@ -42,6 +42,7 @@ async def scope_of(ports: Ports, since: datetime, until: datetime) -> Scope:
     entries = ports.run_list.entries(since=since, until=until)
     runs = [entry.subject async for entry in entries if entry.state != State.REJECTED]
     known = frozenset(runs)
+    # Open-ended on purpose: a later payment changes an invoice again, out of the period in which it was confirmed.
     listed = [
         invoice
         async for invoice in changed_invoices(ports, since=since)

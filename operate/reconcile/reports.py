@@ -13,7 +13,9 @@ from shared.engine.ports import Ports
 
 _HEAD = "job"
 _SHOWN = 200
+# A table property holds 32,768 characters. A result has two of them, `result` and `rest`.
 _PORTION = 30_000
+# Checked, because the name comes from an address and becomes part of a key.
 _JOB = re.compile(r"[0-9a-f]{32}")
 
 
@@ -45,6 +47,7 @@ class Jobs:
             "result": text[:_PORTION],
             "rest": text[_PORTION:],
         }
+        # An upsert: a message that is delivered twice compares twice, and the later result stands.
         await self._table.upsert_entity(entity)
 
     async def read(self, job: str) -> Reconciliation | None:

@@ -1,7 +1,7 @@
 """Out-of-sync searches in the audit table: one partition per search.
 
-job the period, the kinds to repair, and the next page to examine page|<n> what was found on that page and what was done
-about it
+job         the period, the kinds to repair, and the next page to examine
+page|<n>    what was found on that page, and what was done about it
 """
 
 import json
@@ -21,6 +21,7 @@ from shared.tables.transactions import guarded, transact
 _HEAD = "job"
 # A table property holds 32,768 characters; this leaves a reserve.
 _PORTION = 30_000
+# Checked, because the name comes from an address and becomes part of a key.
 _JOB = re.compile(r"[0-9a-f]{32}")
 
 
@@ -87,6 +88,7 @@ class Searches:
 
     async def findings(self, job: str) -> list[dict[str, Any]]:
         """The findings, page by page."""
+        # "}" is the character after "|", so this is the range of all keys that begin with "page|".
         condition = "PartitionKey eq @search and RowKey ge 'page|' and RowKey lt 'page}'"
         rows = self._table.query_entities(condition, parameters={"search": _partition(job)})
         return [json.loads(_joined(row, "findings")) async for row in rows]

@@ -64,6 +64,7 @@ async def _look_at(ports: Ports, invoice_id: UUID) -> str:
         event("late rows found", runId=run.run_id, subject=run.subject)
         try:
             await read_again(ports, run, found, asked=True)
+        # It was read too often. A completed run is not looked at by operators, so it has to leave that state.
         except NeedsAttention as attention:
             await withdraw(ports, run, str(attention))
         return found
@@ -81,6 +82,7 @@ async def _look_at(ports: Ports, invoice_id: UUID) -> str:
 
 async def _late_rows(ports: Ports, run: Run) -> str:
     """The rows that were added since the run was completed, as text, or ""."""
+    # Counts come first, one cheap request each, because nearly all completed runs are unchanged.
     billed = await count_billed(ports, run.subject)
     if billed > run.expected.rows:
         return f"Dataverse holds {billed} billed sales, {billed - run.expected.rows} more than were carried"

@@ -20,6 +20,7 @@ from shared.ledger.run import State
 from shared.log import event
 from shared.storage.names import OPERATIONS, WRITE_BACK, poison_of
 
+# A queue message holds at most 64 KiB in base64, so 48 KiB of text. Two properties of a table row hold that.
 _PORTION = 30_000
 _ANOTHER_TRY = timedelta(minutes=10)
 
@@ -36,6 +37,7 @@ async def book(ports: Ports, queue: str, body: bytes) -> None:
         # A later version sent it, or owns its run. That version decides what happens to it.
         await put_off(ports, poison_of(queue), body, error)
         return
+    # Kept before anything ends: after a crash in between it is kept twice, in the other order it would be lost.
     await ports.audit.table.create_entity(
         {
             "PartitionKey": f"poison|{queue}",

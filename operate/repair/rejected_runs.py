@@ -29,5 +29,6 @@ async def rejected_lately(ports: Ports) -> list[str]:
 
 async def _has_others(ports: Ports) -> bool:
     states = frozenset(State) - {State.REJECTED}
+    # One entry is enough, so no more are read.
     others = ports.run_list.entries(since=ports.now() - _LATELY, states=states, page_size=1)
     return await anext(others, None) is not None

@@ -90,6 +90,7 @@ async def _replay(ports: Ports, selected: Selected, by: str) -> None:
         again: dict[str, list[str]] = {}
         for row in rows:
             again.setdefault(row.stage, []).append(source_of(run, row))
+        # Claimed for the first of its maps: the later ones may not go before it.
         held = await claim(ports, run, next(stage for stage in ports.job.maps if stage in again))
         await send_again(ports, held, again, [replace(row, by=by, at=ports.now()) for row in rows])
     elif run.state == State.NEEDS_ATTENTION:
@@ -147,6 +148,7 @@ async def _refuse_held(ports: Ports, chosen: list[Selected]) -> None:
 
 async def _held_keys(ports: Ports, selected: Selected) -> list[str]:
     run = selected.run
+    # A row of kind "contract" was refused by the map and never sent, so Finance cannot hold it.
     rows = [row for row in selected.rows if row.stage == ACTUALS and row.kind != "contract"]
     if not rows:
         return []

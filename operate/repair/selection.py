@@ -44,6 +44,7 @@ async def select(ports: Ports, selection: Selection) -> AsyncIterator[Selected]:
         try:
             run = await ports.ledger.run(invoice_id)
         except NewerVersion:
+            # Among many, one run of a later version must not keep an operator from the others.
             if selection.invoice_id:
                 raise
             continue
@@ -62,4 +63,5 @@ async def _invoices(ports: Ports, selection: Selection) -> list[UUID]:
         return [selection.invoice_id]
     if selection.since and not _picks_rows(selection):
         return [entry.subject async for entry in ports.run_list.entries(since=selection.since, states=_STOPPED)]
+    # Pointers lead to these runs. The cost does not grow with the number of finished ones.
     return [run.subject async for run in ports.run_list.waiting(What.REJECTING, since=selection.since)]

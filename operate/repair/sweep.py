@@ -71,8 +71,8 @@ async def sweep(ports: Ports) -> Sweep:
 
 @dataclass
 class Found:
-    """The result for confirmed invoices: runs that were started, accepted runs without progress that are restarted,
-    and invoices confirmed before SWEEP_START and changed since, which are left alone."""
+    """What a sweep did about confirmed invoices: runs that it `started`, accepted runs without progress that it has
+    `woken`, and invoices that it has `left_alone`, because they were confirmed before SWEEP_START."""
 
     started: list[Started] = field(default_factory=list)
     woken: list[Revived] = field(default_factory=list)
@@ -80,8 +80,8 @@ class Found:
 
 
 async def look_up(ports: Ports, message: LookUp) -> None:
-    """Start those of the invoices from unclear webhooks that were confirmed. Raises the errors of reading: the
-    message is retried, and in the end the next sweep finds them."""
+    """Start runs for invoices whose webhook did not tell whether they were confirmed, if they were. Raises the errors
+    of reading: then the message is tried again, and at the latest the next sweep finds the invoices."""
     found = Found()
     for invoice in await invoices_with(ports, message.invoices) if message.invoices else []:
         await _start(ports, invoice, found)
@@ -114,6 +114,7 @@ async def _start(ports: Ports, invoice: Invoice, found: Found) -> None:
     if standing is None or standing.state == State.REJECTED:
         await _open(ports, invoice, found)
         return
+    # A webhook writes the run alone. If its worker crashes before the message, the run is in no list yet.
     quiet = ports.now() - standing.updated_at > timedelta(seconds=ports.settings.stalled_after)
     if standing.state == State.ACCEPTED and quiet:
         with suppress(LeaseLost):
@@ -129,6 +130,7 @@ async def _open(ports: Ports, invoice: Invoice, found: Found) -> None:
         found.left_alone.append(names)
         return
     run, is_opened = await accept(ports.ledger, invoice.invoice_id)
+    # Also for a run that a webhook has opened meanwhile: its message may be lost, and a second one does no harm.
     await ports.queues.send(Load(stage=INVOICES, subject=invoice.invoice_id, generation=run.generation))
     if is_opened:
         found.started.append(names)
@@ -146,8 +148,8 @@ async def _revive(ports: Ports) -> list[Revived]:
         if run is None:
             continue
         if run.state.is_final:
-            # The previous writer has crashed, or it is delayed between marking the run and saving it. Then its save
-            # fails.
+            # A run that has ended is still listed as moving. Its last writer crashed before it saved the run, or is
+            # slow: if it saves after this correction, it gets LeaseLost.
             with suppress(LeaseLost):
                 await ports.ledger.list_anew(run)
         if not run.state.is_final and run.updated_at < quiet_since and await _wake(ports, run):
@@ -156,8 +158,8 @@ async def _revive(ports: Ports) -> list[Revived]:
 
 
 async def _wake(ports: Ports, run: Run) -> bool:
-    """Revive a run unless its map is paused. Saving it renews its timestamp: while a service is unavailable, the
-    messages of a run must not accumulate with every sweep."""
+    """Revive a run unless its map is paused. It is saved to renew its timestamp. Otherwise every sweep would add
+    messages for the same run while a service is unavailable."""
     if await ports.pauses.of(stage_of(ports.job, run)):
         return False
     try:
@@ -174,6 +176,7 @@ async def _clear_blobs(ports: Ports) -> int:
     deleted = 0
     named: set[str] | None = set()
     known = ""
+    # Young blobs stay: a part is landed before the ledger names it.
     orphaned = ports.now() - timedelta(seconds=ports.settings.orphaned_after)
     async for blob in ports.landing.older_than(orphaned):
         invoice = blob.partition("/")[0]

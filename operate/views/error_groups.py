@@ -71,6 +71,7 @@ async def _rejected(ports: Ports, invoice_id: UUID | None) -> AsyncIterator[tupl
         try:
             rows = [row for row in await ports.rejections.of(invoice) if row.status != "replaying"]
         except NewerVersion:
+            # One run of a later version must not hide the rejected rows of all others.
             if invoice_id:
                 raise
             continue
@@ -80,6 +81,7 @@ async def _rejected(ports: Ports, invoice_id: UUID | None) -> AsyncIterator[tupl
 
 async def _rows_of(ports: Ports, invoice_id: UUID, row: RejectedRow) -> int:
     run = await ports.ledger.look(invoice_id)
+    # A write-back has no parts of its own: it writes the rows that the actuals sent.
     stage = ACTUALS if row.stage == WRITE_BACK else row.stage
     parts = await ports.ledger.parts(invoice_id, stage, run.generation) if run else []
     return sum(part.rows for part in parts)

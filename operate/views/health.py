@@ -76,6 +76,7 @@ async def health(ports: Ports) -> Health:
     stand = await asking(troubles.standing(ports), [])
     newer = await asking(told(ports), {})
     throughput = await asking(ports.throughput.last_day(), [])
+    # Nothing above needs the blobs: without this, a refused container would show only when work waits for it.
     await asking(ports.landing.ask(), None)
     # A write test: waiting work cannot record that writing is refused.
     await asking(ports.notes.write("asked for health", {"at": stamp(ports.now())}), None)
@@ -83,7 +84,8 @@ async def health(ports: Ports) -> Health:
         *asking.met,
         *_name_them(stopped, "run needs attention or failed", "runs need attention or failed"),
         *_name_them(kept_back, "posted invoice", "posted invoices", " could not be written back"),
-        *(f"{each.count} poison messages were on {each.name}" for each in poison if each.count),
+        *(_describe_poison(each) for each in poison if each.count),
+        # To be throttled is normal and passes by itself.
         *(gate.describe() for gate in gates if gate.kind != "throttled"),
         *(each.describe(ports.now()) for each in stand),
         *(_describe_hanging(lane) for lane in lanes if lane.step == Step.RUNNING and lane.looks > _MANY_LOOKS),
@@ -166,7 +168,8 @@ async def _queue(ports: Ports, name: str, client: QueueClient) -> Queue:
 
 
 async def _poison(ports: Ports, name: str) -> PoisonQueue:
-    """Recorded poison messages. Those still on the poison queue are recorded within moments."""
+    """The recorded poison messages whose work was not done since. One that is still on its queue will be recorded
+    within moments."""
     condition = "PartitionKey eq @partition"
     rows = ports.audit.table.query_entities(condition, parameters={"partition": f"poison|{name}"}, select=["invoiceId"])
     try:
@@ -176,7 +179,9 @@ async def _poison(ports: Ports, name: str) -> PoisonQueue:
 
 
 async def _is_mended(ports: Ports, row: Mapping[str, Any]) -> bool:
-    """Whether the run or write-back that a poison message failed has been completed since."""
+    """Whether the work of a poison message was done after all: its run is completed, and the write-back did not
+    fail."""
+    # `look` also reads a run of a later version, so that one such run cannot end the whole answer.
     run = await ports.ledger.look(UUID(row["invoiceId"])) if row.get("invoiceId") else None
     return run is not None and run.state == State.COMPLETED and run.posting != "failed"
 
@@ -201,6 +206,10 @@ def _describe_lane(shipment: Shipment, wait: ImportWait | None) -> Lane:
         until=wait.until if wait else None,
         waits_for=wait.text if wait else "",
     )
+
+
+def _describe_poison(queue: PoisonQueue) -> str:
+    return f"{queue.count} poison {'message was' if queue.count == 1 else 'messages were'} on {queue.name}"
 
 
 def _describe_hanging(lane: Lane) -> str:

@@ -143,6 +143,7 @@ def _read(ports: Ports, run: Run, book: Book, stage: str) -> _Found:
     try:
         return _Found(pages_in(ports, book, stage, generation), book.parts(stage, generation), book.rejected(stage))
     except NewerVersion:
+        # Rows of a later version cannot be counted. The run itself is shown nevertheless.
         return _Found([], [], [])
 
 

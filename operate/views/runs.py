@@ -16,6 +16,8 @@ from shared.ledger.progress import Progress
 from shared.ledger.run import State
 from shared.ledger.run_list import Entry
 
+# Table storage cannot search inside a text, so a search reads entries in large pages. It stops at a number that fits
+# into one request: Azure's load balancer ends a request after 230 s.
 _SEARCHED_AT_ONCE = 1000
 _MOST_SEARCHED = 5000
 
@@ -32,6 +34,7 @@ async def _page(ports: Ports, query: RunsQuery, states: Collection[State]) -> tu
     """The entries of a page, and where the next one starts. A search stops after a limited number of runs; the
     caller can continue it."""
     text = query.search.lower()
+    # One more than is shown tells whether there is a next page.
     size = _SEARCHED_AT_ONCE if text else query.top + 1
     entries = ports.run_list.entries(
         after=query.continuation, since=query.since, until=query.until, states=states, page_size=size

@@ -21,6 +21,7 @@ async def timeline(ports: Ports, run: Run) -> Timeline:
     try:
         rows, parts = await ports.rejections.of(run.subject), await ports.ledger.all_parts(run.subject)
     except NewerVersion:
+        # Rows of a later version cannot be read. The states of the run are shown nevertheless.
         rows, parts = [], []
     entries = [
         *(TimelineEntry(at=step.at, kind="state", what=step.what, text=step.text) for step in run.history),
