@@ -110,6 +110,7 @@ class Host:
                     poison=poison_queue,
                     options=self._options.host_json.queues,
                     invoker=self._invoker,
+                    wakes=self._wake,
                     lease=self._options.lease,
                 )
             )

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -20,6 +20,9 @@ from devhost.storage import lost_message, put_message
 from devhost.worker import make_datum
 
 LEASE = timedelta(minutes=10)
+# The host fills its poison queues itself and wakes their listeners, as the Functions host does. Looking at them as
+# often as at the others would be half of an idle host's work.
+POISON_INTERVAL = timedelta(seconds=5)
 POISON = "-poison"
 MAXIMUM_NAME = 63
 
@@ -44,8 +47,9 @@ class Lease:
 class QueueListener:
     """Fetches messages and runs the function for each, many at once.
 
-    A message is invisible for `lease` from its fetch and from every renewal, whatever `visibilityTimeout` says. After a
-    crash of the host its messages reappear when that time is over, with a dequeue count one higher.
+    `wakes` ends the wait of the listener of another queue. A message is invisible for `lease` from its fetch and from
+    every renewal, whatever `visibilityTimeout` says. After a crash of the host its messages reappear when that time is
+    over, with a dequeue count one higher.
     """
 
     function: Function
@@ -54,6 +58,7 @@ class QueueListener:
     poison: QueueClient | None
     options: QueueOptions
     invoker: Invoker
+    wakes: Callable[[str], None]
     lease: timedelta = LEASE
     _processing: set[asyncio.Task[None]] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -61,7 +66,7 @@ class QueueListener:
 
     async def listen(self) -> None:
         """Fetch and run until `stop`, then wait for the running messages."""
-        interval, found = PollingInterval(self.options.max_polling_interval), False
+        interval, found = PollingInterval(self._longest_wait), False
         while not self._stopping.is_set():
             self._wake.clear()
             if messages := await self._fetch():
@@ -75,6 +80,11 @@ class QueueListener:
                 found = False
         if self._processing:
             await asyncio.wait(self._processing)
+
+    @property
+    def _longest_wait(self) -> timedelta:
+        usual = self.options.max_polling_interval
+        return max(usual, POISON_INTERVAL) if self.trigger.queue.endswith(POISON) else usual
 
     def wake(self) -> None:
         """End the current wait, because this host has just put a message on the queue."""
@@ -167,6 +177,7 @@ class QueueListener:
             return
         # Copy first, delete second: a crash in between leaves two messages, never none.
         await put_message(self.poison, lease.message.content or "")
+        self.wakes(self.poison.queue_name)
         await self._delete(lease)
 
     async def _delete(self, lease: Lease) -> None:
