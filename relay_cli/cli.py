@@ -67,6 +67,7 @@ def _tell_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    # Eager, so that it is answered before a missing command is complained about.
     version: Annotated[
         bool,
         typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version of the command."),
@@ -81,6 +82,7 @@ def main() -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
+        # In standalone mode typer ends the process itself, with exit codes of its own.
         code = typer.main.get_command(app).main(prog_name="relay", standalone_mode=False)
     except Problem as problem:
         return _end(problem.code, problem.cause, problem.next_step)

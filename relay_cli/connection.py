@@ -34,7 +34,7 @@ class App:
         self._base = check_address(url)
         self._session = requests.Session()
         self._session.headers["x-functions-key"] = key
-        # A proxy from the environment cannot reach this machine's loopback.
+        # A proxy from the environment cannot reach this machine's loopback, where demo and tests run.
         self._session.trust_env = not is_loopback(urlsplit(self._base).hostname or "")
 
     def get(self, path: str, query: Query | None = None) -> Any:
@@ -64,6 +64,7 @@ class App:
         return document
 
     def _unreachable(self, method: str, error: requests.RequestException) -> Unreachable:
+        # The app may have made the change although its answer did not come, so repeating it blindly is not advised.
         if isinstance(error, requests.ReadTimeout) and method == "POST":
             return Unreachable(
                 f"{self._base} did not answer within {READ_SECONDS} s. It is not known whether the change was made.",
@@ -85,6 +86,7 @@ def read_key(key_file: Path | None) -> str:
         raise Misused(f"The key file {key_file} cannot be read: {error}.", KEY_ADVICE) from error
     if not key:
         raise Misused(f"{key_file} is empty." if key_file else "There is no key.", KEY_ADVICE)
+    # Such a key could not be sent in a header, and the error of the library would quote it.
     if not (key.isascii() and key.isprintable() and " " not in key):
         raise Misused("The key is not one line of printable characters without spaces.", KEY_ADVICE)
     return key
@@ -94,6 +96,7 @@ def check_address(url: str) -> str:
     """The address without a trailing slash or /api. Raises Misused unless it is https, or http on this machine."""
     try:
         parts = urlsplit(url.strip())
+        # Asked for inside the `try`: `port` raises ValueError if it is not a number up to 65535.
         sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         sound = False
@@ -116,6 +119,7 @@ def explain(status: int, body: Any, base: str) -> Problem:
     """The problem for an answer without success. The app's own error text is used if there is one."""
     error = body.get("error") if isinstance(body, dict) else None
     words = str(error.get("message") or "") if isinstance(error, dict) else ""
+    # The Functions host refuses a key by itself, without a body.
     if status == 401:
         return NotAllowed("The key was refused.", KEY_ADVICE)
     if status == 403:

@@ -39,6 +39,7 @@ def settle(*, yes: bool, dry_run: bool) -> Consent:
 
 def ask(question: str) -> None:
     """Ask on stderr. Raises typer.Abort unless the answer is yes."""
+    # On stderr, so that a redirected stdout holds the result alone.
     typer.confirm(question, abort=True, err=True)
 
 

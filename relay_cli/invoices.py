@@ -20,6 +20,7 @@ def find(app: App, text: str) -> str:
         pass
     number = text.strip().casefold()
     found = [run for page in pages(app, {"search": text.strip()}) for run in read(Runs, page).runs]
+    # The search also finds parts of a number. A change must never reach an invoice that is only similar.
     exact = [run for run in found if (run.invoice_number or "").casefold() == number]
     if len(exact) == 1:
         return exact[0].invoice_id
@@ -41,6 +42,7 @@ def pages(app: App, query: Query) -> Iterator[Any]:
         continuation = read(Runs, page).continuation
         if not continuation:
             return
+        # Otherwise an app that repeats a page would be read without end.
         if continuation in seen:
             raise Unreachable("The app repeats a page of runs.", "Narrow the search, for instance with --since.")
         seen.add(continuation)

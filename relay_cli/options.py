@@ -47,6 +47,7 @@ MapName = Annotated[
 INVOICE = "An invoice by its id or its exact number."
 
 
+# Repeated from shared/ledger/run.py, which is not part of the command's wheel.
 class State(StrEnum):
     """The states of a run."""
 
@@ -72,5 +73,6 @@ def name_operator(by: str) -> str:
     """The operator's name for the audit: as given, else the login name."""
     try:
         return by.strip() or getuser()
+    # A container may run under a user id that its system has no name for.
     except (OSError, KeyError) as error:
         raise Misused("This machine does not know your login name.", "Give it with --by NAME.") from error

@@ -60,6 +60,7 @@ def out_of_sync(
     """
     if kinds and not sync:
         raise Misused("--kind chooses what --sync does, and there is no --sync.", "The list always has all kinds.")
+    # Settled before the search, which may take minutes: a script without --yes is refused at once.
     consent = settle(yes=yes, dry_run=dry_run) if sync else Consent.ONLY_SHOW
     relay, moment, chosen = connect(url, key_file), now(), kinds or list(SyncKind)
     period = {
@@ -96,5 +97,6 @@ def _verdict(found: OutOfSync) -> ExitCode:
     if found.state == "failed":
         say(f"The search stopped: {found.detail or 'the app gives no reason'}")
         return ExitCode.FAILED
+    # Only these need an operator: what is not posted waits for an accountant, and the app writes back by itself.
     missing = any(each.kind == SyncKind.MISSING.value for each in found.groups)
     return ExitCode.REJECTED_ROWS if missing else ExitCode.FINE

@@ -67,6 +67,7 @@ def resume(
 
 
 def _change(app: App, path: str, body: dict[str, Any], act: str, consent: Consent, *, as_json: bool) -> int:
+    # The endpoint has no dry run, so the present pauses are shown.
     if consent is not Consent.GIVEN:
         document = app.get("pauses")
         present = pauses_view(read(Pauses, document).paused)

@@ -15,6 +15,7 @@ def follow[T](look: Callable[[], T], is_over: Callable[[T], bool], every: float)
 
     The first poll must succeed. Later ones may fail with Unreachable, but not many times in a row.
     """
+    # A wrong address or key fails here at once, and is not tried again.
     seen, failures = look(), 0
     yield seen
     while not is_over(seen):

@@ -80,6 +80,7 @@ def _named(invoice: str) -> Selection:
 
 def _period(since: str, until: str | None) -> Selection:
     moment = now()
+    # One moment for both ends, so that relative times belong together.
     return {"since": read_time(since, moment), "until": read_time(until, moment) if until else read_time("0m", moment)}
 
 
@@ -99,6 +100,7 @@ def _run(relay: App, body: dict[str, Any], every: float) -> Any:
 def _progress() -> Progress:
     console = stderr()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("invoices"))
+    # In a log file a bar that is redrawn would leave control characters.
     return Progress(*columns, console=console, disable=not console.is_interactive, transient=True)
 
 
@@ -106,6 +108,7 @@ def _verdict(job: Reconciliation) -> ExitCode:
     if job.state == "failed":
         say(f"The reconciliation failed: {job.detail or 'the app gives no reason'}")
         return ExitCode.FAILED
+    # A script takes 0 for an all-clear, and an empty comparison is none: the period may be wrong.
     if not job.of:
         return ExitCode.NOTHING
     return ExitCode.FINE if all(each.equal for each in job.invoices) else ExitCode.FAILED

@@ -53,6 +53,7 @@ def list_runs(
         "top": top,
     }
     if everything:
+        # One document, so that --json stays one JSON text however many pages there are.
         document = {"runs": [run for page in pages(relay, query) for run in page["runs"]], "continuation": None}
     else:
         document = relay.get("runs", query)
@@ -120,6 +121,7 @@ def watch_runs(
                 runs = [read(RunDetail, document) for document in documents]
                 progress.show(runs)
     except KeyboardInterrupt:
+        # Ctrl-C is the usual end of a watch: what was seen until then is still printed.
         interrupted = True
     if as_json:
         emit({"runs": documents}, "", as_json=True)
@@ -141,6 +143,7 @@ def _are_back(documents: list[Any]) -> bool:
 def verdict(runs: list[RunDetail]) -> ExitCode:
     """The exit code for the worst of these runs."""
     states = {run.state for run in runs}
+    # The worst counts: a script must not miss a failed run among many that need attention.
     if states & {State.FAILED, State.REJECTED}:
         return ExitCode.FAILED
     return ExitCode.REJECTED_ROWS if State.NEEDS_ATTENTION in states else ExitCode.FINE

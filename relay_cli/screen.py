@@ -25,6 +25,7 @@ def stderr() -> Console:
 def emit(document: Any, view: RenderableType, *, as_json: bool) -> None:
     """Write the result to stdout: as JSON, or as a view."""
     if as_json:
+        # Not by rich, which would wrap lines. json.dumps escapes to ASCII, so that no text in it can steer a terminal.
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
         return
     console = stdout()
@@ -42,11 +43,13 @@ def say(text: str | RenderableType) -> None:
 
 def is_interactive() -> bool:
     """Whether the operator can see messages and answer questions."""
+    # Not stdout: with `relay ... > file` an operator can still be asked.
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def safe(text: object, style: str = "") -> Text:
     """Foreign text, made safe: no markup, on one line, and without terminal control characters."""
+    # Texts come from users and from Finance. An escape sequence in one could rewrite what the terminal shows.
     kept = "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in str(text))
     return Text(kept, style=style)
 
@@ -57,8 +60,10 @@ def _console(*, stderr: bool) -> Console:
     return Console(
         stderr=stderr,
         force_terminal=terminal,
+        # https://no-color.org: any value that is not empty switches colours off.
         color_system=None if os.environ.get("NO_COLOR") or not terminal else "auto",
         width=None if terminal else ENDLESS,
+        # Square brackets and :words: in foreign texts are not meant for rich.
         highlight=False,
         markup=False,
         emoji=False,

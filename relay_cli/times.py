@@ -20,6 +20,7 @@ def read_time(text: str, now: datetime) -> str:
         else:
             at = datetime.fromisoformat(text.strip())
         at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    # OverflowError: a duration that leads before the year 1.
     except (ValueError, OverflowError) as error:
         raise Misused(
             f"{text!r} is not a point in time.", "Write 2026-03-31, 2026-03-31T14:00Z, 30m, 2h or 3d."

@@ -55,6 +55,7 @@ class Lines:
             if self._last.get(run.invoice_id) != line:
                 self._last[run.invoice_id] = line
                 self._console.print(safe(f"{show_time(now())}  {line}"))
+                # A pipe is buffered: without this its reader would see the lines in blocks, much later.
                 self._console.file.flush()
 
 

@@ -40,6 +40,7 @@ def write_back(
     consent, operator = settle(yes=yes, dry_run=dry_run), name_operator(by)
     relay = connect(url, key_file)
     invoice_id = find(relay, invoice)
+    # The endpoint has no dry run: what stands in the run is what can be shown before.
     if consent is not Consent.GIVEN:
         document = relay.get(f"runs/{invoice_id}")
         run = read(RunDetail, document)

@@ -17,10 +17,12 @@ def write_instant(instant: datetime) -> str:
 
 
 def _write_amount(amount: Decimal) -> str:
+    # str() of a Decimal may write 1E+3.
     return format(amount, "f")
 
 
 Instant = Annotated[datetime, PlainSerializer(write_instant, return_type=str)]
+# A JSON number would become a binary float in most readers, and lose decimals of money.
 Amount = Annotated[
     Decimal,
     PlainSerializer(_write_amount, return_type=str),

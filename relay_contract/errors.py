@@ -10,6 +10,7 @@ class ErrorGroup(Answer):
 
     group: str
     map: str
+    # `class` is a keyword of Python.
     error_class: str = Field(alias="class")
     pattern: str
     rows: int

@@ -64,6 +64,7 @@ class LastSweep(Answer):
     revived: int
     left_alone: int
     blobs_deleted: int
+    # Optional, since sweeps that an earlier release stored say less.
     changed: list[Changed] = Field(default_factory=list)
     problem: str = ""
     seconds: float = 0.0

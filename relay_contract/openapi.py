@@ -16,6 +16,7 @@ type Schema = dict[str, Any]
 REF = "#/components/schemas/{model}"
 _MODE: JsonSchemaMode = "validation"
 _JSON = "application/json"
+# The catch-all {*file} of Functions has no counterpart in OpenAPI.
 _PAGE_PATHS = ("page", "page/{file}")
 _TITLE = "Invoice relay"
 _ABOUT = (
@@ -91,6 +92,7 @@ def _operation(endpoint: Endpoint, path: str) -> Schema:
     if endpoint.body:
         operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": _ref(endpoint.body)}}}
     elif endpoint.method == "POST":
+        # A doorbell: the body may be anything, and is not read.
         operation["requestBody"] = {"required": False, "content": {_JSON: {"schema": {}}}}
     return operation
 

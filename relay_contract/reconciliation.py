@@ -41,6 +41,7 @@ class Difference(RowKey):
 class DifferenceCounts(Answer):
     """The numbers of differing rows. The lists contain the first of them."""
 
+    # Optional, as `unexplained` below: results that an earlier release stored lack it.
     unexplained: int = 0
     missing: int
     surplus: int

@@ -152,6 +152,7 @@ class RunsQuery(Asked):
     """Selects runs. `search` is a part of the invoice's number or id, of the customer, project or company.
     `continuation` comes from the page before."""
 
+    # The query may also hold the key, as `code`, which is the Functions host's.
     model_config = ConfigDict(extra="ignore")
 
     state: tuple[str, ...] = ()
@@ -159,6 +160,7 @@ class RunsQuery(Asked):
     until: Since | None = None
     search: Annotated[str, Field(max_length=200)] = ""
     top: Annotated[int, Field(ge=1, le=500)] = 50
+    # Narrow, because it becomes a key in a query of storage.
     continuation: Annotated[str, Field(pattern=r"^[0-9a-f|-]*$")] = ""
 
 

@@ -68,11 +68,14 @@ def _schema(schema: Any) -> Any:
     if "anyOf" in schema:
         return _union(schema)
     if "$ref" in schema:
+        # Alone: OpenAPI 2.0 ignores whatever stands beside a $ref.
         return {"$ref": schema["$ref"].replace("#/components/schemas/", "#/definitions/")}
+    # OpenAPI 2.0 has neither `const` nor `examples`.
     members = {name: _schema(value) for name, value in schema.items() if name not in {"const", "examples"}}
     if "const" in schema:
         members["enum"] = [schema["const"]]
     if members.get("default", "") is None:
+        # There is no null in OpenAPI 2.0, so it cannot be a default.
         del members["default"]
     return members
 

@@ -15,6 +15,7 @@ class RemoteExecutionContext(BaseModel):
 
     OrganizationId: str
     PrimaryEntityName: str
+    # A bulk message names its rows in InputParameters.Targets alone, and has zeros here.
     PrimaryEntityId: str | None = None
     MessageName: str | None = None
     InputParameters: list[Any] | None = None

@@ -24,6 +24,7 @@ def replay_view(replay: Replay) -> RenderableType:
             add(view, name, state(run.state), one.map, f"{one.rows:,}", keys, run.note or "")
         if not run.sends:
             add(view, name, state(run.state), "-", 0, "", run.note or "")
+    # A completed run is in the list too, but nothing is sent of it.
     whole = sum(not run.sends and run.state != "completed" for run in replay.runs)
     picked = counted(sum(bool(run.sends) for run in replay.runs), "run")
     heads = [safe(f"{send} {counted(replay.rows, 'row')} of {picked}.")] if replay.rows or not whole else []

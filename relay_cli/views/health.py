@@ -50,6 +50,7 @@ def _facts(health: Health) -> RenderableType:
 def _queues(health: Health) -> RenderableType:
     view = table("Queue", ">Messages", ">Oldest")
     for queue in health.queues:
+        # None: storage did not answer about this queue. 0 would say that it is empty.
         add(view, queue.name, "?" if queue.depth is None else f"{queue.depth:,}", show_span(queue.oldest_seconds))
     for poison in health.poison:
         style = "bold red" if poison.count else ""

@@ -39,6 +39,7 @@ def add(to: Table, *cells: object) -> None:
 
 def amounts(of: Mapping[str, Decimal]) -> str:
     """Amounts per currency, to their last decimal: 1,234.5000 USD, 7.00 EUR."""
+    # `f` keeps all decimals and never writes an exponent, as str() of a Decimal may.
     return ", ".join(f"{amount:,f} {currency}" for currency, amount in sorted(of.items())) or "-"
 
 

@@ -60,6 +60,7 @@ def _rows(each: Reconciled) -> list[RenderableType]:
     for row in each.unexplained:
         add(view, safe("unexplained", "yellow"), row.map, row.key, "", "", "")
     listed = len(each.missing) + len(each.surplus) + len(each.different) + len(each.unexplained)
+    # The app cuts long lists, and says how many there are.
     total = sum(each.counts.model_dump().values()) if each.counts else listed
     more = [safe(f"The first {listed:,} of {total:,} are listed.")] if total > listed else []
     return [Text(), view, *more]

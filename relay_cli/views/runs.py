@@ -107,6 +107,7 @@ def progress_line(run: RunDetail) -> str:
 def describe_wait(wait: Wait) -> str:
     """What a run waits for; until when and for which service, unless the reason already says it."""
     who = f" by {wait.service}" if wait.service and wait.service not in wait.reason else ""
+    # Most reasons are sentences that name the time already.
     until = f", until {show_time(wait.until)}" if wait.until and f"{wait.until:%H:%M:%S}" not in wait.reason else ""
     return wait.reason + who + until
 
@@ -132,5 +133,6 @@ def _bar(each: MapProgress | None) -> RenderableType:
     if each is None:
         return Text("-")
     grid = Table.grid(padding=(0, 1))
+    # rich draws a bar of 0 of 0 as full, but a map whose rows are not known yet is not done.
     grid.add_row(ProgressBar(total=each.rows or 1, completed=each.done, width=BAR_COLUMNS), _count(each))
     return grid
