@@ -100,6 +100,7 @@ async def _take(event: Confirmation | Doubtful | Several, url: str) -> func.Http
 
 async def _accept(works: Ports, invoice_id: UUID, url: str) -> Accepted:
     run, _ = await accept(works.ledger, invoice_id)
+    # Also for a run that was opened before: its first message may be lost. A run that goes on has messages of its own.
     if run.state == State.ACCEPTED:
         await works.queues.send(Load(stage=INVOICES, subject=invoice_id, generation=run.generation))
     status_url = url.partition("/invoices/confirmations")[0] + f"/runs/{invoice_id}"

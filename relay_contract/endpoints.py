@@ -117,7 +117,7 @@ DISMISS = Endpoint(
     "dismiss",
     "POST",
     "dismissals",
-    "Count rejected rows as dealt with, or say which would be",
+    "Dismiss rejected rows, or say which would be dismissed",
     {200: (Dismissals,)},
     _CHANGING,
     body=DismissRequest,
@@ -133,10 +133,10 @@ START_WRITE_BACK = Endpoint(
 )
 LIST_PAUSES = Endpoint("list_pauses", "GET", "pauses", "List what is paused", {200: (Pauses,)}, _READING)
 PAUSE = Endpoint(
-    "pause", "POST", "pauses", "Hold up a map, or everything", {200: (Pauses,)}, _CHANGING, body=PauseRequest
+    "pause", "POST", "pauses", "Pause a map, or everything", {200: (Pauses,)}, _CHANGING, body=PauseRequest
 )
 RESUME = Endpoint(
-    "resume", "POST", "resumes", "Let a map, or everything, go on", {200: (Pauses,)}, _CHANGING, body=ResumeRequest
+    "resume", "POST", "resumes", "Resume a map, or everything", {200: (Pauses,)}, _CHANGING, body=ResumeRequest
 )
 SWEEP_NOW = Endpoint("sweep_now", "POST", "sweeps", "Sweep now", {200: (Sweep,)}, _CHANGING, body=SweepRequest)
 LOOK_FOR_STRAYS = Endpoint(
@@ -205,7 +205,7 @@ ACCEPT_POSTING = Endpoint(
     "accept_posting",
     "POST",
     "postings",
-    "Take a business or data event of Finance as a doorbell: whatever it says, what was posted is looked up",
+    "Accept a business or data event of Finance: its content is not used, what was posted is looked up",
     {202: (PostingAccepted,)},
     (401, 503),
     "webhook",

@@ -92,7 +92,7 @@ def _operation(endpoint: Endpoint, path: str) -> Schema:
     if endpoint.body:
         operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": _ref(endpoint.body)}}}
     elif endpoint.method == "POST":
-        # A doorbell: the body may be anything, and is not read.
+        # An event of Finance: the body may be anything, and is not used.
         operation["requestBody"] = {"required": False, "content": {_JSON: {"schema": {}}}}
     return operation
 

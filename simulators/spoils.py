@@ -1,9 +1,12 @@
 """Unusable answers, from a gateway in front of a service or from a service that fails while answering.
 
-page a page of HTML with any status, as a gateway or a restarting server sends it; the work was not done redirect 302 to
-the sign-in page; the work was not done empty the status without a body; the work was not done cut half of the body,
-with a matching length; the work was done mixed half of the body and then an error object, with a matching length; the
-work was done error an error object with the status; the work was done shape JSON of another shape; the work was done
+page      a page of HTML with any status, as a gateway or a restarting server sends it; the work was not done
+redirect  302 to the sign-in page; the work was not done
+empty     the status without a body; the work was not done
+cut       half of the body, with a matching length; the work was done
+mixed     half of the body and then an error object, with a matching length; the work was done
+error     an error object with the status; the work was done
+shape     JSON of another shape; the work was done
 """
 
 from dataclasses import dataclass, field

@@ -61,6 +61,7 @@ class Step(_JobPart):
     `heldUntil`, rows that were read so are not sent before that step is finished.
     """
 
+    # It names a queue, too, and queue names have no capital letters and no underscore.
     map: str = Field(pattern=r"^[a-z][a-z0-9]{0,39}$")
     title: str = ""
     sequence: int = Field(ge=1)
@@ -90,6 +91,7 @@ class Step(_JobPart):
     def _has_its_folder(self) -> Self:
         if not self.rules:
             self._check_plain()
+        # Without functions in such a folder, nothing would take the messages of this step off their queue.
         elif not (APP / self.rules / "functions.py").is_file():
             raise ValueError(f"rules: there is no folder {self.rules} with the functions of this step")
         elif not self.state or self.rows:
@@ -128,6 +130,7 @@ class Job(_JobPart):
         ruled = [step.map for step in self.steps if step.rules]
         if not self.steps[0].rules:
             raise ValueError("steps: the first one needs rules")
+        # A run is completed by the comparison, so every step with rules has to be over before it.
         if self.verify != ruled[-1]:
             raise ValueError(f"verify: must be the last step with rules, {ruled[-1]}")
         if sum(step.measures is not None for step in self.steps) != 1:
