@@ -8,7 +8,7 @@ from operate.api.answers import read_body, serve
 from operate.api.refusals import BadRequest
 from operate.reconcile.invoices import start as start_comparing
 from operate.reconcile.out_of_sync import describe_search, start_search
-from operate.reconcile.reports import Jobs
+from operate.reconcile.reports import Reports
 from relay_contract import endpoints
 from relay_contract.out_of_sync import OutOfSync
 from relay_contract.reconciliation import JobAccepted, Reconciliation
@@ -48,7 +48,7 @@ async def post_reconciliation(req: func.HttpRequest) -> JobAccepted:
 @serve(blueprint, endpoints.SHOW_RECONCILIATION)
 async def show_reconciliation(req: func.HttpRequest) -> Reconciliation:
     """Report a reconciliation: its progress and its findings."""
-    job = await Jobs(await ports()).read(req.route_params["job"])
+    job = await Reports(await ports()).read(req.route_params["job"])
     if job is None:
         raise BadRequest(404, "noJob", f"There is no reconciliation {req.route_params['job']}")
     return job

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from operate.api.refusals import BadRequest
 from operate.reconcile.period import Scope, scope_of
-from operate.reconcile.reports import Jobs
+from operate.reconcile.reports import Reports
 from operate.views.run import money_of
 from relay_contract import Money
 from relay_contract.reconciliation import Difference, DifferenceCounts, MapCounts, Reconciled, RowKey
@@ -105,7 +105,7 @@ async def start(ports: Ports, asked: ReconcileRequest) -> str:
     scope, job = await _scope(ports, asked), uuid4().hex
     await ports.audit.note("reconcile", asked.by, asked.document() | {"job": job})
     # Before the messages: the caller asks for the job at once, and a result may come back before the last is sent.
-    await Jobs(ports).open(job, len(scope.invoices), by=asked.by, expected=scope.describe())
+    await Reports(ports).open(job, len(scope.invoices), by=asked.by, expected=scope.describe())
     for invoice_id in scope.invoices:
         # An invoice that dual-write has carried is sent only if an operator names it.
         fix = asked.fix and invoice_id not in scope.before_go_live
@@ -143,13 +143,13 @@ async def reconcile(ports: Ports, message: Reconcile) -> None:
     # These are a result to tell. Throttled and Unavailable pass: the worker handles the message again later.
     except (NotYet, NeedsAttention, NotPermitted, Refused, ContractBroken, RowRefused) as error:
         result = _unanswered(message, run, str(error))
-    await Jobs(ports).put(message.job, message.subject, result)
+    await Reports(ports).put(message.job, message.subject, result)
 
 
 async def give_up(ports: Ports, message: Reconcile, reason: str) -> None:
     """Store that an invoice could not be compared, and why."""
     run = await ports.ledger.run(message.subject)
-    await Jobs(ports).put(message.job, message.subject, _unanswered(message, run, reason))
+    await Reports(ports).put(message.job, message.subject, _unanswered(message, run, reason))
 
 
 def _unanswered(message: Reconcile, run: Run | None, reason: str) -> Reconciled:

@@ -16,7 +16,7 @@ from uuid import UUID, uuid5
 from operate.reconcile.loose_actuals import consign, describe_consignment
 from operate.reconcile.out_of_sync_actuals import UnsyncedActual, group, judge, merge, name_owners, options
 from operate.reconcile.period import is_of_dual_write
-from operate.reconcile.reports import Jobs
+from operate.reconcile.reports import Reports
 from operate.reconcile.searches import Search, Searches
 from relay_contract.out_of_sync import Kind, OutOfSync, OutOfSyncActual, OutOfSyncGroup, Refusal, Sync, Synced
 from relay_contract.requests import Period
@@ -113,7 +113,7 @@ async def _send(ports: Ports, search: Search, unsynced: Sequence[UnsyncedActual]
         action = "was confirmed before SWEEP_START: nothing is done; reconcile it by its number"
         return told(reconciliation=None, action=action)
     job = uuid5(UUID(search.job), str(invoice_id)).hex
-    await Jobs(ports).open(job, 1, by=search.by)
+    await Reports(ports).open(job, 1, by=search.by)
     await ports.queues.send(Reconcile(job=job, subject=invoice_id, fix=True))
     return told(reconciliation=job, action="is compared row by row, and what Finance lacks is sent")
 

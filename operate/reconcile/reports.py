@@ -1,67 +1,41 @@
-"""Reconciliation jobs in the audit table: one partition per job, one row per invoice with its result."""
+"""Reconciliations: one finding per invoice, with its result."""
 
 import json
-import re
 from typing import Any
 from uuid import UUID
 
-from azure.core.exceptions import ResourceNotFoundError
-
+from operate.reconcile.jobs import HEAD, PORTION, Jobs
 from relay_contract.reconciliation import Expected, Reconciled, Reconciliation
 from shared.clock import stamp
-from shared.engine.ports import Ports
 
-_HEAD = "job"
 _SHOWN = 200
-# A table property holds 32,768 characters. A result has two of them, `result` and `rest`.
-_PORTION = 30_000
-# Checked, because the name comes from an address and becomes part of a key.
-_JOB = re.compile(r"[0-9a-f]{32}")
 
 
-class Jobs:
+class Reports(Jobs):
     """The results of reconciliations."""
 
-    def __init__(self, ports: Ports) -> None:
-        self._table = ports.audit.table
-        self._now = ports.now
+    kind = "reconciliation"
 
     async def open(self, job: str, invoices: int, *, by: str, expected: Expected | None = None) -> None:
         """Record a new job, its number of invoices and, for a period, the expected numbers."""
-        head = {
-            "PartitionKey": _partition(job),
-            "RowKey": _HEAD,
-            "by": by,
-            "at": stamp(self._now()),
-            "of": invoices,
-            "expected": json.dumps(expected.document() if expected else None),
-        }
-        await self._table.upsert_entity(head)
+        noted = json.dumps(expected.document() if expected else None)
+        head = {"by": by, "at": stamp(self._now()), "of": invoices, "expected": noted}
+        await self._table.upsert_entity(self._row(job, HEAD, head))
 
     async def put(self, job: str, invoice_id: UUID, result: Reconciled) -> None:
         """Store the result of one invoice. Lists that are too long are cut; their counts are kept."""
         text = _fitting(result.document())
-        entity = {
-            "PartitionKey": _partition(job),
-            "RowKey": str(invoice_id),
-            "result": text[:_PORTION],
-            "rest": text[_PORTION:],
-        }
+        # A result has two properties.
+        columns = {"result": text[:PORTION], "rest": text[PORTION:]}
         # An upsert: a message that is delivered twice compares twice, and the later result stands.
-        await self._table.upsert_entity(entity)
+        await self._table.upsert_entity(self._row(job, str(invoice_id), columns))
 
     async def read(self, job: str) -> Reconciliation | None:
         """The job, or None."""
-        if not _JOB.fullmatch(job):
+        head = await self._head(job)
+        if head is None:
             return None
-        try:
-            head = await self._table.get_entity(_partition(job), _HEAD)
-        except ResourceNotFoundError:
-            return None
-        rows = self._table.query_entities(
-            "PartitionKey eq @job and RowKey ne 'job'", parameters={"job": _partition(job)}
-        )
-        results = [Reconciled.model_validate_json(row["result"] + row["rest"]) async for row in rows]
+        results = [Reconciled.model_validate_json(row["result"] + row["rest"]) for row in await self._findings(job)]
         failed = next((result.problem for result in results if result.problem), "")
         done, compared = len(results) >= head["of"], sum(not result.problem for result in results)
         noted = json.loads(head.get("expected") or "null")
@@ -101,7 +75,7 @@ def _counted(number: int, noun: str) -> str:
 
 def _fitting(result: dict[str, Any]) -> str:
     shown = _SHOWN
-    while len(text := json.dumps(_cut(result, shown))) > 2 * _PORTION and shown:
+    while len(text := json.dumps(_cut(result, shown))) > 2 * PORTION and shown:
         shown //= 2
     return text
 
@@ -110,7 +84,3 @@ def _cut(result: dict[str, Any], shown: int) -> dict[str, Any]:
     return {
         name: value[:shown] if isinstance(value, list) and name != "maps" else value for name, value in result.items()
     }
-
-
-def _partition(job: str) -> str:
-    return f"reconciliation|{job}"

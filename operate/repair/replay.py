@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID, uuid4
 
 from operate.api.refusals import BadRequest
-from operate.reconcile.reports import Jobs
+from operate.reconcile.reports import Reports
 from operate.repair.selection import Selected, select
 from relay_contract.changes import Dismissed, Replayed, Send
 from relay_contract.requests import Selection
@@ -95,7 +95,7 @@ async def _replay(ports: Ports, selected: Selected, by: str) -> None:
         await send_again(ports, held, again, [replace(row, by=by, at=ports.now()) for row in rows])
     elif run.state == State.NEEDS_ATTENTION:
         job = uuid4().hex
-        await Jobs(ports).open(job, 1, by=by)
+        await Reports(ports).open(job, 1, by=by)
         await ports.queues.send(Reconcile(job=job, subject=run.subject, fix=True))
     elif run.state == State.FAILED and await _lacks_a_page(ports, run):
         await _read_from_the_start(ports, run)

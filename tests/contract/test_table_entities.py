@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from azure.data.tables.aio import TableClient
 
-from operate.reconcile.reports import Jobs
+from operate.reconcile.reports import Reports
 from operate.reconcile.searches import Search, Searches
 from relay_contract.reconciliation import Expected, Reconciled
 from relay_contract.requests import Period
@@ -569,7 +569,7 @@ async def test_what_all_instances_share_is_stored_as_it_always_was(ports: Ports)
 
 
 async def test_the_audit_log_and_the_operator_s_jobs_are_stored_as_they_always_were(ports: Ports) -> None:
-    table, jobs, searches = ports.audit.table, Jobs(replace(ports, now=_now)), Searches(replace(ports, now=_now))
+    table, jobs, searches = ports.audit.table, Reports(replace(ports, now=_now)), Searches(replace(ports, now=_now))
     by = uuid4().hex
     await Audit(table, _now).note("replay", by, {"map": "actuals"})
     rows = table.query_entities("PartitionKey eq '2026-11' and by eq @by", parameters={"by": by})
