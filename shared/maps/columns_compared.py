@@ -63,6 +63,7 @@ def differing_columns(table_map: TableMap, sent: Sequence[str], held_row: Row) -
 
 def same_value(text: str, value: Any) -> bool:
     """Whether a value that Finance returns equals a text of the package."""
+    # Before the numbers, because a bool is an int in Python.
     if isinstance(value, bool):
         return text.lower() == ("yes" if value else "no") or (not text and not value)
     if isinstance(value, int | float | Decimal):
@@ -89,6 +90,7 @@ def _quoted(text: str, most: int = 60) -> str:
 
 
 def _shown(value: Any) -> str:
+    # str() of a Decimal may write 1E+3, which an operator would not find in either service.
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 

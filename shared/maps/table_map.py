@@ -145,6 +145,7 @@ class TableMap(MapPart):
         targets = [pair.target for pair in self.fields]
         if doubled := {target for target in targets if targets.count(target) > 1}:
             raise ValueError(f"fields: target {', '.join(sorted(doubled))} is given twice")
+        # A second import of a row is harmless only because Finance updates by this key (docs/decisions, 1).
         if strange := [key for key in self.integrationKey if key not in self.columns]:
             raise ValueError(f"integrationKey: {', '.join(strange)} is not a target column that goes to Finance")
         self._check_write_back()
@@ -219,6 +220,7 @@ class TableMap(MapPart):
             "source": {"set": self.source.set, "key": self.source.key},
             "fields": [pair.written for pair in self.outgoing],
         }
+        # Parts in storage carry the digest of these bytes, so every release must write them alike for the same map.
         return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
 
     @cached_property

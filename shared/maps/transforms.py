@@ -62,6 +62,7 @@ class ValueMap(Change):
 
     @model_validator(mode="after")
     def _one_to_one(self) -> Self:
+        # Otherwise the order of the file would decide which of the two names is sent.
         if len(set(self.values.values())) != len(self.values):
             raise ValueError("two names stand for the same Dataverse value")
         return self
@@ -118,6 +119,7 @@ class LocalDate(Change):
 
     def apply(self, value: Any, row: Row, zone: Zones) -> Any:
         del row
+        # A tenant may have changed the behaviour of the column to DateOnly. Then the value is a day already.
         if value is None or len(value) == len("2026-11-20"):
             return value
         return read_instant(value).astimezone(zone.home).date().isoformat()
