@@ -82,6 +82,7 @@ def _paths() -> Schema:
 
 def _operation(endpoint: Endpoint, path: str) -> Schema:
     operation: Schema = {
+        # Unique in the document, although the page has two paths.
         "operationId": endpoint.name if path in {endpoint.path, "page"} else f"{endpoint.name}_file",
         "summary": endpoint.summary,
         "security": [] if endpoint.access == "everybody" else [{endpoint.access: []}],

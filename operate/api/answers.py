@@ -29,6 +29,7 @@ from shared.storage import refusals
 type Handler = Callable[[func.HttpRequest], Awaitable[Answer | func.HttpResponse]]
 
 _LARGEST_BODY = 256 * 1024
+# Answers hold customers' figures, so no cache on the way may keep them.
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 

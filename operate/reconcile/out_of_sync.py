@@ -37,6 +37,7 @@ async def start_search(ports: Ports, job: str, asked: Period, sync: Sequence[Kin
     now = ports.now()
     ends = {
         "since": asked.since or now - _DEFAULT_PERIOD,
+        # Younger actuals may still be on their way, and would be reported as missing.
         "until": min(asked.until or now, now - timedelta(hours=asked.grace_hours)),
     }
     await Searches(ports).open(Search(job, by, asked.model_copy(update=ends), tuple(sync)))

@@ -25,7 +25,7 @@ class Reports(Jobs):
     async def put(self, job: str, invoice_id: UUID, result: Reconciled) -> None:
         """Store the result of one invoice. Lists that are too long are cut; their counts are kept."""
         text = _fitting(result.document())
-        # A result has two properties.
+        # A text of twice the length of one property fits, see `_fitting`.
         columns = {"result": text[:PORTION], "rest": text[PORTION:]}
         # An upsert: a message that is delivered twice compares twice, and the later result stands.
         await self._table.upsert_entity(self._row(job, str(invoice_id), columns))
@@ -38,6 +38,7 @@ class Reports(Jobs):
         results = [Reconciled.model_validate_json(row["result"] + row["rest"]) for row in await self._findings(job)]
         failed = next((result.problem for result in results if result.problem), "")
         done, compared = len(results) >= head["of"], sum(not result.problem for result in results)
+        # Optional: jobs that an earlier release opened lack it.
         noted = json.loads(head.get("expected") or "null")
         expected = Expected.model_validate(noted) if noted else None
         return Reconciliation(
@@ -75,6 +76,7 @@ def _counted(number: int, noun: str) -> str:
 
 def _fitting(result: dict[str, Any]) -> str:
     shown = _SHOWN
+    # A fixed number of rows could still be too long: they name columns and values of any length.
     while len(text := json.dumps(_cut(result, shown))) > 2 * PORTION and shown:
         shown //= 2
     return text
