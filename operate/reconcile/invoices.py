@@ -123,7 +123,9 @@ async def _scope(ports: Ports, asked: ReconcileRequest) -> Scope:
         return Scope(tuple(invoice.invoice_id for invoice in found))
     scope = await scope_of(ports, asked.since or ports.now(), asked.until or ports.now())
     if (number := len(scope.invoices)) > _MOST_AT_ONCE:
-        raise BadRequest(400, "tooMany", f"{number} invoices are of this period, more than {_MOST_AT_ONCE}")
+        raise BadRequest(
+            400, "tooMany", f"The period has {number} invoices, more than {_MOST_AT_ONCE}: give a shorter one"
+        )
     return scope
 
 

@@ -256,7 +256,10 @@ def _age_problems(ports: Ports, oldest: Run | None) -> list[str]:
 
 def _sweep_problems(ports: Ports, sweep: dict[str, Any] | None) -> list[str]:
     if sweep and _age(ports, datetime.fromisoformat(sweep["at"])) > _SWEEP_TOO_OLD_SECONDS:
-        return [f"the last sweep was at {sweep['at']}"]
+        at = f"{datetime.fromisoformat(sweep['at']):%Y-%m-%d %H:%M:%S}Z"
+        return [
+            f"the last sweep was at {at}, although one is due every ten minutes: see the host's log of function sweep"
+        ]
     if sweep and sweep.get("problem"):
         return [f"the last sweep could not ask for confirmed invoices: {sweep['problem']}"]
     return []
