@@ -27,7 +27,8 @@ TRIES = 6
 """Some effects come only by chance, as when a row appears between two pages just there."""
 SLOW_READ_SECONDS = 0.5
 """For each row that Finance reads."""
-FIRST_IN_A_LIFE = ("start:", "signin.")
+OWN_SYSTEM_AT_TRY = 3
+"""Some effects come only once in the life of a storage account, as when the app notes that it owns it."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class Matrix:
             except Empty:
                 return True
             try:
-                self._try(tested, case)
+                self._try_where_it_belongs(tested, case)
             except Exception as error:  # noqa: BLE001 - whatever it is, the others are still to be tried
                 if self._is_taken_apart(tested, case):
                     return False
@@ -156,15 +157,25 @@ class Matrix:
             self._waiting.put(Case(case.journey, (place,)))
         return True
 
+    def _try_where_it_belongs(self, tested: Ordeal, case: Case) -> None:
+        if case.tries != OWN_SYSTEM_AT_TRY:
+            self._try(tested, case)
+            return
+        with ordeal(tested.control.parents[1] / f"own-{next(self._numbers)}", is_asked=False) as own:
+            self._try(own, case)
+
     def _try(self, tested: Ordeal, case: Case) -> None:
         tested.oblige()
         if case.tries % 2 == 0:
             # The comparison reads from Finance while the connections are imported: some effects come only where the
             # one is faster, and some only where the other is.
             tested.system.tenant.switch("finance", odataSecondsPerRowRead=SLOW_READ_SECONDS)
-        if any(place.effect.startswith(FIRST_IN_A_LIFE) for place in case.places):
+        if case.tries > 1 or any(place.effect.startswith("start:") for place in case.places):
+            # Some effects come only once in the life of a host: it signs in, and keeps what it has read.
             tested.begin_anew()
         plan = tested.plan([{"effect": each.effect, "when": each.when, "kills": each.kills} for each in case.places])
+        if not tested.is_asked:
+            tested.ask("health")
         began = time.monotonic()
         journey = JOURNEYS[case.journey](tested, 10 * next(self._numbers))
         seconds = time.monotonic() - began

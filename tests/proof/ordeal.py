@@ -60,10 +60,12 @@ OBLIGING: dict[str, dict[str, Any]] = {
 
 @dataclass
 class Ordeal:
-    """One system, its control directory, and what was needed so far: `sweeps` counts those that put something right."""
+    """One system, its control directory, and what was needed so far: `sweeps` counts those that put something right.
+    Unless it `is_asked` for its health, the app has not touched its storage yet."""
 
     system: Relay
     control: Path
+    is_asked: bool = True
     sweeps: int = 0
     _session: requests.Session = field(default_factory=requests.Session)
 
@@ -231,7 +233,7 @@ def given_up(system: Relay) -> list[str]:
 
 
 @contextmanager
-def ordeal(run_dir: Path) -> Iterator[Ordeal]:
+def ordeal(run_dir: Path, *, is_asked: bool = True) -> Iterator[Ordeal]:
     """Start everything, with a host that can be killed at any effect."""
     control = run_dir / "control"
     control.mkdir(parents=True)
@@ -243,8 +245,9 @@ def ordeal(run_dir: Path) -> Iterator[Ordeal]:
         env={"host": {CONTROL: str(control)}},
         flags={"host": ["--lease-seconds", str(LEASE_SECONDS)]},
     ) as system:
-        running = Ordeal(system, control)
+        running = Ordeal(system, control, is_asked)
         system.tenant.let_app_write_back()
         running.oblige()
-        running.ask("health")
+        if is_asked:
+            running.ask("health")
         yield running
