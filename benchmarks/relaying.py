@@ -32,9 +32,9 @@ def carry(ground: Round, patience: float) -> float:
         while waiting:
             for ended in (fact for log in logs for fact in log.ended()):
                 if ended["state"] != "completed":
-                    run = ground.tenant.run(ended["invoiceId"]) or {}
+                    run = ground.tenant.run(ended["subject"]) or {}
                     raise NotCarried(f"run {ended['state']}: {run.get('detail')}")
-                waiting.discard(ended["invoiceId"])
+                waiting.discard(ended["subject"])
             if time.monotonic() > began + patience:
                 raise NotCarried(f"{len(waiting)} runs did not end in {patience:.0f} s")
             time.sleep(_LOOK_EVERY_SECONDS)
