@@ -111,9 +111,9 @@ async def after_header(ports: Ports, run: Run, account: Account) -> None:
     del account
     if run.state in BEFORE_ACTUALS:
         await advance(ports, run, State.SYNCING_ACTUALS)
-    key = (run.subject, ACTUALS, run.generation)
-    first = await ports.ledger.page(*key, 0)
-    landed = [part for part in await ports.ledger.parts(*key) if part.state == "landed"] if first else []
+    book = await ports.ledger.book(run.subject)
+    first = book.page(ACTUALS, run.generation, 0)
+    landed = [part for part in book.parts(ACTUALS, run.generation) if part.state == "landed"]
     again = Load(stage=ACTUALS, subject=run.subject, generation=run.generation)
     if landed and first and first.read:
         await put_on_dock(ports, landed)

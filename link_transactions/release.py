@@ -56,12 +56,12 @@ async def _free(ports: Ports, part: Part, actuals: Sequence[RejectedRow]) -> Par
 async def after_connections(ports: Ports, run: Run, account: Account) -> None:
     """The connections were sent, and once the steps after them were too, everything was. The comparison may have been
     made meanwhile."""
-    del account
     if run.state == State.LINKING:
         if not await plain_steps_are_over(ports, run):
             return
         run = await advance(ports, run, State.VERIFYING)
     if run.verified == run.generation:
-        await complete(ports, run)
+        # Steps that are pure data may have been settled since the book was read.
+        await complete(ports, run, await ports.ledger.book(run.subject) if ports.job.plain else account.book)
         return
     await ports.queues.send(Verify(stage=CONNECTIONS, subject=run.subject, generation=run.generation))

@@ -5,13 +5,14 @@ mapped columns that Finance returns: for every row up to a limit, for a stated s
 from collections.abc import Sequence
 
 from link_transactions.comparison import Comparison, compare_actuals
-from shared.engine.account import Account, account_in, account_of
+from shared.engine.account import Account, account_in
 from shared.engine.landed_rows import landed_rows
 from shared.engine.lifecycle import end, read_again
 from shared.engine.messages import Verify
 from shared.engine.ports import Ports
 from shared.errors import LeaseLost, NeedsAttention
 from shared.jobs.job import Step
+from shared.ledger.book import Book
 from shared.ledger.run import Part, Run, State
 from shared.maps.columns_compared import RowDiffers, describe_differences
 from shared.maps.transforms import RowRefused
@@ -28,46 +29,39 @@ _ONLY_COUNTED = "count, money and keys of all rows compared"
 async def verify(ports: Ports, message: Verify) -> None:
     """Compare the actuals, and complete the run if its connections are in Finance too. Raises NeedsAttention with
     the numbers if the two sides differ, and LeaseLost while another worker compares them."""
-    run = await ports.ledger.run(message.subject)
+    # Several messages ask for the comparison: after the actuals, after the connections, and duplicates of both.
+    async with ports.leases.hold(f"verify {message.subject}"):
+        await _verify(ports, message)
+
+
+async def _verify(ports: Ports, message: Verify) -> None:
+    book = await ports.ledger.book(message.subject)
+    run = book.run
     # Duplicate delivery while actuals are sent again. Only a complete reading may be compared.
     if run is None or run.state not in COMPARABLE or run.generation != message.generation:
         return
     if run.verified != run.generation:
-        # Several messages ask for the comparison: after the actuals, after the connections, and duplicates of both.
-        async with ports.leases.hold(f"verify {run.subject}"):
-            await _verify(ports, message)
-    elif run.state == State.VERIFYING:
-        await complete(ports, run)
-
-
-async def _verify(ports: Ports, message: Verify) -> None:
-    # Read again under the lease: its last holder may have compared and completed the run meanwhile.
-    run = await ports.ledger.run(message.subject)
-    if run is None or run.state not in COMPARABLE or run.generation != message.generation:
-        return
-    if run.verified != run.generation:
-        compared = await _agrees(ports, run)
+        compared = await _agrees(ports, run, account_in(book, ports.job.step(ACTUALS), run.generation))
         if not compared:
             return
         run = await _note_verified(ports, run, compared)
     if run.state == State.VERIFYING:
-        await complete(ports, run)
+        await complete(ports, run, await ports.ledger.book(run.subject))
 
 
-async def complete(ports: Ports, run: Run) -> None:
-    """Complete a verified run whose connections are all in Finance."""
-    book = await ports.ledger.book(run.subject)
+async def complete(ports: Ports, run: Run, book: Book) -> None:
+    """Complete a verified run whose connections are all in Finance. `book` shows them there."""
     account = account_in(book, ports.job.step(ACTUALS), run.generation)
     connections = book.parts(CONNECTIONS, run.generation)
-    others = [await _describe_plain(ports, run, step) for step in ports.job.plain]
-    await end(ports, run.subject, State.COMPLETED, "; ".join([_describe(run, account, connections), *others]))
+    others = [_describe_plain(book, run, step) for step in ports.job.plain]
+    detail = "; ".join([_describe(run, account, connections), *others])
+    await end(ports, run.subject, State.COMPLETED, detail, known=run)
     # Last: until the run has ended, another comparison may need the landed rows. The sweep deletes what a crash leaves.
     await ports.landing.clear(run.subject)
 
 
-async def _agrees(ports: Ports, run: Run) -> str:
+async def _agrees(ports: Ports, run: Run, account: Account) -> str:
     """What was compared, if both sides agree. "" if Dataverse has changed; then it is read again."""
-    account = await account_of(ports, run, ACTUALS)
     try:
         found = await compare_actuals(ports, run, account)
     except RowRefused as refusal:
@@ -147,8 +141,8 @@ async def _note_verified(ports: Ports, run: Run, compared: str) -> Run:
         return await ports.ledger.save(standing, verified=run.generation, compared=compared)
 
 
-async def _describe_plain(ports: Ports, run: Run, step: Step) -> str:
-    parts = await ports.ledger.parts(run.subject, step.map, run.generation)
+def _describe_plain(book: Book, run: Run, step: Step) -> str:
+    parts = book.parts(step.map, run.generation)
     return f"{_count(sum(part.rows - part.rejected for part in parts), 'row')} of {step.shown} as Finance reported"
 
 

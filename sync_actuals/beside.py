@@ -8,7 +8,7 @@ from shared.engine.account import Account
 from shared.engine.landed_rows import landed_rows
 from shared.engine.messages import Load
 from shared.engine.ports import Ports
-from shared.engine.resend import open_found, repaired_ids
+from shared.engine.resend import ids_on, open_found
 from shared.errors import NeedsAttention
 from shared.ledger.rejected_rows import UNBILLED, RejectedRow, measured
 from shared.ledger.run import Part, Run
@@ -32,11 +32,11 @@ def has_waited(ports: Ports, run: Run) -> bool:
 async def settle_beside(ports: Ports, run: Run, account: Account) -> Beside | None:
     """The unlinked unbilled sales, once all of them are accounted for; None while some are being read or waited for.
     Raises NeedsAttention for rows whose invoice cannot be determined."""
-    taken = await ports.ledger.pages(run.subject, ACTUALS, run.generation)
+    taken = account.book.pages(ACTUALS, run.generation)
     sent, is_all = await _sent_unbilled(ports, account.parts)
-    singly = {guid(str(each)) for page in taken for each in repaired_ids(page)}
-    known = sent | singly | {guid(row.source_id) for row in account.dismissed}
-    beside = await find_beside(ports, run.subject, known)
+    singly = ids_on(account.book.pages_of_all_readings(ACTUALS))
+    known = sent | ids_on(taken) | {guid(row.source_id) for row in account.dismissed}
+    beside = await find_beside(ports, run.subject, known, singly)
     # After completion, landed parts are deleted and cannot tell what was read. What Finance holds was accounted for
     # then.
     found = {key: links for key, links in beside.belonging.items() if is_all or key in beside.missing}

@@ -5,10 +5,11 @@ connections may follow (two readings of the billed sales agree).
 from datetime import timedelta
 
 from shared.engine.account import Account
-from shared.engine.lifecycle import advance, read_again
+from shared.engine.lifecycle import advance, as_it_stands, read_again
 from shared.engine.messages import Load, Verify
 from shared.engine.ports import Ports
 from shared.errors import NotYet
+from shared.ledger.book import Book
 from shared.ledger.run import BEFORE_ACTUALS, Page, Run, State
 from shared.project_operations.codes import ACTUALS, CONNECTIONS, SOLD
 from shared.project_operations.completeness import completeness
@@ -19,18 +20,15 @@ from sync_actuals.beside import has_waited, settle_beside
 _UNTIL_CONNECTIONS_ARE_SENT = timedelta(seconds=2)
 
 
-async def may_be_sent(ports: Ports, page: Page) -> bool:
+def may_be_sent(book: Book, page: Page) -> bool:
     """Whether actuals may be sent: the header is in Finance, and the first page is closed, which means that the
     confirmation is complete.
 
     Reading starts earlier, so parts may be landed before both conditions hold. No race leaves a part behind: they are
     checked after each page is closed, and the worker that fulfils the later one looks for landed parts afterwards.
     """
-    run = await ports.ledger.run(page.subject)
-    if run is None or run.state in BEFORE_ACTUALS:
-        return False
-    first = await ports.ledger.page(page.subject, ACTUALS, page.generation, 0)
-    return first is not None and first.read
+    run, first = book.run, book.page(ACTUALS, page.generation, 0)
+    return run is not None and run.state not in BEFORE_ACTUALS and first is not None and first.read
 
 
 async def promised_totals(ports: Ports, run: Run) -> Totals:
@@ -50,9 +48,15 @@ async def promised_totals(ports: Ports, run: Run) -> Totals:
 
 async def note_promised(ports: Ports, run: Run, promised: Totals, projects: str) -> None:
     """Store the result of the first reading of the billed sales. The last reading must equal it."""
-    current = await ports.ledger.run(run.subject)
-    if current is not None and (current.wait or not current.expected.same_money(promised)):
-        await ports.ledger.save(current, expected=promised, project=projects, wait="", wait_since=None)
+
+    def is_new(run: Run) -> bool:
+        return bool(run.wait) or not run.expected.same_money(promised)
+
+    async def note(run: Run) -> None:
+        if is_new(run):
+            await ports.ledger.save(run, expected=promised, project=projects, wait="", wait_since=None)
+
+    await as_it_stands(ports, run.subject, note, known=run if is_new(run) else None)
 
 
 async def have_looked_after(ports: Ports, run: Run, account: Account) -> None:

@@ -16,11 +16,12 @@ type After = Callable[[Ports, Run, Account], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Account:
-    """The result of a stage: what Finance has, and what the operator has dismissed."""
+    """The result of a stage: what Finance has, and what the operator has dismissed. It was read from `book`."""
 
     step: Step
     parts: Sequence[Part]
     dismissed: Sequence[RejectedRow]
+    book: Book
 
     def measure(self, name: str) -> Totals:
         """The rows that Finance has and that count as `name`."""
@@ -44,7 +45,7 @@ async def account_of(ports: Ports, run: Run, stage: str) -> Account:
 def account_in(book: Book, step: Step, generation: int) -> Account:
     """The result of a step as the ledger holds it."""
     dismissed = [row for row in book.rejected(step.map) if row.status == "dismissed"]
-    return Account(step, book.parts(step.map, generation), dismissed)
+    return Account(step, book.parts(step.map, generation), dismissed, book)
 
 
 def pages_in(ports: Ports, book: Book, stage: str, generation: int) -> list[Page]:

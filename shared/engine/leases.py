@@ -30,23 +30,23 @@ class Leases:
     async def hold(self, name: str) -> AsyncIterator[None]:
         """Hold the lease `name` during the block. Raises LeaseLost, before the block, while another worker holds it."""
         owner = uuid4().hex
-        await self._take(name, owner)
+        etag = await self._take(name, owner)
         renewal = asyncio.create_task(self._renew(name, owner))
         try:
             yield
         finally:
             renewal.cancel()
             await asyncio.gather(renewal, return_exceptions=True)
-            await self._free(name, owner)
+            await self._free(name, owner, etag)
 
-    async def _take(self, name: str, owner: str) -> None:
+    async def _take(self, name: str, owner: str) -> str:
         try:
-            await self._table.create_entity(self._entity(name, owner))
+            return str((await self._table.create_entity(self._entity(name, owner)))["etag"])
         except ResourceExistsError:
             standing = await self._standing(name)
             if standing is None or parse_stamp(standing["until"]) > self._clock():
                 raise LeaseLost(f"lease {name} is held") from None
-            await self._replace(name, owner, standing)
+            return await self._replace(name, owner, standing)
 
     async def _renew(self, name: str, owner: str) -> None:
         while True:
@@ -59,13 +59,19 @@ class Leases:
                     return
                 await self._replace(name, owner, standing)
 
-    async def _free(self, name: str, owner: str) -> None:
+    async def _free(self, name: str, owner: str, etag: str) -> None:
         with suppress(AzureError):
-            standing = await self._standing(name)
-            if standing is not None and standing["owner"] == owner:
-                await self._table.delete_entity(
-                    standing, etag=standing.metadata["etag"], match_condition=MatchConditions.IfNotModified
-                )
+            try:
+                await self._delete(name, etag)
+            except ResourceModifiedError:
+                # It was renewed, or it expired and has another owner.
+                standing = await self._standing(name)
+                if standing is not None and standing["owner"] == owner:
+                    await self._delete(name, standing.metadata["etag"])
+
+    async def _delete(self, name: str, etag: str) -> None:
+        key = {"PartitionKey": _PARTITION, "RowKey": name}
+        await self._table.delete_entity(key, etag=etag, match_condition=MatchConditions.IfNotModified)
 
     async def _standing(self, name: str) -> Any | None:
         try:
@@ -73,9 +79,9 @@ class Leases:
         except ResourceNotFoundError:
             return None
 
-    async def _replace(self, name: str, owner: str, standing: Any) -> None:
+    async def _replace(self, name: str, owner: str, standing: Any) -> str:
         try:
-            await self._table.update_entity(
+            replaced = await self._table.update_entity(
                 self._entity(name, owner),
                 mode=UpdateMode.REPLACE,
                 etag=standing.metadata["etag"],
@@ -83,6 +89,7 @@ class Leases:
             )
         except (ResourceModifiedError, ResourceNotFoundError) as error:
             raise LeaseLost(f"lease {name} is held") from error
+        return str(replaced["etag"])
 
     def _entity(self, name: str, owner: str) -> dict[str, Any]:
         return {

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Unpack
 from uuid import UUID
 
-from shared.engine.account import Account, After, is_over, pages_in, reading_of
+from shared.engine.account import After, account_in, is_over, pages_in, reading_of
 from shared.engine.messages import MOST_READINGS, Load, Ship, Verify
 from shared.engine.ports import Ports
 from shared.errors import LeaseLost, NeedsAttention
@@ -69,26 +69,45 @@ async def advance(ports: Ports, run: Run, state: State, **facts: Unpack[Facts]) 
     return await ports.ledger.move(run, _ADVANCES[state], state=state, **facts)
 
 
-async def hand_over(ports: Ports, subject: UUID, stage: str, generation: int, after: After) -> None:
+async def hand_over(
+    ports: Ports, subject: UUID, stage: str, generation: int, after: After, *, known: Book | None = None
+) -> None:
     """Call `after` if the stage is finished. The run needs attention if rows were rejected or `after` raises
-    NeedsAttention."""
+    NeedsAttention. `known` was read before: it is used if the stage was finished by then without rejected rows, and
+    the run is as it was."""
+    run = _finished(ports, known, stage, generation) if known else None
+    if known and run and not _open_rows(known, stage):
+        with suppress(LeaseLost):
+            await _go_on_after(ports, run, known, stage, after)
+            return
     book = await ports.ledger.book(subject)
+    if run := _finished(ports, book, stage, generation):
+        await _go_on_after(ports, run, book, stage, after)
+
+
+def _finished(ports: Ports, book: Book, stage: str, generation: int) -> Run | None:
+    """The run, if this stage of it is finished."""
     run = book.run
     if run is None or run.state.is_final or run.generation != generation:
-        return
-    pages = pages_in(ports, book, stage, generation)
-    parts, rows = book.parts(stage, generation), book.rejected(stage)
-    run = replace(run, progress={**run.progress, stage: progress_of(parts, rows)})
-    if not is_over(pages, parts):
-        return
-    opened = [row for row in rows if row.status == "open"]
+        return None
+    is_finished = is_over(pages_in(ports, book, stage, generation), book.parts(stage, generation))
+    return run if is_finished else None
+
+
+def _open_rows(book: Book, stage: str) -> list[RejectedRow]:
+    return [row for row in book.rejected(stage) if row.status == "open"]
+
+
+async def _go_on_after(ports: Ports, run: Run, book: Book, stage: str, after: After) -> None:
+    account = account_in(book, ports.job.step(stage), run.generation)
+    run = replace(run, progress={**run.progress, stage: progress_of(account.parts, book.rejected(stage))})
     try:
-        _refuse_open(stage, opened)
-        dismissed = [row for row in rows if row.status == "dismissed"]
-        await after(ports, run, Account(ports.job.step(stage), parts, dismissed))
+        _refuse_open(stage, _open_rows(book, stage))
+        await after(ports, run, account)
     except NeedsAttention as attention:
-        opened = [row for row in await ports.rejections.of(subject, stage) if row.status == "open"]
-        await end(ports, subject, State.NEEDS_ATTENTION, str(attention), rejected=len(opened), progress=run.progress)
+        opened = [row for row in await ports.rejections.of(run.subject, stage) if row.status == "open"]
+        state, progress = State.NEEDS_ATTENTION, run.progress
+        await end(ports, run.subject, state, str(attention), rejected=len(opened), progress=progress)
 
 
 def _refuse_open(stage: str, rejected: Sequence[RejectedRow]) -> None:
@@ -108,9 +127,11 @@ async def end(
     *,
     rejected: int = 0,
     progress: Mapping[str, Progress] | None = None,
+    known: Run | None = None,
 ) -> None:
-    """Put a run into a final state, unless it has one. `rejected` is the number of its open rejected rows. Raises
-    LeaseLost if this state can no longer follow, for example because a new reading has begun meanwhile."""
+    """Put a run into a final state, unless it has one. `rejected` is the number of its open rejected rows, `known` is
+    the run as it was just read or saved. Raises LeaseLost if this state can no longer follow, for example because a new
+    reading has begun meanwhile."""
 
     async def change(run: Run) -> None:
         if run.state.is_final:
@@ -124,12 +145,17 @@ async def end(
         await ports.ledger.move(run, _ENDS[state], **move)
         event("run ended", runId=run.run_id, subject=subject, state=state, count=rejected)
 
-    await as_it_stands(ports, subject, change)
+    await as_it_stands(ports, subject, change, known=known)
 
 
-async def as_it_stands(ports: Ports, subject: UUID, change: Callable[[Run], Awaitable[None]]) -> None:
-    """Read the run of a subject and `change` it; after an ETag conflict, read it again. Raises LeaseLost after several
-    conflicts in a row."""
+async def as_it_stands(
+    ports: Ports, subject: UUID, change: Callable[[Run], Awaitable[None]], *, known: Run | None = None
+) -> None:
+    """Read the run of a subject, unless it is `known`, and `change` it; after an ETag conflict, read it again. Raises
+    LeaseLost after several conflicts in a row."""
+    if known is not None:
+        with suppress(LeaseLost):
+            return await change(known)
     for _ in range(_TRIES):
         run = await ports.ledger.run(subject)
         if run is None:

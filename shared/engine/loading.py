@@ -13,7 +13,8 @@ from shared.engine.lifecycle import hand_over, read_again
 from shared.engine.messages import SUBJECT_ON_THE_WIRE, Load, Ship
 from shared.engine.ports import Ports
 from shared.engine.resend import FIRST_REPAIR
-from shared.errors import ContractBroken, NotOurMessage, NotYet, Refused
+from shared.errors import ContractBroken, LeaseLost, NotOurMessage, NotYet, Refused
+from shared.ledger.book import Book
 from shared.ledger.rejected_rows import RejectedRow
 from shared.ledger.run import BEFORE_ACTUALS, Page, Part, Run
 from shared.log import event
@@ -52,39 +53,44 @@ class Reading:
 type Reader = Callable[[Ports, Run, Page, Announce], Awaitable[Reading]]
 
 
-type Gate = Callable[[Ports, Page], Awaitable[bool]]
-"""Whether the parts of a page may be sent already. The worker that opens the gate puts the waiting parts on the
-dock.
+type Gate = Callable[[Book, Page], bool]
+"""Whether the parts of a page that is read may be sent already. The worker that opens the gate puts the waiting parts
+on the dock.
 """
 
 
-async def always(ports: Ports, page: Page) -> bool:
-    """The gate of a stage that never has to wait."""
-    del ports, page
-    return True
-
-
-async def load(ports: Ports, message: Load, *, read: Reader, after: After, gate: Gate = always) -> None:
-    """Read a page, land it and put it on the dock. Idempotent."""
-    run = await ports.ledger.run(message.subject)
+async def load(ports: Ports, message: Load, *, read: Reader, after: After, gate: Gate | None = None) -> None:
+    """Read a page, land it and put it on the dock. Idempotent. Without a `gate`, parts are sent at once."""
+    book = await _book(ports, message)
+    run = book.run
     if run is None:
         raise NotOurMessage(f"{SUBJECT_ON_THE_WIRE}: there is no run of {ports.job.subject} {message.subject}")
     if run.state.is_final or run.generation != message.generation:
         return
-    page = await _page(ports, message)
-    is_next_told = False
+    page = _page(book, message)
     if not page.read:
         try:
-            is_next_told = await _read(ports, run, page, read)
+            landed = await _read(ports, run, page, read)
         except Refused as refusal:
             if not _is_link_refused(page, refusal):
                 raise
             await _expect_header(ports, run)
             await read_again(ports, run, f"the next link to page {page.number} is not taken any more: {refusal.text}")
             return
-    if not is_next_told:
-        await _go_on_reading(ports, page)
-    await _ready(ports, run, page, after, gate)
+        if landed and gate is None:
+            await put_on_dock(ports, landed)
+            return
+        # A gate is examined after the page was closed, because the worker that opens it looks for closed pages.
+        book = await _book(ports, message)
+    else:
+        await _go_on_reading(ports, page, book.page(page.stage, page.generation, page.number + 1))
+    await _ready(ports, book, page, after, gate)
+
+
+async def _book(ports: Ports, message: Load) -> Book:
+    """The book of the subject. Only the first page may hand the run over without having parts to send; other pages
+    leave the rejected rows out, which can be many."""
+    return await ports.ledger.book(message.subject, with_rejected=message.page == 0)
 
 
 async def _expect_header(ports: Ports, run: Run) -> None:
@@ -99,32 +105,35 @@ def _is_link_refused(page: Page, refusal: Refused) -> bool:
     return refusal.status == 400 and 0 < page.number < FIRST_REPAIR
 
 
-async def _page(ports: Ports, message: Load) -> Page:
-    key = (message.subject, message.stage, message.generation, message.page)
-    page = await ports.ledger.page(*key)
+def _page(book: Book, message: Load) -> Page:
+    page = book.page(message.stage, message.generation, message.page)
     if page is None and message.page == 0:
-        page = await ports.ledger.open_page(Page(*key)) or await ports.ledger.page(*key)
+        # It is written when it has been read, or when it leads to a second page.
+        return Page(message.subject, message.stage, message.generation, 0)
     if page is None:
         raise NotOurMessage(f"page: there is no page {message.page} of {message.stage}", str(message.subject))
     return page
 
 
-async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> bool:
-    """Read the page. Returns whether the message for the next page was sent.
+async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> list[Part]:
+    """Read the page. Returns its landed parts that are not held.
 
-    If two workers read the same page, only the first one sends it. Otherwise every duplicate would create another.
+    If two workers read the same page, only the first one sends the message for the next page. Otherwise every
+    duplicate would create another.
     """
     links: list[str | None] = []
-    told: list[bool] = []
+    opened, told = page, False
 
     async def announce(link: str | None) -> None:
+        nonlocal opened, told
         links.append(link)
         if link:
             await _check_no_circle(ports, page, link)
+            opened = await _opened(ports, page)
             following = Page(page.subject, page.stage, page.generation, page.number + 1, cursor=link)
             if await ports.ledger.open_page(following):
                 await _send_load(ports, page, following.number)
-                told.append(True)
+                told = True
 
     reading = await read(ports, run, page, announce)
     # One blob at a time: concurrent uploads would keep several encoded batches in memory.
@@ -132,7 +141,7 @@ async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> bool:
     await ports.rejections.keep(page.subject, reading.rejected)
     # Page and parts in one transaction. If a concurrent reader closed it first, its parts count, and these blobs are
     # orphans that the sweep deletes.
-    await ports.ledger.close_page(page, parts, last=not any(links))
+    await ports.ledger.close_page(opened, parts, last=not any(links))
     event(
         "page read",
         runId=run.run_id,
@@ -143,12 +152,24 @@ async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> bool:
         rows=sum(part.rows for part in parts),
         count=len(reading.rejected),
     )
-    return bool(told) or not any(links)
+    if any(links) and not told:
+        following = await ports.ledger.page(page.subject, page.stage, page.generation, page.number + 1)
+        await _go_on_reading(ports, page, following)
+    return [part for part in parts if part.stage == page.stage and part.state == "landed"]
 
 
-async def _go_on_reading(ports: Ports, page: Page) -> None:
+async def _opened(ports: Ports, page: Page) -> Page:
+    """The page in the ledger. A stage could seem to be over without its first page if the second one was known."""
+    if page.etag:
+        return page
+    opened = await ports.ledger.open_page(page)
+    if opened is None:
+        raise LeaseLost(f"page {page.number} of {page.stage} was opened by another worker")
+    return opened
+
+
+async def _go_on_reading(ports: Ports, page: Page, following: Page | None) -> None:
     """Make sure that the next page is read: the worker that opened it may have crashed before it sent the message."""
-    following = await ports.ledger.page(page.subject, page.stage, page.generation, page.number + 1)
     if following and not following.read:
         await _send_load(ports, page, following.number)
 
@@ -179,18 +200,19 @@ async def land(ports: Ports, page: Page, batch: Batch) -> Part:
     )
 
 
-async def _ready(ports: Ports, run: Run, page: Page, after: After, gate: Gate) -> None:
-    if not await gate(ports, page):
+async def _ready(ports: Ports, book: Book, page: Page, after: After, gate: Gate | None) -> None:
+    if gate is not None and not gate(book, page):
         return
     waiting = [
         part
-        for part in await ports.ledger.parts(run.subject, page.stage, page.generation)
+        for part in book.parts(page.stage, page.generation)
         # The gate may have waited for the first page. Then parts of later pages are waiting too.
         if part.state == "landed" and page.number in {0, part.number}
     ]
     await put_on_dock(ports, waiting)
     if not waiting:
-        await hand_over(ports, run.subject, page.stage, page.generation, after)
+        known = book if page.number == 0 else None
+        await hand_over(ports, page.subject, page.stage, page.generation, after, known=known)
 
 
 async def put_on_dock(ports: Ports, parts: list[Part]) -> None:

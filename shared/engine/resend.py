@@ -38,7 +38,11 @@ def found_links(page: Page) -> list[UUID]:
 
 async def sent_singly(ports: Ports, subject: UUID, stage: str) -> set[Guid]:
     """The rows of a step on repair pages of a subject, in any reading."""
-    pages = await ports.ledger.pages_of_all_readings(subject, stage)
+    return ids_on(await ports.ledger.pages_of_all_readings(subject, stage))
+
+
+def ids_on(pages: Iterable[Page]) -> set[Guid]:
+    """The rows on the repair pages among these."""
     return {guid(str(each)) for page in pages for each in repaired_ids(page)}
 
 

@@ -7,10 +7,11 @@ start, or that fails as a whole, goes back to the dock (`shared/engine/next_try.
 """
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from shared.engine.account import After
 from shared.engine.division import put_pieces_on_dock
@@ -21,7 +22,9 @@ from shared.engine.ports import Ports
 from shared.engine.targets.finance_import import MixedMaps, look_again, look_in_time, send
 from shared.engine.targets.import_result import Outcome, outcome_of, refuse_all
 from shared.errors import LeaseLost, Refused, UploadRefused
+from shared.ledger.book import Book
 from shared.ledger.rejected_rows import RejectedRow, measured
+from shared.ledger.run import Part
 from shared.ledger.shipments import Cargo, Shipment, Step, new_execution_id
 from shared.log import event
 from shared.services.finance import ImportStatus
@@ -90,7 +93,7 @@ async def _drop_booked(ports: Ports, shipment: Shipment) -> bool:
     shipment, a newer reading may have replaced its parts.
     """
     cargo = await ports.dock.cargo(shipment)
-    booked = await _booked(ports, cargo)
+    booked, _ = await _booked(ports, cargo)
     if booked:
         await ports.queues.send(Ship(stage=shipment.stage), delay=_NOTHING_LEFT_IN)
         left, gone = _divided(cargo, booked)
@@ -160,13 +163,15 @@ def given_up_at(shipment: Shipment, patience: timedelta) -> datetime | None:
 
 async def _book(ports: Ports, shipment: Shipment, status: ImportStatus, after: After) -> None:
     cargo = await ports.dock.cargo(shipment)
-    booked = await _booked(ports, cargo)
+    booked, books = await _booked(ports, cargo)
     is_booked = len(booked) == len(cargo)
     outcome = Outcome() if is_booked else await outcome_of(ports, shipment, status, cargo, booked)
     outcome = await _condemned(ports, shipment, cargo, outcome)
     again = [item for item in cargo if item.row_key in outcome.again]
     decided = [item for item in cargo if item.row_key not in outcome.again]
-    await _settle_parts(ports, shipment, decided, outcome, after)
+    known = await _settle_parts(ports, shipment, decided, outcome, books)
+    for subject, generation in {(item.subject, item.generation) for item in decided}:
+        await hand_over(ports, subject, shipment.stage, generation, after, known=known[subject])
     if again:
         event("import failed", severity=logging.WARNING, **_facts(shipment))
         back = failed(again, shipment.ticket, outcome.why, ports.now(), partly=outcome.partly)
@@ -197,9 +202,9 @@ async def _count(ports: Ports, shipment: Shipment, decided: Sequence[Cargo], out
         await ports.throughput.count(shipment.stage, rows=taken, rejected=refused)
 
 
-async def _booked(ports: Ports, cargo: Sequence[Cargo]) -> dict[str, int]:
+async def _booked(ports: Ports, cargo: Sequence[Cargo]) -> tuple[dict[str, int], dict[UUID, Book]]:
     """The parts that need no result any more, with their number of rejected rows: parts booked before a crash, and
-    parts of an earlier reading, whose rows the current one sends."""
+    parts of an earlier reading, whose rows the current one sends. And the books of all subjects."""
     books = {subject: await ports.ledger.book(subject) for subject in {item.subject for item in cargo}}
     booked = {}
     for item in cargo:
@@ -211,7 +216,7 @@ async def _booked(ports: Ports, cargo: Sequence[Cargo]) -> dict[str, int]:
             booked[item.row_key] = part.rejected if part else 0
         elif run is not None and item.generation < run.generation:
             booked[item.row_key] = 0
-    return booked
+    return booked, books
 
 
 def _divided(cargo: Sequence[Cargo], booked: Collection[str]) -> tuple[list[Cargo], list[Cargo]]:
@@ -220,21 +225,27 @@ def _divided(cargo: Sequence[Cargo], booked: Collection[str]) -> tuple[list[Carg
 
 
 async def _settle_parts(
-    ports: Ports, shipment: Shipment, cargo: Sequence[Cargo], outcome: Outcome, after: After
-) -> None:
+    ports: Ports, shipment: Shipment, cargo: Sequence[Cargo], outcome: Outcome, books: Mapping[UUID, Book]
+) -> dict[UUID, Book | None]:
+    """Book the parts. Returns the books with them; None for a subject whose book has to be read again."""
+    found: dict[UUID, Book | None] = dict(books)
     for item in cargo:
-        await _settle_part(ports, shipment, item, outcome.rejected.get(item.row_key, []))
-    for subject, generation in {(item.subject, item.generation) for item in cargo}:
-        await hand_over(ports, subject, shipment.stage, generation, after)
+        rejected = outcome.rejected.get(item.row_key, [])
+        part = await _settle_part(ports, shipment, item, rejected, books[item.subject])
+        book = found[item.subject]
+        found[item.subject] = book.with_part(part) if book and part and not rejected else None
+    return found
 
 
-async def _settle_part(ports: Ports, shipment: Shipment, cargo: Cargo, rejected: Sequence[RejectedRow]) -> None:
+async def _settle_part(
+    ports: Ports, shipment: Shipment, cargo: Cargo, rejected: Sequence[RejectedRow], book: Book
+) -> Part | None:
     """Set the part's totals to the rows that Finance has. A part that is already booked is not booked again, because
     its rejected rows may have been replayed or dismissed since."""
-    part = await ports.ledger.part(cargo.subject, cargo.part_key)
+    part = await ports.ledger.part(cargo.subject, cargo.part_key) if rejected else book.part(cargo.part_key)
     if part is not None and part.state != "settled":
         await ports.rejections.keep(cargo.subject, rejected)
-        await ports.ledger.save_part(
+        return await ports.ledger.save_part(
             part,
             state="settled",
             rejected=len(rejected),
@@ -242,6 +253,7 @@ async def _settle_part(ports: Ports, shipment: Shipment, cargo: Cargo, rejected:
             settled_at=ports.now(),
             execution_id=shipment.execution_id,
         )
+    return part
 
 
 def _facts(shipment: Shipment) -> dict[str, Any]:

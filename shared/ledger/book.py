@@ -1,7 +1,7 @@
 """All rows of one subject in the ledger, read with one query: its run, pages, parts and rejected rows."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.ledger.progress import Progress, progress_of
@@ -16,6 +16,12 @@ class Book:
     when it is accessed, not before."""
 
     rows: Sequence[Mapping[str, Any]]
+    changed: Mapping[str, Part] = field(default_factory=dict)
+    """Parts that the reader has changed since, by their names."""
+
+    def with_part(self, part: Part) -> "Book":
+        """The book with a part as it was just saved."""
+        return replace(self, changed={**self.changed, part.row_key: part})
 
     @property
     def run(self) -> Run | None:
@@ -26,13 +32,24 @@ class Book:
         """The pages of one stage in one reading."""
         return [page_of(row) for row in self._beginning(f"page|{stage}|{generation:04}|")]
 
+    def pages_of_all_readings(self, stage: str) -> list[Page]:
+        """The pages of one stage in all readings."""
+        return [page_of(row) for row in self._beginning(f"page|{stage}|")]
+
+    def page(self, stage: str, generation: int, number: int) -> Page | None:
+        """One page of a reading."""
+        return next((page for page in self.pages(stage, generation) if page.number == number), None)
+
     def parts(self, stage: str, generation: int) -> list[Part]:
         """The parts of one stage in one reading."""
-        return [part_of(row) for row in self._beginning(f"part|{stage}|{generation:04}|")]
+        return [self._part(row) for row in self._beginning(f"part|{stage}|{generation:04}|")]
 
     def part(self, row_key: str) -> Part | None:
         """One part by its name."""
-        return next((part_of(row) for row in self.rows if row["RowKey"] == row_key), None)
+        return next((self._part(row) for row in self.rows if row["RowKey"] == row_key), None)
+
+    def _part(self, row: Mapping[str, Any]) -> Part:
+        return self.changed.get(str(row["RowKey"])) or part_of(row)
 
     def rejected(self, stage: str) -> list[RejectedRow]:
         """The rejected rows of one stage, in any status."""

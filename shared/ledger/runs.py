@@ -50,6 +50,8 @@ from shared.tables.transactions import deleted, guarded, transact
 _OF_A_STATE = frozenset({"state", "posting", "detail", "postingDetail"})
 # The number of separators in the key of a piece of a part.
 _BARS_WITH_PATH = 5
+_OF_SUBJECT = "PartitionKey eq @subject"
+_WITHOUT_REJECTED = f"{_OF_SUBJECT} and (RowKey lt 'row|' or RowKey ge '{RUN}')"
 
 
 class Ledger:
@@ -153,18 +155,19 @@ class Ledger:
             await self._listing.rest(changed)
         return replace(changed, etag=result["etag"])
 
-    async def book(self, subject: UUID) -> Book:
+    async def book(self, subject: UUID, *, with_rejected: bool = True) -> Book:
         """All rows of a subject, in one request unless there are very many. One answer shows one moment. Of several,
         the run is the oldest, so that what was decided by newer rows is lost when the run has changed since."""
-        answers = await self._answers(subject)
+        condition = _OF_SUBJECT if with_rejected else _WITHOUT_REJECTED
+        answers = await self._answers(subject, condition)
         if len(answers) == 1:
             return Book(answers[0])
         run = await self._run_row(subject)
-        others = [row for rows in await self._answers(subject) for row in rows if row["RowKey"] != RUN]
+        others = [row for rows in await self._answers(subject, condition) for row in rows if row["RowKey"] != RUN]
         return Book([*others, *([run] if run else [])])
 
-    async def _answers(self, subject: UUID) -> list[list[Mapping[str, Any]]]:
-        rows = self._table.query_entities("PartitionKey eq @subject", parameters={"subject": str(subject)})
+    async def _answers(self, subject: UUID, condition: str) -> list[list[Mapping[str, Any]]]:
+        rows = self._table.query_entities(condition, parameters={"subject": str(subject)})
         return [[row async for row in page] async for page in rows.by_page()]
 
     async def page(self, subject: UUID, stage: str, generation: int, number: int) -> Page | None:
@@ -187,10 +190,10 @@ class Ledger:
         await transact(self._table, [("create", entity_of_page(page)), *(("upsert", row) for row in sent)])
 
     async def close_page(self, page: Page, parts: Sequence[Part], *, last: bool) -> None:
-        """Record a page as read, with its parts, in one transaction. Raises LeaseLost if a concurrent worker has
-        done so."""
+        """Record a page as read, with its parts, in one transaction. A page without an ETag is new. Raises
+        LeaseLost if a concurrent worker has done so."""
         closed = entity_of_page(replace(page, read=True, last=last))
-        operations: list[Any] = [guarded(closed, page.etag)]
+        operations: list[Any] = [guarded(closed, page.etag) if page.etag else ("create", closed)]
         operations += [("create", entity_of_part(part)) for part in parts]
         await transact(self._table, operations)
 

@@ -125,10 +125,14 @@ async def count_beside(ports: Ports, invoice_id: UUID) -> int:
     return await count_rows(ports, source.set, source.key, all_of(scope.condition, source.filter)) if scope else 0
 
 
-async def find_beside(ports: Ports, invoice_id: UUID, known: Collection[Guid]) -> Beside:
-    """The unbilled sales of a confirmation other than `known`, and the rows whose invoice cannot be determined."""
+async def find_beside(
+    ports: Ports, invoice_id: UUID, known: Collection[Guid], singly: Collection[Guid] | None = None
+) -> Beside:
+    """The unbilled sales of a confirmation other than `known`, and the rows whose invoice cannot be determined.
+    `singly` are the rows on its repair pages, if the caller has read them."""
     scope = await scope_of(ports, invoice_id)
-    search = _Search(ports, scope, known, await sent_singly(ports, invoice_id, ACTUALS))
+    sent = await sent_singly(ports, invoice_id, ACTUALS) if singly is None else singly
+    search = _Search(ports, scope, known, sent)
     async for rows in _candidates(ports, scope):
         await search.look_at(rows)
     return search.result()
