@@ -157,7 +157,7 @@ class _Reading:
         tally, parts = Tally(), self.account.parts
         if not any(part.measure(NEW_UNBILLED).rows for part in parts):
             return tally.totals()
-        settled = {row.key: row.status for row in await self.ports.rejections.of(self.run.subject, ACTUALS)}
+        settled = {row.key: row.status for row in self.account.book.rejected(ACTUALS)}
         sent_again: set[str] = set()
         verified = Totals()
         # Latest first: a row that was rejected and sent again counts in the last part that holds it, and once.

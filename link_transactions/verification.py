@@ -57,7 +57,7 @@ async def complete(ports: Ports, run: Run, book: Book) -> None:
     detail = "; ".join([_describe(run, account, connections), *others])
     await end(ports, run.subject, State.COMPLETED, detail, known=run)
     # Last: until the run has ended, another comparison may need the landed rows. The sweep deletes what a crash leaves.
-    await ports.landing.clear(run.subject)
+    await ports.landing.clear(run.subject, book.blobs if book.is_of_one_pass else None)
 
 
 async def _agrees(ports: Ports, run: Run, account: Account) -> str:

@@ -13,6 +13,7 @@ from shared import clock
 from shared.engine.leases import Leases
 from shared.engine.ports import Ports
 from shared.engine.queues import Queues
+from shared.engine.ship_calls import ShipCalls
 from shared.errors import NotOurStorage
 from shared.jobs.job import Job, JobRefused, load_job, load_maps
 from shared.ledger.dock import Dock
@@ -119,6 +120,7 @@ async def open_ports(
         dock=Dock(storage.dock, now, timedelta(seconds=settings.shipment_lease)),
         landing=Landing(storage.landed),
         queues=_queues(job, storage.queues),
+        ship_calls=ShipCalls(now),
         memory_budget=MemoryBudget(_PAGES_IN_WORK),
         answer_budget=AnswerBudget(_ANSWERS_KEPT),
         kept_answers=KeptAnswers(storage.landed),

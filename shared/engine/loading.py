@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from shared.engine.account import After
 from shared.engine.lifecycle import hand_over, read_again
-from shared.engine.messages import SUBJECT_ON_THE_WIRE, Load, Ship
+from shared.engine.messages import SUBJECT_ON_THE_WIRE, Load
 from shared.engine.ports import Ports
 from shared.engine.resend import FIRST_REPAIR
 from shared.errors import ContractBroken, LeaseLost, NotOurMessage, NotYet, Refused
@@ -216,11 +216,11 @@ async def _ready(ports: Ports, book: Book, page: Page, after: After, gate: Gate 
 
 
 async def put_on_dock(ports: Ports, parts: list[Part]) -> None:
-    """Put landed parts on the dock and send a ship message."""
+    """Put landed parts on the dock and have them shipped."""
     for part in parts:
         await ports.dock.land(part)
     if parts:
-        await ports.queues.send(Ship(stage=parts[0].stage))
+        await ports.ship_calls.call(ports.queues, parts[0].stage)
 
 
 async def _send_load(ports: Ports, page: Page, number: int) -> None:

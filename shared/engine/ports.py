@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from shared.engine.leases import Leases
 from shared.engine.queues import Queues
+from shared.engine.ship_calls import ShipCalls
 from shared.errors import Throttled
 from shared.jobs.job import Job
 from shared.ledger.dock import Dock
@@ -52,6 +53,7 @@ class Ports:
     dock: Dock
     landing: Landing
     queues: Queues
+    ship_calls: ShipCalls
     memory_budget: MemoryBudget
     answer_budget: AnswerBudget
     kept_answers: KeptAnswers

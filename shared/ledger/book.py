@@ -48,6 +48,18 @@ class Book:
         """One part by its name."""
         return next((self._part(row) for row in self.rows if row["RowKey"] == row_key), None)
 
+    @property
+    def blobs(self) -> list[str]:
+        """The landed parts of all stages and readings."""
+        return [self._part(row).blob for row in self._beginning("part|")]
+
+    @property
+    def is_of_one_pass(self) -> bool:
+        """Whether every row was read and sent once, so that no landed part was replaced."""
+        parts = [self._part(row) for row in self._beginning("part|")]
+        is_whole = all(part.generation == 1 and not part.path and not part.left_out for part in parts)
+        return is_whole and not any(self._beginning("row|"))
+
     def _part(self, row: Mapping[str, Any]) -> Part:
         return self.changed.get(str(row["RowKey"])) or part_of(row)
 

@@ -167,7 +167,11 @@ class Landing:
             if blob.last_modified < instant:
                 yield blob.name
 
-    async def clear(self, subject: UUID) -> None:
-        """Delete all parts of a subject."""
+    async def clear(self, subject: UUID, names: Iterable[str] | None = None) -> None:
+        """Delete the parts of a subject with these `names`, or all that are found."""
+        for name in names or ():
+            await self.delete(name)
+        if names is not None:
+            return
         async for name in self._container.list_blob_names(name_starts_with=f"{subject}/"):
             await self.delete(name)
