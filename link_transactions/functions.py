@@ -21,9 +21,11 @@ blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
 
 async def _load(ports: Ports, message: Load) -> None:
-    """Ordinary pages were read with their actuals. Only repair pages are read here."""
+    """Ordinary pages were read with their actuals. Only repair pages are read here. The actuals are compared while
+    Finance imports the connections."""
     if message.page < FIRST_REPAIR:
         await release(ports, message)
+        await verify(ports, message)
     else:
         await load(ports, message, read=read_connections, after=after_connections)
 

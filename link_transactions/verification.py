@@ -8,7 +8,7 @@ from link_transactions.comparison import Comparison, compare_actuals
 from shared.engine.account import Account, account_in
 from shared.engine.landed_rows import landed_rows
 from shared.engine.lifecycle import end, read_again
-from shared.engine.messages import Verify
+from shared.engine.messages import Load, Verify
 from shared.engine.ports import Ports
 from shared.errors import LeaseLost, NeedsAttention
 from shared.jobs.job import Step
@@ -26,7 +26,7 @@ COMPARABLE = {State.LINKING, State.VERIFYING}
 _ONLY_COUNTED = "count, money and keys of all rows compared"
 
 
-async def verify(ports: Ports, message: Verify) -> None:
+async def verify(ports: Ports, message: Verify | Load) -> None:
     """Compare the actuals, and complete the run if its connections are in Finance too. Raises NeedsAttention with
     the numbers if the two sides differ, and LeaseLost while another worker compares them."""
     # Several messages ask for the comparison: after the actuals, after the connections, and duplicates of both.
@@ -34,7 +34,7 @@ async def verify(ports: Ports, message: Verify) -> None:
         await _verify(ports, message)
 
 
-async def _verify(ports: Ports, message: Verify) -> None:
+async def _verify(ports: Ports, message: Verify | Load) -> None:
     book = await ports.ledger.book(message.subject)
     run = book.run
     # Duplicate delivery while actuals are sent again. Only a complete reading may be compared.

@@ -2,11 +2,9 @@
 connections may follow (two readings of the billed sales agree).
 """
 
-from datetime import timedelta
-
 from shared.engine.account import Account
 from shared.engine.lifecycle import advance, as_it_stands, read_again
-from shared.engine.messages import Load, Verify
+from shared.engine.messages import Load
 from shared.engine.ports import Ports
 from shared.errors import NotYet
 from shared.ledger.book import Book
@@ -16,8 +14,6 @@ from shared.project_operations.completeness import completeness
 from shared.project_operations.confirmation import find_beside
 from shared.totals import Totals
 from sync_actuals.beside import has_waited, settle_beside
-
-_UNTIL_CONNECTIONS_ARE_SENT = timedelta(seconds=2)
 
 
 def may_be_sent(book: Book, page: Page) -> bool:
@@ -79,6 +75,3 @@ async def after_actuals(ports: Ports, run: Run, account: Account) -> None:
             return
         await advance(ports, run, State.LINKING, wait="", wait_since=None, verified=0, beside=beside.seen)
     await ports.queues.send(Load(stage=CONNECTIONS, subject=run.subject, generation=run.generation))
-    # The comparison runs while Finance imports the connections. If this message is lost, it runs after them.
-    comparison = Verify(stage=CONNECTIONS, subject=run.subject, generation=run.generation)
-    await ports.queues.send(comparison, delay=_UNTIL_CONNECTIONS_ARE_SENT)
