@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from link_transactions.verification import COMPARABLE, complete
 from shared.engine.account import Account
 from shared.engine.landed_rows import landed_rows
-from shared.engine.lifecycle import advance, hand_over, plain_steps_are_over
+from shared.engine.lifecycle import advance, hand_over, plain_steps_are_over, verifying
 from shared.engine.loading import put_on_dock
 from shared.engine.messages import Load, Verify
 from shared.engine.ports import Ports
@@ -59,7 +59,8 @@ async def after_connections(ports: Ports, run: Run, account: Account) -> None:
     if run.state == State.LINKING:
         if not await plain_steps_are_over(ports, run):
             return
-        run = await advance(ports, run, State.VERIFYING)
+        is_compared = run.verified == run.generation
+        run = verifying(ports, run) if is_compared else await advance(ports, run, State.VERIFYING)
     if run.verified == run.generation:
         # Steps that are pure data may have been settled since the book was read.
         await complete(ports, run, await ports.ledger.book(run.subject) if ports.job.plain else account.book)

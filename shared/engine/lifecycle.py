@@ -69,6 +69,11 @@ async def advance(ports: Ports, run: Run, state: State, **facts: Unpack[Facts]) 
     return await ports.ledger.move(run, _ADVANCES[state], state=state, **facts)
 
 
+def verifying(ports: Ports, run: Run) -> Run:
+    """A run whose connections are sent, as it is stored together with its end. Raises LeaseLost if it has advanced."""
+    return ports.ledger.ahead(run, _ADVANCES[State.VERIFYING], state=State.VERIFYING)
+
+
 async def hand_over(
     ports: Ports, subject: UUID, stage: str, generation: int, after: After, *, known: Book | None = None
 ) -> None:

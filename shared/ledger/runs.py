@@ -114,6 +114,14 @@ class Ledger:
             await self._refuse(run, occasion, changed)
         return await self._write(run, changed)
 
+    def ahead(self, run: Run, occasion: Occasion, **changes: Unpack[Move]) -> Run:
+        """A run whose state has changed, for the next `move` to store with its own change. Raises LeaseLost if the
+        transition tables do not allow it."""
+        changed = replace(run, **changes)
+        if not is_allowed(occasion, run, changed):
+            raise LeaseLost(f"run {run.subject}")
+        return _remember(run, replace(changed, updated_at=self._clock()))
+
     async def _refuse(self, run: Run, occasion: Occasion, changed: Run) -> NoReturn:
         """The run may have changed since it was read. Then it is a race and not an error."""
         row = await self._run_row(run.subject)
