@@ -22,8 +22,8 @@ async def sweep_by_the_clock(timer: func.TimerRequest) -> None:
     """Sweep every ten minutes."""
     del timer
     if works := await ports_or_none():
-        async with works.reading() as patient:
-            await sweep(patient)
+        async with works.reading():
+            await sweep(works)
 
 
 @blueprint.function_name("operate")

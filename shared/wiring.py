@@ -113,7 +113,7 @@ async def open_ports(
         known_maps=known_maps,
         dataverse=Dataverse(source, {table_map.source.set: table_map.source.key for table_map in maps.values()}),
         bulk_updates=BulkUpdates(source),
-        finance=Finance(target, settings.finance_upload_hosts, settings.answer_patience),
+        finance=Finance(target, settings.finance_upload_hosts),
         ledger=ledger,
         run_list=RunList(storage.register, ledger.look),
         rejections=Rejections(storage.runs, now),

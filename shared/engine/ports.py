@@ -4,7 +4,7 @@ them.
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.engine.leases import Leases
@@ -71,8 +71,8 @@ class Ports:
         return self.settings.lanes.get(stage, self.job.step(stage).lanes)
 
     @asynccontextmanager
-    async def reading(self, name: str = "", *, again: bool = False) -> AsyncIterator["Ports"]:
-        """These ports for a new reader. Throttled requests wait in place while answers keep coming.
+    async def reading(self, name: str = "", *, again: bool = False) -> AsyncIterator[None]:
+        """Work as a new reader. Throttled requests wait in place while answers keep coming.
 
         If the reader has to stop, the answers for its `name` are kept. They are used when the same reader runs `again`.
         """
@@ -81,16 +81,15 @@ class Ports:
         reader.resume_from(kept)
         refused = False
         try:
-            yield replace(self, dataverse=self.dataverse.for_reader(reader), finance=self.finance.for_reader(reader))
+            with reader.reading():
+                yield
         except Throttled:
             refused = True
             if name and reader.answers:
                 await self.kept_answers.save(name, reader.answers)
             raise
         finally:
-            reader.leave()
-            for service in (self.dataverse, self.finance):
-                service.leave(reader, refused=refused)
+            reader.leave(refused=refused)
             if kept and not refused:
                 await self.kept_answers.delete(name)
 

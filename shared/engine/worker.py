@@ -113,8 +113,8 @@ async def _attempt(ports: Ports, message: Message, handler: Handler) -> None:
         if isinstance(message, Ship | Settle):
             await _handle(ports, message, handler)
         else:
-            async with ports.reading(reader_of(message), again=message.attempt > 0) as patient:
-                await _handle(patient, message, handler)
+            async with ports.reading(reader_of(message), again=message.attempt > 0):
+                await _handle(ports, message, handler)
     except Throttled as error:
         _tell(message, error, severity=logging.WARNING, until=error.until)
         await _put_off(ports, message, error.until - ports.now() + jitter(GATE_SPREAD), attempt=message.attempt)

@@ -21,7 +21,6 @@ from shared.services.answers import DATAVERSE, Answer
 from shared.services.http import Service
 from shared.services.json_rows import measure
 from shared.services.odata import Guid, all_of, chunks, guid, in_list, query
-from shared.services.reader import Reader
 
 API = "/api/data/v9.2"
 NAME = "Dataverse"
@@ -90,14 +89,6 @@ class Dataverse:
         """`keys` names the key columns of entity sets that do not follow the rule "singular name plus id"."""
         self._service = service
         self._keys = keys or {}
-
-    def for_reader(self, reader: Reader) -> "Dataverse":
-        """The same client for a reader, see `Service.for_reader`."""
-        return Dataverse(self._service.for_reader(reader), self._keys)
-
-    def leave(self, reader: Reader, *, refused: bool) -> None:
-        """See `Service.leave`."""
-        self._service.leave(reader, refused=refused)
 
     async def one(self, entity_set: str, key: UUID, options: Mapping[str, str]) -> Row | None:
         """The row with this id, or None if Dataverse says that it does not exist."""

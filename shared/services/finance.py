@@ -8,7 +8,6 @@ an import that has just been started.
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
-from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -25,7 +24,6 @@ from shared.maps.transforms import Row
 from shared.services.answers import FINANCE, Expected
 from shared.services.http import Service
 from shared.services.odata import query, quote_text
-from shared.services.reader import Reader
 
 NAME = "Finance"
 _ACTIONS = "/data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities."
@@ -102,21 +100,9 @@ class RowError:
 class Finance:
     """One Finance environment. Every method raises the errors of `Service.get` and `Service.post`."""
 
-    def __init__(self, service: Service, upload_hosts: str, patience: float = 120.0) -> None:
-        """`patience` is how many seconds the blob storage may take to answer during an upload."""
+    def __init__(self, service: Service, upload_hosts: str) -> None:
         self._service = service
-        self._patience = patience
         self._upload_hosts = [host.strip().lower() for host in upload_hosts.split(",")]
-
-    def for_reader(self, reader: Reader) -> "Finance":
-        """The same client for a reader, see `Service.for_reader`."""
-        finance = copy(self)
-        finance._service = self._service.for_reader(reader)  # noqa: SLF001 - a copy of its own
-        return finance
-
-    def leave(self, reader: Reader, *, refused: bool) -> None:
-        """See `Service.leave`."""
-        self._service.leave(reader, refused=refused)
 
     async def write_url(self, file_name: str) -> Upload:
         """Ask for a URL to upload a package to. It is valid for about half an hour."""
@@ -134,7 +120,7 @@ class Finance:
         """Upload a package. Large packages are sent in blocks, so that memory use does not grow with them."""
         # A redirect would send customers' figures to a host that was not checked.
         async with BlobClient.from_blob_url(
-            upload.url, retry_policy=_RETRIES, permit_redirects=False, read_timeout=self._patience
+            upload.url, retry_policy=_RETRIES, permit_redirects=False, read_timeout=self._service.patience
         ) as blob:
             try:
                 await blob.upload_blob(package, overwrite=True)

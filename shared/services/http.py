@@ -9,7 +9,6 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Coroutine, Mapping
-from copy import copy
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -48,7 +47,11 @@ _TURN = timedelta(seconds=5)
 
 
 class Service:
-    """The HTTP client of one service. `forms` describes its error responses."""
+    """The HTTP client of one service. `forms` describes its error responses.
+
+    A throttled GET of a reader waits in place as long as the reader's patience lasts and the reader is allowed to send.
+    Answers that the reader got before an interruption are not requested again.
+    """
 
     def __init__(
         self,
@@ -73,18 +76,11 @@ class Service:
         self._longest_wait = longest_wait
         self._forms = forms
         self._turns = Turns()
-        self._reader: Reader | None = None
 
-    def for_reader(self, reader: Reader) -> "Service":
-        """The same service for a reader. A throttled GET waits in place as long as the reader's patience lasts and
-        the reader is allowed to send. Answers that the reader got before an interruption are not requested again."""
-        service = copy(self)
-        service._reader = reader  # noqa: SLF001 - a copy of its own
-        return service
-
-    def leave(self, reader: Reader, *, refused: bool) -> None:
-        """Remove a reader that has finished, or that stopped because the service throttled it (`refused`)."""
-        self._turns.leave(reader, refused=refused)
+    @property
+    def patience(self) -> float | None:
+        """Seconds that a server may be silent before a request to it times out."""
+        return self._session.timeout.sock_read
 
     def url(self, path_and_query: str) -> URL:
         """A URL of this service. The text is already encoded."""
@@ -112,16 +108,18 @@ class Service:
     ) -> Answer:
         """GET. Raises Throttled, Unavailable, Refused, NotPermitted or SignInFailed."""
         asked = Asked("GET", url.path, expected)
-        if self._reader is None:
+        reader = Reader.current()
+        if reader is None:
             return await self._call(asked, url, headers or {}, None)
         name = name_of(str(url), headers or {})
-        if known := self._reader.recall(name):
+        if known := reader.recall(name):
             return Answer(self.name, asked, known)
-        return await self._get_patiently(self._reader, name, asked, url, headers or {})
+        return await self._get_patiently(reader, name, asked, url, headers or {})
 
     async def _get_patiently(
         self, reader: Reader, name: str, asked: Asked, url: URL, headers: Mapping[str, str]
     ) -> Answer:
+        reader.join(self._turns)
         while True:
             if not self._turns.admits(reader):
                 raise Throttled(self.name, self._clock() + _TURN, "it limits us, and another reader has its turn")

@@ -6,13 +6,20 @@ has to stop, the answers that it has got so far are kept and not requested again
 
 import hashlib
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime, timedelta
+from typing import Optional
 
 from shared.services.answers import Reply
+from shared.services.turns import Turns
 
 LONGEST_READING = timedelta(minutes=8)
 """Counted from the start of the reader: the host ends a function after ten minutes (host.json, functionTimeout)."""
+
+
+_current: ContextVar[Optional["Reader"]] = ContextVar("reader", default=None)
 
 
 class AnswerBudget:
@@ -44,6 +51,25 @@ class Reader:
         self._before: dict[str, deque[Reply]] = {}
         self._answers: list[tuple[str, Reply]] = []
         self._taken = 0
+        self._turns: set[Turns] = set()
+
+    @classmethod
+    def current(cls) -> Optional["Reader"]:
+        """The reader whose requests this task sends, if it is one's."""
+        return _current.get()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Every GET request of this task, and of the tasks that it starts, is this reader's during the block."""
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+
+    def join(self, turns: Turns) -> None:
+        """Take turns with the other readers of a service until it leaves."""
+        self._turns.add(turns)
 
     @property
     def until(self) -> datetime:
@@ -79,8 +105,10 @@ class Reader:
             self._taken += len(reply.body)
             self._answers.append((name, reply))
 
-    def leave(self) -> None:
-        """Release the memory of its answers."""
+    def leave(self, *, refused: bool = False) -> None:
+        """Release the memory of its answers, and its turns. `refused`: it stopped because a service throttled it."""
+        for turns in self._turns:
+            turns.leave(self, refused=refused)
         self._budget.give_back(self._taken)
         self._taken = 0
         self._answers, self._before = [], {}

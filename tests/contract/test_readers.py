@@ -112,8 +112,8 @@ async def test_what_was_kept_is_gone_with_the_end_of_the_page(ports: Ports, serv
 
 
 async def _reading(ports: Ports, name: str, ids: list[UUID]) -> int:
-    async with ports.reading(name) as patient:
-        return await read(patient, ids)
+    async with ports.reading(name):
+        return await read(ports, ids)
 
 
 async def test_who_asks_the_same_twice_asks_the_service_twice(ports: Ports, server: Server) -> None:
@@ -133,9 +133,9 @@ async def test_who_asks_the_same_twice_asks_the_service_twice(ports: Ports, serv
 
 
 async def _repeat(ports: Ports, name: str, ids: list[UUID], times: int) -> None:
-    async with ports.reading(name) as patient:
+    async with ports.reading(name):
         for _ in range(times):
-            await read(patient, ids)
+            await read(ports, ids)
 
 
 async def test_of_many_readers_one_goes_on_while_the_service_limits_them(ports: Ports, server: Server) -> None:

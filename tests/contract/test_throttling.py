@@ -155,11 +155,11 @@ async def test_a_reader_sits_a_short_wait_out_and_a_writer_does_not(
     server.script(said(TOO_MANY, 429, Retry_After="1"), said({"value": []}), said(TOO_MANY, 429, Retry_After="1"))
     async with wired(server.url, signin, table, moving=Ticking()) as app:
         began = clock.now()
-        reader = app.source.for_reader(Reader(clock.now, timedelta(seconds=30)))
-        await ask(reader)
-        assert clock.now() - began >= timedelta(seconds=1)
-        with pytest.raises(Throttled):
-            await reader.post(reader.url("/data/ProjActualsImports"), {})
+        with Reader(clock.now, timedelta(seconds=30)).reading():
+            await ask(app.source)
+            assert clock.now() - began >= timedelta(seconds=1)
+            with pytest.raises(Throttled):
+                await app.source.post(app.source.url("/data/ProjActualsImports"), {})
     assert len(server.received) == 3
 
 
@@ -168,7 +168,8 @@ async def test_a_reader_whose_patience_ends_before_the_wait_raises_at_once(
 ) -> None:
     server.script(said(TOO_MANY, 429, Retry_After="20"))
     async with wired(server.url, signin, table, moving=Ticking()) as app:
-        throttling = await throttled(app.source.for_reader(Reader(clock.now, timedelta(seconds=19))))
+        with Reader(clock.now, timedelta(seconds=19)).reading():
+            throttling = await throttled(app.source)
         assert throttling.until > clock.now() + timedelta(seconds=15)
 
 
