@@ -10,11 +10,7 @@ import pytest
 
 from simulators.processes import PROJECT
 from tests.unit.test_settings import GOOD
-
-DEPLOYED = (
-    "confirm_invoice", "sync_actuals", "link_transactions", "run_jobs", "write_back", "operate", "relay_contract",
-    "shared",
-)  # fmt: skip
+from tests.write_back.test_strategies import DEPLOYED
 
 
 def _start(root: Path, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:

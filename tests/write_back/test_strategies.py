@@ -14,7 +14,10 @@ from tests.operations.operator import produced_actuals
 from tests.write_back.bookkeeping import in_dataverse, in_finance, post, ring, run_of, write_back, writes
 from tests.write_back.conftest import SETTINGS
 
-DEPLOYED = ("confirm_invoice", "sync_actuals", "link_transactions", "run_jobs", "write_back", "operate", "shared")
+DEPLOYED = (
+    "confirm_invoice", "sync_actuals", "link_transactions", "run_jobs", "write_back", "operate", "relay_contract",
+    "shared",
+)  # fmt: skip
 CUSTOM = {"VOUCHERNUMBER": "contoso_voucher", "ACCOUNTINGAMOUNT": "contoso_accountingamount"}
 
 
