@@ -33,6 +33,7 @@ MOST_READINGS, MOST_PAGES = 9_999, 999_999
 
 SUBJECT_ON_THE_WIRE = "invoiceId"
 """What the subject of a run is called in messages. Earlier releases know no other subjects than invoices."""
+_Subject = Annotated[UUID, Field(validation_alias=SUBJECT_ON_THE_WIRE, serialization_alias=SUBJECT_ON_THE_WIRE)]
 
 
 def new_ticket() -> str:
@@ -50,12 +51,6 @@ class _Message(BaseModel):
     attempt: int = Field(0, ge=0)
 
 
-class _SubjectMessage(_Message):
-    """A message about one run, named by its `subject`."""
-
-    subject: UUID = Field(validation_alias=SUBJECT_ON_THE_WIRE, serialization_alias=SUBJECT_ON_THE_WIRE)
-
-
 class _StageMessage(_Message):
     """`job` is named for the steps that are pure data; the others have a queue of their own."""
 
@@ -68,10 +63,11 @@ class _StageMessage(_Message):
         return JOBS if self.job else self.stage
 
 
-class Load(_StageMessage, _SubjectMessage):
+class Load(_StageMessage):
     """Read page `page` of one subject in its reading number `generation`."""
 
     kind: Literal["load"] = "load"
+    subject: _Subject
     generation: int = Field(1, ge=1, le=MOST_READINGS)
     page: int = Field(0, ge=0, le=MOST_PAGES)
 
@@ -93,18 +89,20 @@ class Settle(_StageMessage):
     look: int | None = Field(None, ge=0)
 
 
-class Verify(_StageMessage, _SubjectMessage):
+class Verify(_StageMessage):
     """Compare source and target of one subject."""
 
     kind: Literal["verify"] = "verify"
+    subject: _Subject
     generation: int = Field(1, ge=1, le=MOST_READINGS)
 
 
-class Reconcile(_SubjectMessage):
+class Reconcile(_Message):
     """Compare one invoice row by row for job `job`, and send missing rows again if `fix` is set."""
 
     kind: Literal["reconcile"] = "reconcile"
     job: str = Field(pattern=r"^[0-9a-f]{32}$")
+    subject: _Subject
     fix: bool = False
 
     @property
@@ -113,12 +111,13 @@ class Reconcile(_SubjectMessage):
         return OPERATIONS
 
 
-class WriteBack(_SubjectMessage):
+class WriteBack(_Message):
     """Write a page of posted rows of an invoice back to Dataverse. The progress of a pass is in the ledger: page
     `page` of pass `ticket` is written if it is the next one. Without a ticket a new pass begins. `skip` is ignored;
     in the first release it counted the rows of earlier pages."""
 
     kind: Literal["writeBack"] = "writeBack"
+    subject: _Subject
     skip: int = Field(0, ge=0, le=2_000 * MOST_PAGES)
     # Omitted when empty: after a roll-back, the first release does not know these fields.
     ticket: str = Field("", pattern=r"^([0-9a-f]{32})?$", exclude_if=lambda ticket: not ticket)

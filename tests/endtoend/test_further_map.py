@@ -96,7 +96,7 @@ def test_its_rows_arrive_and_page_api_and_command_show_it(system: Relay) -> None
     [listed] = Operator(system).get("runs")["runs"]
     assert (listed["maps"][3]["title"], listed["maps"][3]["done"]) == ("Line details", LINES)
     told = requests.get(system.address("sign-in"), timeout=60).json()
-    assert told["maps"][3] == {"map": "details", "title": "Line details"}
+    assert told["maps"][3] == {"map": "details", "title": "Line details", "measured": False}
     assert list(Operator(system).get("health")["maps"])[3] == "details"
     [compared] = Operator(system).reconcile(invoiceId=invoice_id)
     counted = compared["maps"][2]
