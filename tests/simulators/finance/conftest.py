@@ -55,4 +55,8 @@ async def finance(
     client = Finance(finance_server.url, session)
     await client.switch(**QUICK)
     yield client
+    # An import that goes on would use up the next test's faults.
+    await client.switch(**default_switches | QUICK | {"stuckImportsEnd": "Failed"})
+    while (await client.sim("counts"))["running"]:
+        pass
     await client.switch(**default_switches)
