@@ -10,7 +10,7 @@ completed runs that are due           they are checked again in Dataverse (later
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from operate.repair.later_looks import look_again
@@ -48,9 +48,9 @@ async def sweep(ports: Ports) -> Sweep:
     """Sweep once. Returns what was found."""
     began = time.monotonic()
     await ports.run_list.check(ports.now())
-    revived = await _revive(ports)
+    found = Found(_quiet_since(ports))
+    revived = await _revive(ports, found.quiet_since)
     deleted = await _clear_blobs(ports)
-    found = Found()
     unasked = await _start_lost(ports, found)
     revived += found.woken
     changed, unseen = await look_again(ports)
@@ -74,15 +74,22 @@ class Found:
     """What a sweep did about confirmed invoices: runs that it `started`, accepted runs without progress that it has
     `woken`, and invoices that it has `left_alone`, because they were confirmed before SWEEP_START."""
 
+    quiet_since: datetime
     started: list[Started] = field(default_factory=list)
     woken: list[Revived] = field(default_factory=list)
     left_alone: list[Started] = field(default_factory=list)
 
 
+def _quiet_since(ports: Ports) -> datetime:
+    """Runs that have changed since then are not woken. One instant for a whole sweep: however long it takes, it wakes
+    no run twice."""
+    return ports.now() - timedelta(seconds=ports.settings.stalled_after)
+
+
 async def look_up(ports: Ports, message: LookUp) -> None:
     """Start runs for invoices whose webhook did not tell whether they were confirmed, if they were. Raises the errors
     of reading: then the message is tried again, and at the latest the next sweep finds the invoices."""
-    found = Found()
+    found = Found(_quiet_since(ports))
     for invoice in await invoices_with(ports, message.invoices) if message.invoices else []:
         await _start(ports, invoice, found)
     if message.since:
@@ -115,8 +122,7 @@ async def _start(ports: Ports, invoice: Invoice, found: Found) -> None:
         await _open(ports, invoice, found)
         return
     # A webhook writes the run alone. If its worker crashes before the message, the run is in no list yet.
-    quiet = ports.now() - standing.updated_at > timedelta(seconds=ports.settings.stalled_after)
-    if standing.state == State.ACCEPTED and quiet:
+    if standing.state == State.ACCEPTED and standing.updated_at < found.quiet_since:
         with suppress(LeaseLost):
             if await _wake(ports, await ports.ledger.enlist(standing)):
                 found.woken.append(Revived(invoice_id=str(invoice.invoice_id), state=str(standing.state)))
@@ -136,9 +142,8 @@ async def _open(ports: Ports, invoice: Invoice, found: Found) -> None:
         found.started.append(names)
 
 
-async def _revive(ports: Ports) -> list[Revived]:
+async def _revive(ports: Ports, quiet_since: datetime) -> list[Revived]:
     revived: list[Revived] = []
-    quiet_since = ports.now() - timedelta(seconds=ports.settings.stalled_after)
     for invoice_id in await ports.run_list.opened():
         try:
             run = await ports.ledger.run(invoice_id)

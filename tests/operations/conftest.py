@@ -35,7 +35,9 @@ def system(running: Relay) -> Iterator[Relay]:
     running.tenant.switch(
         "finance", rejectRows=[], throttleNext=0, throttleShare=0.0, throttleActions=False, **FAST_IMPORTS
     )
-    running.tenant.switch("dataverse", webhookOff=False, foreignNextLink=False, repeatNextLink=False)
+    running.tenant.switch(
+        "dataverse", webhookOff=False, foreignNextLink=False, repeatNextLink=False, latencySeconds=0.0
+    )
 
 
 @pytest.fixture

@@ -72,6 +72,20 @@ def test_a_run_that_lost_its_very_first_message_is_revived_and_only_once(system:
     assert system.finish([invoice_id])[0]["state"] == "completed"
 
 
+def test_a_sweep_that_takes_longer_than_a_run_is_quiet_revives_no_run_twice(system: Relay, operator: Operator) -> None:
+    invoice_id = system.tenant.draft(3, seed=114)
+    with operator.pausing(None):
+        system.tenant.confirm(invoice_id)
+        operator.await_state(invoice_id, "accepted")
+        _lose_messages(system)
+        accepted_at = datetime.fromisoformat(operator.run(invoice_id)["acceptedAt"])
+        await_that(lambda: datetime.now(UTC) > accepted_at + STALLED_AFTER, "the run is quiet")
+    system.tenant.switch("dataverse", latencySeconds=STALLED_AFTER_SECONDS + 1.0)
+    assert _revived(operator, invoice_id) == ["accepted"]
+    system.tenant.switch("dataverse", latencySeconds=0.0)
+    assert system.finish([invoice_id])[0]["state"] == "completed"
+
+
 def test_a_webhook_that_died_between_the_run_and_its_message_is_made_up_for_by_one_sweep(
     system: Relay, operator: Operator
 ) -> None:
