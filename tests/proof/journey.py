@@ -4,14 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.operations.operator import ACTUALS
-from tests.proof.troubles import Troubles
+from tests.proof.troubles import PAGE_ROWS, Troubles
 
 REFUSED = {"entity": ACTUALS, "everyNth": 7, "message": "Line property 'Chargeable' doesn't exist"}
 
 
 def carry(troubles: Troubles, count: int) -> list[str]:
-    """Confirm invoices and see them completed."""
-    invoices = troubles.draft(count)
+    """Confirm invoices and see them completed. The last page of one of them is full, so that the app asks whether that
+    was all."""
+    invoices = troubles.draft(count - 1) + troubles.draft(1, lines=PAGE_ROWS, edited=0)
     troubles.confirm(*invoices)
     troubles.complete(*invoices)
     return invoices

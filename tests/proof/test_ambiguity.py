@@ -31,6 +31,8 @@ CALLS: Mapping[str, Mapping[str, str]] = {
         f"GET invoices {_LIST} by modifiedon msdyn_ordertype msdyn_projectinvoicestatus": "the sweep",
         f"GET msdyn_actuals {_EXPANDED} by {_BILLED}": "billed sales, and their sums",
         f"GET msdyn_actuals {_EXPANDED} $skiptoken by {_BILLED}": "the next page of billed sales",
+        f"GET msdyn_actuals {_EXPANDED} by _msdyn_invoice_value msdyn_actualid msdyn_istransition"
+        " msdyn_transactiontypecode": "billed sales behind a full last page",
         f"GET msdyn_actuals {_EXPANDED} by msdyn_actualid msdyn_istransition": "actuals by their ids",
         f"GET msdyn_actuals {_LIST} by msdyn_actualid msdyn_istransition": "types of actuals",
         f"GET msdyn_actuals {_LIST} by _msdyn_invoice_value msdyn_actualid": "actuals of other invoices",
@@ -46,6 +48,7 @@ CALLS: Mapping[str, Mapping[str, str]] = {
         f"GET msdyn_transactionconnections {_LIST} by msdyn_transaction1 msdyn_transaction1role msdyn_transaction2"
         " msdyn_transaction2role": "costs behind them",
         f"GET msdyn_transactionconnections {_LIST} by {_LINKS}": "transaction connections",
+        f"GET salesorderdetails {_LIST} by salesorderdetailid": "billing methods of contract lines",
         "POST msdyn_actuals/Microsoft.Dynamics.CRM.UpdateMultiple": "write-back in bulk",
         "POST $batch": "write-back row by row",
     },

@@ -16,8 +16,9 @@ from tests.proof.findings import Findings
 PATIENCE_SECONDS = 240.0
 """Long enough for a machine that does much else at the same time."""
 SERVICES = ("dataverse", "finance", "signin")
+PAGE_ROWS = 6
 SETTINGS = {
-    "DATAVERSE_PAGE_ROWS": "6",
+    "DATAVERSE_PAGE_ROWS": str(PAGE_ROWS),
     "ANSWER_PATIENCE_SECONDS": "2",
     "COMPLETENESS_PATIENCE_SECONDS": "15",
     "FINANCE_POLL_LONGEST_SECONDS": "1",
