@@ -13,7 +13,7 @@ from operate.api.runs import blueprint as runs
 from operate.functions import blueprint as operate
 from operate.page.functions import blueprint as page
 from run_jobs.functions import blueprint as run_jobs
-from shared.jobs.job import Job, JobRefused
+from shared.jobs.job import refuse_unserved
 from shared.wiring import configuration
 from sync_actuals.functions import blueprint as sync_actuals
 from write_back.functions import blueprint as write_back
@@ -38,21 +38,17 @@ def with_all_functions() -> func.FunctionApp:
     return built
 
 
-def refuse_unserved(job: Job, served: func.FunctionApp) -> None:
-    """Raises JobRefused for a step whose rules have no trigger on its queue: its messages would wait for ever."""
-    folders = {
+def served_queues(built: func.FunctionApp) -> dict[str, str]:
+    """The queues with a trigger, and the folder of each trigger."""
+    return {
         trigger.queue_name: function.get_user_function().__module__.partition(".")[0]
-        for function in served.get_functions()
+        for function in built.get_functions()
         if isinstance(trigger := function.get_trigger(), QueueTrigger)
     }
-    for number, step in enumerate(job.steps):
-        if step.rules and folders.get(step.map) != step.rules:
-            reason = f"{step.rules} has no trigger on queue {step.map}"
-            raise JobRefused(f"{job.name}.json refused:\n  steps[{number}].rules: {reason}")
 
 
 logging.getLogger("azure").setLevel(logging.WARNING)  # the storage SDK logs every request, headers and all
 # A wrong setting, map or job is refused here, before the first message. An app lists its functions only once, for the
 # host, so another one is asked.
-refuse_unserved(configuration().job, with_all_functions())
+refuse_unserved(configuration().job, served_queues(with_all_functions()))
 app = with_all_functions()

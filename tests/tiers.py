@@ -1,7 +1,7 @@
 """Which tests `make test` runs, which `make test-all` adds, and in which order: the only place that says so.
 
     make test        the quick tier: every test of QUICK. Five minutes on two cores at most
-    make test-all    the full tier: all other tests but those marked `prove`. Twelve minutes at most
+    make test-all    the full tier: all other tests but those marked `prove`. The goal is twelve minutes
     make prove       the tests marked `prove`
 
 A new test of a folder in QUICK is quick, every other new test is full. `pytest FILE` runs whatever it is given.

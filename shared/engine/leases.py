@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
 from shared.clock import parse_stamp, stamp
 from shared.errors import LeaseLost
+from shared.tables.rows import find_row, unchanged
 
 _PARTITION = "lease"
 
@@ -43,7 +43,7 @@ class Leases:
         try:
             return str((await self._table.create_entity(self._entity(name, owner)))["etag"])
         except ResourceExistsError:
-            standing = await self._standing(name)
+            standing = await find_row(self._table, _PARTITION, name)
             if standing is None or parse_stamp(standing["until"]) > self._clock():
                 raise LeaseLost(f"lease {name} is held") from None
             return await self._replace(name, owner, standing)
@@ -54,7 +54,7 @@ class Leases:
             await asyncio.sleep(self._span.total_seconds() / 3)
             # An error of storage does not end the lease. Only its expiry does.
             with suppress(AzureError):
-                standing = await self._standing(name)
+                standing = await find_row(self._table, _PARTITION, name)
                 if standing is None or standing["owner"] != owner:
                     return
                 await self._replace(name, owner, standing)
@@ -65,27 +65,17 @@ class Leases:
                 await self._delete(name, etag)
             except ResourceModifiedError:
                 # It was renewed, or it expired and has another owner.
-                standing = await self._standing(name)
+                standing = await find_row(self._table, _PARTITION, name)
                 if standing is not None and standing["owner"] == owner:
                     await self._delete(name, standing.metadata["etag"])
 
     async def _delete(self, name: str, etag: str) -> None:
-        key = {"PartitionKey": _PARTITION, "RowKey": name}
-        await self._table.delete_entity(key, etag=etag, match_condition=MatchConditions.IfNotModified)
-
-    async def _standing(self, name: str) -> Any | None:
-        try:
-            return await self._table.get_entity(_PARTITION, name)
-        except ResourceNotFoundError:
-            return None
+        await self._table.delete_entity({"PartitionKey": _PARTITION, "RowKey": name}, **unchanged(etag))
 
     async def _replace(self, name: str, owner: str, standing: Any) -> str:
         try:
             replaced = await self._table.update_entity(
-                self._entity(name, owner),
-                mode=UpdateMode.REPLACE,
-                etag=standing.metadata["etag"],
-                match_condition=MatchConditions.IfNotModified,
+                self._entity(name, owner), mode=UpdateMode.REPLACE, **unchanged(standing.metadata["etag"])
             )
         except (ResourceModifiedError, ResourceNotFoundError) as error:
             raise LeaseLost(f"lease {name} is held") from error

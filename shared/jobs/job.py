@@ -4,6 +4,7 @@ The files in shared/jobs have the form of a dual-write integration job: table ma
 `load_job` refuses an invalid file with its name, the field and the reason.
 """
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
@@ -198,6 +199,15 @@ def load_job(file: Path = INVOICES_JOB) -> Job:
         return read_file(file, Job, "job")
     except FileRefused as refused:
         raise JobRefused(str(refused)) from refused.__cause__
+
+
+def refuse_unserved(job: Job, served: Mapping[str, str]) -> None:
+    """Refuse a step whose rules have no trigger on its queue: its messages would wait for ever. `served` names the
+    folder of each queue's trigger. Raises JobRefused."""
+    for number, step in enumerate(job.steps):
+        if step.rules and served.get(step.map) != step.rules:
+            reason = f"{step.rules} has no trigger on queue {step.map}"
+            raise JobRefused(f"{job.name}.json refused:\n  steps[{number}].rules: {reason}")
 
 
 def load_maps(job: Job | None = None, folder: Path = MAPS) -> dict[str, TableMap]:

@@ -18,6 +18,7 @@ from shared.errors import LeaseLost
 from shared.ledger.book import Book
 from shared.ledger.run import Page, Part, Run, State
 from shared.project_operations.codes import ACTUALS, INVOICES
+from shared.tables.rows import find_row
 from tests.contract.test_wiring import ports
 from tests.run_states import set_state
 
@@ -131,7 +132,7 @@ async def test_a_book_without_rejected_rows_has_all_the_others(ports: Ports) -> 
 
 
 async def _is_still(leases: Leases, name: str, etag: str) -> bool:
-    standing = await leases._standing(name)
+    standing = await find_row(leases._table, "lease", name)
     return standing is not None and standing.metadata["etag"] == etag
 
 
@@ -139,7 +140,7 @@ async def test_a_lease_is_free_after_its_block_also_if_it_was_renewed(ports: Por
     leases = Leases(ports.leases._table, now, timedelta(seconds=0.6))
     name = f"test {uuid4().hex}"
     async with leases.hold(name):
-        taken = await leases._standing(name)
+        taken = await find_row(leases._table, "lease", name)
         assert taken is not None
         async with asyncio.timeout(20):
             while await _is_still(leases, name, taken.metadata["etag"]):
@@ -147,4 +148,4 @@ async def test_a_lease_is_free_after_its_block_also_if_it_was_renewed(ports: Por
         with pytest.raises(LeaseLost):
             async with leases.hold(name):
                 raise AssertionError("it was held")
-    assert await leases._standing(name) is None
+    assert await find_row(leases._table, "lease", name) is None

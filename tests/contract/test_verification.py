@@ -13,6 +13,7 @@ from shared.engine.ports import Ports
 from shared.errors import LeaseLost, NeedsAttention
 from shared.ledger.run import State
 from shared.project_operations.codes import ACTUALS, CONNECTIONS
+from shared.tables.rows import find_row
 from tests.contract.server import Server
 from tests.contract.test_wiring import ports
 from tests.contract.world import World, actual, texts_of
@@ -221,8 +222,8 @@ async def test_the_lease_of_a_holder_that_crashed_is_taken_over_at_its_end(ports
 async def test_a_holder_that_lives_renews_its_lease_and_gives_it_back(ports: Ports) -> None:
     short = Leases(ports.gates._table, now, timedelta(seconds=0.6))
     async with asyncio.timeout(30), short.hold("a comparison"):
-        first = (await short._standing("a comparison") or {})["until"]
-        while (await short._standing("a comparison") or {})["until"] == first:  # noqa: ASYNC110 - storage tells nobody of a change
+        first = (await find_row(short._table, "lease", "a comparison") or {})["until"]
+        while (await find_row(short._table, "lease", "a comparison") or {})["until"] == first:  # noqa: ASYNC110 - storage tells nobody of a change
             await asyncio.sleep(0.02)
         with pytest.raises(LeaseLost):
             await short._take("a comparison", "another")

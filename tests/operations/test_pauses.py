@@ -33,6 +33,7 @@ def test_while_the_app_is_paused_nothing_is_sent_and_what_arrives_waits(system: 
 
 def test_while_one_map_is_paused_the_others_go_on(system: Relay, operator: Operator) -> None:
     early, late = (system.tenant.draft(10, seed=seed) for seed in (311, 312))
+    await_that(lambda: _at_rest(operator), "no message of an earlier test on any queue")
     with operator.pausing("actuals"):
         system.tenant.confirm(early)
         operator.await_state(early, "syncing actuals")

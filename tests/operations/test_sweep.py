@@ -1,6 +1,8 @@
 """A lost webhook, a lost message, a late confirmation: the sweep finds the work that no message is left for."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -58,14 +60,21 @@ def test_a_run_whose_messages_were_lost_is_revived(system: Relay, operator: Oper
     assert system.finish([invoice_id])[0]["state"] == "completed"
 
 
-def test_a_run_that_lost_its_very_first_message_is_revived_and_only_once(system: Relay, operator: Operator) -> None:
-    invoice_id = system.tenant.draft(3, seed=111)
+@contextmanager
+def losing_its_first_message(system: Relay, operator: Operator, invoice_id: str) -> Iterator[None]:
+    """Confirm an invoice during a pause, lose the message of its run, and wait until a sweep would notice."""
     with operator.pausing(None):
         system.tenant.confirm(invoice_id)
         operator.await_state(invoice_id, "accepted")
         _lose_messages(system)
         accepted_at = datetime.fromisoformat(operator.run(invoice_id)["acceptedAt"])
         await_that(lambda: datetime.now(UTC) > accepted_at + STALLED_AFTER, "the run is quiet")
+        yield
+
+
+def test_a_run_that_lost_its_very_first_message_is_revived_and_only_once(system: Relay, operator: Operator) -> None:
+    invoice_id = system.tenant.draft(3, seed=111)
+    with losing_its_first_message(system, operator, invoice_id):
         assert _revived(operator, invoice_id) == [], "what is paused stays where it is"
     assert _revived(operator, invoice_id) == ["accepted"]
     assert _revived(operator, invoice_id) == [], "messages do not pile up with every sweep"
@@ -74,13 +83,8 @@ def test_a_run_that_lost_its_very_first_message_is_revived_and_only_once(system:
 
 def test_a_sweep_that_takes_longer_than_a_run_is_quiet_revives_no_run_twice(system: Relay, operator: Operator) -> None:
     invoice_id = system.tenant.draft(3, seed=114)
-    with operator.pausing(None):
-        system.tenant.confirm(invoice_id)
-        operator.await_state(invoice_id, "accepted")
-        _lose_messages(system)
-        accepted_at = datetime.fromisoformat(operator.run(invoice_id)["acceptedAt"])
-        await_that(lambda: datetime.now(UTC) > accepted_at + STALLED_AFTER, "the run is quiet")
-    system.tenant.switch("dataverse", latencySeconds=STALLED_AFTER_SECONDS + 1.0)
+    with losing_its_first_message(system, operator, invoice_id):
+        system.tenant.switch("dataverse", latencySeconds=STALLED_AFTER_SECONDS + 1.0)
     assert _revived(operator, invoice_id) == ["accepted"]
     system.tenant.switch("dataverse", latencySeconds=0.0)
     assert system.finish([invoice_id])[0]["state"] == "completed"
