@@ -13,7 +13,8 @@ from tests.operations.operator import ACTUALS, COMPANY, Accountant, held
 from tests.proof.checker import records_of
 from tests.proof.ordeal import QUIET_SECONDS, Journey, Ordeal, landed
 
-LINES = 5
+LINES = 10
+"""From ten lines on, an invoice has every kind of line, so that what a kind brings is in every journey."""
 _REFUSALS = [{"entity": ACTUALS, "everyNth": 2, "message": "Line property 'A 17' is missing"}]
 _BY = {"by": "olga"}
 

@@ -25,8 +25,11 @@ PLACES_IN_A_CASE = {1: 5, 2: 3}
 """By how often the host is killed at each."""
 TRIES = 6
 """Some effects come only by chance, as when a row appears between two pages just there."""
-SLOW_READ_SECONDS = 0.5
-"""For each row that Finance reads."""
+_SLOW_FINANCE = ("finance", {"odataSecondsPerRowRead": 0.25})
+_SLOW_DATAVERSE = ("dataverse", {"readSeconds": 2.0})
+SLOWED_AT_TRY = {2: _SLOW_FINANCE, 4: _SLOW_DATAVERSE, 5: _SLOW_FINANCE, 6: _SLOW_DATAVERSE}
+"""A stage is read while it is imported, and compared while the next is: some effects come only where the one is faster,
+and some only where the other is."""
 OWN_SYSTEM_AT_TRY = 3
 """Some effects come only once in the life of a storage account, as when the app notes that it owns it."""
 
@@ -166,10 +169,9 @@ class Matrix:
 
     def _try(self, tested: Ordeal, case: Case) -> None:
         tested.oblige()
-        if case.tries % 2 == 0:
-            # The comparison reads from Finance while the connections are imported: some effects come only where the
-            # one is faster, and some only where the other is.
-            tested.system.tenant.switch("finance", odataSecondsPerRowRead=SLOW_READ_SECONDS)
+        if case.tries in SLOWED_AT_TRY:
+            service, pace = SLOWED_AT_TRY[case.tries]
+            tested.system.tenant.switch(service, **pace)
         if case.tries > 1 or any(place.effect.startswith("start:") for place in case.places):
             # Some effects come only once in the life of a host: it signs in, and keeps what it has read.
             tested.begin_anew()

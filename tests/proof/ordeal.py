@@ -54,7 +54,14 @@ OBLIGING: dict[str, dict[str, Any]] = {
         "resetBefore": {},
         "tokenRejectNext": 0,
     },
-    "dataverse": {"webhookOff": False, "extraRowsNext": 0, "errorNext": 0, "throttleNext": 0, "tokenRejectNext": 0},
+    "dataverse": {
+        "webhookOff": False,
+        "readSeconds": 0.0,
+        "extraRowsNext": 0,
+        "errorNext": 0,
+        "throttleNext": 0,
+        "tokenRejectNext": 0,
+    },
 }
 
 
