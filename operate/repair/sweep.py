@@ -163,12 +163,12 @@ async def _revive(ports: Ports, quiet_since: datetime) -> list[Revived]:
 
 
 async def _wake(ports: Ports, run: Run) -> bool:
-    """Revive a run unless its map is paused. It is saved to renew its timestamp. Otherwise every sweep would add
-    messages for the same run while a service is unavailable."""
+    """Revive a run unless its map is paused. Its timestamp is renewed. Otherwise every sweep would add messages for the
+    same run while a service is unavailable."""
     if await ports.pauses.of(stage_of(ports.job, run)):
         return False
     try:
-        await revive(ports, await ports.ledger.save(run))
+        await revive(ports, await ports.ledger.touch(run))
     except NewerVersion as error:
         await tell(ports, _SWEEP, error)
         return False

@@ -141,9 +141,23 @@ class Ledger:
         saved it fail. Raises LeaseLost."""
         return await self._put(run, replace(run, revision=run.revision + 1), moves=True)
 
+    async def touch(self, run: Run) -> Run:
+        """Renew the timestamp of an unfinished run. This is no change, so work that is under way can still be saved.
+        Raises LeaseLost."""
+        return await self._put(run, replace(run, updated_at=self._clock()), moves=not run.mark)
+
     async def _write(self, run: Run, wanted: Run, *, without: Collection[str] = ()) -> Run:
-        changed = _remember(run, replace(wanted, updated_at=self._clock(), revision=run.revision + 1))
-        return await self._put(run, changed, moves=_begins_to_move(run, changed), without=without)
+        while True:
+            changed = _remember(run, replace(wanted, updated_at=self._clock(), revision=run.revision + 1))
+            try:
+                return await self._put(run, changed, moves=_begins_to_move(run, changed), without=without)
+            except LeaseLost:
+                standing = await self.run(run.subject)
+                if standing is None or run.state.is_final or standing.revision != run.revision:
+                    raise
+                # It was only touched. If that made the work under way fail, work that takes longer than the sweep
+                # waits would begin anew for ever.
+                run, wanted = (replace(each, mark=standing.mark, etag=standing.etag) for each in (run, wanted))
 
     async def _put(self, run: Run, changed: Run, *, moves: bool, without: Collection[str] = ()) -> Run:
         if moves:

@@ -7,7 +7,18 @@ from uuid import uuid4
 
 import pytest
 
-from shared.engine.lifecycle import accept, advance, claim, end, end_posting, go_on, note_posting, read_again, withdraw
+from shared.engine.lifecycle import (
+    accept,
+    advance,
+    claim,
+    end,
+    end_posting,
+    go_on,
+    note_posting,
+    read_again,
+    verifying,
+    withdraw,
+)
 from shared.engine.ports import Ports
 from shared.errors import LeaseLost, WrongState
 from shared.ledger.run import Page, Part, Posting, Run, State
@@ -108,6 +119,30 @@ async def test_a_run_that_has_moved_on_is_a_race_and_no_fault(ports: Ports) -> N
     await advance(ports, run, State.SYNCING_ACTUALS)
     with pytest.raises(LeaseLost):
         await read_again(ports, run, "as it was read before")
+
+
+async def test_work_that_takes_longer_than_the_sweep_waits_is_saved_all_the_same(ports: Ports) -> None:
+    """Every wake made the check of the actuals worthless, and it began anew until the end of days."""
+    run = await _run_in(ports, State.SYNCING_ACTUALS)
+    for _ in range(2):
+        await ports.ledger.touch(await _read(ports, run))
+    run = await advance(ports, run, State.LINKING)
+    ahead = verifying(ports, run)
+    await ports.ledger.touch(await _read(ports, run))
+    await end(ports, run.subject, State.COMPLETED, "told", known=ahead)
+    standing = await _read(ports, run)
+    assert standing.state == State.COMPLETED
+    assert [step.what for step in standing.history][-3:] == [State.LINKING, State.VERIFYING, State.COMPLETED]
+
+
+@pytest.mark.parametrize("state", [State.SYNCING_ACTUALS, State.NEEDS_ATTENTION])
+async def test_a_change_between_two_touches_is_a_race(ports: Ports, state: State) -> None:
+    run = await _run_in(ports, state)
+    await ports.ledger.save(await ports.ledger.touch(run), wait="for a sign")
+    await ports.ledger.touch(await _read(ports, run))
+    with pytest.raises(LeaseLost):
+        await ports.ledger.save(run, wait="for another")
+    assert (await _read(ports, run)).wait == "for a sign"
 
 
 async def test_a_run_that_is_read_again_meanwhile_is_not_completed(ports: Ports) -> None:
