@@ -24,6 +24,7 @@ from shared.tables.rows import find_row
 from shared.tables.schema import newer
 from shared.tables.transactions import deleted, guarded, transact
 
+# A claim rewrites up to 97 parts in one transaction, whose body is limited to 4 MiB.
 _TEXT_LIMIT = 4000
 
 
@@ -44,6 +45,7 @@ class Dock:
         try:
             await self._table.create_entity(_cargo_entity(cargo))
         except ResourceExistsError:
+            # A duplicate message, or a worker that crashed after this write. The part may be on its way already.
             return
 
     async def view(self, stage: str) -> View:
@@ -88,6 +90,7 @@ class Dock:
             step=Step.CLAIMED,
             lease_until=self._clock() + self._lease,
         )
+        # A lane that has never been used has no row.
         standing = view.lanes.get(lane)
         lane_entity = _lane_entity(first.stage, lane, ticket)
         operations: list[Any] = [("create", _shipment_entity(shipment))]
@@ -105,12 +108,14 @@ class Dock:
     async def finish(self, shipment: Shipment) -> Shipment:
         """Mark the import as finished and free its lane, in one transaction. Raises LeaseLost."""
         changed = replace(shipment, step=Step.FINISHED, lease_until=self._clock() + self._lease)
+        # The lane needs no ETag: only the holder of its shipment writes it.
         lane = _lane_entity(shipment.stage, shipment.lane, "")
         results = await transact(self._table, [guarded(_shipment_entity(changed), shipment.etag), ("upsert", lane)])
         return replace(changed, etag=results[0]["etag"])
 
     async def remove(self, shipment: Shipment, cargo: Iterable[Cargo]) -> None:
         """Remove a booked shipment and its parts from the dock. Raises LeaseLost."""
+        # Without ETags. A worker that comes second finds the shipment gone, and the whole transaction fails.
         keys = [f"shipment|{shipment.ticket}", *(item.row_key for item in cargo)]
         await transact(self._table, [("delete", {"PartitionKey": str(shipment.stage), "RowKey": key}) for key in keys])
 

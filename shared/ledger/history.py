@@ -7,7 +7,9 @@ from datetime import datetime
 
 from shared.clock import parse_stamp, stamp
 
+# All steps are one table property, which holds at most 32,768 characters.
 _MOST = 60
+# How a run began stays visible, however often it waits later.
 _FIRST = 10
 _TEXT_LIMIT = 300
 

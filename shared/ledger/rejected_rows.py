@@ -131,11 +131,13 @@ class Rejections:
         now = self._clock()
         if known is None:
             return replace(row, first_seen=now, last_seen=now)
+        # A row that is still open was not sent since, so this is the same rejection, booked twice.
         again = known.status == "replaying"
         tries = known.tries + 1 if again else known.tries
         seen = replace(row, first_seen=known.first_seen, last_seen=now, tries=tries)
         if known.status != "dismissed":
             return seen
+        # An operator has settled it elsewhere. It must not block the run again.
         return replace(seen, status=known.status, reason=known.reason, by=known.by, at=known.at)
 
     async def _write(self, subject: UUID, rows: Iterable[RejectedRow]) -> None:
@@ -144,6 +146,7 @@ class Rejections:
 
 
 def _row_key(row: RejectedRow) -> str:
+    # Storage forbids / \ # ? in a key and limits it to 1 KiB, which is 512 characters.
     return f"row|{row.stage}|{quote(row.key, safe='')}"[:500]
 
 

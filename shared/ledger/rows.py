@@ -57,6 +57,7 @@ run_of, page_of, part_of = _RUN.value, _PAGE.value, _PART.value
 
 
 def page_key(stage: str, generation: int, number: int) -> str:
+    # With leading zeros, so that storage returns pages in the order of their numbers.
     return f"page|{stage}|{generation:04}|{number:06}"
 
 

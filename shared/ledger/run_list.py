@@ -34,7 +34,9 @@ from shared.totals import Totals
 
 _PARTITION = "run"
 _COMPLETE = {"PartitionKey": "complete", "RowKey": "pointers"}
+# Runs that are read concurrently. More would be a burst for the storage account.
 _AT_ONCE = 16
+# It sorts after every position.
 _HIGHEST = "~"
 _BY_STATE = {
     What.OPEN: frozenset(state for state in State if not state.is_final),
@@ -114,11 +116,13 @@ class Listing:
         """Write the row of a run that was saved in a final state, unless its mark is outdated."""
         opened, _, marked = run.mark.partition(" ")
         with suppress(ResourceModifiedError, ResourceNotFoundError):
+            # Without a mark, a later version of the app lists the run, and its row stays as that version wrote it.
             if marked:
                 await self._update(_row(run), marked)
             await self._waiting.rest(run, opened)
 
     async def _mark(self, row: Mapping[str, Any]) -> str:
+        # The row may appear or disappear between two requests, so both ways are tried in turn.
         while True:
             with suppress(ResourceExistsError):
                 return str((await self._table.create_entity(row))["etag"])
@@ -152,6 +156,7 @@ class RunList:
     ) -> AsyncIterator[Entry]:
         """The runs accepted in [since, until), newest first, after `after`, optionally only in some `states`. They
         are read in pages of `page_size`, or as many as storage returns at a time."""
+        # Positions run backwards in time, so the later instant is the lower bound.
         lower = max(after, edge(until)) if until else after
         upper = edge(since) + _HIGHEST if since else _HIGHEST
         if states and _POINTED.issuperset(states):

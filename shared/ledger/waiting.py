@@ -30,6 +30,7 @@ from shared.tables.rows import unchanged
 from shared.tables.transactions import deleted, transact
 
 _PARTITION = "waiting"
+# It sorts after every position.
 _HIGHEST = "~"
 
 
@@ -114,6 +115,7 @@ class Waiting:
 
     async def rest(self, run: Standing, mark: str) -> None:
         """Record that a run is at rest, unless it has been opened again since it got its `mark`."""
+        # In one transaction, so that a run at rest is never without the pointers to its tasks.
         opened = deleted(_entity(key_of(What.OPEN, run)), mark)
         with suppress(LeaseLost):
             await transact(self._table, [opened, *(("upsert", _entity(key)) for key in keys_of(run))])
