@@ -41,7 +41,8 @@ APART = (
     "operations/test_replay.py",
     "proof/test_ambiguity.py",
 )
-"""Files that take so long that they get a system of their own."""
+"""Files that take so long that another process may run them. Where it does not, their system is the one that others
+have used before."""
 
 LONGEST = (
     "proof/test_crashes.py",

@@ -64,7 +64,7 @@ class Run:
     open rejected rows. `expected` is what the first reading of the measured step promised. `write_back` is the progress
     of the write-back (write_back/passes.py), "" if none is running. `customer` and `project` are names for display,
     `progress` is by map. `verified` is the reading that was compared with Finance, 0 for none, and `compared` describes
-    the comparison. `revision` counts the saves. `beside` counts the candidates in the search for rows that no link
+    the comparison. `revision` counts the changes. `beside` counts the candidates in the search for rows that no link
     leads to. `looks` counts the checks since the completion, and the next one is due at `look_at`. `is_named`: an
     operator has named the subject, so it is carried even if it was ready before SWEEP_START.
     """

@@ -219,11 +219,18 @@ async def test_the_lease_of_a_holder_that_crashed_is_taken_over_at_its_end(ports
     assert (await verified(ports, server, world))[0] == State.COMPLETED
 
 
+async def _ends(leases: Leases) -> str:
+    standing = await find_row(leases._table, "lease", "a comparison")
+    assert standing is not None
+    return str(standing["until"])
+
+
 async def test_a_holder_that_lives_renews_its_lease_and_gives_it_back(ports: Ports) -> None:
     short = Leases(ports.gates._table, now, timedelta(seconds=0.6))
     async with asyncio.timeout(30), short.hold("a comparison"):
-        first = (await find_row(short._table, "lease", "a comparison") or {})["until"]
-        while (await find_row(short._table, "lease", "a comparison") or {})["until"] == first:  # noqa: ASYNC110 - storage tells nobody of a change
+        first = await _ends(short)
+        # Storage tells nobody of a change, so it is asked.
+        while await _ends(short) == first:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         with pytest.raises(LeaseLost):
             await short._take("a comparison", "another")
