@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from operate.repair.sweep import _wake
 from shared.engine.lifecycle import (
     accept,
     advance,
@@ -125,7 +126,7 @@ async def test_work_that_takes_longer_than_the_sweep_waits_is_saved_all_the_same
     """Every wake made the check of the actuals worthless, and it began anew until the end of days."""
     run = await _run_in(ports, State.SYNCING_ACTUALS)
     for _ in range(2):
-        await ports.ledger.touch(await _read(ports, run))
+        assert await _wake(ports, await _read(ports, run))
     run = await advance(ports, run, State.LINKING)
     ahead = verifying(ports, run)
     await ports.ledger.touch(await _read(ports, run))

@@ -11,6 +11,8 @@ import requests
 from tests.endtoend.relay import Relay, await_that, relay
 from tests.operations.operator import held, journal, journal_end
 
+_ENDS = ("Transaction1Id", "Transaction2Id")
+
 
 def test_without_a_key_or_with_a_wrong_one_it_is_a_401(system: Relay) -> None:
     assert system.post(b"{}", headers={}).status_code == 401
@@ -69,6 +71,10 @@ def test_an_unconfirmed_or_forged_invoice_is_rejected_and_not_one_row_is_written
     # Imports of earlier tests may still arrive, so what is looked for is their own.
     assert not [entry for entry in journal(system, before) if number in entry["key"]]
     assert held(system, number) == []
+    own = {str(row["ACTUALID"]).lower() for row in system.tenant.lines("dataverse", f"invoices/{draft}/originals")}
+    ends = {str(row[end]).lower() for row in system.tenant.held("connections") for end in _ENDS}
+    assert own
+    assert not own & ends
 
 
 def test_an_invoice_that_was_said_to_be_confirmed_too_early_goes_when_it_is(system: Relay) -> None:
