@@ -154,7 +154,7 @@ async def _revive(ports: Ports, quiet_since: datetime) -> list[Revived]:
             continue
         if run.state.is_final:
             # A run that has ended is still listed as moving. Its last writer crashed before it saved the run, or is
-            # slow: if it saves after this correction, it marks the run as moving again.
+            # slow: if it saves after this correction, it gets LeaseLost.
             with suppress(LeaseLost):
                 await ports.ledger.list_anew(run)
         if not run.state.is_final and run.updated_at < quiet_since and await _wake(ports, run):

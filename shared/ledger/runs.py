@@ -137,9 +137,9 @@ class Ledger:
         return run if run.mark or run.state.is_final else await self._put(run, run, moves=True)
 
     async def list_anew(self, run: Run) -> Run:
-        """Correct the row of a resting run in the list. A concurrent writer that has marked it but not saved it has to
-        mark it again. Raises LeaseLost."""
-        return await self._put(run, run, moves=True)
+        """Correct the row of a resting run in the list, and make a concurrent writer that has marked it but not
+        saved it fail. Raises LeaseLost."""
+        return await self._put(run, replace(run, revision=run.revision + 1), moves=True)
 
     async def touch(self, run: Run) -> Run:
         """Renew the timestamp of an unfinished run. This is no change, so work that is under way can still be saved.
@@ -153,10 +153,10 @@ class Ledger:
                 return await self._put(run, changed, moves=_begins_to_move(run, changed), without=without)
             except LeaseLost:
                 standing = await self.run(run.subject)
-                if standing is None or standing.revision != run.revision:
+                if standing is None or run.state.is_final or standing.revision != run.revision:
                     raise
-                # It was not changed, only touched or listed. If that made the work under way fail, work that takes
-                # longer than the time between two sweeps would begin anew for ever.
+                # It was only touched. If that made the work under way fail, work that takes longer than the sweep
+                # waits would begin anew for ever.
                 run, wanted = (replace(each, mark=standing.mark, etag=standing.etag) for each in (run, wanted))
 
     async def _put(self, run: Run, changed: Run, *, moves: bool, without: Collection[str] = ()) -> Run:

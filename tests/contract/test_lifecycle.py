@@ -136,19 +136,6 @@ async def test_work_that_takes_longer_than_the_sweep_waits_is_saved_all_the_same
     assert [step.what for step in standing.history][-3:] == [State.LINKING, State.VERIFYING, State.COMPLETED]
 
 
-async def test_a_write_back_that_takes_longer_than_the_sweep_waits_is_saved_all_the_same(ports: Ports) -> None:
-    """The attempt that failed left the run listed as moving, so the next sweep corrected the list and made the next
-    attempt fail."""
-    run = await _run_in(ports, State.COMPLETED)
-    await ports.ledger.list_anew(await _read(ports, run))
-    await note_posting(ports, run, "written back", "")
-    standing = await _read(ports, run)
-    assert standing.posting == "written back"
-    assert [entry.posting async for entry in ports.run_list.entries() if entry.subject == run.subject] == [
-        "written back"
-    ]
-
-
 @pytest.mark.parametrize("state", [State.SYNCING_ACTUALS, State.NEEDS_ATTENTION])
 async def test_a_change_between_two_touches_is_a_race(ports: Ports, state: State) -> None:
     run = await _run_in(ports, state)
