@@ -59,7 +59,7 @@ class Desk:
     async def open(self, screen: str) -> None:
         """Go to a screen by its address and wait until it is there."""
         await self.page.evaluate("address => { location.hash = address }", f"#/{screen}")
-        await expect(self.page.locator("main h1")).to_be_visible()
+        await expect(self.page.locator(f'main[data-screen="{screen.partition("?")[0]}"] h1')).to_be_visible()
 
     async def go(self, link: str) -> None:
         """Go to a screen by the links at the top."""

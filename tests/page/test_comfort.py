@@ -9,6 +9,13 @@ from tests.endtoend.relay import Relay
 from tests.page.browser import Desk, desk
 
 SCREENS = ("runs", "errors", "health", "out-of-sync")
+LENGTHEN = """() => {
+  const walk = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  const texts = [];
+  while (walk.nextNode()) if (walk.currentNode.data.trim()) texts.push(walk.currentNode);
+  const longer = (text) => (/^[-0-9.,–]+$/.test(text.trim()) ? "1,234,567.89" : `${text} ${text}`);
+  for (const text of texts) text.data = longer(text.data);
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +57,9 @@ async def test_no_screen_needs_sideways_scrolling(
             await tab.open(screen)
             await expect(tab.page.locator("main h1 + *")).to_be_visible()
             assert await tab.page.evaluate("document.documentElement.scrollWidth") <= width, (screen, what)
+            # A day later the same screen holds more: a wait of a sentence, a count of millions, a longer number.
+            await tab.page.evaluate(LENGTHEN)
+            assert await tab.page.evaluate("document.documentElement.scrollWidth") <= width, (screen, what, "long")
 
 
 async def test_the_theme_follows_the_system_or_the_choice(browser: Browser, system: Relay) -> None:

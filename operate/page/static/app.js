@@ -52,6 +52,7 @@ function show(data) {
     if (view.shown.address !== address) view.screen.follow?.(view.query);
   }
   view.shown = { screen, address };
+  main.dataset.screen = screen;
   parts.clock.textContent = `Updated ${clock(Date.now())}`;
   document.title = `${view.screen.title(data)} – Invoice relay`;
 }
