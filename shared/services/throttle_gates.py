@@ -75,7 +75,7 @@ class ThrottleGates:
         self._table = table
         self._clock = clock
         self._known: dict[str, Gate] = {}
-        self._read_at: dict[str, datetime] = {}
+        self._read_at = datetime.min.replace(tzinfo=UTC)
         self._one_reader = asyncio.Lock()
 
     async def pass_through(self, service: str) -> None:
@@ -87,11 +87,10 @@ class ThrottleGates:
     async def look(self, service: str) -> Gate | None:
         """The gate of `service` if it is closed."""
         if not self._knows(service):
-            # Callers that arrive while the gate is being read wait for the result. Otherwise they would see it as open.
+            # Callers that arrive while the gates are read wait for the result. Otherwise they would see them as open.
             async with self._one_reader:
                 if not self._knows(service):
-                    await self._read(service)
-                    self._read_at[service] = self._clock()
+                    await self._read_all()
         return self._closed(service)
 
     async def was_closed(self, service: str, since: datetime) -> bool:
@@ -110,8 +109,7 @@ class ThrottleGates:
         await change_row(self._table, _PARTITION, service, partial(self._close, gate))
 
     def _knows(self, service: str) -> bool:
-        read_at = self._read_at.get(service, datetime.min.replace(tzinfo=UTC))
-        return self._closed(service) is not None or self._clock() - read_at < _FRESH
+        return self._closed(service) is not None or self._clock() - self._read_at < _FRESH
 
     def _closed(self, service: str) -> Gate | None:
         known = self._known.get(service)
@@ -125,6 +123,12 @@ class ThrottleGates:
     async def closures(self, service: str) -> list[Closure]:
         """The recent closures of the gate of `service`, oldest first."""
         return _read_closures(await self._read(service))
+
+    async def _read_all(self) -> None:
+        """Read the gates of all services with one request."""
+        async for row in self._table.query_entities(f"PartitionKey eq '{_PARTITION}'"):
+            self._learn(_GATE.value(row))
+        self._read_at = self._clock()
 
     async def _read(self, service: str) -> Any | None:
         row = await find_row(self._table, _PARTITION, service)

@@ -284,7 +284,7 @@ class App:
 def forget(host: Ports) -> None:
     """Empty what a process keeps in memory."""
     host.gates._known.clear()
-    host.gates._read_at.clear()
+    host.gates._read_at = datetime.min.replace(tzinfo=host.now().tzinfo)
     host.ship_calls.forget()
     host.pauses._read_at = datetime.min.replace(tzinfo=host.now().tzinfo)
 
