@@ -17,7 +17,7 @@ from shared.project_operations.connections import write_connections
 from shared.project_operations.links import TRACED, trace
 from shared.totals import plus
 from sync_actuals.beside import has_waited
-from sync_actuals.readiness import note_promised, promised_totals
+from sync_actuals.readiness import promise, promised_totals
 
 
 async def read_actuals(ports: Ports, run: Run, page: Page, announce: Announce) -> Reading:
@@ -32,8 +32,7 @@ async def read_actuals(ports: Ports, run: Run, page: Page, announce: Announce) -
     # The completeness check runs concurrently with the page: for a large invoice it takes as long as reading all pages.
     # No page is sent before this one is closed, and it is not closed while the confirmation is incomplete.
     promised, (reading, projects) = await both(promised_totals(ports, run), _read_page(ports, run, page, announce))
-    await note_promised(ports, run, promised, projects)
-    return reading
+    return replace(reading, learnt=promise(run, promised, projects))
 
 
 async def _read_page(ports: Ports, run: Run, page: Page, announce: Announce) -> tuple[Reading, str]:

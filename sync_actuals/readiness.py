@@ -3,12 +3,12 @@ connections may follow (two readings of the billed sales agree).
 """
 
 from shared.engine.account import Account
-from shared.engine.lifecycle import advance, as_it_stands, read_again
+from shared.engine.lifecycle import advance, read_again
 from shared.engine.messages import Load
 from shared.engine.ports import Ports
 from shared.errors import NotYet
 from shared.ledger.book import Book
-from shared.ledger.run import BEFORE_ACTUALS, Page, Run, State
+from shared.ledger.run import BEFORE_ACTUALS, Facts, Page, Run, State
 from shared.project_operations.codes import ACTUALS, CONNECTIONS, SOLD
 from shared.project_operations.completeness import completeness
 from shared.project_operations.confirmation import find_beside
@@ -23,7 +23,7 @@ def may_be_sent(book: Book, page: Page) -> bool:
     Reading starts earlier, so parts may be landed before both conditions hold. No race leaves a part behind: they are
     checked after each page is closed, and the worker that fulfils the later one looks for landed parts afterwards.
     """
-    run, first = book.run, book.page(ACTUALS, page.generation, 0)
+    run, first = book.run, page if page.number == 0 else book.page(ACTUALS, page.generation, 0)
     return run is not None and run.state not in BEFORE_ACTUALS and first is not None and first.read
 
 
@@ -42,17 +42,10 @@ async def promised_totals(ports: Ports, run: Run) -> Totals:
     return found.billed.totals
 
 
-async def note_promised(ports: Ports, run: Run, promised: Totals, projects: str) -> None:
-    """Store the result of the first reading of the billed sales. The last reading must equal it."""
-
-    def is_new(run: Run) -> bool:
-        return bool(run.wait) or not run.expected.same_money(promised)
-
-    async def note(run: Run) -> None:
-        if is_new(run):
-            await ports.ledger.save(run, expected=promised, project=projects, wait="", wait_since=None)
-
-    await as_it_stands(ports, run.subject, note, known=run if is_new(run) else None)
+def promise(run: Run, promised: Totals, projects: str) -> Facts:
+    """What a run learns from the first reading of its billed sales. The last reading must equal it."""
+    is_new = bool(run.wait) or not run.expected.same_money(promised)
+    return Facts(expected=promised, project=projects, wait="", wait_since=None) if is_new else Facts()
 
 
 async def have_looked_after(ports: Ports, run: Run, account: Account) -> None:

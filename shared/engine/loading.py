@@ -5,8 +5,8 @@ known, so that pages are read concurrently. A second delivery finds the page rea
 dock entries, the ship message and the message for the next page.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from shared.engine.account import After
 from shared.engine.lifecycle import hand_over, read_again
@@ -16,7 +16,7 @@ from shared.engine.resend import FIRST_REPAIR
 from shared.errors import ContractBroken, LeaseLost, NotOurMessage, NotYet, Refused
 from shared.ledger.book import Book
 from shared.ledger.rejected_rows import RejectedRow
-from shared.ledger.run import BEFORE_ACTUALS, Page, Part, Run
+from shared.ledger.run import BEFORE_ACTUALS, Facts, Page, Part, Run
 from shared.log import event
 from shared.services import dataverse
 from shared.storage.landing import encode
@@ -44,18 +44,19 @@ class Batch:
 
 @dataclass(frozen=True)
 class Reading:
-    """The result of reading one page."""
+    """The result of reading one page. `learnt` is what it tells about its run, stored together with the page."""
 
     batches: list[Batch]
     rejected: list[RejectedRow] = field(default_factory=list)
+    learnt: Facts = field(default_factory=Facts)
 
 
 type Reader = Callable[[Ports, Run, Page, Announce], Awaitable[Reading]]
 
 
 type Gate = Callable[[Book, Page], bool]
-"""Whether the parts of a page that is read may be sent already. The worker that opens the gate puts the waiting parts
-on the dock.
+"""Whether the parts of a page that is read may be sent already. The worker that opens the gate changes the run first,
+and then puts the waiting parts on the dock.
 """
 
 
@@ -70,7 +71,7 @@ async def load(ports: Ports, message: Load, *, read: Reader, after: After, gate:
     page = _page(book, message)
     if not page.read:
         try:
-            landed = await _read(ports, run, page, read)
+            landed, is_as_it_was = await _read(ports, run, page, read)
         except Refused as refusal:
             if not _is_link_refused(page, refusal):
                 raise
@@ -80,7 +81,11 @@ async def load(ports: Ports, message: Load, *, read: Reader, after: After, gate:
         if landed and gate is None:
             await put_on_dock(ports, landed)
             return
-        # A gate is examined after the page was closed, because the worker that opens it looks for closed pages.
+        # A gate is examined after the page was closed, because the worker that opens it looks for closed pages. It is
+        # still closed if the run did not change before the page was.
+        page = replace(page, read=True)
+        if gate is not None and is_as_it_was and not gate(book, page):
+            return
         book = await _book(ports, message)
     else:
         await _go_on_reading(ports, page, book.page(page.stage, page.generation, page.number + 1))
@@ -115,8 +120,9 @@ def _page(book: Book, message: Load) -> Page:
     return page
 
 
-async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> list[Part]:
-    """Read the page. Returns its landed parts that are not held.
+async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> tuple[list[Part], bool]:
+    """Read the page. Returns its landed parts that are not held, and whether the run is known not to have changed
+    until the page was closed.
 
     If two workers read the same page, only the first one sends the message for the next page. Otherwise every
     duplicate would create another.
@@ -141,7 +147,7 @@ async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> list[Part]:
     await ports.rejections.keep(page.subject, reading.rejected)
     # Page and parts in one transaction. If a concurrent reader closed it first, its parts count, and these blobs are
     # orphans that the sweep deletes.
-    await ports.ledger.close_page(opened, parts, last=not any(links))
+    is_as_it_was = await _close(ports, run, opened, parts, reading.learnt, last=not any(links))
     event(
         "page read",
         runId=run.run_id,
@@ -155,7 +161,27 @@ async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> list[Part]:
     if any(links) and not told:
         following = await ports.ledger.page(page.subject, page.stage, page.generation, page.number + 1)
         await _go_on_reading(ports, page, following)
-    return [part for part in parts if part.stage == page.stage and part.state == "landed"]
+    return [part for part in parts if part.stage == page.stage and part.state == "landed"], is_as_it_was
+
+
+async def _close(ports: Ports, run: Run, page: Page, parts: Sequence[Part], learnt: Facts, *, last: bool) -> bool:
+    """Record the page as read, with what it tells about its run. Returns whether the run was compared and is as it was.
+    Raises LeaseLost if the page was closed by another worker."""
+    if not learnt:
+        await ports.ledger.close_page(page, parts, last=last)
+        return False
+    standing = run
+    while True:
+        try:
+            await ports.ledger.close_page(page, parts, last=last, run=standing, **learnt)
+        except LeaseLost:
+            # The page, or only the run: its header arrived, or a sweep looked after it.
+            known, found = standing, await ports.ledger.run(run.subject)
+            if found is None or found.etag == known.etag or found.generation != run.generation or found.state.is_final:
+                raise
+            standing = found
+        else:
+            return standing.etag == run.etag
 
 
 async def _opened(ports: Ports, page: Page) -> Page:

@@ -148,7 +148,7 @@ class Ledger:
 
     async def _write(self, run: Run, wanted: Run, *, without: Collection[str] = ()) -> Run:
         while True:
-            changed = _remember(run, replace(wanted, updated_at=self._clock(), revision=run.revision + 1))
+            changed = self._changed(run, wanted)
             try:
                 return await self._put(run, changed, moves=_begins_to_move(run, changed), without=without)
             except LeaseLost:
@@ -159,6 +159,9 @@ class Ledger:
                 # waits would begin anew for ever.
                 run, wanted = (replace(each, mark=standing.mark, etag=standing.etag) for each in (run, wanted))
 
+    def _changed(self, run: Run, wanted: Run) -> Run:
+        return _remember(run, replace(wanted, updated_at=self._clock(), revision=run.revision + 1))
+
     async def _put(self, run: Run, changed: Run, *, moves: bool, without: Collection[str] = ()) -> Run:
         if moves:
             changed = replace(changed, mark=await self._listing.move(changed))
@@ -167,9 +170,7 @@ class Ledger:
             await self._listing.expect(changed)
         try:
             result = await self._table.update_entity(
-                {name: value for name, value in entity_of_run(changed).items() if name not in without},
-                mode=UpdateMode.MERGE,
-                **unchanged(run.etag),
+                _columns(changed, without=without), mode=UpdateMode.MERGE, **unchanged(run.etag)
             )
         except ResourceModifiedError as error:
             raise LeaseLost(f"run {run.subject}") from error
@@ -211,12 +212,17 @@ class Ledger:
         sent = [entity_of(page.subject, replace(row, status="replaying")) for row in rows]
         await transact(self._table, [("create", entity_of_page(page)), *(("upsert", row) for row in sent)])
 
-    async def close_page(self, page: Page, parts: Sequence[Part], *, last: bool) -> None:
-        """Record a page as read, with its parts, in one transaction. A page without an ETag is new. Raises
-        LeaseLost if a concurrent worker has done so."""
+    async def close_page(
+        self, page: Page, parts: Sequence[Part], *, last: bool, run: Run | None = None, **facts: Unpack[Facts]
+    ) -> None:
+        """Record a page as read, with its parts and with what it tells about its `run`, in one transaction. A page
+        without an ETag is new. Raises LeaseLost if a concurrent worker has closed it, or has changed the run."""
         closed = entity_of_page(replace(page, read=True, last=last))
         operations: list[Any] = [guarded(closed, page.etag) if page.etag else ("create", closed)]
         operations += [("create", entity_of_part(part)) for part in parts]
+        if run is not None:
+            changed = self._changed(run, replace(run, **facts))
+            operations.append(guarded(_columns(changed, without=_OF_A_STATE), run.etag))
         await transact(self._table, operations)
 
     async def reopen_page(self, page: Page, parts: Sequence[Part]) -> None:
@@ -268,6 +274,10 @@ class Ledger:
         condition = "PartitionKey eq @subject and RowKey ge @lower and RowKey lt @upper"
         names = {"subject": str(subject), "lower": prefix, "upper": upper}
         return [row async for row in self._table.query_entities(condition, parameters=names)]
+
+
+def _columns(run: Run, *, without: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in entity_of_run(run).items() if name not in without}
 
 
 def _begins_to_move(run: Run, changed: Run) -> bool:
