@@ -1,7 +1,7 @@
 # Everything a fresh clone needs is installed by the targets themselves: Python 3.13, Node and make are enough.
 PYTHON ?= $(shell command -v python3.13 || command -v python3)
 BIN := .venv/bin
-JOBS ?= 4  # test processes; most of a test is waiting
+JOBS ?= 5  # test processes; most of a test is waiting
 PYTEST = $(BIN)/pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE :=  # compiled once, not by every process that a test starts
 LINES ?= 2500
