@@ -6,9 +6,9 @@ PYTEST = $(BIN)/pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE :=  # compiled once, not by every process that a test starts
 LINES ?= 2500
 INVOICES ?= 1
-CODE := function_app.py confirm_invoice sync_actuals link_transactions run_jobs operate write_back relay_contract shared devhost simulators relay_cli benchmarks tests
+CODE := function_app.py confirm_invoice sync_actuals link_transactions run_jobs operate write_back relay_contract shared devhost simulators relay_cli benchmarks infra tests
 
-.PHONY: demo test test-all prove screenshots openapi check bench start setup format upgrade-deps clean
+.PHONY: demo test test-all prove screenshots openapi check bench package start setup format upgrade-deps clean
 
 demo: setup  ## carry an invoice of 2,500 lines from a simulated Dataverse to a simulated Finance
 	@$(BIN)/python -m simulators.demo --lines $(LINES) --invoices $(INVOICES) $(if $(KEEP),--keep) $(if $(BREAK),--break $(BREAK))
@@ -36,6 +36,9 @@ check: setup  ## formatter, linter, types, and which package may import which
 
 bench: setup  ## against what people use today and against the wire; QUICK=1 for small sizes; writes docs/benchmarks.md
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
+package:  ## the zip that Azure takes, with its dependencies inside, into .local/; `azd up` builds its own
+	@$(PYTHON) -m infra.package --zip
 
 start: setup  ## the function app alone, with local.settings.json; Core Tools if they are there
 	@if command -v func >/dev/null; then func start; else $(BIN)/python -m devhost; fi

@@ -1,0 +1,89 @@
+"""Asks a deployed app whether it is there, and says what is left to do by hand: the hook after `azd deploy`."""
+
+import os
+from typing import Any
+
+from infra.arm import Refused, ask, awaited, manage, outputs, run
+
+SITES = "2024-04-01"
+PATIENCE = 300.0
+NO_FUNCTIONS = """\
+The app has no functions, because it refused to start or its package is broken. Its log has the reason, some minutes later:
+  az monitor app-insights query --ids {component} --analytics-query \
+"union traces, exceptions | where timestamp > ago(1h) | where * has 'refused' or * has 'Error' | take 20"
+A refused setting is named there: azd env set NAME VALUE, then azd provision. If storage said 403: azd deploy again."""
+UNRESOLVED = """\
+{name} has no value, because its reference to the vault is in state {status}. Put the secret there, then deploy again:
+  az keyvault secret set --vault-name {vault} --name {secret} --file FILE
+  az rest --method post --url {site}/config/configreferences/appsettings/refresh?api-version=2024-04-01
+  azd deploy"""
+LEFT = """
+Left to do by hand; docs/go-live.md has the order and the commands:
+  - Dataverse and Finance: let the identity {client} in as an application user with its roles
+  - Dataverse: register the webhook on {url}/api/invoices/confirmations
+  - operators: export RELAY_URL={url}
+               export RELAY_KEY=$(az functionapp keys list --ids {site} --query functionKeys.operator --output tsv)
+               relay health"""
+
+
+def after() -> None:
+    """Smoke-test the app. Raises Refused with what is wrong and what to do."""
+    url, site, vault = outputs("RELAY_URL", "RELAY_SITE_ID", "RELAY_VAULT")
+    refuse_unresolved(site, vault)
+    functions = awaited("the app's functions", lambda: _functions(site), _patience())
+    if not functions:
+        group = site.partition("/providers/")[0]
+        component = f"{group}/providers/Microsoft.Insights/components/{os.environ.get('RELAY_COMPONENT', '')}"
+        raise Refused(0, NO_FUNCTIONS.format(component=component))
+    print(f"{len(functions)} functions are there")
+    print(condition(url, operator_key(site)))
+    print(LEFT.format(url=url, site=site, client=os.environ.get("RELAY_IDENTITY_CLIENT_ID", "")))
+
+
+def refuse_unresolved(site: str, vault: str) -> None:
+    """Raise Refused if the platform could not resolve a reference to the vault: the app refuses such a setting."""
+    for each in manage("GET", f"{site}/config/configreferences/appsettings", SITES)["value"]:
+        facts = each["properties"]
+        if facts["status"] not in ("Resolved", "Initialized"):
+            secret, status = facts.get("secretName", "NAME"), facts["status"]
+            words = UNRESOLVED.format(name=each["name"], status=status, vault=vault, secret=secret, site=site)
+            raise Refused(0, words)
+
+
+def operator_key(site: str) -> str:
+    """The host key of operators. It is made if it is not there: a second PUT would replace it."""
+    keys = manage("POST", f"{site}/host/default/listkeys", SITES).get("functionKeys", {})
+    body = {"properties": {"name": "operator"}}
+    made = keys.get("operator") or manage("PUT", f"{site}/host/default/functionKeys/operator", SITES, body)
+    return str(made if isinstance(made, str) else made["properties"]["value"])
+
+
+def condition(url: str, key: str) -> str:
+    """What the app says of itself. Raises Refused if it does not answer."""
+    if os.environ.get("OPERATOR_SIGN_IN") == "appServiceAuthentication":
+        return f"Operators sign in at {url}/api/page"
+    health = awaited("the app's answer", lambda: _health(url, key), _patience())
+    if health is None:
+        raise Refused(0, f"The app does not answer at {url}/api/health: look at its log stream, then azd deploy again")
+    return "\n  ".join([f"Invoice relay {health['app']} answers", *health["problems"]])
+
+
+def _functions(site: str) -> Any:
+    return manage("GET", f"{site}/functions", SITES)["value"]
+
+
+def _health(url: str, key: str) -> Any:
+    try:
+        return ask("GET", f"{url}/api/health", {"x-functions-key": key})
+    except Refused as refused:
+        if refused.status in (0, 401, 404, 502, 503):  # it is starting, or the new key has not reached it yet
+            return None
+        raise
+
+
+def _patience() -> float:
+    return float(os.environ.get("HOOK_PATIENCE_SECONDS", PATIENCE))
+
+
+if __name__ == "__main__":
+    run(after)
