@@ -8,7 +8,7 @@ from infra.arm import Refused, ask, awaited, manage, outputs, run
 SITES = "2024-04-01"
 PATIENCE = 300.0
 NO_FUNCTIONS = """\
-The app has no functions, because it refused to start or its package is broken. Its log has the reason, some minutes later:
+The app has no functions, because it refused to start or its package is broken. Its log says why, minutes later:
   az monitor app-insights query --ids {component} --analytics-query \
 "union traces, exceptions | where timestamp > ago(1h) | where * has 'refused' or * has 'Error' | take 20"
 A refused setting is named there: azd env set NAME VALUE, then azd provision. If storage said 403: azd deploy again."""

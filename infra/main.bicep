@@ -196,7 +196,7 @@ module watch 'watch.bicep' = {
     token: token
     retentionDays: logRetentionDays
     emails: alertEmails
-    webhook: alertWebhook
+    alertWebhook: alertWebhook
     logicAppTrigger: alertLogicAppTrigger
   }
 }

@@ -5,7 +5,7 @@ param token string
 param retentionDays int
 param emails string
 @secure()
-param webhook string
+param alertWebhook string
 param logicAppTrigger string
 
 var watched = loadJsonContent('alerts.json')
@@ -35,7 +35,7 @@ resource told 'Microsoft.Insights/actionGroups@2023-01-01' = {
     enabled: true
     groupShortName: 'relay'
     emailReceivers: [for mail in mails: { name: trim(mail), emailAddress: trim(mail), useCommonAlertSchema: true }]
-    webhookReceivers: empty(webhook) ? [] : [{ name: 'webhook', serviceUri: webhook, useCommonAlertSchema: true }]
+    webhookReceivers: empty(alertWebhook) ? [] : [{ name: 'webhook', serviceUri: alertWebhook, useCommonAlertSchema: true }]
     logicAppReceivers: empty(logicAppTrigger) ? [] : [{ name: 'logic app', resourceId: split(logicAppTrigger, '/triggers/')[0], callbackUrl: listCallbackUrl(logicAppTrigger, '2019-05-01').value, useCommonAlertSchema: true }]
   }
 }
