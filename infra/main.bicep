@@ -138,6 +138,7 @@ var token = toLower(uniqueString(subscription().id, environmentName, location))
 var tags = { 'azd-env-name': environmentName }
 var vaultName = 'kv-${token}'
 var managed = SIGN_IN_METHOD == 'managedIdentity'
+var homeTenant = '${environment().authentication.loginEndpoint}${tenant().tenantId}'
 var secret = '@Microsoft.KeyVault(VaultName=${vaultName};SecretName=${clientSecretName})'
 var certificate = '@Microsoft.KeyVault(VaultName=${vaultName};SecretName=${certificateName})'
 var settings = {
@@ -158,7 +159,7 @@ var settings = {
   FINANCE_SLOW_IMPORT_SECONDS: FINANCE_SLOW_IMPORT_SECONDS
   FINANCE_POLL_LONGEST_SECONDS: FINANCE_POLL_LONGEST_SECONDS
   SIGN_IN_METHOD: SIGN_IN_METHOD
-  SIGN_IN_AUTHORITY: empty(SIGN_IN_AUTHORITY) ? '${environment().authentication.loginEndpoint}${tenant().tenantId}' : SIGN_IN_AUTHORITY
+  SIGN_IN_AUTHORITY: empty(SIGN_IN_AUTHORITY) ? homeTenant : SIGN_IN_AUTHORITY
   SIGN_IN_CLIENT_ID: managed ? store.outputs.identityClientId : SIGN_IN_CLIENT_ID
   SIGN_IN_CLIENT_SECRET: SIGN_IN_METHOD == 'clientSecret' ? secret : ''
   SIGN_IN_CERTIFICATE: SIGN_IN_METHOD == 'certificate' ? certificate : ''

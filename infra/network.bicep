@@ -51,7 +51,9 @@ resource doors 'Microsoft.Network/privateEndpoints@2023-11-01' = [for endpoint i
   tags: tags
   properties: {
     subnet: { id: '${network.id}/subnets/endpoints' }
-    privateLinkServiceConnections: [ { name: endpoint.group, properties: { privateLinkServiceId: endpoint.target, groupIds: [ endpoint.group ] } } ]
+    privateLinkServiceConnections: [
+      { name: endpoint.group, properties: { privateLinkServiceId: endpoint.target, groupIds: [ endpoint.group ] } }
+    ]
   }
 }]
 

@@ -10,6 +10,7 @@ param logicAppTrigger string
 
 var watched = loadJsonContent('alerts.json')
 var mails = empty(emails) ? [] : split(emails, ',')
+var triggers = empty(logicAppTrigger) ? [] : [ logicAppTrigger ]
 
 // No daily cap: a cap that is reached silences every alert.
 resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {
@@ -36,7 +37,12 @@ resource told 'Microsoft.Insights/actionGroups@2023-01-01' = {
     groupShortName: 'relay'
     emailReceivers: [for mail in mails: { name: trim(mail), emailAddress: trim(mail), useCommonAlertSchema: true }]
     webhookReceivers: empty(alertWebhook) ? [] : [{ name: 'webhook', serviceUri: alertWebhook, useCommonAlertSchema: true }]
-    logicAppReceivers: empty(logicAppTrigger) ? [] : [{ name: 'logic app', resourceId: split(logicAppTrigger, '/triggers/')[0], callbackUrl: listCallbackUrl(logicAppTrigger, '2019-05-01').value, useCommonAlertSchema: true }]
+    logicAppReceivers: [for trigger in triggers: {
+      name: 'logic app'
+      resourceId: split(trigger, '/triggers/')[0]
+      callbackUrl: listCallbackUrl(trigger, '2019-05-01').value
+      useCommonAlertSchema: true
+    }]
   }
 }
 

@@ -20,7 +20,7 @@ Tree = dict[str, Any]
 
 def read(file: Path) -> Tree:
     """The parameters, variables, resources, modules and outputs of a module. Raises what pycep raises."""
-    return cast(Tree, BicepParser().parse(text=file.read_text("utf-8")))
+    return cast("Tree", BicepParser().parse(text=file.read_text("utf-8")))
 
 
 def main() -> Tree:

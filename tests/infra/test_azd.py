@@ -68,3 +68,13 @@ def test_funcignore_is_read_as_azd_reads_it() -> None:
     files |= {path.relative_to(PROJECT) for path in PROJECT.glob("*") if path.is_file()}
     ours = set(packaged(PROJECT)) & files
     assert ours == {path for path in files if not spec.match_file(path)}
+
+
+def test_every_parameter_of_the_deployment_is_explained() -> None:
+    text = (template.INFRA / "README.md").read_text("utf-8")
+    given = template.load("main.parameters.json")["parameters"]
+    variables = {name: each["value"].strip("${}") for name, each in given.items()}
+    assert [each for name, each in variables.items() if not name.isupper() and f"`{each}`" not in text] == []
+    table = text.partition("| Variable |")[2].partition("\n\n")[0]
+    named = {name for row in table.splitlines()[2:] for name in re.findall(r"`([A-Z_]+)`", row.split("|")[1])}
+    assert named == {each for name, each in variables.items() if not name.isupper()}

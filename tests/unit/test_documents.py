@@ -9,7 +9,8 @@ import pytest
 from relay_contract.version import VERSION
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
-DOCUMENTS = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs").rglob("*.md"))]
+READMES = [PROJECT / "README.md", PROJECT / "infra" / "README.md"]
+DOCUMENTS = [*READMES, PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 _CODE = re.compile(r"`([^`\n]+)`")
 _PATH = re.compile(r"[\w.-]+(/[\w.-]+)*/?")
 _FILES = {".py", ".json", ".md", ".toml", ".txt", ".js", ".css", ".html", ".yaml"}
