@@ -43,11 +43,10 @@ def after() -> None:
 def refuse_unresolved(site: str, vault: str) -> None:
     """Raise Refused if the platform could not resolve a reference to the vault: the app refuses such a setting."""
     for each in manage("GET", f"{site}/config/configreferences/appsettings", SITES)["value"]:
-        facts = each["properties"]
-        if facts["status"] not in ("Resolved", "Initialized"):
-            secret, status = facts.get("secretName", "NAME"), facts["status"]
-            words = UNRESOLVED.format(name=each["name"], status=status, vault=vault, secret=secret, site=site)
-            raise Refused(0, words)
+        name, facts = each["name"].rpartition("/")[2], each["properties"]
+        status, secret = facts.get("status") or "Initialized", facts.get("secretName") or "NAME"
+        if status not in ("Resolved", "Initialized"):
+            raise Refused(0, UNRESOLVED.format(name=name, status=status, vault=vault, secret=secret, site=site))
 
 
 def operator_key(site: str) -> str:

@@ -24,6 +24,7 @@ resource network 'Microsoft.Network/virtualNetworks@2024-01-01' = {
         name: 'app'
         properties: {
           addressPrefix: cidrSubnet(addresses, 26, 0)
+          defaultOutboundAccess: true // to Dataverse and Finance, as long as there is no NAT gateway
           delegations: [ { name: 'flex', properties: { serviceName: 'Microsoft.App/environments' } } ]
         }
       }

@@ -75,7 +75,7 @@ def test_requirements_without_a_pin_are_refused(app: Path) -> None:
 
 @pytest.mark.parametrize("version", ["23.2.1", "9.0.3"])
 def test_an_older_pip_is_refused(version: str) -> None:
-    with pytest.raises(PackageRefused, match=rf"^pip is {version}, but only 24 and newer .*install -U pip$"):
+    with pytest.raises(PackageRefused, match=rf"^pip is {version}, but only 24 and newer .*pip install -U pip$"):
         refuse_old_pip(f"pip {version} from /usr/lib/python3/dist-packages/pip (python 3.11)")
     refuse_old_pip("pip 24.0 from /usr/lib (python 3.13)")
 
