@@ -51,13 +51,24 @@ def _token() -> str:
     return str(json.loads(done.stdout)["token"])
 
 
-def awaited(what: str, look: Callable[[], Any], within: float) -> Any:
-    """What `look` finds, or None if it has found nothing `within` seconds. Says what it waits for."""
+def awaited(what: str, look: Callable[[], Any], within: float, *passing: int) -> Any:
+    """What `look` finds, or None if it has found nothing `within` seconds. Says what it waits for.
+
+    A refusal with one of the statuses that are `passing` counts as nothing found. Raises any other Refused."""
     pause, ends = float(os.environ.get("HOOK_PAUSE_SECONDS", "10")), time.monotonic() + within
-    while not (found := look()) and (left := ends - time.monotonic()) > 0:
+    while not (found := _found(look, passing)) and (left := ends - time.monotonic()) > 0:
         print(f"waiting for {what}, {left:.0f} s at most", flush=True)
         time.sleep(min(pause, left))
     return found
+
+
+def _found(look: Callable[[], Any], passing: tuple[int, ...]) -> Any:
+    try:
+        return look()
+    except Refused as refused:
+        if refused.status in passing:
+            return None
+        raise
 
 
 def outputs(*names: str) -> list[str]:

@@ -52,7 +52,8 @@ def refuse_old_pip(words: str) -> None:
     version = words.split()[1]
     if int(version.partition(".")[0]) < PIP:
         raise PackageRefused(
-            f"pip is {version}, but only {PIP} and newer can build for another Python: in a virtual environment, pip install -U pip"
+            f"pip is {version}, but only {PIP} and newer can build for another Python: "
+            "in a virtual environment, pip install -U pip"
         )
 
 

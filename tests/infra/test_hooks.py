@@ -51,7 +51,11 @@ def azure() -> Iterator[type[Azure]]:
     Azure.answers = {
         "/roleAssignments": [(200, roles_of(timedelta(hours=1)))],
         "/configreferences/appsettings": [(200, {"value": []})],
-        "/functions": [(200, {"value": []}), (200, {"value": [{"name": "sweep"}, {"name": "confirm_invoice"}]})],
+        "/functions": [
+            (503, None),
+            (200, {"value": []}),
+            (200, {"value": [{"name": "sweep"}, {"name": "confirm_invoice"}]}),
+        ],
         "/host/default/listkeys": [(200, {"masterKey": "m", "functionKeys": {"default": "d"}})],
         "/functionKeys/operator": [(201, {"properties": {"name": "operator", "value": "k3y"}})],
         "/api/health": [(503, None), (200, HEALTH)],
@@ -139,6 +143,14 @@ def test_the_key_of_operators_is_made_once(hook: Any, azure: Any) -> None:
     assert [path for method, path, _ in azure.asked if method == "PUT"] == [
         f"{SITE}/host/default/functionKeys/operator"
     ]
+
+
+def test_a_key_that_operators_use_is_not_replaced_unseen(hook: Any, azure: Any) -> None:
+    azure.answers["/host/default/listkeys"] = [(502, None)]
+    ended = hook("after")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("The app's keys cannot be listed")
+    assert "PUT" not in {method for method, _, _ in azure.asked}
 
 
 def test_an_unresolved_reference_to_the_vault_is_named(hook: Any, azure: Any) -> None:
