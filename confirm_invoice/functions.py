@@ -27,6 +27,7 @@ from shared.engine.shipping import ship
 from shared.engine.worker import Handler, work
 from shared.errors import NotOurStorage
 from shared.ledger.run import State
+from shared.log import event
 from shared.project_operations.codes import INVOICES
 from shared.wiring import configuration, ports, ports_or_put_back
 
@@ -56,29 +57,30 @@ async def confirm_invoice(req: func.HttpRequest) -> func.HttpResponse:
     if len(body) > settings.webhook_max_bytes:
         return _problem(413, "tooLarge", f"The body has {len(body)} bytes, more than {settings.webhook_max_bytes}")
     try:
-        event = read_event(body, settings.organization_id)
+        notice = read_event(body, settings.organization_id)
     except BadConfirmation as error:
         return _problem(error.status, error.code, error.text)
-    if isinstance(event, webhook.Ignored):
-        return _json(200, Ignored(ignored=event.reason))
+    if isinstance(notice, webhook.Ignored):
+        event("webhook", subject=notice.invoice_id, status="ignored")
+        return _json(200, Ignored(ignored=notice.reason))
     try:
-        return await _take(event, req.url)
+        return await _take(notice, req.url)
     except NotOurStorage as refusal:
         return _problem(503, "otherStorage", str(refusal))
     except AzureError as error:
         return _problem(503, "storageUnavailable", f"The confirmation could not be stored ({type(error).__name__})")
 
 
-async def _take(event: Confirmation | Doubtful | Several, url: str) -> func.HttpResponse:
-    """Store everything that the event names. Dataverse retries after a 503 and never after a 202, so 202 is the
+async def _take(notice: Confirmation | Doubtful | Several, url: str) -> func.HttpResponse:
+    """Store everything that the notice names. Dataverse retries after a 503 and never after a 202, so 202 is the
     answer only when all of it is stored. Storing is idempotent."""
     works = await ports()
-    if isinstance(event, Confirmation):
-        return _json(202, await _accept(works, event.invoice_id, url))
-    rows = event.rows if isinstance(event, Several) else (event,)
+    if isinstance(notice, Confirmation):
+        return _json(202, await _accept(works, notice.invoice_id, url))
+    rows = notice.rows if isinstance(notice, Several) else (notice,)
     confirmed = [row.invoice_id for row in rows if isinstance(row, Confirmation)]
     doubtful = [row.invoice_id for row in rows if isinstance(row, Doubtful)]
-    unnamed = event.unnamed if isinstance(event, Several) else ""
+    unnamed = notice.unnamed if isinstance(notice, Several) else ""
     accepted = [
         answer
         for some in batched(confirmed, _AT_ONCE, strict=False)
@@ -103,6 +105,8 @@ async def _accept(works: Ports, invoice_id: UUID, url: str) -> Accepted:
     # Also for a run that was opened before: its first message may be lost. A run that goes on has messages of its own.
     if run.state == State.ACCEPTED:
         await works.queues.send(Load(stage=INVOICES, subject=invoice_id, generation=run.generation))
+    # The alerts about lost webhooks count these lines: a note in storage would cost each invoice one request more.
+    event("webhook", runId=run.run_id, subject=invoice_id, status="accepted")
     status_url = url.partition("/invoices/confirmations")[0] + f"/runs/{invoice_id}"
     return Accepted(invoice_id=str(invoice_id), run_id=run.run_id, state=str(run.state), status_url=status_url)
 
@@ -111,8 +115,11 @@ async def _look_up(works: Ports, doubtful: Sequence[UUID], unnamed: str) -> None
     """Look invoices up later, by message: reading Dataverse takes longer than a webhook's timeout."""
     for some in batched(doubtful, _IDS_IN_A_MESSAGE, strict=False):
         await works.queues.send(LookUp(invoices=some))
+        for invoice_id in some:
+            event("webhook", subject=invoice_id, status="looked up")
     if unnamed:
         await works.queues.send(LookUp(since=works.now() - _LATELY))
+        event("webhook", status="looked up")
 
 
 @blueprint.function_name("sync_header")

@@ -2,6 +2,7 @@
 mapped columns that Finance returns: for every row up to a limit, for a stated sample above it.
 """
 
+import logging
 from collections.abc import Sequence
 
 from link_transactions.comparison import Comparison, compare_actuals
@@ -14,6 +15,7 @@ from shared.errors import LeaseLost, NeedsAttention
 from shared.jobs.job import Step
 from shared.ledger.book import Book
 from shared.ledger.run import Part, Run, State
+from shared.log import event
 from shared.maps.columns_compared import RowDiffers, describe_differences
 from shared.maps.transforms import RowRefused
 from shared.project_operations.codes import ACTUALS, CONNECTIONS, NEW_UNBILLED, SOLD
@@ -71,12 +73,13 @@ async def _agrees(ports: Ports, run: Run, account: Account) -> str:
         reason = f"Dataverse has changed: {account.accounted(SOLD).describe()} read, now {found.source.describe()}"
         await read_again(ports, run, reason)
         return ""
-    _compare("billed sales", found.expected, found.held)
-    _compare("new unbilled sales", account.measure(NEW_UNBILLED), found.fresh)
+    _compare(run, "billed sales", found.expected, found.held)
+    _compare(run, "new unbilled sales", account.measure(NEW_UNBILLED), found.fresh)
     if found.gone:
-        raise NeedsAttention(
-            f"mismatch: Finance holds {_count(len(found.gone), 'new unbilled sale')} that Dataverse no longer has, the "
-            f"first {found.gone[0]}. Remove what does not belong there in Finance, then replay the run"
+        raise _mismatch(
+            run,
+            f"Finance holds {_count(len(found.gone), 'new unbilled sale')} that Dataverse no longer has, the "
+            f"first {found.gone[0]}. Remove what does not belong there in Finance, then replay the run",
         )
     if found.differing:
         await _settle_differences(ports, run, account, found)
@@ -102,10 +105,11 @@ async def _settle_differences(ports: Ports, run: Run, account: Account, found: C
         return
     compared = f"{len(found.compared):,} {'row' if len(found.compared) == 1 else 'rows'} compared"
     verb = "differs" if len(as_sent) == 1 else "differ"
-    raise NeedsAttention(
-        f"mismatch: {len(as_sent):,} of {compared} {verb} in Finance from what was sent: "
+    raise _mismatch(
+        run,
+        f"{len(as_sent):,} of {compared} {verb} in Finance from what was sent: "
         f"{describe_differences(as_sent)}. If Finance was changed, reconcile the invoice with fix to send these rows "
-        "again; if Finance cuts or rounds the value, shorten it in Dataverse first"
+        "again; if Finance cuts or rounds the value, shorten it in Dataverse first",
     )
 
 
@@ -172,10 +176,17 @@ def _count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _compare(what: str, sent: Totals, held: Totals) -> None:
+def _compare(run: Run, what: str, sent: Totals, held: Totals) -> None:
     if not sent.same_set(held):
         difference = "" if not sent.same_money(held) else " under other keys"
-        raise NeedsAttention(
-            f"mismatch: Dataverse says {sent.describe()} of {what}, Finance holds {held.describe()}{difference}. "
-            "Reconcile the invoice to see which rows differ"
+        raise _mismatch(
+            run,
+            f"Dataverse says {sent.describe()} of {what}, Finance holds {held.describe()}{difference}. "
+            "Reconcile the invoice to see which rows differ",
         )
+
+
+def _mismatch(run: Run, text: str) -> NeedsAttention:
+    """What to raise when the two sides differ. An alert counts its line in the log."""
+    event("mismatch", severity=logging.ERROR, runId=run.run_id, subject=run.subject)
+    return NeedsAttention(f"mismatch: {text}")

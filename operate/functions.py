@@ -1,11 +1,13 @@
 """Triggers of the operators' work: its queue, the sweep's timer, the poison queues. They only translate."""
 
 import azure.functions as func
+from azure.core.exceptions import AzureError
 
 from operate.reconcile.invoices import reconcile
 from operate.reconcile.out_of_sync import examine
 from operate.repair.poison import book
 from operate.repair.sweep import look_up, sweep
+from operate.views.heartbeat import beat_unopened
 from shared.engine.worker import Handler, work
 from shared.project_operations.codes import ACTUALS, CONNECTIONS, INVOICES
 from shared.storage.names import JOBS, OPERATIONS, WRITE_BACK, poison_of
@@ -21,7 +23,12 @@ HANDLERS: dict[str, Handler] = {"reconcile": reconcile, "examine": examine, "loo
 async def sweep_by_the_clock(timer: func.TimerRequest) -> None:
     """Sweep every ten minutes."""
     del timer
-    if works := await ports_or_none():
+    try:
+        works = await ports_or_none()
+    except AzureError:
+        beat_unopened()
+        raise
+    if works:
         async with works.reading():
             await sweep(works)
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 FACTS = frozenset(
     {
-        "attempt", "blobs", "count", "error", "executionId", "kind", "level", "page", "parts", "queue", "revived",
-        "rows", "runId", "seconds", "service", "stage", "started", "state", "status", "subject", "ticket", "until",
-        "where",
+        "attempt", "attention", "blobs", "closedSeconds", "count", "error", "executionId", "expiresDays", "failed",
+        "faulted", "job", "kind", "level", "lookSeconds", "messages", "oldestSeconds", "openSeconds", "page", "parts",
+        "poison", "queue", "revived", "rows", "runId", "seconds", "service", "stage", "started", "state", "status",
+        "storageErrors", "subject", "ticket", "until", "waitingSeconds", "where",
     }
 )  # fmt: skip
 

@@ -5,6 +5,7 @@ Additional rows are read and sent by a new reading. Missing rows are reported. A
 next sweep.
 """
 
+import logging
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -74,6 +75,7 @@ async def _look_at(ports: Ports, invoice_id: UUID) -> str:
             f"mismatch: after this run was completed, Dataverse lost {fewer} of its {run.expected.rows} billed sales. "
             "Reconcile the invoice to see which rows Finance holds that Dataverse does not"
         )
+        event("mismatch", severity=logging.ERROR, runId=run.run_id, subject=run.subject)
         await withdraw(ports, run, told)
         return told
     await ports.ledger.save(run, looks=run.looks + 1, look_at=_next(ports, run))

@@ -1,4 +1,4 @@
-"""The sweep: finds lost work and restarts it.
+"""The sweep: logs the heartbeat, then finds lost work and restarts it.
 
 confirmed invoices without a run      the webhook was lost, at any time within the look-back setting and whatever the
                                       invoice's status is now; not those confirmed before SWEEP_START
@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from operate.repair.later_looks import look_again
+from operate.views.heartbeat import beat, note_look
 from relay_contract.changes import Revived, Started, Sweep
 from shared.engine.lifecycle import accept, revive, stage_of
 from shared.engine.messages import Load, LookUp
@@ -47,6 +48,7 @@ _SWEEP = "sweep"
 async def sweep(ports: Ports) -> Sweep:
     """Sweep once. Returns what was found."""
     began = time.monotonic()
+    await beat(ports)
     await ports.run_list.check(ports.now())
     found = Found(_quiet_since(ports))
     revived = await _revive(ports, found.quiet_since)
@@ -109,6 +111,10 @@ async def _start_lost(ports: Ports, found: Found) -> str:
             await _start(ports, invoice, found)
     except (Throttled, Unavailable, SignInFailed, NotPermitted, Refused, ContractBroken) as error:
         return str(error)
+    finally:
+        for each in found.started:
+            event("run found", subject=each.invoice_id)
+    await note_look(ports)
     return ""
 
 

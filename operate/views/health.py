@@ -1,11 +1,12 @@
 """Health: waiting work, closed gates, stuck runs, and the problems that need an operator."""
 
+from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.core.exceptions import AzureError
 from azure.storage.queue.aio import QueueClient
 
 from operate.repair.rejected_runs import rejected_lately
@@ -61,12 +62,11 @@ async def health(ports: Ports) -> Health:
     queues = [
         await asking(_queue(ports, name, client), _unknown(name)) for name, client in ports.queues.clients.items()
     ]
-    poison = [
-        await asking(_poison(ports, name), PoisonQueue(name=poison_of(name), count=0)) for name in ports.queues.clients
-    ]
+    given_up = await asking(open_poison(ports), Counter())
+    poison = [PoisonQueue(name=poison_of(name), count=given_up[name]) for name in ports.queues.clients]
     oldest = await asking(ports.run_list.oldest_unfinished(), None)
-    stopped = await asking(_waiting(ports, What.STOPPED), [])
-    kept_back = await asking(_waiting(ports, What.KEPT_BACK), [])
+    stopped = await asking(runs_with(ports, What.STOPPED), [])
+    kept_back = await asking(runs_with(ports, What.KEPT_BACK), [])
     pauses = await asking(ports.pauses.standing(), [])
     sweep = await asking(ports.notes.read("sweep"), None)
     gates = [gate for service in SERVICES if (gate := await asking(ports.gates.look(service), None))]
@@ -159,23 +159,26 @@ def describe_pause(pause: Pause) -> changes.Pause:
 
 
 async def _queue(ports: Ports, name: str, client: QueueClient) -> Queue:
-    """The depth includes invisible messages (delayed or in process). The oldest message is the oldest visible one."""
-    depth = (await client.get_queue_properties()).approximate_message_count
+    """The oldest message is the oldest visible one."""
     oldest = None
     for message in await client.peek_messages(1):
-        oldest = _age(ports, message.inserted_on) if message.inserted_on else None
-    return Queue(name=name, depth=depth, oldest_seconds=oldest)
+        oldest = age_of(ports, message.inserted_on) if message.inserted_on else None
+    return Queue(name=name, depth=await depth_of(client), oldest_seconds=oldest)
 
 
-async def _poison(ports: Ports, name: str) -> PoisonQueue:
-    """The recorded poison messages whose work was not done since. One that is still on its queue will be recorded
-    within moments."""
-    condition = "PartitionKey eq @partition"
-    rows = ports.audit.table.query_entities(condition, parameters={"partition": f"poison|{name}"}, select=["invoiceId"])
-    try:
-        return PoisonQueue(name=poison_of(name), count=sum([not await _is_mended(ports, row) async for row in rows]))
-    except ResourceNotFoundError:
-        return PoisonQueue(name=poison_of(name), count=0)
+async def depth_of(client: QueueClient) -> int:
+    """The number of messages on a queue, invisible ones (delayed or in process) included."""
+    return int((await client.get_queue_properties()).approximate_message_count or 0)
+
+
+async def open_poison(ports: Ports) -> Counter[str]:
+    """The recorded poison messages whose work was not done since, by queue. One that is still on its queue will be
+    recorded within moments."""
+    rows = ports.audit.table.query_entities(
+        "PartitionKey ge 'poison|' and PartitionKey lt 'poison}'", select=["PartitionKey", "invoiceId"]
+    )
+    opened = [row["PartitionKey"].partition("|")[2] async for row in rows if not await _is_mended(ports, row)]
+    return Counter(opened)
 
 
 async def _is_mended(ports: Ports, row: Mapping[str, Any]) -> bool:
@@ -219,7 +222,8 @@ def _describe_hanging(lane: Lane) -> str:
     )
 
 
-async def _waiting(ports: Ports, what: What) -> list[Run]:
+async def runs_with(ports: Ports, what: What) -> list[Run]:
+    """The runs with a task, newest first."""
     return [run async for run in ports.run_list.waiting(what)]
 
 
@@ -230,7 +234,7 @@ def _describe_oldest(ports: Ports, oldest: Run | None) -> OldestRun | None:
         invoice_id=str(oldest.subject),
         invoice_number=oldest.number,
         state=str(oldest.state),
-        age_seconds=_age(ports, oldest.accepted_at),
+        age_seconds=age_of(ports, oldest.accepted_at),
     )
 
 
@@ -248,14 +252,14 @@ async def _refused_apps(ports: Ports) -> list[str]:
 
 
 def _age_problems(ports: Ports, oldest: Run | None) -> list[str]:
-    age = _age(ports, oldest.accepted_at) if oldest else 0
+    age = age_of(ports, oldest.accepted_at) if oldest else 0
     if oldest is None or age < _TOO_OLD_SECONDS:
         return []
     return [f"{oldest.number or oldest.subject} has been {oldest.state} for {age // 60} minutes"]
 
 
 def _sweep_problems(ports: Ports, sweep: dict[str, Any] | None) -> list[str]:
-    if sweep and _age(ports, datetime.fromisoformat(sweep["at"])) > _SWEEP_TOO_OLD_SECONDS:
+    if sweep and age_of(ports, datetime.fromisoformat(sweep["at"])) > _SWEEP_TOO_OLD_SECONDS:
         at = f"{datetime.fromisoformat(sweep['at']):%Y-%m-%d %H:%M:%S}Z"
         return [
             f"the last sweep was at {at}, although one is due every ten minutes: see the host's log of function sweep"
@@ -265,7 +269,8 @@ def _sweep_problems(ports: Ports, sweep: dict[str, Any] | None) -> list[str]:
     return []
 
 
-def _age(ports: Ports, instant: datetime) -> int:
+def age_of(ports: Ports, instant: datetime) -> int:
+    """Seconds since an instant."""
     return int((ports.now() - instant).total_seconds())
 
 

@@ -184,6 +184,7 @@ async def withdraw(ports: Ports, run: Run, detail: str) -> None:
     conflict."""
     move = Move(state=State.NEEDS_ATTENTION, detail=detail, look_at=None)
     await ports.ledger.move(run, Occasion.ROWS_LOST, **move)
+    event("run ended", runId=run.run_id, subject=run.subject, state=State.NEEDS_ATTENTION)
 
 
 async def note_posting(ports: Ports, run: Run, posting: Posting, detail: str, **facts: Unpack[Facts]) -> None:

@@ -8,6 +8,7 @@ handed out for a minute without asking MSAL.
 import asyncio
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property, partial
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -130,6 +131,14 @@ def _certificate_credential(text: str) -> dict[str, str]:
     except ValueError as error:
         raise SignInFailed("sign-in", f"SIGN_IN_CERTIFICATE {error}") from error
     return {"private_key": found.private_key, "public_certificate": found.public_certificate}
+
+
+def credential_ends(settings: Settings, now: datetime) -> datetime | None:
+    """When the app's certificate expires. None for a managed identity, which has nothing that expires, and for a client
+    secret, which does not tell."""
+    if settings.sign_in != "certificate" or settings.certificate is None:
+        return None
+    return read_certificate(settings.certificate.get_secret_value(), now).ends
 
 
 @dataclass(frozen=True)

@@ -124,11 +124,19 @@ class ThrottleGates:
         """The recent closures of the gate of `service`, oldest first."""
         return _read_closures(await self._read(service))
 
-    async def _read_all(self) -> None:
-        """Read the gates of all services with one request."""
-        async for row in self._table.query_entities(f"PartitionKey eq '{_PARTITION}'"):
+    async def standing(self) -> dict[str, Closure]:
+        """The closures that go on, by service: the gate is closed, or has been open for less than a minute."""
+        read = {service: _read_closures(row) for service, row in (await self._read_all()).items()}
+        ends = self._clock() - _SAME_TROUBLE
+        return {service: closures[-1] for service, closures in read.items() if closures and closures[-1].until > ends}
+
+    async def _read_all(self) -> dict[str, Any]:
+        """Read the gates of all services with one request. Returns their rows."""
+        rows = {str(row["RowKey"]): row async for row in self._table.query_entities(f"PartitionKey eq '{_PARTITION}'")}
+        for row in rows.values():
             self._learn(_GATE.value(row))
         self._read_at = self._clock()
+        return rows
 
     async def _read(self, service: str) -> Any | None:
         row = await find_row(self._table, _PARTITION, service)
