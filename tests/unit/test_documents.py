@@ -29,7 +29,7 @@ def _paths(text: str) -> Iterator[str]:
             yield name
 
 
-def _anchors(text: str) -> set[str]:
+def anchors(text: str) -> set[str]:
     """The anchors that GitHub makes of the headings."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", re.sub(r"`", "", heading)).lower().replace(" ", "-") for heading in headings}
@@ -50,7 +50,7 @@ def test_every_link_of_a_document_leads_somewhere(document: Path) -> None:
         target = document.parent / name if name else document
         if link.startswith("https://"):
             continue
-        if not target.exists() or (anchor and anchor not in _anchors(target.read_text("utf-8"))):
+        if not target.exists() or (anchor and anchor not in anchors(target.read_text("utf-8"))):
             broken.append(link)
     assert broken == []
 
