@@ -8,17 +8,17 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 
 
-def make_rsa(name: str = "relay") -> tuple[str, str]:
-    """An RSA key and its self-signed certificate."""
-    return _make(rsa.generate_private_key(public_exponent=65537, key_size=2048), name)
+def make_rsa(name: str = "relay", *, days: int = 1) -> tuple[str, str]:
+    """An RSA key and its self-signed certificate, which is valid for some days from now."""
+    return _make(rsa.generate_private_key(public_exponent=65537, key_size=2048), name, days)
 
 
 def make_elliptic() -> tuple[str, str]:
     """An elliptic-curve key and its certificate, which Entra takes but MSAL cannot sign with."""
-    return _make(ec.generate_private_key(ec.SECP256R1()), "relay")
+    return _make(ec.generate_private_key(ec.SECP256R1()), "relay", 1)
 
 
-def _make(key: CertificateIssuerPrivateKeyTypes, common_name: str) -> tuple[str, str]:
+def _make(key: CertificateIssuerPrivateKeyTypes, common_name: str, days: int) -> tuple[str, str]:
     name, now = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)]), datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -27,7 +27,7 @@ def _make(key: CertificateIssuerPrivateKeyTypes, common_name: str) -> tuple[str,
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now)
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_after(now + timedelta(days=days))
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(
