@@ -153,6 +153,13 @@ def held(system: Relay, proposal: str, kind: str = "BilledSales") -> list[dict[s
     return list(system.tenant.lines("finance", f"actuals?proposal={proposal}&type={kind}"))
 
 
+def copy_of(row: dict[str, Any]) -> dict[str, str]:
+    """What makes another billed sale under the same proposal."""
+    names = ("InvoiceProposalId", "TransactionType", "ProjectId", "TransactionCurrencyId", "AccountingDate",
+             "DocumentDate", "BillingType", "TransactionClassification", "Amount")  # fmt: skip
+    return {name: str(row[name]) for name in names}
+
+
 def journal(system: Relay, after: int = 0) -> list[dict[str, Any]]:
     """What Finance has written since an entry of its journal, in order."""
     return list(system.tenant.lines("finance", f"journal?after={after}"))

@@ -8,7 +8,7 @@ from shared.project_operations.codes import DRAFT, PAID
 from simulators.summary import is_complete, summarize
 from tests.endtoend.relay import Relay
 from tests.endtoend.test_bulk import change
-from tests.operations.operator import ACTUALS, COMPANY, Accountant, Operator, held, journal_end, sent_keys
+from tests.operations.operator import ACTUALS, COMPANY, Accountant, Operator, copy_of, held, journal_end, sent_keys
 
 
 def test_missing_surplus_and_different_rows_are_named_and_the_first_and_last_mended(
@@ -26,7 +26,7 @@ def test_missing_surplus_and_different_rows_are_named_and_the_first_and_last_men
     lost, changed, extra = rows[0], rows[1], str(uuid4())
     accountant.delete(lost["ActualsImportId"])
     accountant.change(changed["ActualsImportId"], Amount="1.2300", Description="typed over")
-    accountant.add(**_copy(rows[2]), ActualsImportId=extra, ActualId=str(uuid4()))
+    accountant.add(**copy_of(rows[2]), ActualsImportId=extra, ActualId=str(uuid4()))
     found = operator.compare(invoice_id)
     assert not found["equal"]
     assert found["missing"] == [{"map": "actuals", "key": lost["ActualsImportId"].lower()}]
@@ -82,7 +82,7 @@ def test_a_surplus_row_is_left_to_people_and_the_run_says_so(
     invoice_id = system.carry(3, seed=402)
     rows = held(system, system.tenant.invoice(invoice_id)["number"])
     extra = str(uuid4())
-    accountant.add(**_copy(rows[0]), ActualsImportId=extra, ActualId=str(uuid4()))
+    accountant.add(**copy_of(rows[0]), ActualsImportId=extra, ActualId=str(uuid4()))
     accountant.delete(rows[1]["ActualsImportId"])
     operator.compare(invoice_id, fix=True)
     run = operator.await_state(invoice_id, "needs attention")
@@ -134,10 +134,3 @@ def test_a_paid_invoice_is_compared_and_one_set_back_to_draft_is_told(system: Re
     assert "msdyn_projectinvoicestatus is 192350000" in found[draft]["doubt"]
     assert operator.compare(draft, fix=True)["fixed"] == 0
     assert operator.sweep()["started"] == []
-
-
-def _copy(row: dict[str, object]) -> dict[str, str]:
-    """What makes another billed sale under the same proposal."""
-    names = ("InvoiceProposalId", "TransactionType", "ProjectId", "TransactionCurrencyId", "AccountingDate",
-             "DocumentDate", "BillingType", "TransactionClassification", "Amount")  # fmt: skip
-    return {name: str(row[name]) for name in names}
