@@ -64,6 +64,7 @@ LONGEST = (
     "proof/running_stage",
     "proof/test_crashes.py",
     "proof/test_ambiguity.py",
+    "watch/test_alerts.py",
     "relay_cli/system",
     "operations/test_replay.py",
     "write_back/test_crashes.py",

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -31,8 +31,11 @@ from tests.contract.opening import opened
 from tests.contract.server import Server, html, said
 from tests.contract.wiring import Clock
 from tests.run_states import set_state
+from tests.watch import alerts
+from tests.watch.asking import Line, Log
 
 MOST_REQUESTS = 25
+REFUSED = alerts.load()["storage"]
 FIGURES = {
     "": {"oldestSeconds", "attention", "failed", "poison", "messages", "storageErrors"},
     "services": {"closedSeconds"},
@@ -87,6 +90,13 @@ class Beats:
         lines = [json.loads(record.message) for record in self._caplog.records if record.name == "relay"]
         found = [line for line in lines if line.pop("event") == "state"]
         return {str(line.pop("service", "") or line.pop("job", "")): line for line in found}
+
+    def log(self) -> Log:
+        """What the app has logged since the last heartbeat began."""
+        records = [record for record in self._caplog.records if record.name == "relay"]
+        return Log(
+            [Line(datetime.now(UTC), record.levelname, "Function.sweep.User", record.message) for record in records]
+        )
 
     def requests(self) -> int:
         """The requests to storage since the last heartbeat began."""
@@ -226,8 +236,10 @@ async def test_a_figure_that_cannot_be_read_is_left_out_and_the_others_come(
     told = {fact for line in found.values() for fact in line}
     assert told == set().union(*FIGURES.values()) - missing
     assert found[""]["storageErrors"] > 0
+    assert REFUSED.fired(beats.log()) == {""}
     front.refuse()
     assert (await beats.of(ports))[""]["storageErrors"] == 0
+    assert REFUSED.fired(beats.log()) == set()
 
 
 async def test_storage_that_can_be_read_and_not_written_is_told(
@@ -253,3 +265,4 @@ async def test_an_app_that_cannot_open_its_storage_says_so(
     with pytest.raises(Exception, match="Refused"):
         await by_the_clock(None)
     assert beats.last() == {"": {"storageErrors": 1}}
+    assert REFUSED.fired(beats.log()) == {""}

@@ -59,7 +59,9 @@ class Log:
 
 def _fill(database: Any, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
     if rows:
-        database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)  # noqa: S608 - ours
+        # By columns, because row by row takes many times as long.
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        database.execute(f"INSERT INTO {table} SELECT {', '.join(['unnest(?)'] * len(columns))}", columns)
 
 
 def _lines(text: str) -> Iterable[Line]:
