@@ -54,13 +54,14 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logs]:
 
 
 def _calm(troubles: Troubles) -> Log:
-    """Two invoices on their way and back to rest, with a sweep at each moment."""
+    """Two invoices from draft to rest, with a sweep at each moment, and a webhook that is slower than the sweep."""
     invoices = [troubles.system.tenant.draft(lines, seed=lines) for lines in (12, 20)]
     troubles.operator.sweep()
     for invoice_id in invoices:
         troubles.system.tenant.confirm(invoice_id)
     troubles.operator.sweep()
     assert {run["state"] for run in troubles.system.finish(invoices)} == {"completed"}
+    troubles.overtake_webhook()
     troubles.operator.sweep()
     return troubles.log()
 

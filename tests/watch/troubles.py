@@ -36,6 +36,15 @@ class Troubles:
         text = f'{{"event": "{event}"'
         await_that(lambda: sum(text in line.text for line in self.log().lines) >= times or None, f"{event} in the log")
 
+    def overtake_webhook(self) -> None:
+        """The sweep finds a confirmed invoice, and only then its webhook comes."""
+        self._switch("dataverse", webhookOff=True)
+        invoice_id = self._confirm(3, seed=8)
+        assert [each["invoiceId"] for each in self.operator.sweep()["started"]] == [invoice_id]
+        assert self.system.post(json=self.system.event(invoice_id)).status_code == 202
+        self.operator.await_state(invoice_id, "completed")
+        self._switch("dataverse", webhookOff=False)
+
     def lose_webhooks(self) -> None:
         """An invoice is confirmed while Dataverse sends no webhooks, and the sweep finds it."""
         self._switch("dataverse", webhookOff=True)
