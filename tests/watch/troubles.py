@@ -66,7 +66,7 @@ class Troubles:
         self._switch("finance", rejectRows=[])
 
     def falsify(self) -> None:
-        """Somebody replaces a row in Finance by one with another key, and the invoice is compared again."""
+        """A row in Finance is replaced by one with another key, and the invoice is compared again."""
         invoice_id, accountant = self.system.carry(3, seed=3), Accountant(self.system)
         row = held(self.system, str(self.system.tenant.invoice(invoice_id)["number"]))[0]
         accountant.add(**copy_of(row), ActualsImportId=str(uuid4()), ActualId=str(uuid4()))
