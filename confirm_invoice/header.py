@@ -12,12 +12,14 @@ from shared.ledger.run import BEFORE_ACTUALS, Page, Run, State
 from shared.maps.transforms import Row, RowRefused
 from shared.project_operations.chosen_days import check_days_of_actuals
 from shared.project_operations.codes import ACTUALS, INVOICES, PROJECT_INVOICE
+from shared.project_operations.held_actuals import first_billed
 from shared.project_operations.invoices import (
     CREATED,
     ORDER_TYPE,
     STATE,
     STATUS,
     Standing,
+    confirmed_before,
     confirmed_before_go_live,
     created_at,
     number_column,
@@ -28,6 +30,7 @@ from shared.project_operations.proposal_number import COLUMNS, PROPOSAL, SETTING
 
 _LONGEST_NAME = 200
 _BY_THEN_READ = timedelta(minutes=2)
+_INVOICE_OF_ACTUAL = "_msdyn_invoice_value"
 _CHECKED = (ORDER_TYPE, STATUS, STATE, CREATED, *COLUMNS)
 
 
@@ -50,6 +53,7 @@ async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) ->
     if odd_days:
         await check_days_of_actuals(ports, run.subject)
     number = row[table_map.position(PROPOSAL)]
+    was_carried = await _was_carried(ports, run, invoice, company, number)
     await advance(
         ports,
         run,
@@ -57,12 +61,13 @@ async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) ->
         number=number,
         company=company,
         customer=table_map.customer_of(invoice)[:_LONGEST_NAME],
+        was_carried=was_carried,
         wait="",
         wait_since=None,
     )
     # The actuals are read while the header is imported. They are not sent before the header is in Finance.
     await ports.queues.send(Load(stage=ACTUALS, subject=run.subject, generation=run.generation))
-    return Reading([Batch(INVOICES, company, [row], odd_days=len(odd_days))])
+    return Reading([Batch(INVOICES, company, [row], odd_days=len(odd_days), is_found=was_carried)])
 
 
 async def _check(ports: Ports, run: Run, invoice: Row) -> None:
@@ -81,6 +86,19 @@ async def _check(ports: Ports, run: Run, invoice: Row) -> None:
             f"{invoice.get(number_column(ports))} --fix"
         )
     _check_number(ports, invoice)
+
+
+async def _was_carried(ports: Ports, run: Run, invoice: Row, company: str, number: str) -> bool:
+    """Whether Finance holds billed sales of an invoice that was confirmed before this storage account was opened: the
+    account before it was lost. Then what Finance holds is not sent again, because it may have been changed there."""
+    if not await confirmed_before(ports, run.subject, created_at(invoice), ports.ownership.since):
+        return False
+    first = await first_billed(ports, company, number)
+    if first is None:
+        return False
+    # Another invoice may have had the same number before.
+    actual = await ports.dataverse.one(ports.maps[ACTUALS].source.set, first, {"$select": _INVOICE_OF_ACTUAL})
+    return actual is not None and str(actual.get(_INVOICE_OF_ACTUAL)).lower() == str(run.subject)
 
 
 async def _is_of_dual_write(ports: Ports, run: Run, invoice: Row) -> bool:

@@ -30,8 +30,8 @@ from shared.maps.columns_compared import (
 from shared.maps.transforms import Row
 from shared.project_operations.billed_sales import billed_filter
 from shared.project_operations.codes import ACTUALS, NEW_UNBILLED, SOLD
-from shared.project_operations.held_actuals import BILLED_TYPE, held_actuals
-from shared.services.odata import Guid, all_of, guid, quote_text
+from shared.project_operations.held_actuals import billed_under, held_actuals
+from shared.services.odata import Guid, guid
 from shared.storage.landing import BlobGone
 from shared.totals import Tally, Totals
 
@@ -139,12 +139,8 @@ class _Reading:
         sent before or entered by hand."""
         tally = Tally()
         for company in self.companies:
-            condition = all_of(
-                f"dataAreaId eq {quote_text(company)}",
-                f"InvoiceProposalId eq {quote_text(self.run.number)}",
-                f"TransactionType eq {BILLED_TYPE}",
-            )
-            options = {"$filter": condition} | ({"$select": self.target_columns} if self.target_columns else {})
+            selection = {"$select": self.target_columns} if self.target_columns else {}
+            options = {"$filter": billed_under(company, self.run.number), **selection}
             async for rows in self.ports.finance.pages(str(self.map.target.set), options):
                 for row in rows:
                     if str(row["ActualId"]).lower() not in self._dismissed:

@@ -14,7 +14,7 @@ from shared.engine.ports import Ports
 from shared.errors import LeaseLost, NeedsAttention
 from shared.jobs.job import Step
 from shared.ledger.book import Book
-from shared.ledger.run import Part, Run, State
+from shared.ledger.run import FOUND, Part, Run, State
 from shared.log import event
 from shared.maps.columns_compared import RowDiffers, describe_differences
 from shared.maps.transforms import RowRefused
@@ -157,9 +157,12 @@ def _describe(run: Run, account: Account, connections: Sequence[Part]) -> str:
     linked = _count(sum(part.rows - part.rejected for part in connections if part.state == "settled"), "connection")
     dismissed = len(account.dismissed)
     left = f"; {_count(dismissed, 'row')} {'was' if dismissed == 1 else 'were'} dismissed" if dismissed else ""
+    found = sum(part.rows for part in account.parts if part.path == FOUND)
+    there = f"; {_count(found, 'actual')} and the header were there before and were not sent" if found else ""
+    reported = linked if found else f"header and {linked}"
     return (
         f"Finance holds {account.measure(SOLD).describe()} as billed sales{fresh}; {run.compared or _ONLY_COUNTED}; "
-        f"header and {linked} as Finance reported{left}{_without(account, connections)}"
+        f"{reported} as Finance reported{there}{left}{_without(account, connections)}"
     )
 
 

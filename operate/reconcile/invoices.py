@@ -31,7 +31,7 @@ from shared.project_operations.actual_pages import read_actual_pages
 from shared.project_operations.billed_sales import billed_totals
 from shared.project_operations.codes import ACTUALS, CANCELED, CONNECTIONS, INVOICES, SOLD
 from shared.project_operations.completeness import Completeness, completeness
-from shared.project_operations.held_actuals import BILLED_TYPE, held_actuals, held_by_actual
+from shared.project_operations.held_actuals import billed_under, held_actuals, held_by_actual
 from shared.project_operations.invoices import (
     STATE,
     STATUS,
@@ -42,7 +42,7 @@ from shared.project_operations.invoices import (
     standing_of,
 )
 from shared.services.dataverse import NAME as DATAVERSE
-from shared.services.odata import all_of, guid, quote_text
+from shared.services.odata import guid
 from shared.totals import Tally
 
 _MOST_AT_ONCE = 1000
@@ -270,12 +270,7 @@ async def _compare_rows(ports: Ports, company: str, rows: list[list[str]], findi
 async def _find_surplus(ports: Ports, invoice_id: UUID, company: str, number: str, findings: Findings) -> None:
     """Billed sales that Finance holds under the proposal but Dataverse does not have for this invoice."""
     table_map = ports.maps[ACTUALS]
-    condition = all_of(
-        f"dataAreaId eq {quote_text(company)}",
-        f"InvoiceProposalId eq {quote_text(number)}",
-        f"TransactionType eq {BILLED_TYPE}",
-    )
-    options = {"$filter": condition, "$select": "ActualsImportId,ActualId"}
+    options = {"$filter": billed_under(company, number), "$select": "ActualsImportId,ActualId"}
     async for rows in ports.finance.pages(str(table_map.target.set), options):
         # Asked page by page, because remembering the keys of all rows would take memory that grows with the invoice.
         ids = {UUID(row["ActualId"]): str(row["ActualsImportId"]).lower() for row in rows}

@@ -16,7 +16,7 @@ from shared.engine.resend import FIRST_REPAIR
 from shared.errors import ContractBroken, LeaseLost, NotOurMessage, NotYet, Refused
 from shared.ledger.book import Book
 from shared.ledger.rejected_rows import RejectedRow
-from shared.ledger.run import BEFORE_ACTUALS, Facts, Page, Part, Run
+from shared.ledger.run import BEFORE_ACTUALS, FOUND, Facts, Page, Part, Run
 from shared.log import event
 from shared.services import dataverse
 from shared.storage.landing import encode
@@ -31,7 +31,7 @@ class Batch:
     """Mapped rows that are sent to Finance together: one map, one company.
 
     `odd_days` counts the rows with a day that was not a midnight in any zone of the settings, `unlinked` the rows
-    whose optional link did not appear.
+    whose optional link did not appear. `is_found`: Finance holds the rows already. They count as sent and are not sent.
     """
 
     stage: str
@@ -40,6 +40,7 @@ class Batch:
     measures: Measured = field(default_factory=dict)
     odd_days: int = 0
     unlinked: int = 0
+    is_found: bool = False
 
 
 @dataclass(frozen=True)
@@ -210,6 +211,7 @@ async def land(ports: Ports, page: Page, batch: Batch) -> Part:
     """Write the rows of a batch as a blob. Returns the part, which is not in the ledger yet."""
     written_by = ports.maps[batch.stage].digest
     blob = await ports.landing.write(page.subject, batch.stage, encode(batch.rows), written_by=written_by)
+    is_held = ports.job.step(batch.stage).heldUntil == page.stage
     return Part(
         subject=page.subject,
         stage=batch.stage,
@@ -218,11 +220,13 @@ async def land(ports: Ports, page: Page, batch: Batch) -> Part:
         company=batch.company,
         blob=blob,
         rows=len(batch.rows),
-        state="held" if ports.job.step(batch.stage).heldUntil == page.stage else "landed",
+        state="settled" if batch.is_found else "held" if is_held else "landed",
         measures=batch.measures,
         odd_days=batch.odd_days,
         unlinked=batch.unlinked,
         landed_at=ports.now(),
+        settled_at=ports.now() if batch.is_found else None,
+        path=FOUND if batch.is_found else "",
     )
 
 

@@ -31,6 +31,11 @@ def rejected_before(page: Page) -> set[UUID]:
     return {UUID(text) for text in json.loads(page.cursor)["rejected"]}
 
 
+def is_of_found(page: Page) -> bool:
+    """Whether the rows of a repair page were found without a link from a billed sale. No one asked to send them."""
+    return page.number >= FIRST_REPAIR and "links" in json.loads(page.cursor)
+
+
 def found_links(page: Page) -> list[UUID]:
     """The connections of the rows on a repair page that were found without a link from a billed sale."""
     return [UUID(text) for text in json.loads(page.cursor).get("links", ())] if page.number >= FIRST_REPAIR else []

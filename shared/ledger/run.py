@@ -66,7 +66,8 @@ class Run:
     `progress` is by map. `verified` is the reading that was compared with Finance, 0 for none, and `compared` describes
     the comparison. `revision` counts the changes. `beside` counts the candidates in the search for rows that no link
     leads to. `looks` counts the checks since the completion, and the next one is due at `look_at`. `is_named`: an
-    operator has named the subject, so it is carried even if it was ready before SWEEP_START.
+    operator has named the subject, so it is carried even if it was ready before SWEEP_START. `was_carried`: Finance
+    held rows of it before the run began.
     """
 
     subject: UUID
@@ -97,6 +98,7 @@ class Run:
     looks: int = 0
     look_at: datetime | None = None
     is_named: bool = False
+    was_carried: bool = False
     revision: int = 0
     mark: str = ""
     etag: str = ""
@@ -135,6 +137,7 @@ class Facts(TypedDict, total=False):
     looks: int
     look_at: datetime | None
     is_named: bool
+    was_carried: bool
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,10 @@ class Page:
     etag: str = ""
 
 
+FOUND = "found"
+"""The path of a part whose rows were found in Finance. They are not sent."""
+
+
 @dataclass(frozen=True)
 class Part:
     """The rows of one page for one company. `held` parts wait for their stage; `landed` ones may be shipped.
@@ -159,7 +166,7 @@ class Part:
     was not a midnight in any known time zone, `unlinked` its rows whose optional link did not appear, and `left_out`
     the rows that were not sent because the row at an end of theirs was dismissed. `execution_id` is the import that
     settled it. `path` describes its origin if a larger part was divided: 0 for the first half, 1 for the second, for
-    each division.
+    each division. It is FOUND for rows that Finance held before their run began.
     """
 
     subject: UUID

@@ -17,8 +17,8 @@ MEASURED = ("ACTUALSIMPORTID", "AMOUNT", "TRANSACTIONCURRENCYID")
 
 
 @dataclass
-class _CompanyRows:
-    """The mapped rows of one company."""
+class _Group:
+    """The mapped rows of one company: those to send, or those that Finance holds already."""
 
     rows: list[list[str]] = field(default_factory=list)
     billed: Tally = field(default_factory=Tally)
@@ -33,12 +33,12 @@ class ActualBatches:
         self._map = ports.maps[ACTUALS]
         self._zone = ports.settings.zone
         self._measured = [self._map.position(column) for column in MEASURED]
-        self._companies: dict[str, _CompanyRows] = {}
+        self._groups: dict[tuple[str, bool], _Group] = {}
         self.rejected: list[RejectedRow] = []
         self.days = DayTally()
 
-    def add(self, row: Row, *, is_billed: bool) -> None:
-        """Map one row."""
+    def add(self, row: Row, *, is_billed: bool, is_found: bool = False) -> None:
+        """Map one row. `is_found`: Finance holds it already."""
         try:
             company = self._map.company_of(row)
             written = self._map.write(row, self._zone)
@@ -46,7 +46,7 @@ class ActualBatches:
             self.rejected.append(_refused(row, str(refusal), is_billed=is_billed))
             return
         key, amount, currency = (written[position] for position in self._measured)
-        group = self._companies.setdefault(company, _CompanyRows())
+        group = self._groups.setdefault((company, is_found), _Group())
         group.rows.append(written)
         odd = self._map.days_in_doubt(row, self._zone)
         group.odd_days += bool(odd)
@@ -54,7 +54,7 @@ class ActualBatches:
         (group.billed if is_billed else group.fresh).add(key, currency, Decimal(amount or 0))
 
     def batches(self) -> list[Batch]:
-        """One batch per company."""
+        """One batch per company, and one of its rows that Finance holds already."""
         return [
             Batch(
                 ACTUALS,
@@ -62,8 +62,9 @@ class ActualBatches:
                 group.rows,
                 measures={SOLD: group.billed.totals(), NEW_UNBILLED: group.fresh.totals()},
                 odd_days=group.odd_days,
+                is_found=is_found,
             )
-            for company, group in self._companies.items()
+            for (company, is_found), group in self._groups.items()
         ]
 
     def projects(self) -> str:
@@ -72,7 +73,7 @@ class ActualBatches:
         if "PROJECTID" not in self._map.columns:
             return ""
         position = self._map.position("PROJECTID")
-        numbers = sorted({row[position] for group in self._companies.values() for row in group.rows})
+        numbers = sorted({row[position] for group in self._groups.values() for row in group.rows})
         return "" if not numbers else f"{numbers[0]} +{len(numbers) - 1}" if len(numbers) > 1 else numbers[0]
 
 

@@ -7,7 +7,7 @@ from shared.engine.ports import Ports
 from shared.engine.targets.held_rows import held_rows, rows_with
 from shared.maps.transforms import Row
 from shared.project_operations.codes import ACTUALS
-from shared.services.odata import Guid, any_key, guid
+from shared.services.odata import Guid, all_of, any_key, guid, quote_text
 
 # Finance compares an enumeration with a literal of its full type only (article odata, "Enums").
 BILLED_TYPE = "Microsoft.Dynamics.DataEntities.ProjCDSTransType'BilledSales'"
@@ -33,6 +33,24 @@ async def rows_by_actual(ports: Ports, ids: Iterable[Guid], *, select: str = "")
     """The rows that Finance holds in any company for these actuals, named by their ids in Dataverse."""
     async for row in rows_with(ports, ACTUALS, _ID_IN_DATAVERSE, ids, select=select):
         yield row
+
+
+async def first_billed(ports: Ports, company: str, number: str) -> UUID | None:
+    """The id in Dataverse of a billed sale that Finance holds under a proposal number in `company`, if there is one."""
+    options = {"$filter": billed_under(company, number), "$select": _ID_IN_DATAVERSE, "$top": "1"}
+    async for rows in ports.finance.pages(str(ports.maps[ACTUALS].target.set), options):
+        for row in rows:
+            return UUID(str(row[_ID_IN_DATAVERSE]))
+    return None
+
+
+def billed_under(company: str, number: str) -> str:
+    """The filter for the billed sales of a proposal."""
+    return all_of(
+        f"dataAreaId eq {quote_text(company)}",
+        f"InvoiceProposalId eq {quote_text(number)}",
+        f"TransactionType eq {BILLED_TYPE}",
+    )
 
 
 def any_actual(ids: Iterable[Guid]) -> str:

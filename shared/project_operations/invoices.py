@@ -87,11 +87,16 @@ async def confirmed_before_go_live(ports: Ports, invoice_id: UUID, created_at: d
     its reversal, does not change that.
     """
     go_live = ports.settings.sweep_start
+    return go_live is not None and await confirmed_before(ports, invoice_id, created_at, go_live)
+
+
+async def confirmed_before(ports: Ports, invoice_id: UUID, created_at: datetime, instant: datetime) -> bool:
+    """Whether an invoice was confirmed before an instant."""
     # An invoice created since cannot have been confirmed before. That saves the request below for nearly all of them.
-    if go_live is None or created_at >= go_live:
+    if created_at >= instant:
         return False
     confirmed = await confirmed_at(ports, invoice_id)
-    return confirmed is not None and confirmed < go_live
+    return confirmed is not None and confirmed < instant
 
 
 async def changed_invoices(ports: Ports, *, since: datetime, until: datetime | None = None) -> AsyncIterator[Invoice]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from azure.core.exceptions import AzureError, ResourceExistsError, ResourceModif
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
-from shared.clock import stamp
+from shared.clock import parse_stamp, stamp
 from shared.configuration.addresses import origin
 from shared.errors import NotOurStorage
 from shared.log import event
@@ -35,6 +35,7 @@ _REFUSED_APP = "refused app"
 _LOOK_AGAIN_SECONDS = 10.0
 # A refused app repeats its note while it runs, so an older note is from an app that has stopped.
 _STILL_THERE = timedelta(minutes=2)
+_EVER = datetime.min.replace(tzinfo=UTC)
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 5.0, 60.0
 
 
@@ -101,6 +102,9 @@ class Ownership:
         self._is_known = False
         self._look_at = 0.0
         self._refused_since = 0.0
+        self.since = _EVER
+        """When the account became this owner's. What was confirmed before may be in Finance without being known here: a
+        lost account was replaced by this one, or another app has carried it."""
 
     async def check(self) -> None:
         """Return if the account is ours. An unstamped account is stamped. Raises NotOurStorage, and the SDK's error
@@ -156,6 +160,7 @@ class Ownership:
                 continue
             standing = Owner.named(row.get("organization"), row.get("dataverse"), row.get("finance"))
             if not standing.differing(self._owner):
+                self.since = parse_stamp(row["at"]) if row.get("at") else _EVER
                 await self._note_take_over(row)
                 return None
             if refusal := self._not_taken_over(standing, _history(row)):
