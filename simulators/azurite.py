@@ -1,6 +1,7 @@
 """Azurite, Microsoft's emulator of Azure Storage: blobs, queues and tables of two accounts, on disk."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from simulators.processes import PROJECT, Child, StartFailed, await_ports, find_free_ports
@@ -30,6 +31,11 @@ class Azurite:
         self._run_dir = run_dir
         self._log_requests = log_requests
         self._choose_ports()
+
+    @property
+    def ports(self) -> Sequence[int]:
+        """Of blobs, queues and tables."""
+        return self._ports
 
     @property
     def pid(self) -> int:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ _SURROUNDINGS = dict(os.environ)
 """The environment at the start of this program. Variables that are set later are not passed to child processes."""
 
 _running: set["Child"] = set()
-_given_out: set[int] = set()
+_given_out: dict[int, socket.socket] = {}
+"""The ports that this program has found, each with the UDP socket that keeps it from other programs."""
 
 
 class StartFailed(Exception):
@@ -180,16 +181,37 @@ def find_free_ports(count: int) -> list[int]:
     """Return ports of 127.0.0.1 that are free, for a process that must keep them over restarts.
 
     They lie below the range from which systems take ports for outgoing connections. Otherwise a client that keeps
-    calling a stopped server could be given the server's own port, and the server could not restart. No port is returned
-    twice by one process.
+    calling a stopped server could be given the server's own port, and the server could not restart. No port is found
+    twice, by whichever program, until it is given back: while its server is dead, it looks free.
     """
     ports: list[int] = []
     while len(ports) < count:
         port = random.randrange(20000, 32000)  # noqa: S311 - a port number, not a secret
-        if port not in _given_out and not _listens(port):
-            _given_out.add(port)
+        if not _listens(port) and _reserve(port):
             ports.append(port)
     return ports
+
+
+def give_back(ports: Iterable[int]) -> None:
+    """Let these ports be found again: their servers do not start any more."""
+    for port in ports:
+        if reserved := _given_out.pop(port, None):
+            reserved.close()
+
+
+def _reserve(port: int) -> bool:
+    """Keep a TCP port by binding the UDP port of the same number, which the system takes back when this program ends,
+    however it ends."""
+    if port in _given_out:
+        return False
+    reserved = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        reserved.bind(("127.0.0.1", port))
+    except OSError:
+        reserved.close()
+        return False
+    _given_out[port] = reserved
+    return True
 
 
 def await_ports(ports: Sequence[int]) -> dict[str, Any] | None:

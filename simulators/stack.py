@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from simulators.azurite import FINANCE_ACCOUNT, Azurite
-from simulators.processes import PROJECT, Server, find_free_ports
+from simulators.processes import PROJECT, Server, find_free_ports, give_back
 
 TENANT = "5a1e7e4a-0000-4000-8000-000000000001"
 CLIENT_ID = "c11e47a9-0000-4000-8000-000000000001"
@@ -58,7 +58,8 @@ class Stack:
         self.signin = self._make_signin()
         self.services = {name: self._make_service(name) for name in services}
         self._app_settings = app_settings
-        self.host_urls = [f"http://127.0.0.1:{port}" for port in find_free_ports(hosts)]
+        self._host_ports = find_free_ports(hosts)
+        self.host_urls = [f"http://127.0.0.1:{port}" for port in self._host_ports]
         self.hosts = [self._make_host(number, url) for number, url in enumerate(self.host_urls)]
 
     @property
@@ -98,6 +99,7 @@ class Stack:
             for server in group:
                 server.stop(grace)
         self.azurite.stop()
+        give_back([*self._ports.values(), *self._host_ports, *self.azurite.ports])
 
     def kill_host(self, number: int = 0) -> None:
         """End a host with SIGKILL, whatever it is doing."""
