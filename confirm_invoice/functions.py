@@ -1,4 +1,4 @@
-"""The triggers of the first stage. They only translate; the rules are in the other modules."""
+"""The triggers of map 1, `invoices`. They only translate; the rules are in the other modules."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,8 @@ from confirm_invoice.webhook import BadConfirmation, Confirmation, Doubtful, Sev
 from relay_contract import Answer
 from relay_contract.endpoints import CONFIRM_INVOICE
 from relay_contract.problems import Code, Problem, ProblemDetail
-from relay_contract.webhook import Accepted, Ignored, IgnoredInvoice, Taken
+from relay_contract.webhook import Accepted, IgnoredInvoice, Taken
+from relay_contract.webhook import Ignored as IgnoredAnswer
 from shared.concurrently import concurrently
 from shared.engine.lifecycle import accept
 from shared.engine.loading import load
@@ -62,7 +63,7 @@ async def confirm_invoice(req: func.HttpRequest) -> func.HttpResponse:
         return _problem(error.status, error.code, error.text)
     if isinstance(notice, webhook.Ignored):
         event("webhook", subject=notice.invoice_id, status="ignored")
-        return _json(200, Ignored(ignored=notice.reason))
+        return _json(200, IgnoredAnswer(ignored=notice.reason))
     try:
         return await _take(notice, req.url)
     except NotOurStorage as refusal:

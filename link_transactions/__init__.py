@@ -1,1 +1,1 @@
-"""The third stage: sends the transaction connections, compares source with target, and completes the run."""
+"""The door of map 3, `transactionconnections`: sends the connections, compares both sides, completes the run."""

@@ -1,4 +1,4 @@
-"""The trigger of the third stage. It only translates; the rules are in the other modules."""
+"""The trigger of map 3, `transactionconnections`. It only translates; the rules are in the other modules."""
 
 from functools import partial
 

@@ -1,1 +1,1 @@
-"""The second stage: sends the actuals that the confirmation created."""
+"""The door of map 2, `actuals`: sends the actuals that the confirmation created."""

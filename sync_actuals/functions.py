@@ -1,4 +1,4 @@
-"""The trigger of the second stage. It only translates; the rules are in the other modules."""
+"""The trigger of map 2, `actuals`. It only translates; the rules are in the other modules."""
 
 from functools import partial
 
