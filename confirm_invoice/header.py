@@ -89,8 +89,9 @@ async def _check(ports: Ports, run: Run, invoice: Row) -> None:
 
 
 async def _was_carried(ports: Ports, run: Run, invoice: Row, company: str, number: str) -> bool:
-    """Whether Finance holds billed sales of an invoice that was confirmed before this storage account was opened: the
-    account before it was lost. Then what Finance holds is not sent again, because it may have been changed there."""
+    """Whether an earlier storage account, which was lost, has carried the invoice: it was confirmed before this account
+    was opened, and Finance holds billed sales of it. These are not sent again, because Finance may have changed
+    them."""
     if not await confirmed_before(ports, run.subject, created_at(invoice), ports.ownership.since):
         return False
     first = await first_billed(ports, company, number)

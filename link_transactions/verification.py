@@ -63,7 +63,8 @@ async def complete(ports: Ports, run: Run, book: Book) -> None:
 
 
 async def _agrees(ports: Ports, run: Run, account: Account) -> str:
-    """What was compared, if both sides agree. "" if Dataverse has changed; then it is read again."""
+    """What was compared, in words, if both sides agree. "" if they do not, because Dataverse or the map has changed:
+    then the rows are read again. Raises NeedsAttention for any other difference."""
     try:
         found = await compare_actuals(ports, run, account)
     except RowRefused as refusal:

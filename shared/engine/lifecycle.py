@@ -70,7 +70,8 @@ async def advance(ports: Ports, run: Run, state: State, **facts: Unpack[Facts]) 
 
 
 def verifying(ports: Ports, run: Run) -> Run:
-    """A run whose connections are sent, as it is stored together with its end. Raises LeaseLost if it has advanced."""
+    """The run as "verifying", not stored: `end` stores this state and the final one with one write. Raises LeaseLost if
+    the run has advanced."""
     return ports.ledger.ahead(run, _ADVANCES[State.VERIFYING], state=State.VERIFYING)
 
 
@@ -78,8 +79,8 @@ async def hand_over(
     ports: Ports, subject: UUID, stage: str, generation: int, after: After, *, known: Book | None = None
 ) -> None:
     """Call `after` if the stage is finished. The run needs attention if rows were rejected or `after` raises
-    NeedsAttention. `known` was read before: it is used if the stage was finished by then without rejected rows, and
-    the run is as it was."""
+    NeedsAttention. `known` is a book that the caller has read already, which saves reading it again. It is used only
+    if it shows the stage as finished without open rejected rows, and the run has not changed since."""
     run = _finished(ports, known, stage, generation) if known else None
     if known and run and not _open_rows(known, stage):
         with suppress(LeaseLost):

@@ -23,7 +23,7 @@ from shared.storage.landing import encode
 from shared.totals import Measured
 
 type Announce = Callable[[str | None], Awaitable[None]]
-"""A Reader calls this when it knows the next link."""
+"""A Reader calls this as soon as it knows the link to the next page. None: there is no next page."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ type Reader = Callable[[Ports, Run, Page, Announce], Awaitable[Reading]]
 
 
 type Gate = Callable[[Book, Page], bool]
-"""Whether the parts of a page that is read may be sent already. The worker that opens the gate changes the run first,
+"""Whether the parts of a page that is read may be sent already. Not a throttle gate: that one closes a service. The
+worker that opens the gate changes the run first,
 and then puts the waiting parts on the dock.
 """
 
@@ -166,8 +167,9 @@ async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> tuple[list[
 
 
 async def _close(ports: Ports, run: Run, page: Page, parts: Sequence[Part], learnt: Facts, *, last: bool) -> bool:
-    """Record the page as read, with what it tells about its run. Returns whether the run was compared and is as it was.
-    Raises LeaseLost if the page was closed by another worker."""
+    """Record the page as read, with what it tells about its run (`learnt`). Returns whether the run is known not to
+    have changed meanwhile: only a write that includes the run can tell. Raises LeaseLost if another worker has closed
+    the page."""
     if not learnt:
         await ports.ledger.close_page(page, parts, last=last)
         return False
