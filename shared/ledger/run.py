@@ -67,7 +67,8 @@ class Run:
     the comparison. `revision` counts the changes. `beside` counts the candidates in the search for rows that no link
     leads to. `looks` counts the checks since the completion, and the next one is due at `look_at`. `is_named`: an
     operator has named the subject, so it is carried even if it was ready before SWEEP_START. `was_carried`: Finance
-    held rows of it before the run began.
+    held rows of it before the run began. `history` are its events, the first and the latest ones. `mark` is "" until
+    the run is in the list of runs (`Listing` in run_list.py).
     """
 
     subject: UUID

@@ -86,9 +86,10 @@ class Cargo:
 
 @dataclass(frozen=True)
 class Shipment:
-    """One import. After `lease_until` another worker may take it over. `polls` counts the polls, `looks_before`
-    those of earlier imports that never arrived, and `attempts` these imports. `sent_at` is the last call to start
-    it."""
+    """One import. After `lease_until` another worker may take it over. `sent_at` is the last call to start it.
+
+    An import that never arrived is sent again under a new execution id. `attempts` counts such imports, `polls` all
+    polls of the shipment, and `looks_before` those of them that were spent on these earlier imports."""
 
     stage: str
     ticket: str

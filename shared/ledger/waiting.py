@@ -80,7 +80,7 @@ _HOLDS: dict[What, Callable[[Standing], bool]] = {
 
 @dataclass(frozen=True)
 class Pointer:
-    """A pointer."""
+    """A pointer as it was read."""
 
     key: str
     etag: str

@@ -1,1 +1,1 @@
-"""The app's own storage: its clients, and its owner."""
+"""The app's own storage account: its clients, its owner, landed rows, kept maps, pauses, notes and the audit."""
