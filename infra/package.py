@@ -48,7 +48,8 @@ def build(root: Path) -> None:
 
 
 def refuse_old_pip(words: str) -> None:
-    """Raise PackageRefused for an older pip: it takes `requires-python` of the building Python, not of the app's."""
+    """Raise PackageRefused for an older pip: it checks `requires-python` against the Python that it runs on, not
+    against the app's. `words` is the answer of `pip --version`."""
     version = words.split()[1]
     if int(version.partition(".")[0]) < PIP:
         raise PackageRefused(
