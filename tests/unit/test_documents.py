@@ -1,4 +1,4 @@
-"""What the documents name exists: modules, links, make targets, packages; and the newest change is of this version."""
+"""What the documents name exists: modules, links, make targets, packages; and the changelog is of this version."""
 
 import re
 from collections.abc import Iterator
@@ -79,6 +79,6 @@ def test_every_package_of_shared_is_on_the_map() -> None:
     assert [name for name in packages if f"`shared/{name}/`" not in text] == []
 
 
-def test_the_newest_change_is_of_this_version() -> None:
+def test_the_newest_release_in_the_changelog_is_this_version() -> None:
     headings = re.findall(r"^## \[(.+?)\]", (PROJECT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
-    assert headings[0] == VERSION
+    assert next(each for each in headings if each != "Unreleased") == VERSION
