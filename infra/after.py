@@ -40,7 +40,13 @@ def after() -> None:
         raise Refused(0, NO_FUNCTIONS.format(component=component))
     print(f"{len(functions)} functions are there")
     print(condition(url, operator_key(site)))
-    print(LEFT.format(url=url, site=site, client=os.environ.get("RELAY_IDENTITY_CLIENT_ID", "")))
+    print(LEFT.format(url=url, site=site, client=signs_in()))
+
+
+def signs_in() -> str:
+    """The client id that Dataverse and Finance see: that of the app registration, if one signs in."""
+    is_own = os.environ.get("SIGN_IN_METHOD") in ("certificate", "clientSecret")
+    return os.environ.get("SIGN_IN_CLIENT_ID" if is_own else "RELAY_IDENTITY_CLIENT_ID", "")
 
 
 def refuse_unresolved(site: str, vault: str) -> None:

@@ -74,4 +74,10 @@ def sweep_view(sweep: Sweep) -> RenderableType:
         f"Swept in {show_span(sweep.seconds)}: {counted(len(sweep.started), 'run')} started, "
         f"{len(sweep.revived):,} put to work again, {counted(sweep.blobs_deleted, 'blob')} deleted."
     )
-    return Group(head, view) if sweep.started or sweep.revived or sweep.left_alone or sweep.changed else head
+    told = (
+        [safe(f"Dataverse could not be asked for confirmed invoices: {sweep.problem}", "yellow")]
+        if sweep.problem
+        else []
+    )
+    rows = [view] if sweep.started or sweep.revived or sweep.left_alone or sweep.changed else []
+    return Group(head, *told, *rows)

@@ -126,6 +126,11 @@ def test_what_provision_did_not_say_is_named(hook: Any) -> None:
     assert ended.stderr.startswith("RELAY_IDENTITY_PRINCIPAL_ID is not known: it is an output of infra/main.bicep")
 
 
+def test_an_app_registration_is_named_where_one_signs_in(hook: Any) -> None:
+    ended = hook("after", SIGN_IN_METHOD="certificate", SIGN_IN_CLIENT_ID="c2")
+    assert "identity c2" in ended.stdout
+
+
 def test_a_deployed_app_is_asked_and_the_rest_is_said(hook: Any, azure: Any) -> None:
     ended = hook("after")
     assert ended.returncode == 0, ended.stderr

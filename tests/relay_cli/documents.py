@@ -228,3 +228,17 @@ def health(**members: Any) -> dict[str, Any]:
         "lastSweep": {"at": AT, "started": 1, "revived": 0, "leftAlone": 0, "blobsDeleted": 4},
         **members,
     }
+
+
+def sweep(problem: str = "") -> dict[str, Any]:
+    """A sweep that found nothing to start; `problem` says why Dataverse could not be asked."""
+    return {
+        "at": AT,
+        "started": [],
+        "revived": [],
+        "leftAlone": [],
+        "blobsDeleted": 2,
+        "changed": [],
+        "problem": problem,
+        "seconds": 1.25,
+    }

@@ -92,6 +92,13 @@ def test_a_redirect_is_not_followed_with_the_key(app: FakeApp, env: dict[str, st
     assert [route for route, _, _ in app.requests] == ["GET /api/health"]
 
 
+def test_a_sweep_that_could_not_ask_dataverse_is_no_all_clear(app: FakeApp, env: dict[str, str]) -> None:
+    app.answers["POST /api/sweeps"] = documents.sweep(problem="Dataverse does not let us in")
+    ended = relay("sweep", env=env)
+    assert ended.code == ExitCode.FAILED
+    assert "could not be asked for confirmed invoices: Dataverse does not let us in" in ended.stdout
+
+
 def test_an_app_that_is_not_there_is_unreachable() -> None:
     [port] = find_free_ports(1)
     ended = relay("health", env=environment(f"http://127.0.0.1:{port}"))

@@ -36,16 +36,7 @@ CALLS: dict[str, tuple[str, Any]] = {
     ),
     "sweep": (
         "POST /api/sweeps",
-        {
-            "at": documents.AT,
-            "started": [],
-            "revived": [],
-            "leftAlone": [],
-            "blobsDeleted": 2,
-            "changed": [],
-            "problem": "",
-            "seconds": 1.25,
-        },
+        documents.sweep(),
     ),
     "health": ("GET /api/health", documents.health()),
 }
