@@ -54,6 +54,7 @@ async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) ->
         await check_days_of_actuals(ports, run.subject)
     number = row[table_map.position(PROPOSAL)]
     was_carried = await _was_carried(ports, run, invoice, company, number)
+    is_found = was_carried and not await confirmed_before_go_live(ports, run.subject, created_at(invoice))
     await advance(
         ports,
         run,
@@ -67,7 +68,7 @@ async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) ->
     )
     # The actuals are read while the header is imported. They are not sent before the header is in Finance.
     await ports.queues.send(Load(stage=ACTUALS, subject=run.subject, generation=run.generation))
-    return Reading([Batch(INVOICES, company, [row], odd_days=len(odd_days), is_found=was_carried)])
+    return Reading([Batch(INVOICES, company, [row], odd_days=len(odd_days), is_found=is_found)])
 
 
 async def _check(ports: Ports, run: Run, invoice: Row) -> None:
@@ -90,8 +91,11 @@ async def _check(ports: Ports, run: Run, invoice: Row) -> None:
 
 async def _was_carried(ports: Ports, run: Run, invoice: Row, company: str, number: str) -> bool:
     """Whether an earlier storage account, which was lost, has carried the invoice: it was confirmed before this account
-    was opened, and Finance holds billed sales of it. These are not sent again, because Finance may have changed
-    them."""
+    was opened, and Finance holds billed sales of it. These are not sent again, because Finance may have changed them.
+
+    Headers cannot be read from Finance. This app sends no billed sale before the header, so one proves the other. For
+    an invoice that was confirmed before SWEEP_START it proves nothing: dual-write may have brought actuals alone.
+    """
     if not await confirmed_before(ports, run.subject, created_at(invoice), ports.ownership.since):
         return False
     first = await first_billed(ports, company, number)
