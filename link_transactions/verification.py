@@ -18,7 +18,7 @@ from shared.ledger.run import FOUND, Part, Run, State
 from shared.log import event
 from shared.maps.columns_compared import RowDiffers, describe_differences
 from shared.maps.transforms import RowRefused
-from shared.project_operations.codes import ACTUALS, CONNECTIONS, NEW_UNBILLED, SOLD
+from shared.project_operations.codes import ACTUALS, CONNECTIONS, INVOICES, NEW_UNBILLED, SOLD
 from shared.storage.landing import PartLost
 from shared.totals import Totals
 
@@ -26,6 +26,8 @@ COMPARABLE = {State.LINKING, State.VERIFYING}
 """The states in which all actuals are in Finance."""
 # The text for a run that was compared by a version of the app without column comparison.
 _ONLY_COUNTED = "count, money and keys of all rows compared"
+# A header is read once: later readings begin with the actuals.
+_READ_ONCE = 1
 
 
 async def verify(ports: Ports, message: Verify | Load) -> None:
@@ -158,13 +160,26 @@ def _describe(run: Run, account: Account, connections: Sequence[Part]) -> str:
     linked = _count(sum(part.rows - part.rejected for part in connections if part.state == "settled"), "connection")
     dismissed = len(account.dismissed)
     left = f"; {_count(dismissed, 'row')} {'was' if dismissed == 1 else 'were'} dismissed" if dismissed else ""
-    found = sum(part.rows for part in account.parts if part.path == FOUND)
-    there = f"; {_count(found, 'actual')} and the header were there before and were not sent" if found else ""
-    reported = linked if found else f"header and {linked}"
+    headers = account.book.parts(INVOICES, _READ_ONCE)
+    reported = linked if any(map(_is_found, headers)) else f"header and {linked}"
     return (
         f"Finance holds {account.measure(SOLD).describe()} as billed sales{fresh}; {run.compared or _ONLY_COUNTED}; "
-        f"{reported} as Finance reported{there}{left}{_without(account, connections)}"
+        f"{reported} as Finance reported{_found(headers, account)}{left}{_without(account, connections)}"
     )
+
+
+def _is_found(part: Part) -> bool:
+    return part.path == FOUND
+
+
+def _found(headers: Sequence[Part], account: Account) -> str:
+    """What was not sent because Finance held it, for an operator. A header cannot be read there."""
+    actuals = sum(part.rows for part in account.parts if _is_found(part))
+    verb = "was" if actuals == 1 else "were"
+    told = f"; {_count(actuals, 'actual')} {verb} there before and {verb} not sent" if actuals else ""
+    if any(map(_is_found, headers)):
+        told += "; the header was not sent, because Finance held billed sales before (it does not show headers)"
+    return told
 
 
 def _without(account: Account, connections: Sequence[Part]) -> str:

@@ -11,8 +11,8 @@ from shared.engine.leases import Leases
 from shared.engine.messages import Verify
 from shared.engine.ports import Ports
 from shared.errors import LeaseLost, NeedsAttention
-from shared.ledger.run import State
-from shared.project_operations.codes import ACTUALS, CONNECTIONS
+from shared.ledger.run import FOUND, Page, Part, State
+from shared.project_operations.codes import ACTUALS, CONNECTIONS, INVOICES
 from shared.tables.rows import find_row
 from tests.contract.server import Server
 from tests.contract.test_wiring import ports
@@ -53,6 +53,20 @@ async def test_what_was_compared_is_said_exactly(ports: Ports, server: Server) -
     assert detail == (
         "Finance holds 2 rows, 251.0 USD as billed sales and 1 new unbilled sale; all verified: count, money and keys "
         "of all rows, and all 32 mapped columns of every row; header and 0 connections as Finance reported"
+    )
+
+
+async def test_a_header_that_was_not_sent_is_not_said_to_be_reported(ports: Ports, server: Server) -> None:
+    """Its run found it in Finance, and later read all actuals again."""
+    world = World(ports, [actual()])
+    await world.carry(ports)
+    header = Part(world.invoice_id, INVOICES, 1, 0, "usmf", "", 1, "settled", path=FOUND)
+    await ports.ledger.close_page(Page(world.invoice_id, INVOICES, 1, 0), [header], last=True)
+    state, detail = await verified(ports, server, world)
+    assert state == State.COMPLETED
+    assert detail.endswith(
+        "; 0 connections as Finance reported; the header was not sent, because Finance held billed sales before "
+        "(it does not show headers)"
     )
 
 

@@ -75,7 +75,7 @@ def test_everything_is_in_finance_once_and_verified_again(month: Month) -> None:
     summary = summarize(month.system.tenant, carried, runs, 0)
     assert is_complete(summary), (summary, [run["detail"] for run in runs])
     assert "all verified" in runs[0]["detail"]
-    assert "and the header were there before and were not sent" in runs[0]["detail"]
+    assert "were there before and were not sent; the header was not sent" in runs[0]["detail"]
 
 
 def test_only_what_finance_lacked_was_sent(month: Month) -> None:
