@@ -7,6 +7,8 @@ landed blobs that no part names       left over from races and crashes
 completed runs that are due           they are checked again in Dataverse (later_looks.py)
 """
 
+import asyncio
+import logging
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -31,7 +33,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.ledger.run import Run, State
-from shared.log import event
+from shared.log import event, where
 from shared.project_operations.codes import INVOICES
 from shared.project_operations.invoices import (
     Invoice,
@@ -43,12 +45,14 @@ from shared.project_operations.invoices import (
 
 _PAGE = 1000
 _SWEEP = "sweep"
+# The host ends a sweep after ten minutes.
+_BEAT_SECONDS = 120.0
 
 
 async def sweep(ports: Ports) -> Sweep:
     """Sweep once. Returns what was found."""
     began = time.monotonic()
-    await beat(ports)
+    await _beat(ports)
     await ports.run_list.check(ports.now())
     found = Found(_quiet_since(ports))
     revived = await _revive(ports, found.quiet_since)
@@ -69,6 +73,15 @@ async def sweep(ports: Ports) -> Sweep:
     await ports.notes.write("sweep", result.document())
     event("sweep", started=len(found.started), revived=len(revived), blobs=deleted, seconds=result.seconds)
     return result
+
+
+async def _beat(ports: Ports) -> None:
+    """Log the heartbeat. Whatever it meets, and however much there is to count, the sweep goes on."""
+    try:
+        async with asyncio.timeout(_BEAT_SECONDS):
+            await beat(ports)
+    except Exception as error:  # noqa: BLE001 - a figure of the log must not keep lost work from being found
+        event("heartbeat failed", severity=logging.ERROR, error=type(error).__name__, where=where(error))
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """The heartbeat tells alerts how the app stands, whatever cannot be reached."""
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -90,6 +91,11 @@ class Beats:
         lines = [json.loads(record.message) for record in self._caplog.records if record.name == "relay"]
         found = [line for line in lines if line.pop("event") == "state"]
         return {str(line.pop("service", "") or line.pop("job", "")): line for line in found}
+
+    def stopped(self) -> list[dict[str, Any]]:
+        """The heartbeats that were given up."""
+        lines = [json.loads(record.message) for record in self._caplog.records if record.name == "relay"]
+        return [line for line in lines if line["event"] == "heartbeat failed"]
 
     def log(self) -> Log:
         """What the app has logged since the last heartbeat began."""
@@ -251,6 +257,26 @@ async def test_storage_that_can_be_read_and_not_written_is_told(
     found = await beats.of(ports)
     assert found[""]["storageErrors"] == 1
     assert {fact for line in found.values() for fact in line} == set().union(*FIGURES.values())
+
+
+async def test_a_heartbeat_that_fails_or_hangs_keeps_no_sweep_from_its_work(
+    ports: Ports, server: Server, beats: Beats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.rule = lambda request: said({"value": []})
+    await ports.notes.write("trouble Finance", {"until": "soon", "reason": "a note of another version"})
+    swept = await sweep(ports)
+    assert await ports.notes.read("sweep") == swept.document()
+    assert [line.pop("error") for line in beats.stopped()] == ["ValueError"]
+    await ports.notes.write("trouble Finance", {})
+
+    async def hang(ports: Ports) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("operate.repair.sweep.beat", hang)
+    monkeypatch.setattr("operate.repair.sweep._BEAT_SECONDS", 0.01)
+    swept = await sweep(ports)
+    assert await ports.notes.read("sweep") == swept.document()
+    assert [line.pop("error") for line in beats.stopped()] == ["ValueError", "TimeoutError"]
 
 
 async def test_an_app_that_cannot_open_its_storage_says_so(
