@@ -5,8 +5,9 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
+from http.client import HTTPException
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 
@@ -35,7 +36,7 @@ def ask(method: str, address: str, headers: dict[str, str], body: Any = None) ->
             return json.loads(answer.read() or b"null")
     except HTTPError as error:
         raise Refused(error.code, f"HTTP {error.code}: {error.read().decode(errors='replace')[:500]}") from error
-    except (URLError, TimeoutError, ValueError) as error:
+    except (OSError, HTTPException, ValueError) as error:  # also a connection that ends before its answer
         raise Refused(0, str(error)) from error
 
 

@@ -20,7 +20,8 @@ HEALTH = {"app": "0.4.0", "healthy": False, "problems": ["The newest sweep is 2 
 
 
 class Azure(BaseHTTPRequestHandler):
-    """Resource Manager and the app in one: answers by the end of the path, one after the other; the last one stays."""
+    """Resource Manager and the app in one: answers by the end of the path, one after the other; the last one stays.
+    The status 0 ends the connection without an answer."""
 
     answers: ClassVar[dict[str, list[tuple[int, Any]]]] = {}
     asked: ClassVar[list[tuple[str, str, Any]]] = []
@@ -34,6 +35,9 @@ class Azure(BaseHTTPRequestHandler):
         name = next((each for each in self.answers if path.endswith(each)), "")
         waiting = self.answers.get(name, [(404, None)])
         status, content = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+        if not status:
+            self.close_connection = True
+            return
         self.send_response(status)
         self.end_headers()
         self.wfile.write(json.dumps(content).encode())
@@ -177,6 +181,13 @@ def test_an_app_without_functions_is_named(hook: Any, azure: Any) -> None:
     assert ended.returncode == 1
     assert ended.stderr.startswith("The app has no functions, because it refused to start or its package is broken.")
     assert "/resourceGroups/rg-sandbox/providers/Microsoft.Insights/components/appi-1 " in ended.stderr
+
+
+def test_an_app_that_restarts_in_the_middle_of_a_request_is_asked_again(hook: Any, azure: Any) -> None:
+    azure.answers["/api/health"] = [(0, None), (200, HEALTH)]
+    ended = hook("after")
+    assert ended.returncode == 0, ended.stderr
+    assert "Invoice relay 0.4.0 answers" in ended.stdout
 
 
 def test_an_app_that_does_not_answer_is_named(hook: Any, azure: Any) -> None:
