@@ -12,7 +12,7 @@ from shared.ledger.run import BEFORE_ACTUALS, Page, Run, State
 from shared.maps.transforms import Row, RowRefused
 from shared.project_operations.chosen_days import check_days_of_actuals
 from shared.project_operations.codes import ACTUALS, INVOICES, PROJECT_INVOICE
-from shared.project_operations.held_actuals import first_billed
+from shared.project_operations.held_actuals import some_billed
 from shared.project_operations.invoices import (
     CREATED,
     ORDER_TYPE,
@@ -98,12 +98,11 @@ async def _was_carried(ports: Ports, run: Run, invoice: Row, company: str, numbe
     """
     if not await confirmed_before(ports, run.subject, created_at(invoice), ports.ownership.since):
         return False
-    first = await first_billed(ports, company, number)
-    if first is None:
-        return False
-    # Another invoice may have had the same number before.
-    actual = await ports.dataverse.one(ports.maps[ACTUALS].source.set, first, {"$select": _INVOICE_OF_ACTUAL})
-    return actual is not None and str(actual.get(_INVOICE_OF_ACTUAL)).lower() == str(run.subject)
+    held, source = await some_billed(ports, company, number), ports.maps[ACTUALS].source
+    # Others may have the same number: rows of an earlier invoice, or rows that were entered by hand.
+    own = f"{_INVOICE_OF_ACTUAL} eq {run.subject}"
+    portions = ports.dataverse.rows_in(source.set, (source.key,), held, {"$select": source.key}, where=own)
+    return any([rows async for rows in portions if rows])
 
 
 async def _is_of_dual_write(ports: Ports, run: Run, invoice: Row) -> bool:

@@ -13,6 +13,8 @@ from shared.services.odata import Guid, all_of, any_key, guid, quote_text
 BILLED_TYPE = "Microsoft.Dynamics.DataEntities.ProjCDSTransType'BilledSales'"
 """The literal of a billed sale's TransactionType in a filter."""
 _ID_IN_DATAVERSE = "ActualId"
+# So many ids fit into one request to Dataverse.
+_SOME = 50
 
 
 async def held_actuals[Id: (UUID, Guid)](
@@ -35,13 +37,11 @@ async def rows_by_actual(ports: Ports, ids: Iterable[Guid], *, select: str = "")
         yield row
 
 
-async def first_billed(ports: Ports, company: str, number: str) -> UUID | None:
-    """The id in Dataverse of a billed sale that Finance holds under a proposal number in `company`, if there is one."""
-    options = {"$filter": billed_under(company, number), "$select": _ID_IN_DATAVERSE, "$top": "1"}
-    async for rows in ports.finance.pages(str(ports.maps[ACTUALS].target.set), options):
-        for row in rows:
-            return UUID(str(row[_ID_IN_DATAVERSE]))
-    return None
+async def some_billed(ports: Ports, company: str, number: str) -> list[Guid]:
+    """The ids in Dataverse of some billed sales that Finance holds under a proposal number in `company`."""
+    options = {"$filter": billed_under(company, number), "$select": _ID_IN_DATAVERSE, "$top": str(_SOME)}
+    pages = ports.finance.pages(str(ports.maps[ACTUALS].target.set), options)
+    return [guid(str(row[_ID_IN_DATAVERSE])) async for rows in pages for row in rows]
 
 
 def billed_under(company: str, number: str) -> str:

@@ -1,9 +1,9 @@
 """What Finance held before a run began: what counts as sent, and what is said of it."""
 
-import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import UUID, uuid4
 
 import pytest
@@ -34,17 +34,23 @@ class Invoice:
 
     def __init__(self, confirmed: datetime) -> None:
         self.key, self.actual, self.confirmed = uuid4(), uuid4(), confirmed
+        self.others: list[UUID] = []
+        """Billed sales that Finance holds under the same number, of another invoice or entered by hand."""
 
     def answer(self, request: Received) -> Reply:
         """Both services."""
         path = request.target.partition("?")[0]
         if path.startswith("/data/"):
-            return said({"value": [{"ActualId": str(self.actual)}]})
-        if re.search(r"msdyn_actuals\(", path):
-            return said({"msdyn_actualid": str(self.actual), "_msdyn_invoice_value": str(self.key)})
+            return self._held(parse_qs(urlsplit(request.target).query))
+        if "PropertyName='msdyn_actualid'" in unquote(request.target):
+            return said({"value": [{"msdyn_actualid": str(self.actual), "_msdyn_invoice_value": str(self.key)}]})
         if path.endswith("msdyn_actuals"):
             return said({"value": [{"createdon": text(self.confirmed)}]})
         return said(self._header())
+
+    def _held(self, options: dict[str, list[str]]) -> Reply:
+        rows = [{"ActualId": str(each)} for each in [*self.others, self.actual]]
+        return said({"value": rows[: int(options["$top"][0])]})
 
     def _header(self) -> dict[str, Any]:
         number = "PRO-000001"
@@ -87,3 +93,12 @@ async def test_a_header_that_only_dual_write_may_have_carried_is_sent(ports: Por
     assert run is not None
     assert run.was_carried
     assert batch.is_found == (days > 0)
+
+
+async def test_a_row_that_was_entered_by_hand_hides_none_that_this_app_has_carried(
+    ports: Ports, server: Server
+) -> None:
+    invoice = Invoice(GO_LIVE + timedelta(days=1))
+    invoice.others = [UUID(int=0), uuid4()]
+    server.rule = invoice.answer
+    assert (await read(ports, invoice.key)).is_found
