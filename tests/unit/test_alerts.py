@@ -129,6 +129,13 @@ def test_a_webhook_is_lost_when_none_came_for_what_the_sweep_found(
     assert not ALERTS["no-webhook"].fired(Log(lines), timedelta(minutes=later))
 
 
+def test_a_webhook_that_was_ignored_is_not_the_one_that_was_lost() -> None:
+    """Its invoice went into review before it was confirmed."""
+    lines = [line(minutes=6, event="webhook", subject="i", status="ignored"), line(event="run found", subject="i")]
+    assert ALERTS["lost-webhook"].fired(Log(lines), timedelta(minutes=16))
+    assert not ALERTS["no-webhook"].fired(Log(lines), timedelta(minutes=16))
+
+
 def test_without_any_webhook_there_is_none_to_be_lost_alone() -> None:
     log = Log([line(event="run found", subject="i")])
     assert ALERTS["no-webhook"].fired(log, timedelta(minutes=16))
