@@ -248,6 +248,7 @@ async def _compare_rows(ports: Ports, company: str, rows: list[list[str]], findi
     table_map = ports.maps[ACTUALS]
     sent = {row[table_map.position("ACTUALSIMPORTID")].lower(): row for row in rows}
     held = {str(row["ActualsImportId"]).lower(): row async for row in held_actuals(ports, company, map(UUID, sent))}
+    lacking: list[str] = []
     for key, row in sent.items():
         values = dict(zip(table_map.columns, row, strict=True))
         findings.source.add(key, values["TRANSACTIONCURRENCYID"], Decimal(values["AMOUNT"] or 0))
@@ -255,7 +256,7 @@ async def _compare_rows(ports: Ports, company: str, rows: list[list[str]], findi
         source_id = values.get(table_map.source_column or "", "")
         if key not in held:
             findings.missing.append(key)
-            findings.sources.append(source_id)
+            lacking.append(source_id)
             continue
         findings.target.add(key, str(held[key]["TransactionCurrencyId"]), Decimal(held[key]["Amount"]))
         findings.unseen = unseen_columns(table_map, held[key])
@@ -265,6 +266,9 @@ async def _compare_rows(ports: Ports, company: str, rows: list[list[str]], findi
                 Difference(map=ACTUALS, key=key, field=each.column, source=each.source, target=each.target)
                 for each in found
             ]
+    # What dual-write or a person has brought under another key is told as missing, and is not sent a second time.
+    there = await held_by_actual(ports, [guid(each) for each in lacking if each])
+    findings.sources += [each for each in lacking if not each or guid(each) not in there]
 
 
 async def _find_surplus(ports: Ports, invoice_id: UUID, company: str, number: str, findings: Findings) -> None:

@@ -76,6 +76,20 @@ def test_a_replayed_row_that_finance_loses_is_sent_again_and_not_counted_again(
     assert operator.compare(invoice_id)["equal"]
 
 
+def test_a_row_that_finance_holds_under_another_key_is_told_and_not_sent_a_second_time(
+    system: Relay, operator: Operator, accountant: Accountant
+) -> None:
+    """Dual-write has brought it, for example, under a key of its own."""
+    invoice_id = system.carry(3, seed=405)
+    row = held(system, str(system.tenant.invoice(invoice_id)["number"]))[0]
+    accountant.delete(row["ActualsImportId"])
+    accountant.add(**copy_of(row), ActualsImportId=str(uuid4()), ActualId=row["ActualId"])
+    found = operator.compare(invoice_id, fix=True)
+    assert found["missing"] == [{"map": "actuals", "key": row["ActualsImportId"].lower()}]
+    assert found["fixed"] == 0
+    assert [each["ActualId"] for each in system.tenant.held("actuals")].count(row["ActualId"]) == 1
+
+
 def test_a_surplus_row_is_left_to_people_and_the_run_says_so(
     system: Relay, operator: Operator, accountant: Accountant
 ) -> None:
