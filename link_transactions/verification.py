@@ -108,9 +108,14 @@ async def _settle_differences(ports: Ports, run: Run, account: Account, found: C
         return
     compared = f"{len(found.compared):,} {'row' if len(found.compared) == 1 else 'rows'} compared"
     verb = "differs" if len(as_sent) == 1 else "differ"
+    from_what = (
+        "Dataverse, and what Finance held before was not sent"
+        if any(map(_is_found, account.parts))
+        else "what was sent"
+    )
     raise _mismatch(
         run,
-        f"{len(as_sent):,} of {compared} {verb} in Finance from what was sent: "
+        f"{len(as_sent):,} of {compared} {verb} in Finance from {from_what}: "
         f"{describe_differences(as_sent)}. If Finance was changed, reconcile the invoice with fix to send these rows "
         "again; if Finance cuts or rounds the value, shorten it in Dataverse first",
     )

@@ -88,7 +88,7 @@ def test_only_what_finance_lacked_was_sent(month: Month) -> None:
 def test_what_an_accountant_changed_is_told_and_not_overwritten(month: Month) -> None:
     [run] = month.system.finish([month.changed])
     assert run["state"] == "needs attention"
-    assert "differ" in run["detail"]
+    assert "differs in Finance from Dataverse, and what Finance held before was not sent" in run["detail"]
     assert OURS in [row["Description"] for row in held(month.system, number_of(month.system, month.changed))]
 
 
