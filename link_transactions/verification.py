@@ -109,7 +109,7 @@ async def _settle_differences(ports: Ports, run: Run, account: Account, found: C
     compared = f"{len(found.compared):,} {'row' if len(found.compared) == 1 else 'rows'} compared"
     verb = "differs" if len(as_sent) == 1 else "differ"
     from_what = (
-        "Dataverse, and what Finance held before was not sent"
+        "Dataverse, and what Finance held already was not sent again"
         if any(map(_is_found, account.parts))
         else "what was sent"
     )
@@ -181,7 +181,7 @@ def _found(headers: Sequence[Part], account: Account) -> str:
     """What was not sent because Finance held it, for an operator. A header cannot be read there."""
     actuals = sum(part.rows for part in account.parts if _is_found(part))
     verb = "was" if actuals == 1 else "were"
-    told = f"; {_count(actuals, 'actual')} {verb} there before and {verb} not sent" if actuals else ""
+    told = f"; {_count(actuals, 'actual')} {verb} there already and {verb} not sent again" if actuals else ""
     if any(map(_is_found, headers)):
         told += "; the header was not sent, because Finance held billed sales before (it does not show headers)"
     return told

@@ -70,9 +70,10 @@ async def _read_page(ports: Ports, run: Run, page: Page, announce: Announce) -> 
 
 
 async def _apart(ports: Ports, run: Run, rows: Iterable[Row]) -> tuple[Iterable[Row], Collection[Guid]]:
-    """The rows, and the ids of those that Finance held before the run began. A later reading sends all rows, because
-    Dataverse has changed since."""
-    if not run.was_carried or run.generation > 1:
+    """The rows, and the ids of those that Finance holds, if it held some before the run began. A later reading sends
+    them no more than the first: it may follow an expired link or a lost part. If Dataverse has changed a row since, the
+    comparison tells it, and an operator decides."""
+    if not run.was_carried:
         return rows, ()
     known = list(rows)
     return known, await held_by_actual(ports, [guid(row["msdyn_actualid"]) for row in known])
