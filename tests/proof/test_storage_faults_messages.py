@@ -13,7 +13,7 @@ from tests.proof.machine_world import Invoice
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "messages"
 LEASE = timedelta(seconds=301)
-REQUESTS_OF_A_SHIP = 14
+REQUESTS_OF_A_SHIP = 13
 
 
 def test_every_message_twice_at_the_same_time_and_the_newest_first(staged: Scene) -> None:
