@@ -85,6 +85,7 @@ async def test_a_run_is_stored_as_it_always_was(ports: Ports) -> None:
         looks=1,
         look_at=LATER,
         is_named=True,
+        was_carried=True,
     )
     saved = await ledger._put(run, saved, moves=True)
     same_columns(
@@ -116,6 +117,7 @@ async def test_a_run_is_stored_as_it_always_was(ports: Ports) -> None:
         looks=1,
         lookAt=LATER_STAMP,
         isNamed=True,
+        wasCarried=True,
         progress='{"actuals": {"rows": 9, "done": 5, "rejected": 3, "dismissed": 1}}',
         history=f'[["{STAMP}", "accepted", ""], ["{LATER_STAMP}", "waits", "why"]]',
         mark=saved.mark,
@@ -147,6 +149,7 @@ async def test_a_run_without_progress_is_stored_with_empty_columns(ports: Ports)
         posting="not posted",
         expected=NO_TOTALS,
         isNamed=False,
+        wasCarried=False,
         progress="{}",
         history=f'[["{STAMP}", "accepted", ""]]',
     )

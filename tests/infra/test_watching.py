@@ -1,15 +1,12 @@
 """Alerts and workbook ask for what the app logs, in the form that Azure takes."""
 
-import ast
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from infra.package import packaged
-from simulators.processes import PROJECT
 from tests.infra import template
+from tests.watch.events import events_in, logged
 
 ALERTS: list[dict[str, Any]] = template.load("alerts.json")["alerts"]
 FIELDS = {
@@ -33,26 +30,6 @@ FREQUENCIES = (
     "P1D",
 )
 WINDOWS = (*FREQUENCIES, "P2D")
-EVENT = re.compile(r"""\be (?:==|in) (\([^)]*\)|'[^']*'|"[^"]*")""")
-
-
-def logged() -> Iterator[str]:
-    """The names of the events in the code that is deployed."""
-    for path in packaged(PROJECT):
-        if path.suffix == ".py" and not path.is_relative_to(".python_packages"):
-            yield from _events((PROJECT / path).read_text("utf-8"))
-
-
-def _events(text: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(text)):
-        match node:
-            case ast.Call(func=ast.Name(id="event"), args=[ast.Constant(value=str(name)), *_]):
-                yield name
-
-
-def events_in(query: str) -> set[str]:
-    """The events that a query compares the column e with."""
-    return {name for found in EVENT.findall(query) for name in re.findall(r"""['"]([^'"]+)['"]""", found)}
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["name"])
