@@ -104,7 +104,7 @@ BREAKAGES = {
         {"dataverse": {"errorShare": 0.0}},
     ),
     "write-back-locked": Breakage(
-        "Dataverse lets nobody but dual-write write the accounting detail.",
+        "Dataverse lets only dual-write write the accounting detail.",
         {"dataverse": {"dualWriteClients": ""}},
         {"dataverse": {"dualWriteColumnsLocked": False}},
     ),

@@ -243,7 +243,7 @@ async def test_a_holder_that_lives_renews_its_lease_and_gives_it_back(ports: Por
     short = Leases(ports.gates._table, now, timedelta(seconds=0.6))
     async with asyncio.timeout(30), short.hold("a comparison"):
         first = await _ends(short)
-        # Storage tells nobody of a change, so it is asked.
+        # Storage sends no notice of a change, so the test asks for it.
         while await _ends(short) == first:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         with pytest.raises(LeaseLost):

@@ -11,7 +11,7 @@ from simulators.processes import PROJECT
 from tests.infra import template
 from tests.infra.template import INFRA, MODULES
 
-# What Microsoft's own templates use. A version that is not here has been seen by nobody of us.
+# The versions that Microsoft's own templates use. Any other has not been seen to work.
 VERSIONS = {
     "Microsoft.Authorization/roleAssignments": {"2022-04-01"},
     "Microsoft.Insights/actionGroups": {"2023-01-01"},

@@ -1,6 +1,6 @@
 """What people do with the app, each by itself: a journey of one or two small invoices through everything it has.
 
-Whoever gets no answer asks again, as Dataverse, Finance and operators do; what the clock does is done when it is due.
+A caller without an answer asks again, as Dataverse, Finance and operators do. What a timer does is done when it is due.
 """
 
 import time

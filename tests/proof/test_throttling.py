@@ -1,7 +1,7 @@
 """Storms of refusals: half of all requests are answered with 429 for a long while, in every form of Retry-After.
 
 A request counts as wasted when it was sent although it could not be served: in spite of a wait that the service had
-told before, or on its way while the wait was told. The refusals that tell a wait are not: nobody could know before.
+told before, or on its way while the wait was told. The refusals that tell a wait are not: it was not known before.
 """
 
 import time
