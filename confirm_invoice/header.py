@@ -53,7 +53,7 @@ async def read_header(ports: Ports, run: Run, page: Page, announce: Announce) ->
     if odd_days:
         await check_days_of_actuals(ports, run.subject)
     number = row[table_map.position(PROPOSAL)]
-    was_carried = await _was_carried(ports, run, invoice, company, number)
+    was_carried = await _was_carried(ports, run, invoice, number)
     is_found = was_carried and not await confirmed_before_go_live(ports, run.subject, created_at(invoice))
     await advance(
         ports,
@@ -89,7 +89,7 @@ async def _check(ports: Ports, run: Run, invoice: Row) -> None:
     _check_number(ports, invoice)
 
 
-async def _was_carried(ports: Ports, run: Run, invoice: Row, company: str, number: str) -> bool:
+async def _was_carried(ports: Ports, run: Run, invoice: Row, number: str) -> bool:
     """Whether an earlier storage account, which was lost, has carried the invoice: it was confirmed before this account
     was opened, and Finance holds billed sales of it. These are not sent again, because Finance may have changed them.
 
@@ -98,8 +98,9 @@ async def _was_carried(ports: Ports, run: Run, invoice: Row, company: str, numbe
     """
     if not await confirmed_before(ports, run.subject, created_at(invoice), ports.ownership.since):
         return False
-    held, source = await some_billed(ports, company, number), ports.maps[ACTUALS].source
-    # Others may have the same number: rows of an earlier invoice, or rows that were entered by hand.
+    held, source = await some_billed(ports, number), ports.maps[ACTUALS].source
+    # Of any company, because an actual goes to that of its project. Others may have the same number: rows of an earlier
+    # invoice, or rows that were entered by hand.
     own = f"{_INVOICE_OF_ACTUAL} eq {run.subject}"
     portions = ports.dataverse.rows_in(source.set, (source.key,), held, {"$select": source.key}, where=own)
     return any([rows async for rows in portions if rows])

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from link_transactions.comparison import Comparison, compare_actuals
-from shared.engine.account import Account, account_in
+from shared.engine.account import Account, account_in, reading_of
 from shared.engine.landed_rows import landed_rows
 from shared.engine.lifecycle import end, read_again
 from shared.engine.messages import Load, Verify
@@ -26,8 +26,6 @@ COMPARABLE = {State.LINKING, State.VERIFYING}
 """The states in which all actuals are in Finance."""
 # The text for a run that was compared by a version of the app without column comparison.
 _ONLY_COUNTED = "count, money and keys of all rows compared"
-# A header is read once: later readings begin with the actuals.
-_READ_ONCE = 1
 
 
 async def verify(ports: Ports, message: Verify | Load) -> None:
@@ -57,8 +55,9 @@ async def complete(ports: Ports, run: Run, book: Book) -> None:
     """Complete a verified run whose connections are all in Finance. `book` shows them there."""
     account = account_in(book, ports.job.step(ACTUALS), run.generation)
     connections = book.parts(CONNECTIONS, run.generation)
+    headers = book.parts(INVOICES, reading_of(ports, run, INVOICES))
     others = [_describe_plain(book, run, step) for step in ports.job.plain]
-    detail = "; ".join([_describe(run, account, connections), *others])
+    detail = "; ".join([_describe(run, account, headers, connections), *others])
     await end(ports, run.subject, State.COMPLETED, detail, known=run)
     # Last: until the run has ended, another comparison may need the landed rows. The sweep deletes what a crash leaves.
     await ports.landing.clear(run.subject, book.blobs if book.is_of_one_pass else None)
@@ -158,14 +157,13 @@ def _describe_plain(book: Book, run: Run, step: Step) -> str:
     return f"{_count(sum(part.rows - part.rejected for part in parts), 'row')} of {step.shown} as Finance reported"
 
 
-def _describe(run: Run, account: Account, connections: Sequence[Part]) -> str:
+def _describe(run: Run, account: Account, headers: Sequence[Part], connections: Sequence[Part]) -> str:
     """What Finance holds, and what was compared, for an operator."""
     created = account.measure(NEW_UNBILLED).rows
     fresh = f" and {_count(created, 'new unbilled sale')}" if created else ""
     linked = _count(sum(part.rows - part.rejected for part in connections if part.state == "settled"), "connection")
     dismissed = len(account.dismissed)
     left = f"; {_count(dismissed, 'row')} {'was' if dismissed == 1 else 'were'} dismissed" if dismissed else ""
-    headers = account.book.parts(INVOICES, _READ_ONCE)
     reported = linked if any(map(_is_found, headers)) else f"header and {linked}"
     return (
         f"Finance holds {account.measure(SOLD).describe()} as billed sales{fresh}; {run.compared or _ONLY_COUNTED}; "

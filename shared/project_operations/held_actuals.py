@@ -37,20 +37,20 @@ async def rows_by_actual(ports: Ports, ids: Iterable[Guid], *, select: str = "")
         yield row
 
 
-async def some_billed(ports: Ports, company: str, number: str) -> list[Guid]:
-    """The ids in Dataverse of some billed sales that Finance holds under a proposal number in `company`."""
-    options = {"$filter": billed_under(company, number), "$select": _ID_IN_DATAVERSE, "$top": str(_SOME)}
+async def some_billed(ports: Ports, number: str) -> list[Guid]:
+    """The ids in Dataverse of some billed sales that Finance holds under a proposal number in any company."""
+    options = {"$filter": _billed(number), "$select": _ID_IN_DATAVERSE, "$top": str(_SOME)}
     pages = ports.finance.pages(str(ports.maps[ACTUALS].target.set), options)
     return [guid(str(row[_ID_IN_DATAVERSE])) async for rows in pages for row in rows]
 
 
 def billed_under(company: str, number: str) -> str:
     """The filter for the billed sales of a proposal."""
-    return all_of(
-        f"dataAreaId eq {quote_text(company)}",
-        f"InvoiceProposalId eq {quote_text(number)}",
-        f"TransactionType eq {BILLED_TYPE}",
-    )
+    return all_of(f"dataAreaId eq {quote_text(company)}", _billed(number))
+
+
+def _billed(number: str) -> str:
+    return all_of(f"InvoiceProposalId eq {quote_text(number)}", f"TransactionType eq {BILLED_TYPE}")
 
 
 def any_actual(ids: Iterable[Guid]) -> str:

@@ -95,6 +95,16 @@ async def test_a_header_that_only_dual_write_may_have_carried_is_sent(ports: Por
     assert batch.is_found == (days > 0)
 
 
+async def test_billed_sales_are_looked_for_in_every_company(ports: Ports, server: Server) -> None:
+    """The company of an actual is that of its project, which may be another than the header's."""
+    invoice = Invoice(GO_LIVE + timedelta(days=1))
+    server.rule = invoice.answer
+    await read(ports, invoice.key)
+    [asked] = [unquote(each.target) for each in server.received if each.target.startswith("/data/")]
+    assert "dataAreaId" not in asked
+    assert "cross-company=true" in asked
+
+
 async def test_a_row_that_was_entered_by_hand_hides_none_that_this_app_has_carried(
     ports: Ports, server: Server
 ) -> None:

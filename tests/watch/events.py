@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+from infra.package import packaged
 from simulators.processes import PROJECT
 
-DEPLOYED = ("confirm_invoice", "sync_actuals", "link_transactions", "run_jobs", "operate", "write_back", "shared")
 _NAMES = re.compile(r"\be (?:==|in) *(\([^)]*\)|'[^']*')|countif\(e == '([^']*)'")
 _TEXT = re.compile(r"'([^']*)'")
 _FACT = re.compile(r"\bd(?:\.|\[')(\w+)")
@@ -16,8 +16,8 @@ _FACT = re.compile(r"\bd(?:\.|\[')(\w+)")
 @cache
 def logged() -> set[str]:
     """The names of all events in the deployed code."""
-    files = [path for folder in DEPLOYED for path in (PROJECT / folder).rglob("*.py")]
-    return {name for path in files for name in _logged_by(path.read_text("utf-8"))}
+    files = [path for path in packaged(PROJECT) if path.suffix == ".py" and path.parts[0] != ".python_packages"]
+    return {name for path in files for name in _logged_by((PROJECT / path).read_text("utf-8"))}
 
 
 def _logged_by(code: str) -> Iterator[str]:
