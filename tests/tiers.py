@@ -21,7 +21,6 @@ QUICK = (
     "infra/test_hooks.py",
     "infra/test_refusals.py",
     "infra/test_template.py",
-    "infra/test_watching.py",
     # Named stories: what the proofs found, and what came from the field.
     "proof/test_stories.py",
     "proof/test_checker.py",

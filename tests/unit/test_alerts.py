@@ -20,8 +20,11 @@ WORKBOOK = json.loads((PROJECT / "infra" / "workbook.json").read_text("utf-8"))
 QUERIES = {alert.name: alert.query for alert in ALERTS.values()} | {
     f"workbook {item['name']}": str(item["content"]["query"]) for item in WORKBOOK["items"] if item["type"] == 3
 }
+# learn.microsoft.com, Microsoft.Insights/scheduledQueryRules, as far as it is needed here.
 FREQUENCIES = {"PT5M", "PT10M", "PT15M", "PT30M", "PT1H"}
 WINDOWS = FREQUENCIES | {"PT6H", "P1D"}
+ITEMS = {1, 3, 9, 12}
+"""Types of a workbook's items: text, query, parameters, group."""
 ABOUT_REQUESTS = {"functions"}
 """Queries that ask the host's own table."""
 
@@ -55,12 +58,24 @@ def test_what_names_a_query_is_found_however_it_is_written() -> None:
 
 @pytest.mark.parametrize("alert", ALERTS.values(), ids=ALERTS)
 def test_an_alert_has_what_azure_asks_for(alert: alerts.Alert) -> None:
-    assert re.fullmatch(r"[a-z-]+", alert.name)
+    assert re.fullmatch(r"[a-z][a-z-]{0,39}", alert.name)
     assert 0 <= alert.severity <= 4
     assert alert.frequency in FREQUENCIES
     assert alert.window in WINDOWS
     assert alerts.span(alert.frequency) <= alerts.span(alert.window)
     assert alert.operator in alerts.OPERATORS
+    # Without a measure rows are counted, and rows that are not there do not split by a dimension.
+    assert alert.operator == "GreaterThan" or alert.measure
+
+
+def test_alerts_have_names_of_their_own() -> None:
+    given = json.loads(alerts.ALERTS.read_text("utf-8"))["alerts"]
+    assert [each["name"] for each in given] == list(ALERTS)
+
+
+def test_the_workbook_has_the_form_that_azure_takes() -> None:
+    assert WORKBOOK["version"] == "Notebook/1.0"
+    assert {item["type"] for item in WORKBOOK["items"]} <= ITEMS
 
 
 @pytest.mark.parametrize("alert", ALERTS.values(), ids=ALERTS)
