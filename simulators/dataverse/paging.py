@@ -53,15 +53,26 @@ def _behind(column: str, descending: bool, value: SqlValue) -> tuple[str, list[S
 
 
 class Cookies:
-    """Writes and reads skip tokens. A changed link is refused."""
+    """Writes and reads skip tokens. A changed link is refused, and so is an expired one until it is written anew."""
 
     def __init__(self, secret: bytes) -> None:
         self.secret = secret
+        self.expired: set[str] = set()
 
     def link(self, url: str, query: str, page: int, key: str, values: Sequence[SqlValue]) -> str:
         """Return the next link behind a page; `query` is the request's own without a skip token, as it came."""
         separator = "&" if query else ""
-        return f"{url}?{query}{separator}$skiptoken={self._token(url + '?' + query, page + 1, key, values)}"
+        token = self._token(url + "?" + query, page + 1, key, values)
+        self.expired.discard(token)
+        return f"{url}?{query}{separator}$skiptoken={token}"
+
+    def expire(self, query: str) -> None:
+        """Refuse the token of this query from now on."""
+        self.expired.add(_token_of(query))
+
+    def is_expired(self, query: str) -> bool:
+        """Whether the token of this query is too old."""
+        return _token_of(query) in self.expired
 
     def read(self, url: str, query: str) -> tuple[str, int, list[SqlValue]]:
         """Return the query without the token, the page number and the last row's key values. Raises ServiceError."""
@@ -89,3 +100,7 @@ class Cookies:
         return quote(
             f'<cookie pagenumber="{page}" pagingcookie="{quote(cookie, safe="")}" istracking="False" />', safe="="
         )
+
+
+def _token_of(query: str) -> str:
+    return query.rpartition("$skiptoken=")[2]

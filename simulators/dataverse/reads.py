@@ -106,6 +106,8 @@ class _Page:
         """A cookie that is too old is refused."""
         if self.reader.switches.cookieExpiresNext:
             self.reader.switches.cookieExpiresNext -= 1
+            self.reader.cookies.expire(self.query)
+        if self.reader.cookies.is_expired(self.query):
             raise bad_query("The paging cookie has expired. Malformed XML in the Paging Cookie")
 
     def _rows(self, limit: int) -> list[tuple[SqlValue, ...]]:

@@ -57,6 +57,17 @@ async def test_an_altered_next_link_is_refused(
     assert "Paging Cookie" in refused.message
 
 
+async def test_an_expired_next_link_stays_expired_until_it_is_written_anew(
+    dataverse: Dataverse, invoice: dict[str, Any]
+) -> None:
+    first = await dataverse.query("msdyn_invoicelinetransactions", "odata.maxpagesize=7", filter=of(invoice))
+    link = first.json["@odata.nextLink"]
+    await dataverse.switch(cookieExpiresNext=1)
+    assert [(await dataverse.get(link)).error for _ in range(2)] == [(400, "0x80060888")] * 2
+    again = await dataverse.query("msdyn_invoicelinetransactions", "odata.maxpagesize=7", filter=of(invoice))
+    assert (await dataverse.get(again.json["@odata.nextLink"], Prefer="odata.maxpagesize=7")).status == 200
+
+
 async def test_pages_have_5000_rows_at_most_and_top_is_void_beside_a_page_size(dataverse: Dataverse) -> None:
     invoice = await dataverse.confirmed(2_600, seed=11)
     filter_ = of(invoice)
