@@ -28,6 +28,9 @@ def follow(row: Row, steps: tuple[str, ...]) -> Any:
 
 def writer(steps: tuple[str, ...], text: Text, transform: Change | None) -> Write:
     """The function that writes the column at the end of `steps`. `text` converts the value."""
+    if not steps:
+        # A constant has no source.
+        return lambda row, zone: text(None, row, zone)
     if transform is not None:
         return _cached(steps, text) if transform.of_value_alone else _uncached(steps, text)
     return _column(steps[0], text) if len(steps) == 1 else _looked_up(steps, text)

@@ -18,8 +18,10 @@ from shared.configuration.time_zones import Zones
 from shared.maps.columns import Write, follow, writer
 from shared.maps.transforms import (
     NAME,
+    Constant,
     LocalDay,
     MapPart,
+    OptionalPath,
     PathText,
     PlainDate,
     Row,
@@ -45,17 +47,26 @@ class MapRefused(FileRefused):
 
 
 class FieldPair(MapPart):
-    """One column of the target and its source."""
+    """One column of the target and its source. A constant has no source."""
 
     target: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
-    source: PathText
+    source: OptionalPath = ""
     direction: Literal["toFinance", "toDataverse", "both"]
     transform: Transform | None = None
+
+    @model_validator(mode="after")
+    def _has_its_source(self) -> Self:
+        if not isinstance(self.transform, Constant):
+            if not self.source:
+                raise ValueError("source: is missing. Only a constant has none")
+        elif self.source or self.direction != "toFinance":
+            raise ValueError("a constant has no source, and its direction is toFinance")
+        return self
 
     @cached_property
     def steps(self) -> tuple[str, ...]:
         """The path to the value: lookups by navigation property, then the column."""
-        return tuple(self.source.split("."))
+        return tuple(self.source.split(".")) if self.source else ()
 
     @cached_property
     def write(self) -> Write:
@@ -241,7 +252,11 @@ class TableMap(MapPart):
     def query_of(self, columns: Collection[str], *paths: str) -> dict[str, str]:
         """The OData options that read the sources of some target columns, the row's id, and other paths."""
         pairs = [pair for pair in self.outgoing if pair.target in columns]
-        found = {pair.steps for pair in pairs} | {(self.source.key,)} | {tuple(path.split(".")) for path in paths}
+        found = (
+            {pair.steps for pair in pairs if pair.steps}
+            | {(self.source.key,)}
+            | {tuple(path.split(".")) for path in paths}
+        )
         found |= {(name,) for pair in pairs if pair.transform for name in pair.transform.columns_beside}
         select, expand = _selection(found)
         return {"$select": select} | ({"$expand": expand} if expand else {})

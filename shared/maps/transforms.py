@@ -32,6 +32,8 @@ def _path(value: str) -> str:
 
 
 PathText = Annotated[str, AfterValidator(_path)]
+OptionalPath = Annotated[str, AfterValidator(lambda value: _path(value) if value else value)]
+"""A path, or "" for none."""
 
 
 class MapPart(BaseModel):
@@ -87,6 +89,17 @@ class Default(Change):
     def apply(self, value: Any, row: Row, zone: Zones) -> Any:
         del row, zone
         return self.value if value is None or value == "" else value
+
+
+class Constant(Change):
+    """The same value for every row, for a column that has no source. An empty text would be no value."""
+
+    kind: Literal["constant"]
+    value: bool | int | Annotated[str, Field(min_length=1)]
+
+    def apply(self, value: Any, row: Row, zone: Zones) -> Any:
+        del value, row, zone
+        return self.value
 
 
 class Uuid5(Change):
@@ -181,7 +194,9 @@ class PlainDate(Change):
         return value is not None and not is_zone_free(value)
 
 
-Transform = Annotated[ValueMap | Default | Uuid5 | LocalDate | LocalDay | PlainDate, Field(discriminator="kind")]
+Transform = Annotated[
+    ValueMap | Default | Constant | Uuid5 | LocalDate | LocalDay | PlainDate, Field(discriminator="kind")
+]
 
 
 def text_of(value: Any) -> str:

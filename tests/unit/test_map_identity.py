@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from shared.maps.table_map import MAPS, load_map
+from shared.maps.table_map import MAPS, load_map, read_written
 from shared.project_operations.codes import ACTUALS
 
 type Content = dict[str, Any]
+
+CONSTANT = {"kind": "constant", "value": "RELAY"}
 
 
 def _pair(content: Content, target: str) -> Content:
@@ -31,6 +33,10 @@ def _move(content: Content) -> None:
 
 def _custom(content: Content) -> None:
     content["fields"].append({"target": "MYNOTE", "source": "msdyn_note", "direction": "toFinance"})
+
+
+def _constant(content: Content) -> None:
+    content["fields"].append({"target": "ORIGIN", "direction": "toFinance", "transform": CONSTANT})
 
 
 def _without_description(content: Content) -> None:
@@ -88,6 +94,7 @@ def _digest(folder: Path, change: Callable[[Content], None]) -> str:
         _swap("AMOUNT", "UNITPRICE"),
         _move,
         _custom,
+        _constant,
         _without_description,
         _renamed,
         _another_value,
@@ -104,3 +111,17 @@ def test_a_map_that_writes_other_rows_is_another_map(tmp_path: Path, change: Cal
 @pytest.mark.parametrize("change", [_other_words, _other_values_order, _only_back])
 def test_a_map_that_writes_the_same_rows_is_the_same_map(tmp_path: Path, change: Callable[[Content], None]) -> None:
     assert _digest(tmp_path, change) == load_map(ACTUALS).digest
+
+
+def test_another_constant_is_another_map(tmp_path: Path) -> None:
+    def change(content: Content) -> None:
+        _constant(content)
+        content["fields"][-1]["transform"] = {"kind": "constant", "value": "OTHER"}
+
+    assert _digest(tmp_path, change) != _digest(tmp_path, _constant)
+
+
+def test_a_constant_is_read_back_from_what_is_written(tmp_path: Path) -> None:
+    _digest(tmp_path, _constant)
+    table_map = load_map(ACTUALS, tmp_path)
+    assert read_written(json.loads(table_map.written), load_map(ACTUALS)).digest == table_map.digest

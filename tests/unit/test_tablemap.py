@@ -98,6 +98,37 @@ def test_a_false_is_no_zero_in_a_value_map() -> None:
         yes_or_no.apply(0, {}, BERLIN)
 
 
+@pytest.mark.parametrize(("value", "text"), [("RELAY", "RELAY"), (7, "7"), (True, "Yes"), ("007", "007")])
+def test_a_constant_is_sent_with_every_row_and_reads_nothing(tmp_path: Path, value: Any, text: str) -> None:
+    def change(raw: dict[str, Any]) -> None:
+        transform = {"kind": "constant", "value": value}
+        raw["fields"].append({"target": "ORIGIN", "direction": "toFinance", "transform": transform})
+
+    table_map = load_map(ACTUALS, _spoil(tmp_path, change))
+    assert table_map.write(_actual(), BERLIN)[-1] == text
+    assert table_map.query == load_map(ACTUALS).query
+
+
+@pytest.mark.parametrize(
+    ("pair", "reason"),
+    [
+        ({"direction": "toFinance"}, "source: is missing. Only a constant has none"),
+        (
+            {"direction": "both", "transform": {"kind": "constant", "value": "X"}},
+            "a constant has no source, and its direction is toFinance",
+        ),
+        ({"direction": "toFinance", "transform": {"kind": "constant", "value": ""}}, "at least 1 character"),
+        ({"direction": "toFinance", "transform": {"kind": "constant", "value": 1.5}}, "transform.constant.value"),
+    ],
+)
+def test_a_column_has_a_source_or_a_constant(tmp_path: Path, pair: dict[str, Any], reason: str) -> None:
+    folder = _spoil(tmp_path, lambda raw: raw["fields"].append({"target": "ORIGIN", **pair}))
+    with pytest.raises(MapRefused) as refused:
+        load_map(ACTUALS, folder)
+    assert "fields[37]" in str(refused.value)
+    assert reason in str(refused.value)
+
+
 def test_half_an_emoji_refuses_its_row_and_no_other() -> None:
     with pytest.raises(RowRefused, match="DESCRIPTION from msdyn_description: the text holds half a character"):
         _written(msdyn_description="cut \ud83d")
