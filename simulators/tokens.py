@@ -21,9 +21,13 @@ class TokenRefused(Exception):
         self.reason = reason
 
 
-def issue(*, secret: str, issuer: str, tenant: str, audience: str, client_id: str, lifetime: float) -> str:
-    """Return a signed token for one audience, valid from now for `lifetime` seconds (negative: already expired)."""
+def issue(
+    *, secret: str, issuer: str, tenant: str, audience: str, client_id: str, lifetime: float, person: str = ""
+) -> str:
+    """Return a signed token for one audience, valid from now for `lifetime` seconds (negative: already expired).
+    With the object id of a `person` it is one that the application holds for them."""
     now = time.time()
+    delegated = {"oid": person, "scp": "user_impersonation"} if person else {}
     claims = {
         "iss": issuer,
         "tid": tenant,
@@ -32,6 +36,7 @@ def issue(*, secret: str, issuer: str, tenant: str, audience: str, client_id: st
         "iat": int(now),
         "nbf": int(now) - 300,
         "exp": int(now + lifetime),
+        **delegated,
     }
     return jwt.encode(claims, secret, algorithm=ALGORITHM)
 
@@ -48,8 +53,8 @@ class TokenCheck:
     members: frozenset[str] | None = None
 
     def check(self, authorization: str | None, revoked_before: float = 0.0) -> str:
-        """Return the client id of the caller, or raise TokenRefused. Tokens issued before the given Unix time are
-        revoked. Tokens carry whole seconds."""
+        """Return the client id of the caller, or the object id of the person it acts for, or raise TokenRefused. Tokens
+        issued before the given Unix time are revoked. Tokens carry whole seconds."""
         if authorization is None or not authorization.lower().startswith("bearer "):
             raise TokenRefused(401, "no bearer token")
         client_id = self._client_id(authorization[7:].strip(), revoked_before)
@@ -62,6 +67,6 @@ class TokenCheck:
             claims = jwt.decode(token, self.secret, algorithms=[ALGORITHM], audience=self.audience.rstrip("/"))
             if int(claims["iat"]) + 1 <= revoked_before:
                 raise TokenRefused(401, "the token was revoked")
-            return str(claims["appid"])
+            return str(claims["oid"] if "scp" in claims else claims["appid"])
         except (jwt.InvalidTokenError, KeyError) as error:
             raise TokenRefused(401, f"{type(error).__name__}: {error}") from error

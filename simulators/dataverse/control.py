@@ -26,7 +26,7 @@ from simulators.dataverse.scenario.late import Late, write_late
 from simulators.dataverse.service import Service
 from simulators.dataverse.store import Store, Writer
 from simulators.dataverse.switches import Switches, SwitchRefused
-from simulators.dataverse.webhooks.registration import RegistrationRefused, register, unregister
+from simulators.dataverse.webhooks.registration import RegistrationRefused, enabled_steps, register, unregister
 from simulators.dataverse.webhooks.sender import Sender
 
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -87,15 +87,21 @@ class Control:
 
     async def register(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        step = await self.store.write(lambda writer: register(writer, body))
-        self.sender.steps.append(step)
-        return _json({"id": step.step_id}, 201)
+        step_id = await self._change_steps(lambda writer: register(writer, body))
+        return _json({"id": step_id}, 201)
 
     async def unregister(self, request: web.Request) -> web.Response:
         step_id = request.match_info["id"]
-        self.sender.steps[:] = [step for step in self.sender.steps if step.step_id != step_id]
-        await self.store.write(lambda writer: unregister(writer, step_id))
+        await self._change_steps(lambda writer: unregister(writer, step_id))
         return web.Response(status=204)
+
+    async def _change_steps[T](self, work: Callable[[Writer], T]) -> T:
+        def change(writer: Writer) -> T:
+            result = work(writer)
+            self.sender.steps = enabled_steps(writer.connection, writer.schema)
+            return result
+
+        return await self.store.write(change)
 
     async def invoices(self, _: web.Request) -> web.Response:
         return _json(await self.store.read(all_invoices))

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from simulators.dataverse.events import SqlValue
 from simulators.dataverse.store import Writer, guid_text
@@ -39,7 +39,6 @@ class Base:
     roles: dict[str, str]
     organizational_units: dict[str, str]
     payment_terms: dict[str, str]
-    messages: dict[str, str]
 
 
 def base_rows() -> Base:
@@ -59,7 +58,6 @@ def base_rows() -> Base:
         roles=ids(("Consultant", "Engineer")),
         organizational_units=ids(("Contoso US", "Contoso DE")),
         payment_terms=ids(("Net30", "Net60")),
-        messages=ids(MESSAGES),
     )
 
 
@@ -76,8 +74,9 @@ def found_organization(writer: Writer, organization_id: str, name: str) -> None:
         add("transactioncurrency", base.currencies[iso], currencyname=iso, isocurrencycode=iso, currencysymbol=symbol,
             currencyprecision=4, exchangerate=rate)  # fmt: skip
     _catalog(add, base)
+    # The ids of messages and filters differ from one environment to the other.
     for message in MESSAGES:
-        add("sdkmessage", base.messages[message], name=message)
+        add("sdkmessage", str(uuid5(UUID(organization_id), message)), name=message)
     align_message_filters(writer, ())
 
 
@@ -100,24 +99,28 @@ def _catalog(add: Callable[..., None], base: Base) -> None:
 
 def align_message_filters(writer: Writer, unsupported: Collection[str]) -> None:
     """Set which messages exist for which tables. The `unsupported` tables have no bulk messages."""
-    add, base = _adder(writer), base_rows()
-    numbers = random.Random("message filters")  # noqa: S311 - reproducible ids, no secrets
+    add = _adder(writer)
+    messages = writer.connection.execute("SELECT name, sdkmessageid FROM sdkmessage").fetchall()
     writer.connection.execute("DELETE FROM sdkmessagefilter")
     for table in writer.schema.tables:
-        for message, key in base.messages.items():
-            filter_id = guid_text(numbers.getrandbits(128))
+        for message, key in messages:
+            filter_id = str(uuid5(UUID(key), table))
             if table not in unsupported or not message.endswith("Multiple"):
                 add("sdkmessagefilter", filter_id, primaryobjecttypecode=table, sdkmessageid=key)
 
 
-def welcome_users(writer: Writer, clients: Collection[str]) -> None:
-    """Create the users: the platform's own and the application users. Users of earlier runs are kept."""
+def welcome_users(writer: Writer, clients: Collection[str], people: Collection[str] = ()) -> None:
+    """Create the users: the platform's own, the application users, and people by their object id in Entra. Users of
+    earlier runs are kept."""
     add = _adder(writer)
     known = {row[0] for row in writer.connection.execute("SELECT systemuserid FROM systemuser")}
     for client in ("", *clients):
         if user_id(client) not in known:
             name = f"# {client}" if client else "SYSTEM"
             add("systemuser", user_id(client), fullname=name, applicationid=client or None, isdisabled=0)
+    for person in people:
+        if user_id(person) not in known:
+            add("systemuser", user_id(person), fullname=person, azureactivedirectoryobjectid=person, isdisabled=0)
 
 
 def user_id(client_id: str) -> str:

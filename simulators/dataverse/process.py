@@ -26,7 +26,8 @@ from simulators.dataverse.schema import load_schema
 from simulators.dataverse.service import Service, route_name
 from simulators.dataverse.store import Store, new_id
 from simulators.dataverse.switches import Switches
-from simulators.dataverse.webhooks.registration import registered_steps
+from simulators.dataverse.webhooks.registration import enabled_steps
+from simulators.dataverse.webhooks.rules import RegistrationRules
 from simulators.dataverse.webhooks.sender import Sender
 from simulators.dataverse.writes import Rows
 from simulators.losses import Losses
@@ -45,6 +46,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Namespace:
     parser.add_argument("--token-secret", required=True, help="what the sign-in simulator signs tokens with")
     parser.add_argument("--data", type=Path, help="folder of the database; without it nothing is kept")
     parser.add_argument("--clients", default="", help="client ids of application users, comma-separated; default: all")
+    parser.add_argument("--administrators", default="", help="object ids of people who may register webhooks")
+    parser.add_argument("--people", default="", help="object ids of other people")
     return parser.parse_args(arguments)
 
 
@@ -58,14 +61,18 @@ async def serve(options: Namespace, folder: Path) -> None:
     cookies = Cookies(store.setting("cookieSecret", lambda: secrets.token_hex(16)).encode())
     store.prepare(lambda writer: found_organization(writer, organization_id, "contoso"))
     switches = Switches()
-    members = frozenset(filter(None, options.clients.split(","))) or None
-    store.prepare(lambda writer: welcome_users(writer, members or ()))
+    clients, administrators, people = (
+        frozenset(filter(None, listed.split(",")))
+        for listed in (options.clients, options.administrators, options.people)
+    )
+    members = clients | administrators | people if clients else None
+    store.prepare(lambda writer: welcome_users(writer, clients, administrators | people))
     reader = Reader(schema, cookies, switches)
-    rows = Rows(schema, reader, ActualRules(switches))
+    rows = Rows(schema, reader, ActualRules(switches), RegistrationRules(administrators))
     dispatcher = Dispatcher(schema, reader, rows, Bulk(schema, rows, switches), organization_id)
     sender = Sender(store, schema, switches, organization_id)
-    sender.steps += store.prepare(lambda writer: registered_steps(writer.connection, schema))
-    store.tell = sender.tell
+    sender.steps = store.prepare(lambda writer: enabled_steps(writer.connection, schema))
+    store.tell, store.committed = sender.tell, sender.look
     service = Service(store, dispatcher, TokenCheck(options.token_secret, origin, members), switches)
     runner = web.AppRunner(
         _application(service, Control(store, service, switches, sender)),

@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS sim_produced (
   invoice_id TEXT NOT NULL, kind TEXT NOT NULL, row_id TEXT NOT NULL, import_id TEXT, type INTEGER, amount INTEGER,
   billing_type INTEGER);
 CREATE INDEX IF NOT EXISTS sim_produced_invoice ON sim_produced (invoice_id);
-CREATE TABLE IF NOT EXISTS sim_webhook (step_id TEXT PRIMARY KEY, definition TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS sim_authvalue (endpoint_id TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS sim_billed (line_id TEXT PRIMARY KEY, billed_id TEXT NOT NULL) WITHOUT ROWID;
 """
 
@@ -43,6 +43,7 @@ class Store:
         self.schema = schema
         self.path = folder / "dataverse.sqlite"
         self.tell: Callable[[list[Event]], None] = lambda _: None
+        self.committed: Callable[[sqlite3.Connection, list[Event]], None] = lambda *_: None
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._writer_pool = ThreadPoolExecutor(1, thread_name_prefix="writer")
@@ -113,6 +114,7 @@ class Store:
             writer.connection.execute("ROLLBACK")
             raise
         writer.connection.execute("COMMIT")
+        self.committed(writer.connection, writer.events)
         return result, writer.events
 
     def _read[T](self, work: Callable[[sqlite3.Connection], T]) -> T:

@@ -15,6 +15,7 @@ from simulators.dataverse.reads import Reader
 from simulators.dataverse.schema import Schema, Table
 from simulators.dataverse.store import Writer, new_id
 from simulators.dataverse.values import now_text
+from simulators.dataverse.webhooks.rules import RegistrationRules, check_secret
 
 BYPASS = "mscrm.bypassbusinesslogicexecution"
 REPRESENTATION = "representation"
@@ -29,6 +30,7 @@ class Rows:
     schema: Schema
     reader: Reader
     rules: ActualRules
+    registrations: RegistrationRules
 
     def create(self, writer: Writer, call: Call, table: Table) -> Reply:
         """Answer a POST to a set."""
@@ -59,9 +61,11 @@ class Rows:
         return Reply(204)
 
     def delete(self, writer: Writer, call: Call, address: Address) -> Reply:
+        self.registrations.permit("Delete", address.table, call.user)
         key, table = self._found(writer, address), address.table
         self.rules.check_delete(table)
         self._check_version(writer, table, key, call.headers.get("if-match"))
+        self.registrations.before_delete(writer, table, key)
         self._tell(writer, call, "Delete", Address(table, key, {}), {})
         writer.connection.execute(f'DELETE FROM "{table.logical_name}" WHERE "{table.key}" = ?', (key,))  # noqa: S608
         return Reply(204)
@@ -69,11 +73,16 @@ class Rows:
     def insert(self, writer: Writer, call: Call, table: Table, body: dict[str, Any]) -> str:
         """Write a new row; its id may be the caller's."""
         self.rules.check_create(table)
+        self.registrations.permit("Create", table, call.user)
+        body, secret = self.registrations.take_secret(table, body)
         values = Payload(self.schema, writer.connection, table).values(body)
         key, now = str(values.pop(table.key, None) or new_id()), now_text()
         row: Values = {"statecode": 0, "statuscode": 1, **values}
         row |= {table.key: key, "createdon": now, "modifiedon": now}
+        row = self.registrations.check_create(writer.connection, table, row)
+        check_secret(row.get("authtype"), secret)
         _refuse_duplicates(table, row, lambda: writer.insert(table.logical_name, row))
+        self.registrations.keep(writer, key, secret)
         self._tell(writer, call, "Create", Address(table, key, {}), row)
         return key
 
@@ -93,12 +102,17 @@ class Rows:
     def change(self, writer: Writer, call: Call, address: Address, key: str, body: dict[str, Any]) -> None:
         """Change an existing row. The columns of the key in its address are not changed."""
         table = address.table
+        self.registrations.permit("Write", table, call.user)
+        body, secret = self.registrations.take_secret(table, body)
         values = Payload(self.schema, writer.connection, table).values(body)
         for name in (table.key, *address.alternate):
             values.pop(name, None)
         self.rules.check_update(table, key, values, call.user)
+        values = self.registrations.complete(table, values)
+        self._check_registration(writer, table, {**(writer.row(table.logical_name, key) or {}), **values}, secret)
         changes: Values = {**values, "modifiedon": now_text()}
         _refuse_duplicates(table, changes, lambda: writer.update(table.logical_name, key, changes))
+        self.registrations.keep(writer, key, secret)
         self._tell(writer, call, "Update", Address(table, key, {}), changes)
 
     def written(self, writer: Writer, call: Call, table: Table, key: str, *, created: bool) -> Reply:
@@ -110,6 +124,10 @@ class Rows:
         reply.status = 201 if created else 200
         reply.headers["Preference-Applied"] = "return=representation"
         return reply
+
+    def _check_registration(self, writer: Writer, table: Table, row: Values, secret: str | None) -> None:
+        self.registrations.check(writer.connection, table, row)
+        check_secret(row.get("authtype"), secret)
 
     def _found(self, writer: Writer, address: Address) -> str:
         key = address.find(writer.connection)

@@ -156,8 +156,7 @@ class ContextWriter:
         if job.event.message == "Delete":
             return []
         images: list[tuple[str, tuple[str, ...]]] = [("AsynchronousStepPrimaryName", (table.primary_name,))]
-        if job.step.post_image:
-            images.append((job.step.image_alias, job.step.post_image))
+        images += job.step.images
         found: list[Json] = []
         for name, columns in images:
             attributes = self._attributes(table, columns, job.event.row)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import sqlite3
 from collections import Counter
 from datetime import UTC, datetime
 
@@ -14,7 +15,7 @@ from simulators.dataverse.store import Store, Writer, new_id
 from simulators.dataverse.switches import Switches
 from simulators.dataverse.values import now_text
 from simulators.dataverse.webhooks.context import LARGEST_BODY, ContextWriter, Job, serialize, stripped
-from simulators.dataverse.webhooks.registration import BULK, Step
+from simulators.dataverse.webhooks.registration import BULK, TABLES, Step, enabled_steps
 
 AT_ONCE = 32
 RETRIED = {502, 503, 504}
@@ -30,7 +31,7 @@ class Sender:
     """
 
     def __init__(self, store: Store, schema: Schema, switches: Switches, organization_id: str) -> None:
-        self.store, self.switches = store, switches
+        self.store, self.switches, self.schema = store, switches, schema
         self.writer = ContextWriter(schema, organization_id)
         self.organization = f"org{organization_id[:8]}.crm4.dynamics.com"
         self.steps: list[Step] = []
@@ -39,6 +40,11 @@ class Sender:
         self._tasks: set[asyncio.Task[None]] = set()
         self._session: ClientSession | None = None
         self._random = random.Random()  # noqa: S311 - faults, no secrets
+
+    def look(self, connection: sqlite3.Connection, events: list[Event]) -> None:
+        """Read the registered steps when one of them may have changed. Runs in the writer, after the commit."""
+        if any(event.table in TABLES for event in events):
+            self.steps = enabled_steps(connection, self.schema)
 
     def tell(self, events: list[Event]) -> None:
         """Take the events of a committed transaction."""

@@ -47,15 +47,21 @@ class Reply:
 
 
 class Dataverse:
-    """Speaks to one organization as the application user `user`."""
+    """Speaks to one organization as the application user `user`, or as a `person`."""
 
-    def __init__(self, url: str, session: aiohttp.ClientSession, user: str = "relay") -> None:
-        self.url, self.session, self.user = url, session, user
+    def __init__(self, url: str, session: aiohttp.ClientSession, user: str = "relay", person: str = "") -> None:
+        self.url, self.session, self.user, self.person = url, session, user, person
 
     @property
     def token(self) -> str:
         return tokens.issue(
-            secret=SECRET, issuer="https://idp", tenant="t", audience=self.url, client_id=self.user, lifetime=600
+            secret=SECRET,
+            issuer="https://idp",
+            tenant="t",
+            audience=self.url,
+            client_id=self.user,
+            lifetime=600,
+            person=self.person,
         )
 
     async def call(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:

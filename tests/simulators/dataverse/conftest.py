@@ -15,7 +15,7 @@ def dataverse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
     server = Server(
         "dataverse",
         "simulators.dataverse",
-        ["--token-secret", SECRET, "--clients", "relay,other,sync,hasty"],
+        ["--token-secret", SECRET, "--clients", "relay,other,sync,hasty", "--administrators", "admin"],
         run_dir=tmp_path_factory.mktemp("dataverse"),
     )
     server.start()
