@@ -29,6 +29,7 @@ from shared.services.dataverse import Dataverse
 from shared.services.finance import Finance
 from shared.services.http import Service
 from shared.services.memory_budget import MemoryBudget
+from shared.services.onlookers import Onlookers, SideGates
 from shared.services.reader import AnswerBudget
 from shared.services.sign_in import SignIn
 from shared.services.throttle_gates import ThrottleGates
@@ -88,22 +89,14 @@ async def open_ports(
         Service,
         session=session,
         signin=signin,
-        gates=gates,
         clock=now,
         longest_wait=timedelta(seconds=settings.throttle_longest),
     )
-    source = service(
-        name=dataverse.NAME,
-        origin=settings.dataverse_url,
-        concurrency=settings.dataverse_concurrency,
-        forms=dataverse.FORMS,
-    )
-    target = service(
-        name=finance.NAME,
-        origin=settings.finance_url,
-        concurrency=settings.finance_concurrency,
-        forms=finance.FORMS,
-    )
+    at_dataverse = partial(service, name=dataverse.NAME, origin=settings.dataverse_url, forms=dataverse.FORMS)
+    at_finance = partial(service, name=finance.NAME, origin=settings.finance_url, forms=finance.FORMS)
+    source = at_dataverse(gates=gates, concurrency=settings.dataverse_concurrency)
+    target = at_finance(gates=gates, concurrency=settings.finance_concurrency)
+    aside = SideGates(gates)
     ledger = Ledger(storage.runs, storage.register, now)
     audit, notes = Audit(storage.audit, now), Notes(storage.gates)
     return Ports(
@@ -114,6 +107,7 @@ async def open_ports(
         dataverse=Dataverse(source, {table_map.source.set: table_map.source.key for table_map in maps.values()}),
         bulk_updates=BulkUpdates(source),
         finance=Finance(target, settings.finance_upload_hosts),
+        onlookers=Onlookers(at_dataverse(gates=aside, concurrency=1), at_finance(gates=aside, concurrency=1)),
         ledger=ledger,
         run_list=RunList(storage.register, ledger.look),
         rejections=Rejections(storage.runs, now),

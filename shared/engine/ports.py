@@ -22,6 +22,7 @@ from shared.services.bulk_updates import BulkUpdates
 from shared.services.dataverse import Dataverse
 from shared.services.finance import Finance
 from shared.services.memory_budget import MemoryBudget
+from shared.services.onlookers import Onlookers
 from shared.services.reader import AnswerBudget, Reader
 from shared.services.throttle_gates import ThrottleGates
 from shared.settings import Settings
@@ -47,6 +48,7 @@ class Ports:
     dataverse: Dataverse
     bulk_updates: BulkUpdates
     finance: Finance
+    onlookers: Onlookers
     ledger: Ledger
     rejections: Rejections
     run_list: RunList

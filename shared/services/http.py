@@ -34,7 +34,7 @@ from shared.services.answers import (
 from shared.services.concurrency_limit import ConcurrencyLimit
 from shared.services.reader import Reader, name_of
 from shared.services.sign_in import SignIn
-from shared.services.throttle_gates import GATE_SPREAD, ThrottleGates, retry_instant
+from shared.services.throttle_gates import GATE_SPREAD, Gates, retry_instant
 from shared.services.turns import Turns
 
 # The name of a privilege in a message of Dataverse. It is the same in every language.
@@ -60,7 +60,7 @@ class Service:
         origin: str,
         session: aiohttp.ClientSession,
         signin: SignIn,
-        gates: ThrottleGates,
+        gates: Gates,
         clock: Callable[[], datetime],
         concurrency: int,
         longest_wait: timedelta,

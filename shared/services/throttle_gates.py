@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from azure.data.tables.aio import TableClient
 
@@ -68,6 +68,16 @@ class Closure:
 _GATE = Entities(Gate, others={"service": lambda row: str(row["RowKey"])})
 
 
+class Gates(Protocol):
+    """What a client of a service needs of the gates."""
+
+    async def pass_through(self, service: str) -> None:
+        """Return if a request may be sent to `service` now. Raises Throttled while its gate is closed."""
+
+    async def close(self, service: str, until: datetime, reason: str) -> None:
+        """Close the gate of `service`."""
+
+
 class ThrottleGates:
     """The gates in Table storage."""
 
@@ -92,6 +102,10 @@ class ThrottleGates:
                 if not self._knows(service):
                     await self._read_all()
         return self._closed(service)
+
+    def is_over(self, instant: datetime) -> bool:
+        """Whether an instant has passed."""
+        return instant <= self._clock()
 
     async def was_closed(self, service: str, since: datetime) -> bool:
         """Whether the gate of `service` is closed now or was closed after `since`."""

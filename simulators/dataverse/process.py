@@ -15,6 +15,7 @@ from pathlib import Path
 import orjson
 from aiohttp import web
 
+from simulators.asked import Asked
 from simulators.dataverse.actuals import ActualRules
 from simulators.dataverse.bulk import Bulk
 from simulators.dataverse.control import Control
@@ -103,9 +104,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _application(service: Service, control: Control) -> web.Application:
-    losses = Losses(route_name)
-    application = web.Application(client_max_size=LARGEST_BODY, middlewares=[losses.pass_through])
+    losses, asked = Losses(route_name), Asked()
+    application = web.Application(client_max_size=LARGEST_BODY, middlewares=[losses.pass_through, asked.pass_through])
     losses.add_routes(application.router)
+    asked.add_routes(application.router)
     application.add_routes(control.routes())
     application.router.add_route("*", "/{path:.*}", service.handle)
     return application

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from simulators.asked import Asked
 from simulators.finance.actions import Actions
 from simulators.finance.batch import Batch
 from simulators.finance.blobs import Blobs
@@ -57,6 +58,7 @@ def build(settings: Settings, origin: str) -> web.Application:
     )
     changer = Changer(store, switches)
     data = Data(Reader(store, origin), changer, switches, origin)
+    asked = Asked()
     losses = Losses(lambda request: f"{request.method} {route_name(request)}")
     gate = Gate(switches, TokenCheck(settings.token_secret, origin, settings.clients))
     periodic = StagingImport(store, switches)
@@ -65,8 +67,11 @@ def build(settings: Settings, origin: str) -> web.Application:
         Business(store, periodic, Proposals(store, switches, periodic)),
     )
 
-    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[losses.pass_through, gate.pass_through])
+    app = web.Application(
+        client_max_size=LARGEST_BODY, middlewares=[losses.pass_through, asked.pass_through, gate.pass_through]
+    )
     losses.add_routes(app.router)
+    asked.add_routes(app.router)
     Uploads(blobs).add_routes(app.router)
     app.router.add_post("/data/DataManagementDefinitionGroups/{action}", actions.answer)
     app.router.add_post("/data/$batch", Batch(data, changer, switches).answer)

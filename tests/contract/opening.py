@@ -36,10 +36,11 @@ async def opened(
     try:
         yield ports
     finally:
-        await _close(ports)
+        await close(ports)
 
 
-async def _close(ports: Ports) -> None:
+async def close(ports: Ports) -> None:
+    """Close the connections of ports."""
     await ports.dataverse._service._session.close()
     tables = [ports.gates._table, ports.ledger._table, ports.dock._table]
     pipelines: list[Any] = [table._client._client._pipeline for table in tables]
