@@ -175,7 +175,8 @@ class Actions:
         return await asyncio.to_thread(self._offer, f"{new_guid()}_staging.csv", _csv(list(rows.values())))
 
     async def _initialize(self, _body: Body) -> None:
-        """Refresh the list of entities. The simulator has nothing to refresh."""
+        """Refresh the list of entities."""
+        self._switches.entity_list_refreshed = True
 
     def _offer(self, name: str, data: bytes) -> str:
         return self._blobs.offer(name, data, self._switches.sas_seconds)

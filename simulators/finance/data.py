@@ -13,8 +13,9 @@ from aiohttp import web
 from simulators.finance.answers import JSON_TYPE, ServiceRefused, envelope
 from simulators.finance.changes import Changer
 from simulators.finance.gate import ROWS_READ, ROWS_WRITTEN
+from simulators.finance.published import SETS
 from simulators.finance.queries import Options, Reader, read_key
-from simulators.finance.sets import ACTUAL_SET, PROJECT_ENTITY_SET, PROJECT_SET, SETS, EntitySet
+from simulators.finance.sets import ACTUAL_SET, PROJECT_ENTITY_SET, PROJECT_SET, EntitySet
 from simulators.finance.switches import Switches
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -82,7 +83,7 @@ class Data:
 
     def read(self, call: Call) -> Reply:
         """Answer a GET; raises ServiceRefused."""
-        target = _target(call.url)
+        target = self._target(call.url)
         if target.count:
             number = str(self._reader.count(target.entity_set, target.options)).encode()
             return Reply(200, BYTE_ORDER_MARK + number, {"Content-Type": "text/plain; charset=utf-8"})
@@ -93,7 +94,7 @@ class Data:
 
     def change(self, db: sqlite3.Connection, call: Call, duplicate_status: int) -> Reply:
         """Answer a write inside the given transaction; raises ServiceRefused, after which it must be rolled back."""
-        target = _target(call.url)
+        target = self._target(call.url)
         tag = call.headers.get("if-match")
         if call.method == "POST" and target.key is None and target.entity_set in CREATABLE:
             key = self._changer.create(db, target.entity_set, call.body, duplicate_status)
@@ -107,6 +108,12 @@ class Data:
         else:
             raise ServiceRefused(405, f"{call.method} is not supported on a single entity.")
         return Reply(204)
+
+    def _target(self, url: str) -> Target:
+        target = _target(url)
+        if target.entity_set.entity in self._switches.not_public:
+            raise web.HTTPNotFound
+        return target
 
     def _created(self, db: sqlite3.Connection, entity_set: EntitySet, key: dict[str, Any]) -> Reply:
         where = " AND ".join(f"{name.lower()} = ?" for name in key)

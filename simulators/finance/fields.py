@@ -130,6 +130,15 @@ def enum_of(name: str, *members: str) -> Kind:
     return Kind(edm, parse, _as_is, members[0], data_type="Enum", members=members)
 
 
+def _parse_boolean(text: str) -> int:
+    return int(text.lower() == "true")
+
+
+def _show_boolean(stored: int) -> bool:
+    return bool(stored)
+
+
+BOOLEAN = Kind("Edm.Boolean", _parse_boolean, _show_boolean, 0, "INTEGER", "Boolean")
 GUID = Kind("Edm.Guid", _parse_guid, _as_is, EMPTY_GUID, "TEXT", "Guid")
 DECIMAL = Kind("Edm.Decimal", _parse_decimal, _show_decimal, 0, "INTEGER", "Real")
 DATE = Kind("Edm.DateTimeOffset", _parse_date, _as_is, EMPTY_DATE, data_type="Date")

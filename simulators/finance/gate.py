@@ -8,6 +8,7 @@ import asyncio
 import logging
 import math
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -27,6 +28,7 @@ from simulators.waits import Forms, invites, retry_after
 BUSY = "This request could not be processed at this time due to system experiencing high resource utilization."
 CROWDED = "Number of concurrent requests exceeded the limit of {limit}."
 LONGEST_WAIT_SECONDS = 300
+ACTIONS = "/Microsoft.Dynamics.DataEntities."
 ROWS_WRITTEN, ROWS_READ = "rowsWritten", "rowsRead"
 """Facts that a handler records about a request, to compute its cost."""
 LOG = logging.getLogger(__name__)
@@ -100,6 +102,7 @@ class Gate:
         self._routes: Counter[str] = Counter()
         self._throttle = Throttle(switches)
         self._running = 0
+        self.callers: set[str] = set()
 
     def statistics(self) -> dict[str, object]:
         """Return the counts of service requests so far."""
@@ -182,7 +185,8 @@ class Gate:
         if self._switches.forbid_caller:
             return _html(403, "Access is denied.")
         name = route_name(request).removesuffix("/$count")
-        if name not in self._switches.forbid_entities:
+        closed = self._switches.forbid_all_but_packages and not _is_action(request)
+        if _is_document(request) or not (closed or name in self._switches.forbid_entities):
             return None
         text = f"Access denied: You are not authorized to access '{name}'."
         return error_answer(ServiceRefused(403, speak(text, self._switches.language)))
@@ -193,7 +197,7 @@ class Gate:
         try:
             rejected = self._switches.spend("token_reject_next")
             token = "Bearer rejected" if rejected else request.headers.get("Authorization")
-            self._tokens.check(token, self._switches.tokens_revoked_before)
+            self._admit(token, request)
         except TokenRefused as refused:
             return _unauthorized(refused, request)
         if forbidden := self._forbid(request):
@@ -201,20 +205,35 @@ class Gate:
         exempt = _is_action(request) and not self._switches.throttle_actions
         return None if exempt else self._throttle.refuse()
 
+    def _admit(self, token: str | None, request: web.Request) -> None:
+        """Let in the registered applications, and any valid token to the metadata document."""
+        if _is_document(request):
+            self._tokens.check_signature(token, self._switches.tokens_revoked_before)
+            return
+        client = self._tokens.check(token, self._switches.tokens_revoked_before)
+        if not self._switches.app_registered:
+            raise TokenRefused(self._switches.unregistered_status, f"application {client} is not registered")
+        self.callers.add(client)
+
 
 def route_name(request: web.Request) -> str:
-    """Return the set or action that a request is for, without keys and namespace."""
+    """Return the set or action that a request is for, without keys and namespace; below `/metadata`, the path."""
     if is_upload(request):
         return CONTAINER
     last = unquote(request.path).rstrip("/").split("/data/")[-1]
-    if _is_action(request):
+    if ACTIONS in last:
         return last.rsplit(".", 1)[-1]
-    return last.split("(", 1)[0]
+    return re.sub("^/metadata/", "/metadata/", last.split("(", 1)[0], flags=re.IGNORECASE)
 
 
 def is_upload(request: web.Request) -> bool:
     """Tell whether a request is for the blob storage, whose URLs carry their own signature."""
     return request.path.split("/")[2:3] == [CONTAINER]
+
+
+def _is_document(request: web.Request) -> bool:
+    """Whether a request is for `$metadata`, which is answered to any valid token and so proves nothing."""
+    return request.path == "/data/$metadata"
 
 
 def _is_action(request: web.Request) -> bool:

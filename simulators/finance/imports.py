@@ -14,8 +14,9 @@ from simulators.finance.entities import COMPANIES, Entity
 from simulators.finance.executions import Executions, ImportRequest, add_errors, whole
 from simulators.finance.fields import Stored, new_guid
 from simulators.finance.manifest import EntityPart, Manifest
-from simulators.finance.package import FileRefused, PackageRefused, find_entity, holds, open_package
+from simulators.finance.package import FileRefused, PackageRefused, find_entity, holds, open_package, unknown_entity
 from simulators.finance.rules import Rules
+from simulators.finance.setup import label_of
 from simulators.finance.staging import Staged, discard, stage, staged_chunks
 from simulators.finance.store import Store
 from simulators.finance.switches import Switches
@@ -121,10 +122,20 @@ class Imports:
     async def _open(self, request: ImportRequest, path: Path) -> Manifest:
         try:
             await asyncio.to_thread(self._blobs.fetch, request.package_url, path)
-            return await asyncio.to_thread(open_package, path)
+            manifest = await asyncio.to_thread(open_package, path)
+            self._refuse_unknown(manifest)
         except (BlobRefused, PackageRefused) as refused:
             await asyncio.to_thread(path.unlink, missing_ok=True)
             raise action_failed(request.action, str(refused)) from refused
+        return manifest
+
+    def _refuse_unknown(self, manifest: Manifest) -> None:
+        """Refuse entities that have another label here, or none in Data Management."""
+        for part in manifest.entities:
+            entity = find_entity(part.entity_name)
+            renamed = label_of(entity, self._switches).lower() != part.entity_name.lower()
+            if renamed or entity.name in self._switches.not_in_data_management:
+                raise unknown_entity(part.entity_name)
 
     async def _run(
         self, request: ImportRequest, path: Path, manifest: Manifest | None, unpacked: asyncio.Event

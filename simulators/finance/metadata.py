@@ -1,4 +1,4 @@
-"""Entity metadata: `/data/$metadata` and the JSON services under `/metadata`."""
+"""Entity metadata: `/data`, `/data/$metadata` and the JSON services under `/metadata`, which is written in any case."""
 
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -6,56 +6,120 @@ from xml.sax.saxutils import quoteattr
 from aiohttp import web
 
 from simulators.finance.answers import json_answer
-from simulators.finance.entities import ENTITIES, Entity
+from simulators.finance.computed import Computed
+from simulators.finance.descriptions import (
+    DATA_ENTITY_SET,
+    ENUMERATION_SET,
+    PUBLIC_ENTITY_SET,
+    Description,
+    Descriptions,
+    enumerations,
+)
 from simulators.finance.fields import Kind
-from simulators.finance.sets import NAMESPACE, SETS, EntitySet
+from simulators.finance.published import SETS
+from simulators.finance.queries import Options, Reader, bad_query
+from simulators.finance.sets import NAMESPACE, EntitySet
+from simulators.finance.switches import Switches
+from simulators.odata import parse_select
 
 EDM = "http://docs.oasis-open.org/odata/ns/edm"
 EDMX = "http://docs.oasis-open.org/odata/ns/edmx"
+ROOT = "/{root:(?i:metadata)}"
+SERVICES = {one.name: one for one in (DATA_ENTITY_SET, PUBLIC_ENTITY_SET, ENUMERATION_SET)}
 
 
 class Metadata:
     """Read-only routes. The header and the connections are known to Data Management but not to OData."""
 
-    def __init__(self, origin: str) -> None:
-        self._context = f"{origin}/metadata/$metadata"
+    def __init__(self, origin: str, switches: Switches) -> None:
+        self._origin = origin
+        self._root = f"{origin}/metadata"
+        self._descriptions = Descriptions(switches)
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Add what this part serves."""
+        kinds = "|".join(SERVICES)
+        router.add_get("/data{slash:/?}", self.get_service_document)
         router.add_get("/data/$metadata", self.get_document)
-        router.add_get("/metadata/DataEntities", self.get_data_entities)
-        router.add_get("/metadata/PublicEntities", self.get_public_entities)
-        router.add_get("/metadata/{kind:PublicEntities|PublicEnumerations}({name})", self.get_one)
+        router.add_get(f"{ROOT}/{{kind:{kinds}}}", self.get_list)
+        router.add_get(f"{ROOT}/{{kind:{kinds}}}({{name}})", self.get_one)
+        router.add_get(f"{ROOT}/Labels(Id={{id}},Language={{language}})", self.get_label)
+
+    async def get_service_document(self, _request: web.Request) -> web.Response:
+        """The sets that can be read."""
+        sets = [{"name": one.name, "kind": "EntitySet", "url": one.name} for one in self._descriptions.public.values()]
+        return json_answer({"@odata.context": f"{self._origin}/data/$metadata", "value": sets})
 
     async def get_document(self, _request: web.Request) -> web.Response:
         """The metadata document."""
         return web.Response(text=document(), content_type="application/xml")
 
-    async def get_data_entities(self, _request: web.Request) -> web.Response:
-        """All data entities, public or not."""
-        public = {one.entity: one for one in SETS.values()}
-        hidden = [_data_entity(entity.name, entity.label, None) for entity in _hidden(public)]
-        shown = [_data_entity(one.entity, _label(one), one) for one in SETS.values()]
-        return json_answer({"@odata.context": f"{self._context}#DataEntities", "value": hidden + shown})
-
-    async def get_public_entities(self, _request: web.Request) -> web.Response:
-        """The public entities with their properties."""
-        entities = [_public_entity(one) for one in SETS.values()]
-        return json_answer({"@odata.context": f"{self._context}#PublicEntities", "value": entities})
+    async def get_list(self, request: web.Request) -> web.Response:
+        """Data entities, public entities with their properties, or enumerations; with query options."""
+        described_set = SERVICES[request.match_info["kind"]]
+        described = self._descriptions.of(described_set)
+        options = dict(request.query)
+        select = _selected(options.pop("$select", "*"), described_set)
+        return json_answer(self._page(described_set, described, options, select))
 
     async def get_one(self, request: web.Request) -> web.Response:
-        """One public entity or enumeration by name."""
+        """One of them by name."""
         kind, name = request.match_info["kind"], request.match_info["name"].strip("'")
-        found = _entity_named(name) if kind == "PublicEntities" else _enumeration_named(name)
+        found = self._descriptions.of(SERVICES[kind]).get(name)
         if found is None:
             raise web.HTTPNotFound
-        return json_answer({"@odata.context": f"{self._context}#{kind}/$entity"} | found)
+        return json_answer({"@odata.context": f"{self._root}/$metadata#{kind}/$entity"} | found)
+
+    async def get_label(self, request: web.Request) -> web.Response:
+        """The text of a label. Here it is the same in every language."""
+        label, language = (request.match_info[name].strip("'") for name in ("id", "language"))
+        text = self._descriptions.labels().get(label)
+        if text is None:
+            raise web.HTTPNotFound
+        context = {"@odata.context": f"{self._root}/$metadata#Labels/$entity"}
+        return json_answer(context | {"Id": label, "Language": language, "Value": text})
+
+    def _page(
+        self, described_set: EntitySet, described: dict[str, Description], options: Options, select: set[str] | None
+    ) -> dict[str, Any]:
+        def computed(_set: EntitySet) -> Computed:
+            return Computed(described_set, map(_flat, described.values()))
+
+        page = Reader(computed, self._root).page(described_set, options)
+        full = (described[row["Name"]] for row in page["value"])
+        page["value"] = [{name: one[name] for name in one if select is None or name in select} for one in full]
+        return page
+
+
+def _flat(description: Description) -> dict[str, Any]:
+    """The members that a filter can name."""
+    return {
+        name: int(value) if isinstance(value, bool) else value
+        for name, value in description.items()
+        if not isinstance(value, list)
+    }
+
+
+NESTED = {
+    PUBLIC_ENTITY_SET.name: {"Properties", "NavigationProperties", "PropertyGroups", "Actions"},
+    ENUMERATION_SET.name: {"Members"},
+}
+
+
+def _selected(text: str, described_set: EntitySet) -> set[str] | None:
+    names = set(parse_select(text))
+    if names == {"*"}:
+        return None
+    known = set(described_set.properties) | NESTED.get(described_set.name, set())
+    for name in sorted(names - known):
+        raise bad_query(described_set.unknown(name).message)
+    return names
 
 
 def document() -> str:
     """Return the metadata document of the sets held here."""
     types = "".join(_entity_type(one) for one in SETS.values())
-    enums = "".join(_enum_type(name, kind) for name, kind in _enumerations().items())
+    enums = "".join(_enum_type(name, kind) for name, kind in enumerations().items())
     sets = "".join(f'<EntitySet Name="{one.name}" EntityType="{NAMESPACE}.{one.type_name}" />' for one in SETS.values())
     return (
         f'<?xml version="1.0" encoding="utf-8"?><edmx:Edmx Version="4.0" xmlns:edmx="{EDMX}"><edmx:DataServices>'
@@ -80,72 +144,3 @@ def _nullable(kind: Kind) -> str:
 def _enum_type(name: str, kind: Kind) -> str:
     members = "".join(f'<Member Name="{member}" Value="{value}" />' for value, member in enumerate(kind.members))
     return f'<EnumType Name="{name}">{members}</EnumType>'
-
-
-def _enumerations() -> dict[str, Kind]:
-    kinds = [kind for one in SETS.values() for kind in one.properties.values() if kind.members]
-    return {kind.edm.removeprefix(f"{NAMESPACE}."): kind for kind in kinds}
-
-
-def _hidden(public: dict[str, EntitySet]) -> list[Entity]:
-    return [entity for entity in ENTITIES.values() if entity.name not in public]
-
-
-def _label(one: EntitySet) -> str:
-    return next((entity.label for entity in ENTITIES.values() if entity.name == one.entity), one.type_name)
-
-
-def _data_entity(name: str, label: str, public: EntitySet | None) -> dict[str, Any]:
-    return {
-        "Name": name,
-        "PublicEntityName": public.type_name if public else None,
-        "PublicCollectionName": public.name if public else None,
-        "LabelId": label,
-        "DataServiceEnabled": public is not None,
-        "DataManagementEnabled": any(entity.name == name for entity in ENTITIES.values()),
-        "EntityCategory": "Transaction",
-        "IsReadOnly": False,
-    }
-
-
-def _entity_named(name: str) -> dict[str, Any] | None:
-    return next((_public_entity(one) for one in SETS.values() if one.type_name == name), None)
-
-
-def _public_entity(one: EntitySet) -> dict[str, Any]:
-    return {
-        "Name": one.type_name,
-        "EntitySetName": one.name,
-        "LabelId": _label(one),
-        "IsReadOnly": False,
-        "ConfigurationEnabled": True,
-        "Properties": [_property(one, name, kind) for name, kind in one.properties.items()],
-    }
-
-
-def _property(one: EntitySet, name: str, kind: Kind) -> dict[str, Any]:
-    key = name in one.key
-    return {
-        "Name": name,
-        "TypeName": kind.edm,
-        "DataType": kind.data_type,
-        "LabelId": None,
-        "IsKey": key,
-        "IsMandatory": key or name in one.mandatory,
-        "ConfigurationEnabled": True,
-        "AllowEdit": not key,
-        "AllowEditOnCreate": True,
-        "IsDimension": False,
-        "DimensionRelation": None,
-        "IsDynamicDimension": False,
-        "DimensionLegalEntityProperty": None,
-        "DimensionTypeProperty": None,
-    }
-
-
-def _enumeration_named(name: str) -> dict[str, Any] | None:
-    kind = _enumerations().get(name)
-    if kind is None:
-        return None
-    members = [{"Name": member, "Value": value} for value, member in enumerate(kind.members)]
-    return {"Name": name, "LabelId": None, "Members": members}

@@ -43,8 +43,13 @@ def find_entity(label: str) -> Entity:
     """Return the data entity of a label; raise PackageRefused when the environment has none."""
     entity = ENTITIES.get(label.lower())
     if entity is None:
-        raise PackageRefused(f"Entity {label} does not exist in the target environment.")
+        raise unknown_entity(label)
     return entity
+
+
+def unknown_entity(label: str) -> PackageRefused:
+    """The refusal of a label that the environment does not have."""
+    return PackageRefused(f"Entity {label} does not exist in the target environment.")
 
 
 def holds(path: Path, manifest: Manifest, text: str) -> bool:

@@ -3,16 +3,16 @@
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 from simulators.finance.answers import ServiceRefused
 from simulators.finance.entities import DEFAULT_COMPANY
 from simulators.finance.fields import GUID
 from simulators.finance.sets import NAMESPACE, EntitySet
-from simulators.finance.store import Store
-from simulators.odata import FINANCE, ODataError, Sql, parse_filter, parse_orderby, parse_select, split_top, to_sql
+from simulators.odata import ODataError, Sql, parse_filter, parse_orderby, parse_select, split_top, to_sql
 
 PAGE_ROWS = 10_000
 OPTIONS = frozenset({"$filter", "$select", "$orderby", "$top", "$skip", "$count", "$skiptoken", "$format"})
@@ -70,7 +70,9 @@ def _where(entity_set: EntitySet, options: Options) -> Sql:
     if entity_set.by_company and not crosses_companies(options):
         parts.append(Sql("dataareaid = ?", (DEFAULT_COMPANY,)))
     if options.get("$filter"):
-        parts.append(to_sql(parse_filter(options["$filter"], FINANCE), entity_set.resolve, FINANCE))
+        parts.append(
+            to_sql(parse_filter(options["$filter"], entity_set.dialect), entity_set.resolve, entity_set.dialect)
+        )
     return Sql(" AND ".join(part.text for part in parts), tuple(one for part in parts for one in part.parameters))
 
 
@@ -90,12 +92,20 @@ def _whole(options: Options, name: str) -> int | None:
     return int(text)
 
 
-class Reader:
-    """Runs queries against the store. All methods block: call them from a thread."""
+class Source(Protocol):
+    """Where the rows of a set are."""
 
-    def __init__(self, store: Store, origin: str) -> None:
-        self._store = store
-        self._root = f"{origin}/data"
+    def rows(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
+        """Return all rows of a query."""
+
+
+class Reader:
+    """Runs queries. `source_of` gives the database of a set, `root` is the address below which the sets are. All
+    methods block: call them from a thread."""
+
+    def __init__(self, source_of: Callable[[EntitySet], Source], root: str) -> None:
+        self._source_of = source_of
+        self._root = root
 
     def page(self, entity_set: EntitySet, options: Options) -> dict[str, Any]:
         """Return one page of a set, with a next link when there is more."""
@@ -117,7 +127,7 @@ class Reader:
         """Return how many rows the filter finds, without regard to top and skip."""
         where = read_query(entity_set, options).where
         sql = f"SELECT count(*) FROM {entity_set.table} WHERE {where.text}"  # noqa: S608 - values are parameters
-        return int(self._store.rows(sql, where.parameters)[0][0])
+        return int(self._source_of(entity_set).rows(sql, where.parameters)[0][0])
 
     def one(self, entity_set: EntitySet, key: dict[str, str], options: Options) -> dict[str, Any]:
         """Return the row of a key. Raises ServiceRefused with 404 when it does not exist or its company is out of
@@ -126,7 +136,8 @@ class Reader:
         where = " AND ".join([query.where.text, *(f"{name.lower()} = ?" for name in key)])
         columns = entity_set.columns(query.select)
         sql = f"SELECT {columns} FROM {entity_set.table} WHERE {where}"  # noqa: S608 - values are parameters
-        rows = self._store.rows(sql, (*query.where.parameters, *key.values()))
+        found = self._source_of(entity_set).rows(sql, (*query.where.parameters, *key.values()))
+        rows = found if entity_set.readable_by_key else []
         if not rows:
             raise ServiceRefused(404, "No resources were found.", QUERY_EXCEPTION)
         context = {"@odata.context": f"{self._root}/$metadata#{entity_set.name}/$entity"}
@@ -138,7 +149,7 @@ class Reader:
             f"SELECT {columns} FROM {entity_set.table} WHERE {query.where.text} AND recid > ? "  # noqa: S608 - as above
             f"ORDER BY {query.order} LIMIT ? OFFSET ?"
         )
-        return self._store.rows(sql, (*query.where.parameters, token.recid, limit, token.offset))
+        return self._source_of(entity_set).rows(sql, (*query.where.parameters, token.recid, limit, token.offset))
 
     def _next_link(self, entity_set: EntitySet, options: Options, token: "_Token") -> str:
         kept = {name: text for name, text in options.items() if name not in {"$skip", "$skiptoken"}}

@@ -15,6 +15,7 @@ from simulators.finance.batch import Batch
 from simulators.finance.blobs import Blobs
 from simulators.finance.business import Business
 from simulators.finance.changes import Changer
+from simulators.finance.computed import Computed
 from simulators.finance.control import Control
 from simulators.finance.data import Data
 from simulators.finance.executions import Executions
@@ -23,10 +24,13 @@ from simulators.finance.imports import Imports
 from simulators.finance.metadata import Metadata
 from simulators.finance.periodic import StagingImport
 from simulators.finance.proposals import Proposals
-from simulators.finance.queries import Reader
+from simulators.finance.queries import Reader, Source
+from simulators.finance.sets import EntitySet
+from simulators.finance.setup import SETUP_SETS, Facts, rows_of
 from simulators.finance.store import Store
 from simulators.finance.switches import Switches
 from simulators.finance.uploads import Uploads
+from simulators.finance.versions import Versions
 from simulators.losses import Losses
 from simulators.tokens import TokenCheck
 
@@ -57,10 +61,15 @@ def build(settings: Settings, origin: str) -> web.Application:
         origin=origin, store=store, blobs=blobs, switches=switches, executions=executions, imports=imports
     )
     changer = Changer(store, switches)
-    data = Data(Reader(store, origin), changer, switches, origin)
     asked = Asked()
     losses = Losses(lambda request: f"{request.method} {route_name(request)}")
     gate = Gate(switches, TokenCheck(settings.token_secret, origin, settings.clients))
+    facts = Facts(switches, gate.callers if settings.clients is None else settings.clients)
+
+    def source_of(entity_set: EntitySet) -> Source:
+        return Computed(entity_set, rows_of(entity_set, facts)) if entity_set in SETUP_SETS else store
+
+    data = Data(Reader(source_of, f"{origin}/data"), changer, switches, origin)
     periodic = StagingImport(store, switches)
     controls = (
         Control(store, switches, executions, gate),
@@ -74,8 +83,9 @@ def build(settings: Settings, origin: str) -> web.Application:
     asked.add_routes(app.router)
     Uploads(blobs).add_routes(app.router)
     app.router.add_post("/data/DataManagementDefinitionGroups/{action}", actions.answer)
+    Versions(origin, switches).add_routes(app.router)
     app.router.add_post("/data/$batch", Batch(data, changer, switches).answer)
-    Metadata(origin).add_routes(app.router)
+    Metadata(origin, switches).add_routes(app.router)
     app.router.add_route("*", "/data/{resource:.+}", data.answer)
     for control in controls:
         control.add_routes(app.router)

@@ -11,7 +11,8 @@ from typing import Any
 from simulators.finance.entities import ACTUALS
 from simulators.finance.fields import INT32, INT64, Kind, enum_of, text_of
 from simulators.finance.store import FIRST_RECORD_ID
-from simulators.odata import Column, ODataError, Path
+from simulators.odata import FINANCE, Column, Dialect, ODataError, Path
+from simulators.odata import Kind as ColumnKind
 
 NAMESPACE = "Microsoft.Dynamics.DataEntities"
 COMPANY = text_of(4)
@@ -32,7 +33,8 @@ JOB_STATUS = enum_of(
 
 @dataclass(frozen=True)
 class EntitySet:
-    """One set. SQL columns are the property names in lower case; `writable` sets take POST, PATCH and DELETE."""
+    """One set. SQL columns are the property names in lower case. `readable_by_key` is False where the key has an enum:
+    the real service answers 404 to every such read, although a filter finds the row."""
 
     name: str
     type_name: str
@@ -42,6 +44,9 @@ class EntitySet:
     properties: dict[str, Kind]
     mandatory: tuple[str, ...] = ()
     versioned: bool = False
+    readable_by_key: bool = True
+    namespace: str = NAMESPACE
+    dialect: Dialect = FINANCE
 
     @property
     def by_company(self) -> bool:
@@ -58,7 +63,7 @@ class EntitySet:
 
     def unknown(self, name: str) -> ODataError:
         """The refusal of a property name."""
-        return ODataError(f"Could not find a property named '{name}' on type '{NAMESPACE}.{self.type_name}'.")
+        return ODataError(f"Could not find a property named '{name}' on type '{self.namespace}.{self.type_name}'.")
 
     def check_names(self, names: tuple[str, ...]) -> None:
         """Raise ODataError for the first name that is no property."""
@@ -93,17 +98,19 @@ def etag(version: int, recid: int) -> str:
 
 
 def _column(name: str, kind: Kind) -> Column:
-    if kind.edm == "Edm.Decimal":
-        return Column(name, "decimal", scale=6)
-    if kind.edm in {"Edm.Int64", "Edm.Int32"}:
-        return Column(name, "integer")
-    if kind.edm == "Edm.Guid":
-        return Column(name, "guid")
-    if kind.edm == "Edm.DateTimeOffset":
-        return Column(name, "datetime")
     if kind.members:
         return Column(name, "enum", members={member: member for member in kind.members})
-    return Column(name, "string")
+    return Column(name, _KINDS.get(kind.edm, "string"), scale=6 if kind.edm == "Edm.Decimal" else 0)
+
+
+_KINDS: dict[str, ColumnKind] = {
+    "Edm.Decimal": "decimal",
+    "Edm.Int64": "integer",
+    "Edm.Int32": "integer",
+    "Edm.Boolean": "boolean",
+    "Edm.Guid": "guid",
+    "Edm.DateTimeOffset": "datetime",
+}
 
 
 ACTUAL_SET = EntitySet(
@@ -168,4 +175,5 @@ JOB_SET = EntitySet(
         "TargetErrorCount": INT64,
     },
 )
-SETS = {one.name: one for one in (ACTUAL_SET, PROJECT_SET, PROJECT_ENTITY_SET, JOB_SET)}
+STORED_SETS = (ACTUAL_SET, PROJECT_SET, PROJECT_ENTITY_SET, JOB_SET)
+"""Sets whose rows are in the database."""

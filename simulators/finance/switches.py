@@ -37,6 +37,24 @@ class Switches:
     allow_overlap: bool = True
     import_from_staging_seconds: float = 0.0
     duplicate_post_status: int = 400
+    # set-up of the tenant (setup.py); entities by their AOT names, companies by their codes
+    app_registered: bool = True
+    unregistered_status: int = 401
+    user_enabled: bool = True
+    roles: list[str] = field(default_factory=lambda: ["Data management operations user", "Invoice relay"])
+    application_version: str = "10.0.2345.67"
+    platform_version: str = "7.0.7778.29"
+    entity_list_refreshed: bool = True
+    entity_labels: dict[str, str] = field(default_factory=dict)
+    entity_keys: dict[str, str] = field(default_factory=dict)
+    not_enabled: list[str] = field(default_factory=list)
+    not_in_data_management: list[str] = field(default_factory=list)
+    not_public: list[str] = field(default_factory=list)
+    integration_off: list[str] = field(default_factory=list)
+    missing_companies: list[str] = field(default_factory=list)
+    without_number_sequence: list[str] = field(default_factory=list)
+    number_sequence_data_type: str = "ProjProposalId"
+    number_sequence_flags: dict[str, dict[str, str]] = field(default_factory=dict)
     # data management
     sas_seconds: float = 1800.0
     uploads_through_front: bool = False
@@ -98,8 +116,10 @@ class Switches:
     spoil_next: int = 0
     spoil_until: float = 0.0
     spoil_route: str = ""
-    # permissions: sets and actions that the app's user may not use, and everything forbidden
+    # permissions: sets, actions and paths (`/metadata/DataEntities`) that the app's user may not use, everything but
+    # the package API, and everything
     forbid_entities: list[str] = field(default_factory=list)
+    forbid_all_but_packages: bool = False
     forbid_caller: bool = False
     # the language of the app's user, used for messages
     language: str = "en"

@@ -1,6 +1,6 @@
 """OData query text as both simulated services read it: parsed into small trees, then turned into SQLite SQL."""
 
-from simulators.odata.dialect import DATAVERSE, FINANCE, Dialect
+from simulators.odata.dialect import DATAVERSE, FINANCE, FINANCE_METADATA, Dialect
 from simulators.odata.errors import ODataError
 from simulators.odata.filters import And, Compare, Expression, Function, In, Literal, Not, Or, Path, parse_filter
 from simulators.odata.options import Expand, OrderBy, parse_expand, parse_orderby, parse_select, split_top
@@ -9,6 +9,7 @@ from simulators.odata.sql import Column, Kind, Resolver, Sql, register_functions
 __all__ = [
     "DATAVERSE",
     "FINANCE",
+    "FINANCE_METADATA",
     "And",
     "Column",
     "Compare",

@@ -9,6 +9,8 @@ class Dialect:
 
     Both compare text without regard to case. Dataverse reads `%`, `_` and `[...]` inside contains, startswith and
     endswith as SQL wildcards, and offers the In function; Finance has neither and reads `*` inside `eq` as a wildcard.
+    Functions in `not_queryable` are known but refused; those in `folding_functions` may enclose a property and change
+    nothing, because text is compared without regard to case.
     """
 
     name: str
@@ -16,6 +18,8 @@ class Dialect:
     query_functions: frozenset[str]
     star_in_eq: bool
     max_conditions: int
+    not_queryable: frozenset[str] = frozenset()
+    folding_functions: frozenset[str] = frozenset()
 
 
 DATAVERSE = Dialect(
@@ -31,4 +35,15 @@ FINANCE = Dialect(
     query_functions=frozenset(),
     star_in_eq=True,
     max_conditions=10_000,
+    not_queryable=frozenset({"startswith"}),
 )
+FINANCE_METADATA = Dialect(
+    name="Finance metadata",
+    pattern_functions=frozenset({"contains"}),
+    query_functions=frozenset(),
+    star_in_eq=True,
+    max_conditions=10_000,
+    not_queryable=frozenset({"startswith"}),
+    folding_functions=frozenset({"tolower"}),
+)
+"""The metadata service below `/metadata`. Its clients send `contains(tolower(Name),'x')`."""

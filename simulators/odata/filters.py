@@ -202,6 +202,8 @@ class _Parser:
         name = self.token
         if name.text in self.dialect.query_functions:
             return self._in()
+        if name.text in self.dialect.not_queryable:
+            raise ODataError(f"The method '{name.text}' is not Queryable.", name.position)
         if name.text not in self.dialect.pattern_functions:
             raise ODataError(
                 f"An unknown function with name '{name.text}' was found. This may also be a function import or a key "
@@ -255,8 +257,16 @@ class _Parser:
     def _operand(self) -> Operand:
         if self.token.kind == "name" and self.token.text not in {"null", "true", "false"}:
             token = self._advance()
+            if token.text in self.dialect.folding_functions and self.token.text == "(":
+                return self._folded()
             return Path(tuple(token.text.split("/")), token.position)
         return self._literal()
+
+    def _folded(self) -> Operand:
+        self._expect("(")
+        inner = self._operand()
+        self._expect(")")
+        return inner
 
     def _literal(self) -> Literal:
         if self.token.kind == "alias":

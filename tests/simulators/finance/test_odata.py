@@ -211,3 +211,61 @@ async def test_the_metadata_services_say_which_entities_are_public(finance: Fina
     members = (await finance.get("/metadata/PublicEnumerations('ProjCDSTransType')"))["Members"]
     assert members[3] == {"Name": "BilledSales", "Value": 3}
     assert (await finance.send("GET", "/metadata/PublicEntities('Nothing')")).status == 404
+
+
+async def test_the_service_document_lists_the_sets(finance: Finance) -> None:
+    for path in ("/data", "/data/"):
+        sets = {one["name"]: one for one in (await finance.get(path))["value"]}
+        assert sets["ProjActualsImports"] == {
+            "name": "ProjActualsImports",
+            "kind": "EntitySet",
+            "url": "ProjActualsImports",
+        }
+    await finance.switch(notPublic=["ProjActualsImportEntity"])
+    assert "ProjActualsImports" not in {one["name"] for one in (await finance.get("/data"))["value"]}
+    assert (await finance.send("GET", SET)).status == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("DataEntities?$filter=Name eq 'ProjInvoiceProposalV2Entity'", ["ProjInvoiceProposalV2Entity"]),
+        ("DataEntities?$filter=Name eq 'ProjA*' and DataServiceEnabled eq true", ["ProjActualsImportEntity"]),
+        ("DataEntities?$filter=contains(tolower(Name), 'actuals')", ["ProjActualsImportEntity"]),
+        (
+            f"DataEntities?$filter=EntityCategory eq {quote("Microsoft.Dynamics.Metadata.EntityCategory'Master'")}",
+            [],
+        ),
+        ("PublicEntities?$filter=EntitySetName eq 'LegalEntities'&$select=Name", ["LegalEntity"]),
+        ("PublicEnumerations?$filter=Name eq '*TransType'", ["ProjCDSTransType"]),
+        ("PublicEntities?$skip=1&$top=1&$orderby=Name", ["DataManagementDefinitionGroupDetail"]),
+    ],
+)
+async def test_the_metadata_services_take_query_options_and_any_case(
+    finance: Finance, query: str, names: list[str]
+) -> None:
+    for root in ("metadata", "Metadata", "METADATA"):
+        found = await finance.get(f"/{root}/{query}")
+        assert [one["Name"] for one in found["value"]] == names
+
+
+async def test_the_metadata_services_select_what_a_caller_needs(finance: Finance) -> None:
+    name = "$filter=Name eq 'ProjActualsImport'"
+    full = (await finance.get(f"/metadata/PublicEntities?{name}"))["value"][0]
+    assert (await finance.get(f"/metadata/PublicEntities?{name}&$select=Name,Properties"))["value"] == [
+        {"Name": "ProjActualsImport", "Properties": full["Properties"]}
+    ]
+    counted = await finance.get("/metadata/DataEntities?$select=Name&$count=true&$top=1")
+    assert counted["@odata.count"] > len(counted["value"]) == 1
+    assert (await finance.send("GET", "/metadata/DataEntities?$select=Nothing")).status == 400
+    entity = await finance.get("/Metadata/DataEntities('ProjActualsImportEntity')")
+    assert (entity["PublicEntityName"], entity["DataManagementEnabled"]) == ("ProjActualsImport", True)
+
+
+async def test_a_label_is_read_by_its_id(finance: Finance) -> None:
+    entity = await finance.get("/metadata/DataEntities('ProjInvoiceProposalV2Entity')")
+    path = f"/metadata/Labels(Id='{entity['LabelId']}',Language='en-us')"
+    assert (await finance.get(path))["Value"] == HEADERS
+    await finance.switch(entityLabels={"ProjInvoiceProposalV2Entity": "Other"})
+    assert (await finance.get(path.replace("metadata", "Metadata")))["Value"] == "Other"
+    assert (await finance.send("GET", "/metadata/Labels(Id='@SYS1',Language='en-us')")).status == 404
