@@ -12,7 +12,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
+
+from simulators.warm_starts import WarmStarts
 
 PROJECT = Path(__file__).resolve().parent.parent
 STOP_GRACE_SECONDS = 10.0
@@ -29,6 +31,24 @@ _given_out: dict[int, socket.socket] = {}
 
 class StartFailed(Exception):
     """A child process ended, or stayed silent, before it was ready; the text ends with the tail of its log."""
+
+
+class Process(Protocol):
+    """The part of subprocess.Popen that a Child uses."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float) -> int: ...
+
+    def send_signal(self, number: int, /) -> None: ...
+
+    def kill(self) -> None: ...
 
 
 class Child:
@@ -53,7 +73,7 @@ class Child:
         self.log = run_dir / f"{name}.log"
         self.facts: dict[str, Any] = {}
         self._ready = ready
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     @property
     def pid(self) -> int:
@@ -69,15 +89,7 @@ class Child:
         if self.running:
             raise RuntimeError(f"{self.name} runs already")
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - the command is written by the caller, not by a user
-                self.command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=PROJECT,
-                env={**_SURROUNDINGS, **self.env},
-            )
+        self._process = self._launch({**_SURROUNDINGS, **self.env})
         _running.add(self)
 
     def await_ready(self, timeout: float = READY_SECONDS) -> dict[str, Any]:
@@ -115,6 +127,12 @@ class Child:
             return ""
         return self.log.read_text(encoding="utf-8", errors="replace")[-TAIL_CHARACTERS:]
 
+    def _launch(self, env: Mapping[str, str]) -> Process:
+        with self.log.open("ab") as log:
+            return subprocess.Popen(  # noqa: S603 - the command is written by the caller, not by a user
+                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=PROJECT, env=env
+            )
+
     def _end(self, how: signal.Signals, grace: float) -> int | None:
         if self._process is None:
             return None
@@ -126,18 +144,22 @@ class Child:
             self._process.wait(grace)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
+            self._process.wait(STOP_GRACE_SECONDS)
         _running.discard(self)
         return self._process.returncode
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _started(self) -> Process:
         if self._process is None:
             raise RuntimeError(f"{self.name} was not started")
         return self._process
 
 
 class Server(Child):
-    """One of our own servers: `python -m MODULE --ready-file F ARGS`, ready when it has written its ready file."""
+    """One of our own servers: `python -m MODULE --ready-file F ARGS`, ready when it has written its ready file.
+
+    With `warm_starts` it is forked from a process that has imported its libraries already."""
+
+    warm_starts: ClassVar[WarmStarts | None] = None
 
     def __init__(
         self,
@@ -149,7 +171,8 @@ class Server(Child):
         env: Mapping[str, str] | None = None,
     ) -> None:
         self.ready_file = run_dir / f"{name}.ready.json"
-        command = [sys.executable, "-m", module, "--ready-file", str(self.ready_file), *arguments]
+        self._module, self._arguments = module, ["--ready-file", str(self.ready_file), *arguments]
+        command = [sys.executable, "-m", module, *self._arguments]
         super().__init__(name, command, run_dir=run_dir, ready=self._read_ready_file, env=env)
 
     @property
@@ -161,6 +184,12 @@ class Server(Child):
         """Start the process; a ready file of an earlier life is removed first."""
         self.ready_file.unlink(missing_ok=True)
         super().start()
+
+    def _launch(self, env: Mapping[str, str]) -> Process:
+        # Python reads its own variables when it starts, which a fork does not.
+        if self.warm_starts is None or any(name.startswith("PYTHON") for name in self.env):
+            return super()._launch(env)
+        return self.warm_starts.launch(self._module, self._arguments, log=self.log, env=env)
 
     def _read_ready_file(self) -> dict[str, Any] | None:
         try:

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import settings
 
 from simulators.azurite import Azurite
+from simulators.processes import PROJECT, Server
+from simulators.warm_starts import WarmStarts
 from tests import tiers
 
 # Machines are shared and noisy: how long an example took says nothing.
@@ -22,6 +24,8 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Started in the background, pytest and with it every child would ignore SIGINT, which some tests send.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    Server.warm_starts = WarmStarts(PROJECT)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
