@@ -171,8 +171,7 @@ class Server(Child):
         env: Mapping[str, str] | None = None,
     ) -> None:
         self.ready_file = run_dir / f"{name}.ready.json"
-        self._module, self._arguments = module, ["--ready-file", str(self.ready_file), *arguments]
-        command = [sys.executable, "-m", module, *self._arguments]
+        command = [sys.executable, "-m", module, "--ready-file", str(self.ready_file), *arguments]
         super().__init__(name, command, run_dir=run_dir, ready=self._read_ready_file, env=env)
 
     @property
@@ -189,7 +188,8 @@ class Server(Child):
         # Python reads its own variables when it starts, which a fork does not.
         if self.warm_starts is None or any(name.startswith("PYTHON") for name in self.env):
             return super()._launch(env)
-        return self.warm_starts.launch(self._module, self._arguments, log=self.log, env=env)
+        _, _, module, *arguments = self.command
+        return self.warm_starts.launch(module, arguments, log=self.log, env=env)
 
     def _read_ready_file(self) -> dict[str, Any] | None:
         try:
