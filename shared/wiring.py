@@ -35,11 +35,14 @@ from shared.services.sign_in import SignIn
 from shared.services.throttle_gates import ThrottleGates
 from shared.settings import Settings, read_settings_at_start
 from shared.storage import refusals
+from shared.storage.activations import ActivationLog
 from shared.storage.audit import Audit
 from shared.storage.clients import QueueClients, open_storage, queues_alone
 from shared.storage.kept_answers import KeptAnswers
 from shared.storage.known_maps import KnownMaps
 from shared.storage.landing import Landing
+from shared.storage.map_files import MapFiles
+from shared.storage.maps_in_use import MapChoice, MapsInUse
 from shared.storage.names import SHARED_QUEUES
 from shared.storage.notes import Notes
 from shared.storage.owner import Owner, Ownership
@@ -103,6 +106,9 @@ async def open_ports(
         settings=settings,
         job=job,
         maps=maps,
+        in_use=MapsInUse(maps),
+        map_choice=MapChoice(MapFiles(storage.maps), job, maps, partial(name_proposals, column=settings.number_column)),
+        activation_log=ActivationLog(storage.gates, now),
         known_maps=known_maps,
         dataverse=Dataverse(source, {table_map.source.set: table_map.source.key for table_map in maps.values()}),
         bulk_updates=BulkUpdates(source),
@@ -186,7 +192,8 @@ class _Process:
         async with self._lock:
             works = await self._open()
             await works.ownership.check()
-            return works
+            self._ports = await works.with_current_maps()
+            return self._ports
 
     async def put_back(self, queue: str, body: bytes) -> None:
         """Put a message back that belongs to another app."""

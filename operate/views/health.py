@@ -24,6 +24,7 @@ from shared.ledger.shipments import Shipment, Step
 from shared.ledger.waiting import What
 from shared.maps.table_map import TableMap
 from shared.storage import refusals
+from shared.storage.maps_in_use import SetAside
 from shared.storage.names import poison_of
 from shared.storage.pauses import Pause
 from shared.storage.throughput import SLOT, Slot
@@ -94,6 +95,7 @@ async def health(ports: Ports) -> Health:
         *(f"paused: {pause.stage or 'everything'} by {pause.by}: {pause.reason}" for pause in pauses),
         *_sweep_problems(ports, sweep),
         *(f"{text}. It waits for that version" for text in dict.fromkeys(newer.values())),
+        *(_describe_set_aside(ports, each) for each in ports.in_use.set_aside),
         *await asking(rejected_lately(ports), []),
         *await asking(_refused_apps(ports), []),
     ]
@@ -244,6 +246,22 @@ def _name_them(runs: Sequence[Run], one: str, many: str, rest: str = "") -> list
     names = ", ".join(run.number or str(run.subject) for run in runs[:5])
     what = one if len(runs) == 1 else many
     return [f"{len(runs)} {what}{rest}: {names}{', ...' if len(runs) > 5 else ''}"]
+
+
+def _describe_set_aside(ports: Ports, aside: SetAside) -> str:
+    """A map that is active and cannot be used, and what is used instead."""
+    active = aside.activation
+    used = ports.in_use.chosen.get(aside.stage)
+    instead = (
+        f"Version {used.version} ({used.digest[:12]}) is used instead"
+        if used
+        else "The map that this version was shipped with is used instead"
+    )
+    reason = " ".join(aside.reason.split()).rstrip(".")
+    return (
+        f"map {aside.stage}: version {active.version} ({active.digest[:12]}) is active and cannot be used: {reason}. "
+        f"{instead}. Push a corrected map and activate it, or activate the one that is used"
+    )
 
 
 async def _refused_apps(ports: Ports) -> list[str]:

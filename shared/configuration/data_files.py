@@ -27,12 +27,22 @@ def read_file[M: BaseModel](file: Path, model: type[M], what: str) -> M:
     """The content of a JSON file that describes a `what`. Raises FileRefused."""
     try:
         # utf-8-sig, because editors on Windows put a byte order mark before the text.
-        return model.model_validate(json.loads(file.read_text("utf-8-sig"), object_pairs_hook=_no_double))
-    except ValidationError as error:
-        problems = "\n".join(f"  {_where(problem['loc'])}{_reason(problem, what)}" for problem in error.errors())
-        raise FileRefused(f"{file.name} refused:\n{problems}") from None
+        text = file.read_text("utf-8-sig")
     except (OSError, ValueError) as error:
         raise FileRefused(f"{file.name} refused: {error}") from error
+    return read_text(text, file.name, model, what)
+
+
+def read_text[M: BaseModel](text: str, name: str, model: type[M], what: str) -> M:
+    """The content of the file `name`, JSON text that describes a `what`. Raises FileRefused."""
+    try:
+        return model.model_validate(json.loads(text, object_pairs_hook=_no_double))
+    except ValidationError as error:
+        problems = "\n".join(f"  {_where(problem['loc'])}{_reason(problem, what)}" for problem in error.errors())
+        raise FileRefused(f"{name} refused:\n{problems}") from None
+    # The text may be nested deeper than Python's own stack.
+    except (ValueError, RecursionError) as error:
+        raise FileRefused(f"{name} refused: {error}") from error
 
 
 def _no_double(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ them.
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.engine.leases import Leases
@@ -26,10 +26,12 @@ from shared.services.onlookers import Onlookers
 from shared.services.reader import AnswerBudget, Reader
 from shared.services.throttle_gates import ThrottleGates
 from shared.settings import Settings
+from shared.storage.activations import ActivationLog, activations_in
 from shared.storage.audit import Audit
 from shared.storage.kept_answers import KEPT_FOR, KeptAnswers
 from shared.storage.known_maps import KnownMaps
 from shared.storage.landing import Landing
+from shared.storage.maps_in_use import MapChoice, MapsInUse
 from shared.storage.notes import Notes
 from shared.storage.owner import Ownership
 from shared.storage.pauses import Pauses
@@ -38,12 +40,18 @@ from shared.storage.throughput import Throughput
 
 @dataclass(frozen=True)
 class Ports:
-    """The services, the stores and the clock, and the `job` to be done. `maps` are the maps in use. A landed part may
-    have been written by an earlier one, which `known_maps` finds."""
+    """The services, the stores and the clock, and the `job` to be done.
+
+    `maps` are the maps in use when a work item begins, and stay the same until it ends (`with_current_maps`). `in_use`
+    says why these. A landed part may have been written by another map, which `known_maps` finds.
+    """
 
     settings: Settings
     job: Job
     maps: Mapping[str, TableMap]
+    in_use: MapsInUse
+    map_choice: MapChoice
+    activation_log: ActivationLog
     known_maps: KnownMaps
     dataverse: Dataverse
     bulk_updates: BulkUpdates
@@ -67,6 +75,18 @@ class Ports:
     audit: Audit
     ownership: Ownership
     now: Callable[[], datetime]
+
+    async def with_current_maps(self) -> "Ports":
+        """The ports with the maps that are in use now, as far as the stamp of the storage account was read. These ports
+        themselves, if nothing has changed."""
+        activations = activations_in(self.ownership.rows)
+        if activations == self.in_use.activations:
+            return self
+        in_use = await self.map_choice.choose(activations)
+        known_maps = self.known_maps.with_present(in_use.maps)
+        # Before anything is landed: a part names its map by digest only.
+        await known_maps.keep()
+        return replace(self, maps=in_use.maps, in_use=in_use, known_maps=known_maps)
 
     def lanes(self, stage: str) -> int:
         """How many imports of one map may run at once: one data project each."""

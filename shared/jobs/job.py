@@ -12,7 +12,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.configuration.data_files import FileRefused, read_file
-from shared.maps.table_map import MAPS, MapRefused, TableMap, load_map
+from shared.maps.table_map import MAPS, MapRefused, TableMap, check_needs, load_map
 
 APP = Path(__file__).parents[2]
 SUBJECT = "{subject}"
@@ -221,7 +221,13 @@ def load_maps(job: Job | None = None, folder: Path = MAPS) -> dict[str, TableMap
             )
     maps = {step.map: load_map(step.map, folder, needs=step.columns_needed) for step in steps}
     for step in steps:
-        if not step.rules and maps[step.map].source_column is None:
-            key = maps[step.map].source.key
-            raise MapRefused(f"{step.map}.json refused: fields: one must send {key}, rows are sent again by it")
+        check_map(step, maps[step.map])
     return maps
+
+
+def check_map(step: Step, table_map: TableMap) -> None:
+    """Refuse a map with which a step cannot work. Raises MapRefused."""
+    check_needs(step.map, table_map, step.columns_needed)
+    if not step.rules and table_map.source_column is None:
+        key = table_map.source.key
+        raise MapRefused(f"{step.map}.json refused: fields: one must send {key}, rows are sent again by it")

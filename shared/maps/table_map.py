@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from shared.configuration.data_files import FileRefused, read_file
+from shared.configuration.data_files import FileRefused, read_file, read_text
 from shared.configuration.time_zones import Zones
 from shared.maps.columns import Write, follow, writer
 from shared.maps.transforms import (
@@ -240,6 +240,16 @@ class TableMap(MapPart):
         return digest_of(self.written)
 
     @cached_property
+    def document(self) -> dict[str, Any]:
+        """The whole map as the content of its file, without members that have their defaults."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    @cached_property
+    def file_digest(self) -> str:
+        """The identity of the whole file: other words, another filter or another write-back are another file."""
+        return digest_of(json.dumps(self.document, sort_keys=True, separators=(",", ":")).encode())
+
+    @cached_property
     def source_column(self) -> str | None:
         """The target column that holds the row's id in Dataverse."""
         return next((pair.target for pair in self.outgoing if pair.source == self.source.key), None)
@@ -341,8 +351,23 @@ def load_map(name: str, folder: Path = MAPS, *, needs: Collection[str] = ()) -> 
         table_map = read_file(folder / f"{name}.json", TableMap, "map")
     except FileRefused as refused:
         raise MapRefused(str(refused)) from refused.__cause__
+    check_needs(name, table_map, needs)
+    return table_map
+
+
+def read_map(name: str, text: str, *, needs: Collection[str] = ()) -> TableMap:
+    """The map `name` from the text of its file. Raises MapRefused."""
+    try:
+        table_map = read_text(text, f"{name}.json", TableMap, "map")
+    except FileRefused as refused:
+        raise MapRefused(str(refused)) from refused.__cause__
+    check_needs(name, table_map, needs)
+    return table_map
+
+
+def check_needs(name: str, table_map: TableMap, needs: Collection[str]) -> None:
+    """Refuse a map without the target columns that its job `needs`. Raises MapRefused."""
     if missing := [column for column in needs if column not in table_map.columns]:
         raise MapRefused(
             f"{name}.json refused: fields: {', '.join(missing)} must go to Finance, runs are verified by it"
         )
-    return table_map

@@ -46,6 +46,10 @@ class KnownMaps:
         self._present = present
         self._found = {(stage, table_map.digest): table_map for stage, table_map in present.items()}
 
+    def with_present(self, present: Mapping[str, TableMap]) -> "KnownMaps":
+        """The same maps, with others in use."""
+        return KnownMaps(self._container, present)
+
     async def keep(self) -> None:
         """Store the maps in use. A stored map whose content was changed is written again."""
         for stage, table_map in self._present.items():

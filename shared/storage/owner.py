@@ -26,10 +26,11 @@ from shared.errors import NotOurStorage
 from shared.log import event
 from shared.storage.audit import Audit
 from shared.storage.notes import Notes
-from shared.tables.rows import find_row, unchanged
+from shared.tables.rows import unchanged
 
 SETTING = "STORAGE_TAKEN_OVER_FROM"
-_KEY = {"PartitionKey": "owner", "RowKey": "storage"}
+PARTITION = "owner"
+_KEY = {"PartitionKey": PARTITION, "RowKey": "storage"}
 _REFUSED_APP = "refused app"
 # Reading the stamp for every message would cost one storage operation each.
 _LOOK_AGAIN_SECONDS = 10.0
@@ -102,6 +103,8 @@ class Ownership:
         self._is_known = False
         self._look_at = 0.0
         self._refused_since = 0.0
+        self.rows: Mapping[str, Any] = {}
+        """The rows of the stamp's partition by their keys, as last read: the stamp, and which maps are in use."""
         self.since = _EVER
         """When the account became this owner's. What was confirmed before may be in Finance without being known here: a
         lost account was replaced by this one, or another app has carried it."""
@@ -113,6 +116,10 @@ class Ownership:
             await self._look()
         if self._refusal is not None:
             raise NotOurStorage(self._refusal)
+
+    def look_again(self) -> None:
+        """Read the stamp again at the next check, however lately it was read."""
+        self._look_at = 0.0
 
     def patience(self) -> timedelta:
         """How long a refused message waits: seconds at first, since the owner may be running next to us, later a
@@ -154,7 +161,10 @@ class Ownership:
     async def _claim(self) -> str | None:
         """The reason why the account is not ours, or None."""
         while True:
-            row = await find_row(self._table, _KEY["PartitionKey"], _KEY["RowKey"])
+            # One request for all that every work item must know about the account.
+            rows = self._table.query_entities(f"PartitionKey eq '{PARTITION}'")
+            self.rows = {str(row["RowKey"]): row async for row in rows}
+            row = self.rows.get(_KEY["RowKey"])
             if row is None:
                 await self._stamp()
                 continue
