@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from simulators.dataverse import tenant, variant
 from simulators.dataverse.organization import COMPANIES, align_message_filters
 from simulators.dataverse.scenario.approval import approve
 from simulators.dataverse.scenario.confirmation import Confirmation, ConfirmRefused, Manner, Part
@@ -71,12 +72,18 @@ class Control:
     async def set_switches(self, request: web.Request) -> web.Response:
         """Set the given switches. Setting `throttleShare` also ends a wait that was announced."""
         changes = await _body(request)
+        before = self.switches.as_json()
         self.switches.merge(changes)
+        changed = {name for name, value in self.switches.as_json().items() if value != before[name]}
         if "throttleShare" in changes:
             self.service.protection.relax()
         if "bulkUnsupported" in changes:
             unsupported = self.switches.bulkUnsupported.split(",")
             await self.store.write(lambda writer: align_message_filters(writer, unsupported))
+        if changed & tenant.NAMES:
+            await self.store.write(lambda writer: tenant.settle(writer, self.switches))
+        if changed & variant.NAMES:
+            self.service.dispatcher = self.service.dispatcher.over(variant.vary(self.store.schema, self.switches))
         return _json(self.switches.as_json())
 
     async def webhooks(self, _: web.Request) -> web.Response:

@@ -1,14 +1,15 @@
 """Routes an address to the part of the service that answers it."""
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from simulators.dataverse.bulk import Bulk
-from simulators.dataverse.calls import Call, Reply, json_reply
+from simulators.dataverse.calls import Call, Reply
 from simulators.dataverse.errors import ServiceError, bad_query, unknown_segment
+from simulators.dataverse.functions import Functions
 from simulators.dataverse.keys import Address, parse_address
 from simulators.dataverse.metadata import Metadata
-from simulators.dataverse.organization import business_unit, user_id
 from simulators.dataverse.reads import Reader
 from simulators.dataverse.schema import Schema
 from simulators.dataverse.store import Writer
@@ -26,6 +27,12 @@ class Dispatcher:
     bulk: Bulk
     organization_id: str
 
+    def over(self, schema: Schema) -> Self:
+        """The same over other tables."""
+        reader = replace(self.reader, schema=schema)
+        rows = replace(self.rows, schema=schema, reader=reader)
+        return replace(self, schema=schema, reader=reader, rows=rows, bulk=replace(self.bulk, schema=schema, rows=rows))
+
     def read(self, connection: sqlite3.Connection, call: Call) -> Reply:
         """Answer a GET."""
         try:
@@ -35,11 +42,9 @@ class Dispatcher:
 
     def _read(self, connection: sqlite3.Connection, call: Call) -> Reply:
         head, *rest = call.segments
-        if head in {"WhoAmI", "WhoAmI()"}:
-            return self._who_am_i(call)
-        described = Metadata(self.schema).reply(call)
-        if described is not None:
-            return described
+        functions = Functions(self.schema, self.reader.switches, self.organization_id)
+        if (said := Metadata(self.schema).reply(call) or functions.reply(connection, call)) is not None:
+            return said
         address = parse_address(self.schema, head)
         if address is not None:
             return (
@@ -88,16 +93,6 @@ class Dispatcher:
             case "PUT" | "DELETE", [name]:
                 return self.rows.put_value(writer, call, address, name)
         raise method_not_allowed(call)
-
-    def _who_am_i(self, call: Call) -> Reply:
-        return json_reply(
-            {
-                "@odata.context": f"{call.prefix}/$metadata#Microsoft.Dynamics.CRM.WhoAmIResponse",
-                "BusinessUnitId": business_unit(self.organization_id),
-                "UserId": user_id(call.user),
-                "OrganizationId": self.organization_id,
-            }
-        )
 
 
 def method_not_allowed(call: Call) -> ServiceError:

@@ -64,12 +64,12 @@ def version_mismatch() -> ServiceError:
     )
 
 
-def not_permitted(verb: str, table: str, user: str) -> ServiceError:
+def not_permitted(privilege: str, table: str, user: str) -> ServiceError:
     """The error for a security role without the privilege."""
     return ServiceError(
         403,
         "0x80040220",
         f"Principal user (Id={user}, type=8, roleCount=1, privilegeCount=120, accessMode=4) is missing "
-        f"prv{verb}{table} privilege (Id=5f4f8a5c-0000-4000-8000-000000000001) on OTC=10176 for entity '{table}'. "
+        f"{privilege} privilege (Id=5f4f8a5c-0000-4000-8000-000000000001) on OTC=10176 for entity '{table}'. "
         f"context.Caller={user}",
     )

@@ -3,31 +3,35 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from uuid import NAMESPACE_OID, uuid5
 
+from simulators.dataverse.attributes import Described, describe, is_polymorphic, kind_of, label, metadata_id, virtual
 from simulators.dataverse.calls import Call, Reply, json_reply
 from simulators.dataverse.errors import ServiceError, bad_query, unknown_segment
-from simulators.dataverse.schema import Column, Schema, Table
-from simulators.odata import DATAVERSE, And, Compare, Expression, In, Literal, Not, Or, Path, parse_filter, parse_select
+from simulators.dataverse.privileges import names_of, privilege_id
+from simulators.dataverse.schema import Schema, Table
+from simulators.odata import (
+    DATAVERSE,
+    And,
+    Compare,
+    Expand,
+    Expression,
+    In,
+    Literal,
+    Not,
+    Or,
+    Path,
+    parse_expand,
+    parse_filter,
+    parse_select,
+)
 
 _ENTITY = re.compile(r"^EntityDefinitions\((?:LogicalName='(\w+)'|([0-9a-fA-F-]{36}))\)$")
-_ATTRIBUTE = re.compile(r"^Attributes\(LogicalName='(\w+)'\)$")
-_PICKLIST = "Microsoft.Dynamics.CRM.PicklistAttributeMetadata"
-_TYPES = {
-    "text": "String",
-    "memo": "Memo",
-    "int": "Integer",
-    "bigint": "BigInt",
-    "bool": "Boolean",
-    "choice": "Picklist",
-    "money": "Money",
-    "decimal": "Decimal",
-    "guid": "Uniqueidentifier",
-    "instant": "DateTime",
-    "day": "DateTime",
-}
-
-type Described = dict[str, object]
+_ATTRIBUTE = re.compile(r"^Attributes\((?:LogicalName='(\w+)'|([0-9a-fA-F-]{36}))\)$")
+_CAST = re.compile(r"^Microsoft\.Dynamics\.CRM\.(\w+)AttributeMetadata$")
+_EXPANDED = ("OptionSet", "GlobalOptionSet")
+"""Navigation properties: without $expand they are not there."""
+_OF_TYPES = ("MaxLength", "Precision", "Format", "DateTimeBehavior", "Targets")
+"""Properties of attributes of some types only. They need a cast to that type."""
 
 
 @dataclass(frozen=True)
@@ -50,33 +54,45 @@ class Metadata:
         return self._below(call, table, rest)
 
     def _below(self, call: Call, table: Table, rest: list[str]) -> Reply:
-        columns = list(table.columns.values())
         match rest:
             case ["Attributes"]:
-                return _list(call, "Attributes", (self._attribute(table, column) for column in columns))
-            case ["Attributes", cast] if cast == _PICKLIST:
-                chosen = (column for column in columns if column.type == "choice" and column.choice not in _STATES)
-                return _list(call, _PICKLIST, (self._picklist(table, column) for column in chosen))
+                return _list(call, "Attributes", self._all(table), base=True)
+            case ["Attributes", cast] if match := _CAST.match(cast):
+                chosen = [column for column in table.columns.values() if kind_of(table, column) == match[1]]
+                return _list(call, f"Attributes/{cast}", (describe(self.schema, table, column) for column in chosen))
             case ["ManyToOneRelationships"]:
-                return _list(call, "ManyToOneRelationships", _relationships(table))
-            case [attribute, *_] if match := _ATTRIBUTE.match(attribute):
-                if match[1] not in table.columns:
-                    raise ServiceError(404, "0x80060888", f"Could not find attribute '{match[1]}'.")
-                described = self._picklist(table, table.columns[match[1]])
-                return json_reply({"@odata.context": _context(call, "Attributes/$entity")} | _pick(call, described))
+                return _list(call, "ManyToOneRelationships", self._relationships(table))
+            case [attribute, *cast] if match := _ATTRIBUTE.match(attribute):
+                return self._one(call, table, match[1] or match[2], cast)
         raise unknown_segment(rest[0])
+
+    def _one(self, call: Call, table: Table, name: str, cast: list[str]) -> Reply:
+        for column in table.columns.values():
+            if name in {column.name, metadata_id(f"{table.logical_name}.{column.name}")}:
+                kind = _CAST.match(cast[0]) if cast else None
+                if cast and (kind is None or kind[1] != kind_of(table, column)):
+                    raise unknown_segment(cast[0])
+                described = _pick(call, describe(self.schema, table, column))
+                return json_reply({"@odata.context": _context(call, "Attributes/$entity")} | described)
+        raise ServiceError(404, "0x80060888", f"Could not find attribute '{name}'.")
+
+    def _all(self, table: Table) -> Iterable[Described]:
+        for column in table.columns.values():
+            yield describe(self.schema, table, column)
+            if column.type in {"choice", "bool"}:
+                yield virtual(table, column)
 
     def _table(self, name: str) -> Table:
         for table in self.schema.tables.values():
-            if name in {table.logical_name, _id(table.logical_name)}:
+            if name in {table.logical_name, metadata_id(table.logical_name)}:
                 return table
         raise ServiceError(404, "0x80060888", f"Could not find an entity with specified entity key: '{name}'.")
 
     def _entity(self, table: Table) -> Described:
         return {
-            "MetadataId": _id(table.logical_name),
+            "MetadataId": metadata_id(table.logical_name),
             "LogicalName": table.logical_name,
-            "SchemaName": table.logical_name,
+            "SchemaName": table.schema_name,
             "EntitySetName": table.set_name,
             "LogicalCollectionName": table.set_name,
             "PrimaryIdAttribute": table.key,
@@ -84,57 +100,49 @@ class Metadata:
             "IsOptimisticConcurrencyEnabled": True,
             "ChangeTrackingEnabled": False,
             "IsCustomEntity": "_" in table.logical_name,
-            "DisplayName": _label(table.logical_name),
+            "IsPrivate": False,
+            "OwnershipType": "UserOwned" if table.is_owned else "OrganizationOwned",
+            "DisplayName": label(table.logical_name),
+            "Privileges": [_privilege(table, verb, name) for verb, name in names_of(table).items()],
         }
 
-    def _attribute(self, table: Table, column: Column) -> Described:
-        kind = "Lookup" if column.lookup else _TYPES[column.type]
-        described: Described = {
-            "@odata.type": f"#Microsoft.Dynamics.CRM.{kind}AttributeMetadata",
-            "MetadataId": _id(f"{table.logical_name}.{column.name}"),
-            "LogicalName": column.name,
-            "SchemaName": column.lookup.navigation if column.lookup else column.name,
-            "AttributeType": kind,
-            "EntityLogicalName": table.logical_name,
-            "IsPrimaryId": column.name == table.key,
-            "IsPrimaryName": column.name == table.primary_name,
-            "IsCustomAttribute": column.name in table.custom,
-            "DisplayName": _label(column.label or column.name),
-        }
-        if column.length:
-            described["MaxLength"] = column.length
-        if column.type in {"money", "decimal"}:
-            described["Precision"] = column.scale
-        if column.type in {"instant", "day"}:
-            described["DateTimeBehavior"] = {"Value": "UserLocal" if column.type == "instant" else "DateOnly"}
-        return described
+    def _relationships(self, table: Table) -> Iterable[Described]:
+        for lookup in table.navigations.values():
+            yield self._relationship(table, lookup.column, lookup.navigation, lookup.target)
+            if is_polymorphic(table.columns[lookup.column]):
+                yield self._relationship(table, lookup.column, f"{lookup.column}_contact", "contact")
 
-    def _picklist(self, table: Table, column: Column) -> Described:
-        options = self.schema.choices.get(column.choice, {})
-        return self._attribute(table, column) | {
-            "OptionSet": {"Options": [{"Value": value, "Label": _label(label)} for value, label in options.items()]}
-        }
-
-
-_STATES = {"statecode", "statuscode", "invoicestate", "invoicestatus", "jobstate", "jobstatus"}
-
-
-def _relationships(table: Table) -> Iterable[Described]:
-    for lookup in table.navigations.values():
-        yield {
-            "SchemaName": f"{table.logical_name}_{lookup.column}",
+    def _relationship(self, table: Table, column: str, navigation: str, target: str) -> Described:
+        known = self.schema.tables.get(target)
+        return {
+            "@odata.type": "#Microsoft.Dynamics.CRM.OneToManyRelationshipMetadata",
+            "MetadataId": metadata_id(f"{table.logical_name}.{navigation}"),
+            "SchemaName": f"{table.logical_name}_{navigation}",
             "ReferencingEntity": table.logical_name,
-            "ReferencingAttribute": lookup.column,
-            "ReferencedEntity": lookup.target,
-            "ReferencedAttribute": f"{lookup.target}id",
-            "ReferencingEntityNavigationPropertyName": lookup.navigation,
+            "ReferencingAttribute": column,
+            "ReferencedEntity": target,
+            "ReferencedAttribute": known.key if known else f"{target}id",
+            "ReferencingEntityNavigationPropertyName": navigation,
+            "ReferencedEntityNavigationPropertyName": f"{table.logical_name}_{column}",
         }
 
 
-def _list(call: Call, name: str, described: Iterable[Described]) -> Reply:
+def _privilege(table: Table, verb: str, name: str) -> Described:
+    return {
+        "Name": name,
+        "PrivilegeId": privilege_id(name),
+        "PrivilegeType": verb,
+        "CanBeBasic": table.is_owned,
+        "CanBeLocal": table.is_owned,
+        "CanBeDeep": table.is_owned,
+        "CanBeGlobal": True,
+    }
+
+
+def _list(call: Call, name: str, described: Iterable[Described], *, base: bool = False) -> Reply:
     text = call.options.get("$filter")
     matches = _matcher(parse_filter(text, DATAVERSE)) if text else lambda _: True
-    found = [_pick(call, entry) for entry in described if matches(entry)]
+    found = [_pick(call, entry, base=base) for entry in described if matches(entry)]
     return json_reply({"@odata.context": _context(call, name), "value": found})
 
 
@@ -159,24 +167,31 @@ def _named(entry: Described, name: str) -> object:
     return entry[name]
 
 
-def _pick(call: Call, entry: Described) -> Described:
+def _pick(call: Call, entry: Described, *, base: bool = False) -> Described:
+    """The selected members and those that are expanded. `base` are attributes of all types, without a cast."""
+    expanded = call.options.get("$expand")
+    expands = {each.navigation: each for each in parse_expand(expanded)} if expanded else {}
     text = call.options.get("$select")
-    if text is None:
-        return entry
-    # MaxLength and the like exist for some attribute types only: asking for one is no fault.
-    names = {"MetadataId", "@odata.type", *parse_select(text)}
-    expanded = {part.partition("(")[0].strip() for part in call.options.get("$expand", "").split(",")}
-    return {name: value for name, value in entry.items() if name in names | expanded}
+    names = {"MetadataId", "@odata.type", *(parse_select(text) if text else entry)} - {*_EXPANDED}
+    if strange := [name for name in (*names, *expands) if _is_strange(entry, name, base=base and text is not None)]:
+        kind = "AttributeMetadata" if "AttributeType" in entry else "MetadataBase"
+        raise bad_query(f"Could not find a property named '{min(strange)}' on type 'Microsoft.Dynamics.CRM.{kind}'.")
+    picked = {name: value for name, value in entry.items() if name in names}
+    return picked | {name: _inner(entry[name], expand) for name, expand in expands.items()}
+
+
+def _is_strange(entry: Described, name: str, *, base: bool) -> bool:
+    if base and name in (*_OF_TYPES, *_EXPANDED):
+        return True
+    # An attribute that was asked for by name may be asked for a member of another type: it is left out.
+    return name not in entry and name not in (*_OF_TYPES, "@odata.type")
+
+
+def _inner(value: object, expand: Expand) -> object:
+    if not isinstance(value, dict) or expand.select is None:
+        return value
+    return {name: inner for name, inner in value.items() if name in {"MetadataId", *expand.select}}
 
 
 def _context(call: Call, name: str) -> str:
     return f"{call.prefix}/$metadata#{name}"
-
-
-def _id(name: str) -> str:
-    return str(uuid5(NAMESPACE_OID, name))
-
-
-def _label(text: str) -> Described:
-    label = {"Label": text, "LanguageCode": 1033}
-    return {"LocalizedLabels": [label], "UserLocalizedLabel": label}

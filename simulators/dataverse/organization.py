@@ -23,6 +23,20 @@ CATEGORIES = {
 }
 PRODUCTS = {"Cable 3x1.5 mm²": "D0001", "Sensor, outdoor": "D0002", 'Panel 19"': "D0003"}
 UNITS = {"Hour": "hr", "Each": "ea", "Meter": "m"}
+# Codes and names as Windows and Dataverse have them; 92 is UTC.
+TIME_ZONES = {
+    2: ("Hawaiian Standard Time", "(GMT-10:00) Hawaii", 600),
+    4: ("Pacific Standard Time", "(GMT-08:00) Pacific Time (US & Canada)", 480),
+    20: ("Central Standard Time", "(GMT-06:00) Central Time (US & Canada)", 360),
+    35: ("Eastern Standard Time", "(GMT-05:00) Eastern Time (US & Canada)", 300),
+    85: ("GMT Standard Time", "(GMT+00:00) Dublin, Edinburgh, Lisbon, London", 0),
+    92: ("UTC", "(GMT) Coordinated Universal Time", 0),
+    95: ("Central Europe Standard Time", "(GMT+01:00) Belgrade, Bratislava, Budapest", -60),
+    105: ("Romance Standard Time", "(GMT+01:00) Brussels, Copenhagen, Madrid, Paris", -60),
+    110: ("W. Europe Standard Time", "(GMT+01:00) Amsterdam, Berlin, Bern, Rome", -60),
+    190: ("India Standard Time", "(GMT+05:30) Chennai, Kolkata, Mumbai, New Delhi", -330),
+    235: ("Tokyo Standard Time", "(GMT+09:00) Osaka, Sapporo, Tokyo", -540),
+}
 MESSAGES = ("Create", "Update", "Delete", "CreateMultiple", "UpdateMultiple", "UpsertMultiple")
 
 
@@ -68,6 +82,10 @@ def found_organization(writer: Writer, organization_id: str, name: str) -> None:
     base = base_rows()
     add = _adder(writer)
     add("organization", organization_id, name=name, localeid=1033)
+    add("businessunit", business_unit(organization_id), name=name)
+    for zone, (standard, shown, bias) in TIME_ZONES.items():
+        add("timezonedefinition", guid_text(zone), standardname=standard, userinterfacename=shown, timezonecode=zone,
+            bias=bias)  # fmt: skip
     for code, (company, _) in COMPANIES.items():
         add("cdm_company", base.companies[code], cdm_companycode=code, cdm_name=company)
     for iso, symbol, rate in (("USD", "$", 10_000_000_000), ("EUR", "€", 9_200_000_000)):
@@ -114,13 +132,17 @@ def welcome_users(writer: Writer, clients: Collection[str], people: Collection[s
     earlier runs are kept."""
     add = _adder(writer)
     known = {row[0] for row in writer.connection.execute("SELECT systemuserid FROM systemuser")}
+    unit = writer.connection.execute("SELECT businessunitid FROM businessunit").fetchone()[0]
     for client in ("", *clients):
         if user_id(client) not in known:
             name = f"# {client}" if client else "SYSTEM"
-            add("systemuser", user_id(client), fullname=name, applicationid=client or None, isdisabled=0)
+            add("systemuser", user_id(client), fullname=name, applicationid=client or None, isdisabled=0, accessmode=4,
+                azureactivedirectoryobjectid=str(uuid5(NAMESPACE_URL, f"object:{client}")),
+                businessunitid=unit)  # fmt: skip
     for person in people:
         if user_id(person) not in known:
-            add("systemuser", user_id(person), fullname=person, azureactivedirectoryobjectid=person, isdisabled=0)
+            add("systemuser", user_id(person), fullname=person, azureactivedirectoryobjectid=person, isdisabled=0, accessmode=0,
+                businessunitid=unit)  # fmt: skip
 
 
 def user_id(client_id: str) -> str:
@@ -136,7 +158,7 @@ def _adder(writer: Writer) -> Callable[..., None]:
     now = now_text()
 
     def add(table: str, key: str, **values: SqlValue) -> None:
-        standard: dict[str, SqlValue] = {f"{table}id": key, "createdon": now, "modifiedon": now}
+        standard: dict[str, SqlValue] = {writer.schema.tables[table].key: key, "createdon": now, "modifiedon": now}
         writer.insert(table, standard | {"statecode": 0, "statuscode": 1} | values)
 
     return add

@@ -27,6 +27,7 @@ from simulators.dataverse.schema import load_schema
 from simulators.dataverse.service import Service, route_name
 from simulators.dataverse.store import Store, new_id
 from simulators.dataverse.switches import Switches
+from simulators.dataverse.tenant import settle
 from simulators.dataverse.webhooks.registration import enabled_steps
 from simulators.dataverse.webhooks.rules import RegistrationRules
 from simulators.dataverse.webhooks.sender import Sender
@@ -68,6 +69,7 @@ async def serve(options: Namespace, folder: Path) -> None:
     )
     members = clients | administrators | people if clients else None
     store.prepare(lambda writer: welcome_users(writer, clients, administrators | people))
+    store.prepare(lambda writer: settle(writer, switches))
     reader = Reader(schema, cookies, switches)
     rows = Rows(schema, reader, ActualRules(switches), RegistrationRules(administrators))
     dispatcher = Dispatcher(schema, reader, rows, Bulk(schema, rows, switches), organization_id)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from simulators.dataverse.aggregation import aggregate
 from simulators.dataverse.calls import MORE_RECORDS, TOTAL_COUNT, TOTAL_EXCEEDED, Call, Reply, json_reply
-from simulators.dataverse.errors import bad_query, unknown_property
+from simulators.dataverse.errors import bad_query, not_permitted, unknown_property
 from simulators.dataverse.events import SqlValue
 from simulators.dataverse.keys import Address
+from simulators.dataverse.organization import user_id
 from simulators.dataverse.paging import MAX_PAGE, Cookies, Order
 from simulators.dataverse.schema import Schema, Table
 from simulators.dataverse.selection import Selection
@@ -48,6 +49,9 @@ class Reader:
         selection = Selection(self.schema, address.table, call)
         sql = f'SELECT {", ".join(selection.columns)} FROM {source.sql} WHERE t0."{address.table.key}" = ?'  # noqa: S608
         row = connection.execute(sql, (key,)).fetchone()
+        if row is None:
+            privilege = f"prvRead{address.table.privilege}"
+            raise not_permitted(privilege, address.table.logical_name, user_id(call.user))
         [found] = selection.json(connection, [row])
         tag = str(found["@odata.etag"])
         if _not_modified(call, tag):

@@ -61,6 +61,8 @@ class Column:
     choice: str = ""
     lookup: Lookup | None = None
     label: str = ""
+    behavior: str = ""
+    """What its metadata say of a date; "" for what its type means."""
 
     @property
     def wire_name(self) -> str:
@@ -89,10 +91,12 @@ class Table:
     writable: tuple[str, ...] = ()
     custom: tuple[str, ...] = ()
     dualwrite: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> str:
-        return f"{self.logical_name}id"
+    key: str = ""
+    schema_name: str = ""
+    privilege: str = ""
+    """What its privileges are named after. That is the schema name, but for some old tables."""
+    is_owned: bool = True
+    """Whether its rows belong to users. If not, a role has a privilege on all of them or on none."""
 
     @cached_property
     def properties(self) -> Mapping[str, Column]:
@@ -111,8 +115,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Schema:
+    """`hidden` are tables of which the caller sees no row, because all rows belong to others."""
+
     tables: Mapping[str, Table]
     choices: Mapping[str, Mapping[int, str]]
+    hidden: frozenset[str] = frozenset()
 
     @cached_property
     def sets(self) -> Mapping[str, Table]:
@@ -134,16 +141,22 @@ def _table(name: str, entry: dict[str, Any]) -> Table:
     specs = STANDARD_COLUMNS | entry.get("columns", {})
     lookups = entry.get("lookups", {})
     labels = entry.get("labels", {})
-    columns = [Column(f"{name}id", "guid")]
+    key = entry.get("key", f"{name}id")
+    columns = [Column(key, "guid")]
     columns += [_column(column, spec, labels.get(column, "")) for column, spec in specs.items()]
     columns += [_lookup(column, spec) for column, spec in lookups.items()]
     keys = entry.get("keys", {})
+    schema_name = entry.get("schema", name)
     return Table(
         logical_name=name,
         set_name=entry["set"],
         primary_name=entry["name"],
         columns={column.name: column for column in columns},
-        keys={key: tuple(members) for key, members in keys.items()},
+        key=key,
+        schema_name=schema_name,
+        privilege=entry.get("privilege", schema_name),
+        is_owned=entry.get("owned", True),
+        keys={name: tuple(members) for name, members in keys.items()},
         indexes=_names(entry, "indexes"),
         writable=_names(entry, "writable"),
         custom=_names(entry, "custom"),

@@ -82,7 +82,8 @@ class Level:
 
     def load(self, connection: sqlite3.Connection, keys: Iterable[SqlValue]) -> dict[SqlValue, orjson.Fragment]:
         """Return the rendered objects with these primary keys."""
-        wanted = [key for key in keys if key is not None]
+        # A lookup to a row that the caller may not see is expanded to null.
+        wanted = [key for key in keys if key is not None and self.table.logical_name not in self.schema.hidden]
         sql = (
             f'SELECT {", ".join(self.columns)} FROM "{self.table.logical_name}" t0 '  # noqa: S608 - names of the schema
             f'WHERE t0."{self.table.key}" IN (SELECT value FROM json_each(?))'

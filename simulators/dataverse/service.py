@@ -14,9 +14,9 @@ from aiohttp import web
 from simulators.dataverse.batch import Batch
 from simulators.dataverse.calls import Call, Reply
 from simulators.dataverse.dispatch import Dispatcher
-from simulators.dataverse.errors import SQL_TIMEOUT, ServiceError, not_permitted
+from simulators.dataverse.errors import SQL_TIMEOUT, ServiceError
 from simulators.dataverse.faults import Faults, gateway_page
-from simulators.dataverse.organization import user_id
+from simulators.dataverse.privileges import permit
 from simulators.dataverse.protection import Protection
 from simulators.dataverse.scenario.latecomer import add_latecomer
 from simulators.dataverse.scenario.retouch import retouch
@@ -138,7 +138,7 @@ class Service:
         return reply
 
     async def _work(self, call: Call, server: str) -> Reply:
-        self._permit(call)
+        permit(self.dispatcher.schema, self.switches, call)
         if call.method in {"GET", "HEAD"}:
             return await self._read(call)
         if call.path == "$batch":
@@ -169,19 +169,10 @@ class Service:
         if self.faults.strikes("throttle", f"batch {call.method} {call.path}"):
             raise self.protection.throttle(call.user, server)
         try:
-            self._permit(call)
+            permit(self.dispatcher.schema, self.switches, call)
             return self.dispatcher.write(writer, call)
         except ServiceError as error:
             raise replace(error, message=speak(error.message, self.switches.language)) from error
-
-    def _permit(self, call: Call) -> None:
-        """Refuse a table for which the app user's role has no privilege. Raises ServiceError."""
-        name = call.path.partition("(")[0].partition("/")[0]
-        is_write = call.method not in {"GET", "HEAD"}
-        forbidden = [self.switches.forbidTables, self.switches.forbidWritesOf if is_write else ""]
-        table = self.dispatcher.schema.sets.get(name)
-        if table is not None and name in ",".join(forbidden).split(","):
-            raise not_permitted("Write" if is_write else "Read", table.logical_name, user_id(call.user))
 
     def _server(self, request: web.Request) -> str:
         known = request.cookies.get("ARRAffinity", "")

@@ -34,7 +34,7 @@ class Source:
 
     @property
     def sql(self) -> str:
-        return f'"{self.table.logical_name}" t0 {" ".join(self._joins)}'
+        return f"{seen(self.schema, self.table)} t0 {' '.join(self._joins)}"
 
     def _join(self, alias: str, table: Table, navigation: str) -> tuple[str, Table]:
         if navigation not in table.navigations:
@@ -43,6 +43,12 @@ class Source:
         target = self.schema.tables[lookup.target]
         name = f"t{len(self._reached)}"
         self._joins.append(
-            f'LEFT JOIN "{target.logical_name}" {name} ON {name}."{target.key}" = {alias}."{lookup.column}"'
+            f'LEFT JOIN {seen(self.schema, target)} {name} ON {name}."{target.key}" = {alias}."{lookup.column}"'
         )
         return name, target
+
+
+def seen(schema: Schema, table: Table) -> str:
+    """What a query of a table reads: its rows, or none if all of them are hidden from the caller."""
+    name = f'"{table.logical_name}"'
+    return f"(SELECT * FROM {name} WHERE 0)" if table.logical_name in schema.hidden else name  # noqa: S608 - own names

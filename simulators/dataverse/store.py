@@ -150,14 +150,14 @@ class Writer:
         """Change one row by its primary key; the version moves on."""
         changes = changes | {"versionnumber": self.next_version()}
         sets = ", ".join(f'"{name}" = ?' for name in changes)
-        sql = f'UPDATE "{table}" SET {sets} WHERE "{table}id" = ?'  # noqa: S608 - names come from the schema
+        sql = f'UPDATE "{table}" SET {sets} WHERE "{self.schema.tables[table].key}" = ?'  # noqa: S608 - own names
         self.connection.execute(sql, (*changes.values(), key))
 
     def row(self, table: str, key: str) -> dict[str, SqlValue] | None:
         """Return a row by its primary key."""
-        names = self.schema.tables[table].column_names
+        names, own = self.schema.tables[table].column_names, self.schema.tables[table].key
         columns = ", ".join(f'"{name}"' for name in names)
-        sql = f'SELECT {columns} FROM "{table}" WHERE "{table}id" = ?'  # noqa: S608 - names come from the schema
+        sql = f'SELECT {columns} FROM "{table}" WHERE "{own}" = ?'  # noqa: S608 - names come from the schema
         found = self.connection.execute(sql, (key,)).fetchone()
         return dict(zip(names, found, strict=True)) if found else None
 

@@ -84,10 +84,33 @@ class Switches:
     spoilNext: int = 0  # noqa: N815
     spoilUntil: float = 0.0  # noqa: N815
     spoilRoute: str = ""  # noqa: N815
-    # Permissions: sets that the app's user may not read or write, sets that it may not write, and everything forbidden
+    # Permissions: sets, functions and parts of the definitions (EntityDefinitions, RetrieveVersion) that the app's user
+    # may not read or write, sets that it may not write, and everything forbidden
     forbidTables: str = ""  # noqa: N815
     forbidWritesOf: str = ""  # noqa: N815
     forbidCaller: bool = False  # noqa: N815
+    # Privileges that its roles do not give it, and depths other than Global: prvReadInvoice=Basic,...
+    missingPrivileges: str = ""  # noqa: N815
+    privilegeDepths: str = ""  # noqa: N815
+    # What the tenant is: its own organization unless another id is given; the app's user; solutions of other versions
+    # than usual (DualWriteCore=1.1.33.0,...; without a version: not installed); Project Operations parameters
+    organizationId: str = ""  # noqa: N815
+    organizationVersion: str = "9.2.26103.175"  # noqa: N815
+    userTimeZone: int = 110  # noqa: N815
+    userDisabled: bool = False  # noqa: N815
+    userAccessMode: int = 4  # noqa: N815
+    userApplicationId: str = ""  # noqa: N815
+    solutionVersions: str = ""  # noqa: N815
+    projectParameters: bool = True  # noqa: N815
+    projectTaskTracking: int = 192350001  # noqa: N815
+    projectActualsTracking: int = 192350002  # noqa: N815
+    # What an older solution, or a tenant's own changes, make of the tables: columns that are missing
+    # (msdyn_actual.msdyn_externaloriginreference,...), values that a choice has not (billingtype=192350002,...) or has
+    # besides, and how dates behave by their definition (msdyn_actual.msdyn_transactiondate=UserLocal,...)
+    missingColumns: str = ""  # noqa: N815
+    missingChoices: str = ""  # noqa: N815
+    addedChoices: str = ""  # noqa: N815
+    dateBehaviors: str = ""  # noqa: N815
     # The language of the app's user, used for messages
     language: str = "en"
     tokenRejectNext: int = 0  # noqa: N815
@@ -122,6 +145,16 @@ class Switches:
         taken = {name: _checked(name, value, known) for name, value in changes.items()}
         for name, value in taken.items():
             setattr(self, name, value)
+
+
+def listed(text: str) -> list[str]:
+    """The names of a switch that takes several."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def pairs(text: str) -> dict[str, str]:
+    """A switch that takes `name=value` several times."""
+    return {name: value for name, _, value in (part.partition("=") for part in listed(text))}
 
 
 def _checked(name: str, value: object, known: dict[str, type]) -> object:

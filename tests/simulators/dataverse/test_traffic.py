@@ -286,7 +286,7 @@ async def test_a_role_may_not_hold_a_table(dataverse: Dataverse) -> None:
     await dataverse.switch(forbidTables="uoms")
     reply = await dataverse.get("uoms")
     assert reply.error == (403, "0x80040220")
-    assert "prvReaduom privilege" in reply.message
+    assert "prvReadUoM privilege" in reply.message
     assert (await dataverse.get("products")).status == 200
     await dataverse.switch(forbidTables="", forbidCaller=True)
     assert (await dataverse.get("products")).error == (403, "0x80072560")
