@@ -141,8 +141,8 @@ def welcome_users(writer: Writer, clients: Collection[str], people: Collection[s
                 businessunitid=unit)  # fmt: skip
     for person in people:
         if user_id(person) not in known:
-            add("systemuser", user_id(person), fullname=person, azureactivedirectoryobjectid=person, isdisabled=0, accessmode=0,
-                businessunitid=unit)  # fmt: skip
+            add("systemuser", user_id(person), fullname=person, azureactivedirectoryobjectid=person, isdisabled=0,
+                accessmode=0, businessunitid=unit)  # fmt: skip
 
 
 def user_id(client_id: str) -> str:

@@ -8,6 +8,7 @@ from simulators.dataverse.errors import not_permitted
 from simulators.dataverse.organization import user_id
 from simulators.dataverse.schema import Schema, Table
 from simulators.dataverse.switches import Switches, listed, pairs
+from simulators.dataverse.webhooks.registration import TABLES
 from simulators.odata import Expand, ODataError, parse_expand
 
 VERBS = ("Create", "Read", "Write", "Delete", "Append", "AppendTo", "Assign", "Share")
@@ -37,9 +38,15 @@ def privilege_id(name: str) -> str:
 def held(schema: Schema, switches: Switches) -> dict[str, str]:
     """The privileges of the app's user with their depth: all, but for what the switches take away."""
     depths = pairs(switches.privilegeDepths)
-    missing = {*listed(switches.missingPrivileges), *_forbidden(schema, switches)}
+    missing = {*listed(switches.missingPrivileges), *_forbidden(schema, switches), *_of_administrators(schema)}
     names = (name for table in schema.tables.values() for name in names_of(table).values())
     return {name: depths.get(name, GLOBAL) for name in names if name not in missing}
+
+
+def _of_administrators(schema: Schema) -> Iterator[str]:
+    """Who registers webhooks is an administrator, which the app's user is not."""
+    for table in TABLES:
+        yield from (name for verb, name in names_of(schema.tables[table]).items() if verb != "Read")
 
 
 def _forbidden(schema: Schema, switches: Switches) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """Rows that follow the switches: the app's users, the solutions, the parameters of Project Operations."""
 
 from simulators.dataverse.events import SqlValue
-from simulators.dataverse.organization import user_id
 from simulators.dataverse.store import Writer, guid_text
 from simulators.dataverse.switches import Switches, pairs
 from simulators.dataverse.values import now_text

@@ -78,7 +78,7 @@ async def test_what_is_missing_has_its_own_error(patient: Patient) -> None:
     await patient.dataverse.switch(forbidTables="invoices", language="de")
     with pytest.raises(NotAllowed) as refused:
         await seen.dataverse.read("invoices", {"$select": "name"})
-    assert "prvReadinvoice" in refused.value.remedy
+    assert "prvReadInvoice" in refused.value.remedy
 
 
 async def test_nothing_is_sent_while_a_gate_is_closed(patient: Patient) -> None:

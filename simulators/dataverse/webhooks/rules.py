@@ -13,7 +13,6 @@ from simulators.dataverse.store import Writer
 from simulators.dataverse.webhooks.registration import (
     ASYNCHRONOUS,
     ENDPOINT,
-    IMAGE,
     KEY,
     POST_OPERATION,
     STEP,
@@ -29,11 +28,6 @@ SECRET = "authvalue"
 LONGEST_SECRET = 2048
 PORTS = {None, 80, 443}
 INVALID, IN_USE, NO_NAME = "0x80040203", "0x80040227", "0x80044331"
-_SCHEMA_NAMES = {
-    ENDPOINT: "ServiceEndpoint",
-    STEP: "SdkMessageProcessingStep",
-    IMAGE: "SdkMessageProcessingStepImage",
-}
 # The property of a message that an image is taken of.
 _IMAGED = {"Create": "Id"}
 
@@ -50,7 +44,7 @@ class RegistrationRules:
     def permit(self, verb: str, table: Table, user: str) -> None:
         """Only administrators and customizers have the privileges."""
         if table.logical_name in TABLES and user not in self.administrators:
-            raise not_permitted(verb, _SCHEMA_NAMES[table.logical_name], user_id(user))
+            raise not_permitted(f"prv{verb}{table.privilege}", table.logical_name, user_id(user))
 
     def take_secret(self, table: Table, body: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
         """Take the authentication value out of a body: it is written and never read."""
