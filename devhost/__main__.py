@@ -13,7 +13,7 @@ from pathlib import Path
 from devhost.bindings import Function, HttpTrigger, QueueTrigger
 from devhost.host import Host, HostOptions
 from devhost.host_json import HostJson, read_host_json
-from devhost.keys import find_or_generate_keys, read_keys
+from devhost.keys import KeyFile, find_or_generate_keys
 from devhost.queues import LEASE
 from devhost.refusal import StartRefused
 from devhost.settings import apply_settings, read_settings
@@ -79,7 +79,7 @@ def _read_options(arguments: argparse.Namespace) -> HostOptions:
         print(f"Keys: {find_or_generate_keys(root)}", flush=True)
     lease = LEASE if arguments.lease_seconds is None else timedelta(seconds=arguments.lease_seconds)
     port = arguments.port if arguments.port is not None else settings.port or PORT
-    keys = read_keys(arguments.keys or find_or_generate_keys(root))
+    keys = KeyFile(arguments.keys or find_or_generate_keys(root))
     return HostOptions(root, host_json, keys, ADDRESS, port, lease, arguments.exchanges)
 
 

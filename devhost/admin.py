@@ -11,7 +11,7 @@ from aiohttp import web
 
 from devhost.bindings import Function, HttpTrigger, QueueTrigger
 from devhost.invocation import Invoker
-from devhost.keys import Keys
+from devhost.keys import KeyFile
 from devhost.messages import hide_by_body
 from devhost.timers import TimerListener
 from devhost.worker import make_datum
@@ -21,7 +21,12 @@ class Admin:
     """Everything under /admin. All but the ping needs the master key."""
 
     def __init__(
-        self, host_id: str, functions: list[Function], timers: Mapping[str, TimerListener], keys: Keys, invoker: Invoker
+        self,
+        host_id: str,
+        functions: list[Function],
+        timers: Mapping[str, TimerListener],
+        keys: KeyFile,
+        invoker: Invoker,
     ) -> None:
         self._host_id = host_id
         self._functions = {function.name.lower(): function for function in functions}

@@ -15,7 +15,7 @@ from devhost.bindings import Function, QueueTrigger, TimerTrigger
 from devhost.exchanges import Exchanges
 from devhost.host_json import HostJson
 from devhost.invocation import Invoker
-from devhost.keys import Keys
+from devhost.keys import KeyFile
 from devhost.logs import start_logging
 from devhost.queues import LEASE, QueueListener, name_poison_queue
 from devhost.refusal import StartRefused
@@ -37,7 +37,7 @@ class HostOptions:
 
     root: Path
     host_json: HostJson
-    keys: Keys
+    keys: KeyFile
     address: str
     port: int
     lease: timedelta = LEASE

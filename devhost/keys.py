@@ -1,5 +1,6 @@
 """Access keys of HTTP functions: one master key, keys for all functions, keys for one function."""
 
+import contextlib
 import hmac
 import json
 import os
@@ -30,6 +31,38 @@ class Keys:
     def open_admin(self, presented: str | None) -> bool:
         """Whether the presented key is the master key."""
         return _matches(presented, [self.master])
+
+
+class KeyFile:
+    """The keys of a file. A changed file is read at the next request, as keys that are set in Azure hold at once. A
+    file that cannot be read changes nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp, self._keys = _stamp(path), read_keys(path)
+
+    def open_function(self, name: str, presented: str | None) -> bool:
+        """Whether the presented key may call the function."""
+        return self._current().open_function(name, presented)
+
+    def open_admin(self, presented: str | None) -> bool:
+        """Whether the presented key is the master key."""
+        return self._current().open_admin(presented)
+
+    def _current(self) -> Keys:
+        if (stamp := _stamp(self._path)) != self._stamp:
+            self._stamp = stamp
+            with contextlib.suppress(StartRefused):
+                self._keys = read_keys(self._path)
+        return self._keys
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, 0, 0
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def read_keys(path: Path) -> Keys:

@@ -12,7 +12,7 @@ from devhost.admin import Admin
 from devhost.bindings import RETURN, Function, HttpTrigger
 from devhost.exchanges import Exchanges
 from devhost.invocation import Invoker
-from devhost.keys import Keys
+from devhost.keys import KeyFile
 from devhost.routes import Route
 from devhost.worker import Answer, Datum, make_datum
 
@@ -28,7 +28,7 @@ class Website:
         self,
         functions: list[Function],
         prefix: str,
-        keys: Keys,
+        keys: KeyFile,
         invoker: Invoker,
         admin: Admin,
         *,

@@ -14,6 +14,10 @@ TENANT = "5a1e7e4a-0000-4000-8000-000000000001"
 CLIENT_ID = "c11e47a9-0000-4000-8000-000000000001"
 WEBHOOK_FUNCTION = "confirm_invoice"
 IDENTITY_ID = "1de47177-0000-4000-8000-000000000001"
+ADMINISTRATOR = "ad317157-0000-4000-8000-000000000001"
+SITE_ID = (
+    "/subscriptions/5b5c817e-0000-4000-8000-000000000001/resourceGroups/rg-relay/providers/Microsoft.Web/sites/relay"
+)
 # devhost gives running functions 30 s to finish.
 HOST_GRACE_SECONDS = 35.0
 
@@ -26,8 +30,8 @@ class Stack:
     All addresses are known before anything runs, and a restarted process keeps its own. `app_settings` are merged over
     the settings that every function app has; given as a function it is called with the stack, whose addresses and
     credentials it may use. `flags` and `env` add arguments and variables to a process by its name: signin, dataverse,
-    finance, host. `services` are the simulators to start besides sign-in. `log_storage` has Azurite log every request.
-    `host_module` is started instead of devhost, with the same arguments.
+    finance, arm, host. `services` are the simulators to start besides sign-in; arm has the keys of the first host.
+    `log_storage` has Azurite log every request. `host_module` is started instead of devhost, with the same arguments.
     """
 
     def __init__(
@@ -56,9 +60,9 @@ class Stack:
         self.azurite = Azurite(run_dir, log_requests=log_storage)
         self._ports = dict(zip(["signin", *services], find_free_ports(1 + len(services)), strict=True))
         self.signin = self._make_signin()
-        self.services = {name: self._make_service(name) for name in services}
         self._app_settings = app_settings
         self._host_ports = find_free_ports(hosts)
+        self.services = {name: self._make_service(name) for name in services}
         self.host_urls = [f"http://127.0.0.1:{port}" for port in self._host_ports]
         self.hosts = [self._make_host(number, url) for number, url in enumerate(self.host_urls)]
 
@@ -163,10 +167,19 @@ class Stack:
         return self._make_server("signin", arguments)
 
     def _make_service(self, name: str) -> Server:
+        if name == "arm":
+            return self._make_server(name, self._arm_arguments())
         arguments = ["--clients", f"{self.client_id},{IDENTITY_ID}"]
+        if name == "dataverse":
+            arguments += ["--administrators", ADMINISTRATOR]
         if name == "finance":
             arguments += ["--storage", self.azurite.connection_string(FINANCE_ACCOUNT)]
         return self._make_server(name, arguments)
+
+    def _arm_arguments(self) -> list[str]:
+        host = f"127.0.0.1:{self._host_ports[0]}" if self._host_ports else "127.0.0.1"
+        arguments = ["--site", SITE_ID, "--host-name", host, "--keys", str(self.run_dir / "keys.json")]
+        return [*arguments, "--tenant", self.tenant, "--administrators", ADMINISTRATOR]
 
     def _make_server(self, name: str, arguments: Sequence[str]) -> Server:
         standard = ["--port", str(self._ports[name]), "--token-secret", self.token_secret]
@@ -188,5 +201,7 @@ class Stack:
             "functions": {WEBHOOK_FUNCTION: {"dataverse": self.webhook_key}},
         }
         content = {"IsEncrypted": False, "Values": self.settings}
-        (self.run_dir / "keys.json").write_text(json.dumps(keys))
+        # Not over keys that were changed since.
+        if not (path := self.run_dir / "keys.json").exists():
+            path.write_text(json.dumps(keys))
         (self.run_dir / "settings.json").write_text(json.dumps(content, indent=2))

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 from aiohttp import web
@@ -21,6 +22,8 @@ DEFAULT_SCOPE = "/.default"
 IDENTITY_API = "2019-08-01"
 # Entra proposes an early refresh for tokens that live two hours or longer.
 EARLY_REFRESH_SECONDS = 7200
+AZURE_CLI = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
+NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 
 
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -66,6 +69,7 @@ class SignIn:
         application = web.Application(middlewares=[self.losses.pass_through, self._spoil])
         self.losses.add_routes(application.router)
         application.router.add_get("/msi/token", self.give_identity_token)
+        application.router.add_post("/sim/tokens", self.give_person_token)
         application.router.add_get("/sim/requests", self.show_requests)
         application.router.add_get("/sim/switches", self.show_switches)
         application.router.add_put("/sim/switches", self.set_switches)
@@ -116,6 +120,31 @@ class SignIn:
         token = self._issue(identity, resource)
         return web.json_response(
             {"access_token": token, "expires_on": str(expires), "resource": resource, "token_type": "Bearer"}
+        )
+
+    async def give_person_token(self, request: web.Request) -> web.Response:
+        """A token for a person who has signed in with a command: {"person": object id, "resource", "tenant"?}. The
+        answer is what `az account get-access-token` prints."""
+        asked, lifetime = await request.json(), self.switches.tokenLifetimeSeconds
+        tenant, expires = str(asked.get("tenant", self.tenant)), datetime.fromtimestamp(time.time() + lifetime)  # noqa: DTZ006 - az prints local time
+        token = tokens.issue(
+            secret=self.token_secret,
+            issuer=f"https://sts.windows.net/{tenant}/",
+            tenant=tenant,
+            audience=str(asked["resource"]).rstrip("/"),
+            client_id=AZURE_CLI,
+            lifetime=lifetime,
+            person=str(asked["person"]),
+        )
+        return web.json_response(
+            {
+                "accessToken": token,
+                "expiresOn": expires.strftime("%Y-%m-%d %H:%M:%S.%f"),
+                "expires_on": int(expires.timestamp()),
+                "subscription": NO_SUBSCRIPTION,
+                "tenant": tenant,
+                "tokenType": "Bearer",
+            }
         )
 
     async def show_requests(self, _: web.Request) -> web.Response:

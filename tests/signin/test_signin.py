@@ -264,3 +264,12 @@ def test_requests_are_counted_by_kind(signin: Server) -> None:
     after = count()
     assert after["total"] == before["total"] + 2
     assert after["byRoute"]["POST token"] == before["byRoute"]["POST token"] + 1
+
+
+def test_a_person_who_signed_in_with_a_command_gets_a_token_of_their_own(signin: Server) -> None:
+    asked = {"person": "5e7", "resource": "https://management.azure.com"}
+    given = requests.post(f"{signin.url}/sim/tokens", json=asked, timeout=10).json()
+    claims = tokens.TokenCheck(SECRET, "https://management.azure.com", frozenset({"5e7"}))
+    assert claims.check(f"Bearer {given['accessToken']}") == "5e7"
+    assert (given["tenant"], given["tokenType"]) == (TENANT, "Bearer")
+    assert given["expires_on"] > time.time() + 3000
