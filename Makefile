@@ -14,10 +14,10 @@ demo: setup  ## carry an invoice of 2,500 lines from a simulated Dataverse to a 
 	@$(BIN)/python -m simulators.demo --lines $(LINES) --invoices $(INVOICES) $(if $(KEEP),--keep) $(if $(BREAK),--break $(BREAK))
 
 test: setup .local/chromium.done check  ## the quick tier, on the real Azurite and real processes; tests/tiers.py says what is in it
-	$(PYTEST) -m "not full and not prove"
+	$(PYTEST) --tier quick
 
 test-all: setup .local/chromium.done  ## all tests that `make test` leaves out, but the long forms of `make prove`
-	$(PYTEST) -m "full and not prove"
+	$(PYTEST) --tier full
 
 prove: setup  ## the long form of every proof, into the table of docs/reliability.md; goes on with what has not passed; PART=machine
 	@$(BIN)/python -m tests.proof $(if $(SEED),--seed $(SEED)) $(foreach part,$(PART),--part $(part))

@@ -19,7 +19,18 @@ settings.load_profile("unhurried")
 pytest.register_assert_rewrite("tests.proof.journeys", "tests.proof.ordeal")
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--tier", choices=list(tiers.TIERS), help="run the tests of one tier only (tests/tiers.py)")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    tier = config.getoption("--tier")
+    return True if tier and not tiers.may_hold(collection_path, tier) else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if tier := config.getoption("--tier"):
+        config.option.markexpr = tiers.TIERS[tier]
     # A terminated session ends like an interrupted one: fixtures are torn down and stop what they started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Started in the background, pytest and with it every child would ignore SIGINT, which some tests send.

@@ -7,7 +7,11 @@
 A new test of a folder in QUICK is quick, every other new test is full. `pytest FILE` runs whatever it is given.
 """
 
+from pathlib import Path
+
 import pytest
+
+TESTS = Path(__file__).parent
 
 QUICK = (
     # Parts by themselves: functions, every HTTP call, the simulators, the Functions host, the command's output.
@@ -83,6 +87,19 @@ LONGEST = (
     "contract/test_storage_refusals.py",
 )
 """What takes longest begins first, a system or a file; at the end the others would only wait for it."""
+
+
+TIERS = {"quick": "not full and not prove", "full": "full and not prove"}
+"""The tiers, and which marks their tests have."""
+
+
+def may_hold(path: Path, tier: str) -> bool:
+    """Whether a file or folder of tests/ may hold tests of a tier. What cannot is not even read."""
+    name = str(path.relative_to(TESTS)).removesuffix("__init__.py").rstrip("/")
+    files = {each.partition("::")[0] for each in QUICK}
+    if tier == "full":
+        return not any(name == each or name.startswith(f"{each}/") for each in QUICK)
+    return name == "." or any(f"{each}/".startswith(f"{name}/") or name.startswith(f"{each}/") for each in files)
 
 
 def mark(item: pytest.Item) -> None:

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiers import APART, LONGEST, QUICK
-
-TESTS = Path(__file__).parents[1]
+from tests.tiers import APART, LONGEST, QUICK, TESTS, may_hold
 
 
 @pytest.mark.parametrize("name", [*QUICK, *APART, *(each for each in LONGEST if each.endswith(".py"))])
@@ -17,6 +15,26 @@ def test_every_name_in_the_list_is_that_of_a_test(name: str) -> None:
     file, _, test = name.partition("::")
     assert (TESTS / file).exists()
     assert not test or f"def {test.partition('[')[0]}(" in (TESTS / file).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "tiers"),
+    [
+        ("unit", ["quick"]),
+        ("unit/test_tiers.py", ["quick"]),
+        ("simulators/dataverse", ["quick"]),
+        ("infra", ["quick", "full"]),
+        ("infra/test_hooks.py", ["quick"]),
+        ("infra/test_package.py", ["full"]),
+        ("endtoend", ["quick", "full"]),
+        ("endtoend/test_sizes.py", ["quick", "full"]),
+        ("endtoend/test_crashes.py", ["full"]),
+        ("watch", ["full"]),
+        (".", ["quick", "full"]),
+    ],
+)
+def test_a_tier_leaves_out_only_what_holds_none_of_its_tests(name: str, tiers: list[str]) -> None:
+    assert [tier for tier in ("quick", "full") if may_hold(TESTS / name, tier)] == tiers
 
 
 def test_tests_of_one_system_run_in_one_process(tmp_path: Path) -> None:
