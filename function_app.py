@@ -9,6 +9,7 @@ from confirm_invoice.functions import blueprint as confirm_invoice
 from link_transactions.functions import blueprint as link_transactions
 from operate.api.changes import blueprint as changes
 from operate.api.comparisons import blueprint as comparisons
+from operate.api.doctor import blueprint as doctor
 from operate.api.runs import blueprint as runs
 from operate.functions import blueprint as operate
 from operate.page.functions import blueprint as page
@@ -32,6 +33,7 @@ def with_all_functions() -> func.FunctionApp:
         runs,
         changes,
         comparisons,
+        doctor,
         page,
     ):
         built.register_functions(blueprint)

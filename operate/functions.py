@@ -3,6 +3,7 @@
 import azure.functions as func
 from azure.core.exceptions import AzureError
 
+from operate.doctor.diagnosis import THE_CLOCK, diagnose, start
 from operate.reconcile.invoices import reconcile
 from operate.reconcile.out_of_sync import examine
 from operate.repair.poison import book
@@ -15,7 +16,12 @@ from shared.wiring import ports_or_none, ports_or_put_back
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
-HANDLERS: dict[str, Handler] = {"reconcile": reconcile, "examine": examine, "lookUp": look_up}
+HANDLERS: dict[str, Handler] = {
+    "reconcile": reconcile,
+    "examine": examine,
+    "diagnose": diagnose,
+    "lookUp": look_up,
+}
 
 
 @blueprint.function_name("sweep")
@@ -31,6 +37,16 @@ async def sweep_by_the_clock(timer: func.TimerRequest) -> None:
     if works:
         async with works.reading():
             await sweep(works)
+
+
+# Once a day, at a minute at which few others ask the services for something.
+@blueprint.function_name("doctor")
+@blueprint.timer_trigger("timer", "0 23 4 * * *")
+async def diagnose_by_the_clock(timer: func.TimerRequest) -> None:
+    """Have all checks made once a day. The run itself is a message, which survives a crash."""
+    del timer
+    if works := await ports_or_none():
+        await start(works, by=THE_CLOCK)
 
 
 @blueprint.function_name("operate")

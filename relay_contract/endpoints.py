@@ -7,12 +7,14 @@ from typing import Literal
 from pydantic import BaseModel
 
 from relay_contract.changes import Dismissals, Pauses, Replay, Sweep, WriteBack
+from relay_contract.doctor import Diagnosis
 from relay_contract.errors import ErrorGroupRows, ErrorGroups
 from relay_contract.health import Health
 from relay_contract.out_of_sync import OutOfSync
 from relay_contract.reconciliation import JobAccepted, Reconciliation
 from relay_contract.requests import (
     DismissRequest,
+    DoctorRequest,
     ErrorsQuery,
     OutOfSyncRequest,
     PauseRequest,
@@ -175,6 +177,32 @@ SHOW_RECONCILIATION = Endpoint(
     (404, *_READING),
     parameters=_JOB,
 )
+START_DOCTOR = Endpoint(
+    "start_doctor",
+    "POST",
+    "doctor",
+    "Have the doctor check the app, its services and its set-up; it only reads",
+    {202: (JobAccepted,)},
+    _CHANGING,
+    body=DoctorRequest,
+)
+SHOW_LAST_DOCTOR = Endpoint(
+    "show_last_doctor",
+    "GET",
+    "doctor",
+    "Tell what the last run of all checks found",
+    {200: (Diagnosis,)},
+    (404, *_READING),
+)
+SHOW_DOCTOR = Endpoint(
+    "show_doctor",
+    "GET",
+    "doctor/{job}",
+    "Tell how far a run of the doctor is and what it found",
+    {200: (Diagnosis,)},
+    (404, *_READING),
+    parameters=_JOB,
+)
 SHOW_HEALTH = Endpoint("show_health", "GET", "health", "Tell how the whole app is", {200: (Health,)}, _READING)
 SHOW_OPENAPI = Endpoint("show_openapi", "GET", "openapi.json", "This document", {200: (BaseModel,)}, _READING[:2])
 SHOW_OPERATOR = Endpoint("show_operator", "GET", "operator", "Tell who is asking", {200: (OperatorName,)}, _READING[:2])
@@ -229,6 +257,9 @@ ENDPOINTS = (
     SHOW_OUT_OF_SYNC,
     START_RECONCILIATION,
     SHOW_RECONCILIATION,
+    START_DOCTOR,
+    SHOW_LAST_DOCTOR,
+    SHOW_DOCTOR,
     SHOW_HEALTH,
     SHOW_OPENAPI,
     SHOW_OPERATOR,

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from relay_contract import Answer, Instant
 from relay_contract.changes import Changed, Pause
+from relay_contract.doctor import LastDiagnosis
 from relay_contract.runs import Gate
 
 
@@ -85,3 +86,5 @@ class Health(Answer):
     lanes: list[Lane]
     throughput: list[Throughput]
     last_sweep: LastSweep | None
+    # Optional: an earlier release has no doctor.
+    doctor: LastDiagnosis | None = None

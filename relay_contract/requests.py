@@ -131,6 +131,12 @@ class SweepRequest(Change):
     """Sweep now."""
 
 
+class DoctorRequest(Change):
+    """Have the doctor make all checks, or those named in `only`, each by its name or its area."""
+
+    only: Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(max_length=100)] = ()
+
+
 class ReconcileRequest(Change):
     """Compare one invoice, named by id or number, or all confirmed ones of a period. With `fix`, rows that are
     missing or different in Finance are sent again."""

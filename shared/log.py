@@ -11,10 +11,11 @@ from pathlib import Path
 
 FACTS = frozenset(
     {
-        "attempt", "attention", "blobs", "closedSeconds", "count", "error", "executionId", "expiresDays", "failed",
-        "faulted", "job", "kind", "level", "lookSeconds", "messages", "oldestSeconds", "openSeconds", "page", "parts",
-        "poison", "queue", "revived", "rows", "runId", "seconds", "service", "stage", "started", "state", "status",
-        "storageErrors", "subject", "ticket", "until", "waitingSeconds", "where",
+        "about", "attempt", "attention", "before", "blobs", "check", "closedSeconds", "count", "error", "executionId",
+        "expiresDays", "failed", "faulted", "job", "kind", "level", "lookSeconds", "messages", "oldestSeconds",
+        "openSeconds", "page", "parts", "poison", "queue", "revived", "rows", "runId", "seconds", "service", "stage",
+        "started", "state", "status", "storageErrors", "subject", "ticket", "unknown", "until", "verdict",
+        "waitingSeconds", "warned", "where",
     }
 )  # fmt: skip
 

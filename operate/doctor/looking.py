@@ -1,7 +1,6 @@
 """Makes one check. Whatever it meets, it ends within its time and has a finding."""
 
 import asyncio
-from collections.abc import Sequence
 
 from operate.doctor.check import Check, Finding, Verdict
 from operate.doctor.onlooker import Unseen
@@ -39,11 +38,3 @@ def _unknown(check: Check, error: Exception) -> Finding:
     seen = f"the check itself failed with {type(error).__name__} at {place}"
     step = "Report this text as a fault of the app. The other checks are not affected"
     return Finding(Verdict.UNKNOWN, seen, "a result", step)
-
-
-def worst(findings: Sequence[Finding]) -> Verdict:
-    """The worst verdict: fail, then warn, then unknown, then ok."""
-    return next(
-        (each for each in (Verdict.FAIL, Verdict.WARN, Verdict.UNKNOWN) if any(f.verdict is each for f in findings)),
-        Verdict.OK,
-    )

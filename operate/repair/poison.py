@@ -8,11 +8,12 @@ from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+from operate.doctor.diagnosis import give_up as end_diagnosis
 from operate.reconcile.invoices import give_up
 from operate.reconcile.searches import Searches
 from shared.clock import stamp
 from shared.engine.lifecycle import end, end_posting
-from shared.engine.messages import Examine, Reconcile, Settle, Ship, parse
+from shared.engine.messages import Diagnose, Examine, Reconcile, Settle, Ship, parse
 from shared.engine.newer import put_off
 from shared.engine.ports import Ports
 from shared.errors import LeaseLost, NewerVersion, NotOurMessage
@@ -78,6 +79,9 @@ async def _end_job(ports: Ports, body: bytes, reason: str) -> None:
         return
     if isinstance(message, Reconcile):
         await give_up(ports, message, reason)
+    elif isinstance(message, Diagnose):
+        with suppress(LeaseLost):
+            await end_diagnosis(ports, message, reason)
     elif isinstance(message, Examine):
         search = await Searches(ports).read(message.job)
         if search is not None and search.state == "running":

@@ -9,9 +9,11 @@ from uuid import UUID
 from azure.core.exceptions import AzureError
 from azure.storage.queue.aio import QueueClient
 
+from operate.doctor.changes import last as last_diagnosis
 from operate.repair.rejected_runs import rejected_lately
 from operate.views.run import SERVICES, describe_gate
 from relay_contract import changes
+from relay_contract.doctor import LastDiagnosis
 from relay_contract.health import Health, Lane, LastSweep, OldestRun, PoisonQueue, Queue, Throughput
 from relay_contract.version import VERSION
 from shared.clock import stamp
@@ -70,6 +72,7 @@ async def health(ports: Ports) -> Health:
     kept_back = await asking(runs_with(ports, What.KEPT_BACK), [])
     pauses = await asking(ports.pauses.standing(), [])
     sweep = await asking(ports.notes.read("sweep"), None)
+    diagnosis = await asking(last_diagnosis(ports), None)
     gates = [gate for service in SERVICES if (gate := await asking(ports.gates.look(service), None))]
     docks = [await asking(_lanes(ports, stage), ([], [])) for stage in ports.job.maps]
     lanes = [lane for found, _ in docks for lane in found]
@@ -94,6 +97,7 @@ async def health(ports: Ports) -> Health:
         *_age_problems(ports, oldest),
         *(f"paused: {pause.stage or 'everything'} by {pause.by}: {pause.reason}" for pause in pauses),
         *_sweep_problems(ports, sweep),
+        *_diagnosis_problems(diagnosis),
         *(f"{text}. It waits for that version" for text in dict.fromkeys(newer.values())),
         *(_describe_set_aside(ports, each) for each in ports.in_use.set_aside),
         *await asking(rejected_lately(ports), []),
@@ -112,6 +116,7 @@ async def health(ports: Ports) -> Health:
         lanes=lanes,
         throughput=[_describe_slot(slot) for slot in throughput],
         last_sweep=_last(sweep) if sweep else None,
+        doctor=diagnosis,
     )
 
 
@@ -141,6 +146,7 @@ def health_of_refused(maps: Mapping[str, TableMap], refusal: str) -> Health:
         lanes=[],
         throughput=[],
         last_sweep=None,
+        doctor=None,
     )
 
 
@@ -285,6 +291,14 @@ def _sweep_problems(ports: Ports, sweep: dict[str, Any] | None) -> list[str]:
     if sweep and sweep.get("problem"):
         return [f"the last sweep could not ask for confirmed invoices: {sweep['problem']}"]
     return []
+
+
+def _diagnosis_problems(diagnosis: LastDiagnosis | None) -> list[str]:
+    if diagnosis is None or not diagnosis.counts.fail:
+        return []
+    what = "thing is" if diagnosis.counts.fail == 1 else "things are"
+    at = f"{diagnosis.at:%Y-%m-%d %H:%M}Z"
+    return [f"the doctor found at {at} that {diagnosis.counts.fail} {what} not set up rightly: see relay doctor"]
 
 
 def age_of(ports: Ports, instant: datetime) -> int:

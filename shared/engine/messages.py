@@ -7,6 +7,7 @@
     writeBack   write the accounting detail of posted rows to Dataverse; look finds what was posted
     reconcile   compare an invoice row by row for an operator; examine looks for actuals that are out of sync
     lookUp      check whether invoices from a webhook were confirmed, and start those that were
+    diagnose    have the doctor make the checks of one run
 
 The Functions host hides queue metadata behind top-level JSON properties of the same name, so no field may be called id,
 dequeueCount, insertionTime, expirationTime, nextVisibleTime, popReceipt or queueTrigger.
@@ -18,12 +19,14 @@ from uuid import UUID, uuid4
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from relay_contract.version import VERSION as RELEASE
 from shared.errors import NewerVersion, NotOurMessage
 from shared.storage.names import JOBS, OPERATIONS, WRITE_BACK
 
 VERSION: Literal[1] = 1
-"""The version of the message format. A release that adds a kind or a field sends it with a higher version, and with
-its own release as `by`. After a roll-back, an earlier release then leaves the message on its queue.
+"""The version of the message format of the first releases, which most kinds have. A release that adds a kind or a field
+sends it with a higher version, and with its own release as `by`. After a roll-back, an earlier release then leaves the
+message on its queue.
 """
 _MOST_VERSIONS, _LONGEST_VERSION = 999, 40
 
@@ -153,6 +156,21 @@ class Examine(_Message):
         return OPERATIONS
 
 
+class Diagnose(_Message):
+    """Make the checks of the doctor's run `job`."""
+
+    # An earlier release, after a roll-back, leaves it on the queue for the release that wrote it.
+    v: Literal[2] = 2  # type: ignore[assignment]
+    by: str = Field(RELEASE, max_length=_LONGEST_VERSION)
+    kind: Literal["diagnose"] = "diagnose"
+    job: str = Field(pattern=r"^[0-9a-f]{32}$")
+
+    @property
+    def queue(self) -> str:
+        """The queue that the message belongs on."""
+        return OPERATIONS
+
+
 class LookUp(_Message):
     """Start those of these invoices that were confirmed and have no run. Without invoices: those changed since
     `since`."""
@@ -173,7 +191,7 @@ class LookUp(_Message):
         return OPERATIONS
 
 
-type Message = Load | Ship | Settle | Verify | Reconcile | Examine | LookUp | WriteBack | Look
+type Message = Load | Ship | Settle | Verify | Reconcile | Examine | Diagnose | LookUp | WriteBack | Look
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 
@@ -187,13 +205,15 @@ def parse(body: bytes, queue: str) -> Message:
     if not isinstance(raw, dict):
         raise NotOurMessage("not a JSON object")
     version = raw.get("v")
-    if type(version) is int and VERSION < version <= _MOST_VERSIONS:
-        raise NewerVersion(f"a message of form {version} on queue {queue}", str(raw.get("by", ""))[:_LONGEST_VERSION])
-    if type(version) is not int or version != VERSION:
+    is_later = type(version) is int and VERSION < version <= _MOST_VERSIONS
+    if not is_later and (type(version) is not int or version != VERSION):
         raise NotOurMessage(f"v: message version {version!r}, this app reads version {VERSION}", _subject_in(raw))
     try:
         message = _ADAPTER.validate_python(raw)
     except ValidationError as error:
+        if is_later:
+            writer = str(raw.get("by", ""))[:_LONGEST_VERSION]
+            raise NewerVersion(f"a message of form {version} on queue {queue}", writer) from error
         problem = error.errors()[0]
         where = ".".join(str(step) for step in problem["loc"]) or "message"
         raise NotOurMessage(f"{where}: {problem['msg']}", _subject_in(raw)) from error

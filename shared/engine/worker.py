@@ -29,7 +29,7 @@ from shared.clock import jitter
 from shared.engine import newer, troubles
 from shared.engine.lifecycle import end, end_posting
 from shared.engine.lost_parts import read_anew
-from shared.engine.messages import Load, Message, Settle, Ship, Verify, WriteBack, parse, reader_of, step_of
+from shared.engine.messages import Diagnose, Load, Message, Settle, Ship, Verify, WriteBack, parse, reader_of, step_of
 from shared.engine.ports import Ports
 from shared.errors import (
     ContractBroken,
@@ -67,6 +67,9 @@ class WorkFailed(Exception):
     """The error that the host logs for a failed message. It contains only the kind of error, no customer data."""
 
 
+# An import that has begun is booked, and the doctor only reads, also before the cut-over.
+_UNPAUSED = (Settle, Diagnose)
+
 type Handler = Callable[[Ports, Any], Awaitable[None]]
 
 
@@ -94,7 +97,7 @@ async def work(ports: Ports, queue: str, body: bytes, dequeue_count: int, handle
 async def _attempt_in_storage(ports: Ports, message: Message, handler: Handler) -> None:
     """Handle the message. Transient storage errors delay it, also those while another error is recorded."""
     try:
-        if message.kind != "settle" and await ports.pauses.of(step_of(message)):
+        if not isinstance(message, _UNPAUSED) and await ports.pauses.of(step_of(message)):
             await _put_off(ports, message, _WHILE_PAUSED, attempt=message.attempt)
         else:
             await _attempt(ports, message, handler)
@@ -108,9 +111,10 @@ async def _attempt_in_storage(ports: Ports, message: Message, handler: Handler) 
 
 
 async def _attempt(ports: Ports, message: Message, handler: Handler) -> None:
-    # Shipping and settling do not wait in place, because they hold a lane with a running lease.
+    # Shipping and settling do not wait in place, because they hold a lane with a running lease. The doctor says that it
+    # would have to wait.
     try:
-        if isinstance(message, Ship | Settle):
+        if isinstance(message, Ship | Settle | Diagnose):
             await _handle(ports, message, handler)
         else:
             async with ports.reading(reader_of(message), again=message.attempt > 0):

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from operate.doctor.check import Check, Finding, Verdict
-from operate.doctor.looking import look, worst
+from operate.doctor.looking import look
 from operate.doctor.onlooker import NotAllowed, NotThere, UnknownColumn, Unselective
 from operate.doctor.visit import Visit, visit
 from tests.doctor.patient import Patient
@@ -109,16 +109,3 @@ async def test_a_check_that_takes_too_long_is_unknown(patient: Patient, monkeypa
     await patient.dataverse.switch(latencySeconds=0.5)
     [finding] = await patient.diagnose(A_READING)
     assert (finding.verdict, "no result within" in finding.seen) == (Verdict.UNKNOWN, True)
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "whole"),
-    [
-        (["ok", "ok"], "ok"),
-        (["ok", "unknown"], "unknown"),
-        (["unknown", "warn"], "warn"),
-        (["warn", "fail", "unknown"], "fail"),
-    ],
-)
-def test_the_worst_verdict_counts(verdicts: list[str], whole: str) -> None:
-    assert worst([Finding(Verdict(each), "", "") for each in verdicts]) == whole

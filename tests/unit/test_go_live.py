@@ -186,7 +186,9 @@ def triggers(kind: str) -> list[str]:
 
 
 def _times_a_day(schedule: str) -> int:
-    """How often a timer with this schedule fires: seconds, minutes and hours, as `0 5/15 * * * *`."""
+    """How often a timer with this schedule fires: at minutes of every hour, as `0 5/15 * * * *`, or once a day."""
+    if re.fullmatch(r"0 \d+ \d+ \* \* \*", schedule):
+        return 1
     found = re.fullmatch(r"0 (?:\*|\d+)/(\d+) \* \* \* \*", schedule)
     assert found
     return 24 * 60 // int(found[1])
