@@ -11,6 +11,7 @@ from operate.api.changes import blueprint as changes
 from operate.api.comparisons import blueprint as comparisons
 from operate.api.doctor import blueprint as doctor
 from operate.api.runs import blueprint as runs
+from operate.api.webhook import blueprint as webhook
 from operate.functions import blueprint as operate
 from operate.page.functions import blueprint as page
 from run_jobs.functions import blueprint as run_jobs
@@ -34,6 +35,7 @@ def with_all_functions() -> func.FunctionApp:
         changes,
         comparisons,
         doctor,
+        webhook,
         page,
     ):
         built.register_functions(blueprint)

@@ -11,12 +11,13 @@ import azure.functions as func
 from azure.core.exceptions import AzureError
 
 from confirm_invoice import webhook
+from confirm_invoice.deliveries import KEY_NAME, note_delivery
 from confirm_invoice.header import after_header, read_header
-from confirm_invoice.webhook import BadConfirmation, Confirmation, Doubtful, Several, read_event
+from confirm_invoice.webhook import BadConfirmation, Confirmation, Doubtful, Notice, Several, read_event
 from relay_contract import Answer
 from relay_contract.endpoints import CONFIRM_INVOICE
 from relay_contract.problems import Code, Problem, ProblemDetail
-from relay_contract.webhook import Accepted, IgnoredInvoice, Taken
+from relay_contract.webhook import Accepted, IgnoredInvoice, Probed, Taken
 from relay_contract.webhook import Ignored as IgnoredAnswer
 from shared.concurrently import concurrently
 from shared.engine.lifecycle import accept
@@ -61,11 +62,21 @@ async def confirm_invoice(req: func.HttpRequest) -> func.HttpResponse:
         notice = read_event(body, settings.organization_id)
     except BadConfirmation as error:
         return _problem(error.status, error.code, error.text)
+    answer = await _answer(notice, req.url)
+    if answer.status_code < 300 and not isinstance(notice, webhook.Probe):
+        await note_delivery(req.headers.get(KEY_NAME, ""))
+    return answer
+
+
+async def _answer(notice: Notice, url: str) -> func.HttpResponse:
+    if isinstance(notice, webhook.Probe):
+        organization = configuration().settings.organization_id
+        return _json(200, Probed(probe=notice.text, organization_id=str(organization)))
     if isinstance(notice, webhook.Ignored):
         event("webhook", subject=notice.invoice_id, status="ignored")
         return _json(200, IgnoredAnswer(ignored=notice.reason))
     try:
-        return await _take(notice, req.url)
+        return await _take(notice, url)
     except NotOurStorage as refusal:
         return _problem(503, "otherStorage", str(refusal))
     except AzureError as error:

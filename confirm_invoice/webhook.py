@@ -15,6 +15,7 @@ InputParameters.Targets, with PrimaryEntityId all zeros.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ from shared.project_operations.codes import CONFIRMED, DRAFT, IN_REVIEW, PROJECT
 
 _STATUS = "msdyn_projectinvoicestatus"
 _ORDER_TYPE = "msdyn_ordertype"
+_PROBE = "RelayProbe"
+_PROBE_TEXT = re.compile(r"[A-Za-z0-9-]{1,100}")
 _NO_ID = UUID(int=0)
 _CODES: dict[str, tuple[Code, Code]] = {
     "OrganizationId": ("noOrganizationId", "badOrganizationId"),
@@ -68,6 +71,13 @@ class Doubtful:
     invoice_id: UUID
 
 
+@dataclass(frozen=True)
+class Probe:
+    """`relay webhook` asks whether its key opens this function. `text` is sent back."""
+
+    text: str
+
+
 type Judgement = Confirmation | Doubtful | Ignored
 
 
@@ -79,12 +89,17 @@ class Several:
     unnamed: str = ""
 
 
-def read_event(body: bytes, organization_id: UUID) -> Judgement | Several:
+type Notice = Judgement | Several | Probe
+
+
+def read_event(body: bytes, organization_id: UUID) -> Notice:
     """Interpret a webhook's body. Raises BadConfirmation: 400 for an invalid event, 403 for another organization's."""
     context = _object(body)
     sender = _guid(context, "OrganizationId")
     if sender != organization_id:
         raise BadConfirmation(403, "otherOrganization", f"OrganizationId {sender} is not the one this app serves")
+    if _PROBE in context:
+        return _read_probe(context[_PROBE])
     entity = context.get("PrimaryEntityName")
     if entity != "invoice":
         return Ignored(f"PrimaryEntityName is {entity!r}, not 'invoice'")
@@ -97,6 +112,12 @@ def read_event(body: bytes, organization_id: UUID) -> Judgement | Several:
     if message in _SINGLE or "_" in message:
         return _read_other(context, message)
     return Ignored(f"MessageName is {message!r}, which confirms nothing")
+
+
+def _read_probe(text: Any) -> Probe:
+    if not isinstance(text, str) or not _PROBE_TEXT.fullmatch(text):
+        raise BadConfirmation(400, "badProbe", f"{_PROBE} must be up to 100 letters, digits, and hyphens")
+    return Probe(text)
 
 
 def _read_update(context: dict[str, Any]) -> Judgement:

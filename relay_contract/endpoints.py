@@ -23,11 +23,21 @@ from relay_contract.requests import (
     ResumeRequest,
     RunsQuery,
     SweepRequest,
+    WebhookNote,
     WriteBackRequest,
 )
 from relay_contract.runs import FinancePage, RunDetail, Runs, Timeline
 from relay_contract.sign_in import OperatorName, SignIn
-from relay_contract.webhook import Accepted, Ignored, PostingAccepted, RemoteExecutionContext, Taken
+from relay_contract.webhook import (
+    Accepted,
+    Ignored,
+    PostingAccepted,
+    Probed,
+    RemoteExecutionContext,
+    Taken,
+    WebhookFacts,
+    WebhookNoted,
+)
 
 type Access = Literal["operator", "webhook", "everybody"]
 """Access by a host key or the platform's sign-in, by a function key, or without either."""
@@ -203,6 +213,18 @@ SHOW_DOCTOR = Endpoint(
     (404, *_READING),
     parameters=_JOB,
 )
+SHOW_WEBHOOK = Endpoint(
+    "show_webhook", "GET", "webhook", "Tell for whom the app takes webhooks", {200: (WebhookFacts,)}, _READING
+)
+NOTE_WEBHOOK = Endpoint(
+    "note_webhook",
+    "POST",
+    "webhook/notes",
+    "Enter into the audit what an administrator does to the registration of the webhook",
+    {200: (WebhookNoted,)},
+    _CHANGING,
+    body=WebhookNote,
+)
 SHOW_HEALTH = Endpoint("show_health", "GET", "health", "Tell how the whole app is", {200: (Health,)}, _READING)
 SHOW_OPENAPI = Endpoint("show_openapi", "GET", "openapi.json", "This document", {200: (BaseModel,)}, _READING[:2])
 SHOW_OPERATOR = Endpoint("show_operator", "GET", "operator", "Tell who is asking", {200: (OperatorName,)}, _READING[:2])
@@ -224,7 +246,7 @@ CONFIRM_INVOICE = Endpoint(
     "POST",
     "invoices/confirmations",
     "Accept a confirmation: Dataverse's webhook",
-    {200: (Ignored, Taken), 202: (Accepted, Taken)},
+    {200: (Ignored, Taken, Probed), 202: (Accepted, Taken)},
     (400, 401, 403, 413, 503),
     "webhook",
     body=RemoteExecutionContext,
@@ -260,6 +282,8 @@ ENDPOINTS = (
     START_DOCTOR,
     SHOW_LAST_DOCTOR,
     SHOW_DOCTOR,
+    SHOW_WEBHOOK,
+    NOTE_WEBHOOK,
     SHOW_HEALTH,
     SHOW_OPENAPI,
     SHOW_OPERATOR,

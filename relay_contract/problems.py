@@ -9,6 +9,7 @@ type Code = Literal[
     "badInvoiceId",
     "badOrganizationId",
     "badPrimaryEntityId",
+    "badProbe",
     "badQuery",
     "badRequest",
     "badState",

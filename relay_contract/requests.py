@@ -127,6 +127,17 @@ class WriteBackRequest(Change):
     invoice_id: UUID
 
 
+class WebhookNote(Change):
+    """What an administrator does, or has done, to the registration of the webhook, for the audit. `what` are its steps,
+    without any key."""
+
+    act: Literal["register", "rotate", "remove"]
+    phase: Literal["begun", "done", "failed"]
+    dataverse: Name
+    azure_resource: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    what: tuple[Annotated[str, StringConstraints(max_length=500)], ...] = Field((), max_length=30)
+
+
 class SweepRequest(Change):
     """Sweep now."""
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from relay_contract import Answer
+from relay_contract import Answer, Instant
 
 
 class RemoteExecutionContext(BaseModel):
@@ -22,6 +22,8 @@ class RemoteExecutionContext(BaseModel):
     OutputParameters: list[Any] | None = None
     PostEntityImages: list[Any] | None = None
     PostEntityImagesCollection: list[Any] | None = None
+    # Not of Dataverse: `relay webhook` asks whether a key opens this function, and for which organization.
+    RelayProbe: str | None = None
 
 
 class Accepted(Answer):
@@ -37,6 +39,13 @@ class Ignored(Answer):
     """The reason why an event confirms nothing."""
 
     ignored: str
+
+
+class Probed(Answer):
+    """The answer to a probe, given only when the key and the organization were right. No run was opened."""
+
+    probe: str
+    organization_id: str
 
 
 class IgnoredInvoice(Answer):
@@ -60,3 +69,27 @@ class PostingAccepted(Answer):
     """Posted invoices will be searched."""
 
     accepted: bool
+
+
+class Delivery(Answer):
+    """An event came under this name of a key. `at` is when one of the app's instances saw it for the first time."""
+
+    key: str
+    at: Instant
+
+
+class WebhookFacts(Answer):
+    """What `relay webhook` compares with the administrator's sign-in and with what the administrator names: the
+    organization and the Entra tenant of the app, its host name in Azure (empty elsewhere), and the names of keys under
+    which events have come."""
+
+    organization_id: str
+    tenant_id: str
+    host_name: str
+    deliveries: list[Delivery]
+
+
+class WebhookNoted(Answer):
+    """The entry is in the audit."""
+
+    noted: bool

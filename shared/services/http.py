@@ -82,6 +82,10 @@ class Service:
         """Seconds that a server may be silent before a request to it times out."""
         return self._session.timeout.sock_read
 
+    async def tenant(self) -> str:
+        """The Entra tenant in which the app signs in to this service. Raises SignInFailed."""
+        return await self._signin.tenant(str(self.origin))
+
     def url(self, path_and_query: str) -> URL:
         """A URL of this service. The text is already encoded."""
         return URL(f"{self.origin}{path_and_query}", encoded=True)

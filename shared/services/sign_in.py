@@ -174,6 +174,14 @@ class SignIn:
                 token = self._kept[resource] = await self._renewed(resource, refused)
         return token.text, token.expires_on
 
+    async def tenant(self, resource: str) -> str:
+        """The Entra tenant that issues the app's tokens, as the claim `tid` tells. Raises SignInFailed."""
+        try:
+            claims = jwt.decode(await self.token(resource), options={"verify_signature": False})
+            return str(claims["tid"])
+        except (jwt.PyJWTError, KeyError) as error:
+            raise SignInFailed("sign-in", "its token does not name a tenant") from error
+
     async def _renewed(self, resource: str, refused: str | None) -> _Token:
         answer = await self._acquire(resource, fresh=False)
         if refused is not None and answer.get("access_token") == refused:

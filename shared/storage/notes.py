@@ -17,6 +17,14 @@ def trouble(service: str) -> str:
     return f"trouble {service}"
 
 
+DELIVERY = "webhook key "
+
+
+def delivery(key: str) -> str:
+    """The name of the note that an event of the webhook came under this name of a key."""
+    return DELIVERY + key
+
+
 class Notes:
     """Notes by name. Writing a note replaces it."""
 

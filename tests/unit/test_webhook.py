@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from confirm_invoice.webhook import BadConfirmation, Confirmation, Doubtful, Ignored, Judgement, Several, read_event
+from confirm_invoice.webhook import BadConfirmation, Confirmation, Doubtful, Ignored, Notice, Probe, Several, read_event
 
 ORGANIZATION = UUID("4ef5b371-e89e-e711-8122-000d3aa2331c")
 INVOICE = UUID("6420f0cc-916b-ee11-9ae6-000d3a688809")
@@ -45,7 +45,7 @@ def _event(**members: Any) -> dict[str, Any]:
     }
 
 
-def _read(event: Any) -> Judgement | Several:
+def _read(event: Any) -> Notice:
     return read_event(json.dumps(event).encode(), ORGANIZATION)
 
 
@@ -262,3 +262,24 @@ def test_whatever_a_bulk_message_holds_its_good_row_is_found(members: dict[str, 
 @given(_JSON)
 def test_whatever_the_targets_are_nothing_is_raised(targets: Any) -> None:
     assert isinstance(_read(_bulk() | {"InputParameters": [{"key": "Targets", "value": targets}]}), Several)
+
+
+PROBE = {"OrganizationId": str(ORGANIZATION), "PrimaryEntityName": "none", "MessageName": "RelayProbe"}
+
+
+def test_a_probe_is_sent_back_and_is_no_event() -> None:
+    assert _read({**PROBE, "RelayProbe": "0a-1"}) == Probe("0a-1")
+    assert isinstance(_read(PROBE), Ignored)
+
+
+@pytest.mark.parametrize("text", ["", None, 7, "x" * 101, "a b", "ü", ["x"]])
+def test_a_probe_of_another_form_is_refused(text: Any) -> None:
+    with pytest.raises(BadConfirmation) as refused:
+        _read({**PROBE, "RelayProbe": text})
+    assert (refused.value.status, refused.value.code) == (400, "badProbe")
+
+
+def test_a_probe_for_another_organization_is_refused() -> None:
+    with pytest.raises(BadConfirmation) as refused:
+        _read({**PROBE, "RelayProbe": "x", "OrganizationId": str(INVOICE)})
+    assert (refused.value.status, refused.value.code) == (403, "otherOrganization")
