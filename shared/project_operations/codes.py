@@ -29,6 +29,9 @@ FIXED_PRICE = 192350001
 INVOICE_LINE_DETAIL = "msdyn_invoicelinetransaction"
 """The table of invoice line details, as the ends of a connection name it."""
 
+DETAILS = "msdyn_invoicelinetransactions"
+"""The entity set of invoice line details."""
+
 INVOICES = "invoices"
 ACTUALS = "actuals"
 CONNECTIONS = "transactionconnections"

@@ -15,7 +15,7 @@ from shared.concurrently import both
 from shared.engine.ports import Ports
 from shared.maps.transforms import Row
 from shared.project_operations.billed_sales import Billed, Kind, kind_of, read_billed
-from shared.project_operations.codes import CHARGEABLE
+from shared.project_operations.codes import CHARGEABLE, DETAILS
 
 # Dataverse's largest page.
 _PAGE = 5000
@@ -77,7 +77,7 @@ async def _details(ports: Ports, invoice_id: UUID) -> Details:
         "$filter": f"_msdyn_invoice_value eq {invoice_id}",
     }
     kinds, in_part = Counter[Kind](), Counter[Kind]()
-    async for rows in ports.dataverse.pages("msdyn_invoicelinetransactions", options, size=_PAGE):
+    async for rows in ports.dataverse.pages(DETAILS, options, size=_PAGE):
         kinds.update(map(kind_of, rows))
         in_part.update(map(kind_of, filter(_corrects_in_part, rows)))
     return Details(kinds, in_part)

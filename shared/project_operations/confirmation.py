@@ -33,6 +33,7 @@ from shared.project_operations.codes import (
     ACTUALS,
     BILLED_SALES,
     CONNECTIONS,
+    DETAILS,
     INVOICE_LINE_DETAIL,
     INVOICES,
     UNBILLED_SALES,
@@ -158,7 +159,7 @@ async def _claimed(ports: Ports, ids: Collection[Guid]) -> dict[Guid, Claim]:
     replaced = {side.far for side in sides if side.is_replacing}
     behind = await _sides(ports, replaced)
     details = {side.far for side in [*sides, *behind] if side.is_of_detail}
-    invoices = await _invoices(ports, "msdyn_invoicelinetransactions", details)
+    invoices = await _invoices(ports, DETAILS, details)
     actuals = {side.far for side in [*sides, *behind] if side.is_of_billing}
     invoices |= await _invoices(ports, ports.maps[ACTUALS].source.set, actuals)
     leads, direct = _leading(behind, invoices), _leading(sides, invoices)

@@ -52,8 +52,8 @@ class Asked:
         """The table, entity set or action that the request addresses."""
         found = _PLACE.search(self.path.removesuffix("/$count"))
         last = found["last"] if found else self.path
-        if last.startswith(_NAMESPACES[0]):
-            return Asked(self.verb, self.path.removesuffix(f"/{last}")).place
+        if found and last.startswith(_NAMESPACES[0]):
+            return Asked(self.verb, self.path[: found.start("last")].rstrip("/")).place
         return last.removeprefix(_NAMESPACES[1])
 
 

@@ -11,7 +11,7 @@ import pytest
 from azure.data.tables.aio import TableClient
 
 from shared.errors import NotPermitted, Refused, SignInFailed, Unavailable
-from shared.services.answers import Answer
+from shared.services.answers import Answer, Asked
 from shared.services.http import Service
 from shared.services.sign_in import SignIn
 from tests.contract.conftest import Tenant
@@ -403,3 +403,9 @@ async def test_a_body_is_sent_as_json_with_its_type(app: App, server: Server) ->
     assert request.header("Content-Type") == "application/json"
     assert request.header("Accept") == "application/json"
     assert json.loads(request.body) == body
+
+
+@pytest.mark.parametrize("called", ["RetrieveUserPrivileges()", "RetrieveUserPrivilegeByPrivilegeName(Name=@p)"])
+def test_the_place_of_a_function_is_what_it_is_bound_to(called: str) -> None:
+    row = "/api/data/v9.2/systemusers(00000000-0000-4000-8000-000000000001)"
+    assert Asked("GET", f"{row}/Microsoft.Dynamics.CRM.{called}").place == "systemusers"
