@@ -16,6 +16,8 @@ from simulators.dataverse.schema import load_schema
 PROJECT = Path(__file__).parents[1]
 DOCUMENT = PROJECT / "docs" / "go-live.md"
 DEPLOYED = ("confirm_invoice", "sync_actuals", "link_transactions", "run_jobs", "write_back", "operate", "shared")
+CODES = PROJECT / "shared" / "project_operations" / "codes.py"
+DOCTOR = PROJECT / "operate" / "doctor"
 FINANCE = PROJECT / "shared" / "services" / "finance.py"
 BYPASS = "prvBypassCustomBusinessLogic"
 """What Dataverse asks of a caller that sends MSCRM.BypassBusinessLogicExecution."""
@@ -31,6 +33,8 @@ def dataverse() -> str:
             told += [_reason(step, path)] if _reason(step, path) not in told else []
     for table in sorted(_tables_of_code() - reasons.keys()):
         reasons[table] = ["the rules of Project Operations"]
+    for table in sorted(_tables_of_doctor() - reasons.keys()):
+        reasons[table] = ["the doctor: without it a check is unknown"]
     written = {table_map.writeBack.table for _, table_map in _maps(job) if table_map.writeBack}
     rows = [f"| `{table}` | {_privileges(table in written)} | {'; '.join(told)} |" for table, told in reasons.items()]
     own = (
@@ -104,23 +108,39 @@ def _privileges(is_written: bool) -> str:
 
 
 def _tables_of_code() -> set[str]:
-    """The tables whose entity set a call in the deployed code names."""
-    given = (text for node in _nodes() if isinstance(node, ast.Call) for text in map(_text, node.args))
+    """The tables whose entity set a call in the deployed code names, or a name in it stands for; not the doctor's."""
+    files = [file for file in _files() if DOCTOR not in file.parents]
+    calls = (node for file in files for node in _nodes(file) if isinstance(node, ast.Call))
+    given = {*_texts(CODES), *(_text(argument) for call in calls for argument in call.args)}
     return {SCHEMA.sets[text].logical_name for text in given if text in SCHEMA.sets}
 
 
+def _tables_of_doctor() -> set[str]:
+    """The tables that checks name, alone or before a key."""
+    named = (re.match(r"\w+", text) for file in DOCTOR.rglob("*.py") for text in _texts(file))
+    return {SCHEMA.sets[name[0]].logical_name for name in named if name and name[0] in SCHEMA.sets}
+
+
 def _bypasses() -> bool:
-    return any(_text(node) == "MSCRM.BypassBusinessLogicExecution" for node in _nodes())
+    return any("MSCRM.BypassBusinessLogicExecution" in _texts(file) for file in _files())
+
+
+def _texts(file: Path) -> list[str]:
+    """The text constants of a module."""
+    return [text for node in _nodes(file) if (text := _text(node))]
 
 
 def _text(node: ast.AST) -> str:
-    return str(node.value) if isinstance(node, ast.Constant) else ""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
-def _nodes() -> Iterator[ast.AST]:
+def _nodes(file: Path) -> Iterator[ast.AST]:
+    yield from ast.walk(ast.parse(file.read_text("utf-8")))
+
+
+def _files() -> Iterator[Path]:
     for folder in DEPLOYED:
-        for file in sorted((PROJECT / folder).rglob("*.py")):
-            yield from ast.walk(ast.parse(file.read_text("utf-8")))
+        yield from sorted((PROJECT / folder).rglob("*.py"))
 
 
 if __name__ == "__main__":
