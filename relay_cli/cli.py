@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from relay_cli import changes, errors, pauses, runs, timeline
+from relay_cli.doctor import doctor
 from relay_cli.health import health
 from relay_cli.out_of_sync import out_of_sync
 from relay_cli.problems import ExitCode, Problem
@@ -24,7 +25,7 @@ An invoice is named by its id or its exact number. All times are UTC.
 Exit codes:
   0    fine
   1    usage: wrong arguments, no such invoice, or a question answered with no
-  2    the run shown or watched failed or was rejected; reconcile found a difference; health is not good
+  2    the run shown or watched failed or was rejected; reconcile found a difference; a check fails; health is not good
   3    the run shown or watched needs attention: rows were rejected, are missing or differ; out-of-sync found missing
   4    unreachable: no network, no app, or an app without its storage
   5    not allowed: the key was refused
@@ -54,6 +55,7 @@ for command in (
     out_of_sync,
     write_back,
     sweep,
+    doctor,
     health,
 ):
     app.command()(command)

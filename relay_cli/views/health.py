@@ -7,6 +7,7 @@ from rich.text import Text
 from relay_cli.screen import safe
 from relay_cli.times import show_span, show_time
 from relay_cli.views.changes import pauses_view
+from relay_cli.views.doctor import summary
 from relay_cli.views.layout import add, counted, table
 from relay_contract.health import Health
 
@@ -39,6 +40,11 @@ def _facts(health: Health) -> RenderableType:
             f"{counted(swept.blobs_deleted, 'blob')} deleted"
             if swept
             else "none yet"
+        ),
+        "Doctor": (
+            f"{show_time(health.doctor.at)}: {health.doctor.worst} ({summary(health.doctor.counts)})"
+            if health.doctor
+            else "not run yet"
         ),
     }
     grid = Table.grid(padding=(0, 2))

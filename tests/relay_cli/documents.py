@@ -242,3 +242,48 @@ def sweep(problem: str = "") -> dict[str, Any]:
         "problem": problem,
         "seconds": 1.25,
     }
+
+
+def finding(verdict: str = "ok", seen: str = "UTC", **members: Any) -> dict[str, Any]:
+    """A finding of the doctor."""
+    step = "" if verdict == "ok" else "Run relay doctor --only user-time-zone"
+    return {"verdict": verdict, "seen": seen, "expected": "Europe/Berlin", "nextStep": step, "about": "", **members}
+
+
+def check(name: str = "user-time-zone", area: str = "dataverse", *findings: dict[str, Any]) -> dict[str, Any]:
+    """A check of the doctor with its findings."""
+    order = ["ok", "unknown", "warn", "fail"]
+    given = list(findings or [finding()])
+    worst = max((each["verdict"] for each in given), key=order.index)
+    return {"name": name, "title": "Time zone of the app's user", "area": area, "verdict": worst, "findings": given}
+
+
+def diagnosis(*checks: dict[str, Any], **members: Any) -> dict[str, Any]:
+    """A run of the doctor that is over."""
+    made = list(checks or [check()])
+    counts = dict.fromkeys(("ok", "warn", "fail", "unknown"), 0)
+    for each in made:
+        for found in each["findings"]:
+            counts[found["verdict"]] += 1
+    return {
+        "id": "job1",
+        "state": "done",
+        "detail": "",
+        "by": "olga",
+        "only": [],
+        "began": AT,
+        "ended": AT,
+        "done": len(made),
+        "of": len(made),
+        "worst": next((name for name in ("fail", "warn", "unknown") if counts[name]), "ok"),
+        "counts": counts,
+        "place": {
+            "app": "0.5.0",
+            "organization": "7b8f3f8e-0c52-4f0e-9d5c-2f2f0f3c1a11",
+            "dataverse": "https://contoso.crm.dynamics.com",
+            "finance": "https://contoso.operations.dynamics.com",
+            "maps": {"actuals": "1.0.0.16"},
+        },
+        "checks": made,
+        **members,
+    }

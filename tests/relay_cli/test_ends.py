@@ -174,6 +174,7 @@ def test_help_documents_the_exit_codes_and_each_command_has_examples() -> None:
     assert all(f"\n   {code.value} " in top for code in ExitCode)
     commands = ["runs list", "runs show", "runs watch", "errors list", "errors show"]
     commands += ["replay", "dismiss", "pause", "resume", "reconcile", "out-of-sync", "write-back", "sweep", "health"]
+    commands += ["doctor"]
     for command in commands:
         examples = CliRunner().invoke(cli, [*command.split(), "--help"]).stdout.partition("Examples:")[2]
         assert f"relay {command}" in examples

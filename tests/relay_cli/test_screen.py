@@ -38,6 +38,7 @@ CALLS: dict[str, tuple[str, Any]] = {
         "POST /api/sweeps",
         documents.sweep(),
     ),
+    "doctor --last": ("GET /api/doctor", documents.diagnosis()),
     "health": ("GET /api/health", documents.health()),
 }
 
