@@ -167,7 +167,7 @@ class Imports:
         await asyncio.to_thread(self._executions.set_status, request.execution_id, "Executing")
         if self._strikes("import_never_ends", parts):
             unpacked.set()
-            return await self._stand_still()
+            return await self._stand_still(request, parts)
         if self._strikes("import_fails_whole", parts):
             raise ImportFailed(self._switches.import_fails_with, self._switches.import_fails_as)
         if not self._strikes("succeeds_with_zero_rows", parts):
@@ -203,11 +203,20 @@ class Imports:
         entity = self._switches.fault_entity
         return (not entity or any(part.label == entity for part in parts)) and self._switches.spend(fault)
 
-    async def _stand_still(self) -> str:
+    async def _stand_still(self, request: ImportRequest, parts: list[Part]) -> str:
         """Stay running without a result until `stuckImportsEnd` is set."""
+        await asyncio.to_thread(self._set_staging, request, parts, "Executing")
         while not self._switches.stuck_imports_end:  # noqa: ASYNC110 - switches are plain values
             await asyncio.sleep(STILL_SECONDS)
-        return self._switches.stuck_imports_end
+        end = self._switches.stuck_imports_end
+        await asyncio.to_thread(
+            self._set_staging, request, parts, {"Failed": "Error", "Succeeded": "Finished"}.get(end, end)
+        )
+        return end
+
+    def _set_staging(self, request: ImportRequest, parts: list[Part], status: str) -> None:
+        for part in parts:
+            self._executions.set_job(request.execution_id, part.label, stagingstatus=status)
 
     def _fail(self, request: ImportRequest, text: str, status: str = "Failed") -> None:
         self._executions.add_errors(request.execution_id, "", "staging", [whole(text)] if text else [])

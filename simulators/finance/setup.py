@@ -29,7 +29,8 @@ class Facts:
     @property
     def companies(self) -> list[str]:
         """The companies with transactions."""
-        return [company for company in COMPANIES if company not in self.switches.missing_companies]
+        known = (*COMPANIES, *self.switches.further_companies)
+        return [company for company in known if company not in self.switches.missing_companies]
 
 
 def label_of(entity: Entity, switches: Switches) -> str:

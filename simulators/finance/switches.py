@@ -52,6 +52,7 @@ class Switches:
     not_public: list[str] = field(default_factory=list)
     integration_off: list[str] = field(default_factory=list)
     missing_companies: list[str] = field(default_factory=list)
+    further_companies: list[str] = field(default_factory=list)
     without_number_sequence: list[str] = field(default_factory=list)
     number_sequence_data_type: str = "ProjProposalId"
     number_sequence_flags: dict[str, dict[str, str]] = field(default_factory=dict)
