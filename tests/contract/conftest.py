@@ -15,6 +15,7 @@ from shared.services.sign_in import SignIn
 from simulators.azurite import Azurite
 from simulators.processes import Server as Process
 from simulators.tokens import issue
+from tests.contract.calls import Call, get, post
 from tests.contract.certificates import make_elliptic, make_rsa
 from tests.contract.server import Server, serving
 from tests.contract.wiring import App, settings, wired
@@ -130,3 +131,9 @@ async def app(server: Server, signin: SignIn, table: TableClient) -> AsyncIterat
     """One process of the app, with both services at the scripted server."""
     async with wired(server.url, signin, table) as process:
         yield process
+
+
+@pytest.fixture(params=[get, post], ids=["GET", "POST"])
+def call(request: pytest.FixtureRequest) -> Call:
+    action: Call = request.param
+    return action
