@@ -12,6 +12,7 @@ from pathlib import Path
 from shared.jobs.job import Job, Step, load_job
 from shared.maps.table_map import TableMap, load_map
 from simulators.dataverse.schema import load_schema
+from simulators.finance.setup import SETUP_SETS
 
 PROJECT = Path(__file__).parents[1]
 DOCUMENT = PROJECT / "docs" / "go-live.md"
@@ -55,6 +56,9 @@ def finance() -> str:
         rows.append(f"| `{target.aot}` ({target.entity}) | Maintain, for data management | {step.shown}: {lanes} |")
         if target.set:
             rows.append(f"| `{target.set}` | View, for OData | {step.shown}: comparison, reconciliation, write-back |")
+    named = {text for file in DOCTOR.rglob("*.py") for text in _texts(file)}
+    seen = sorted(named & {one.name for one in SETUP_SETS})
+    rows += [f"| `{each}` | View, for OData | the doctor: without it a check is unknown |" for each in seen]
     return "\n".join(["| Needs | Privilege | For |", "|---|---|---|", *rows])
 
 

@@ -110,7 +110,9 @@ async def look_at_columns(visit: Visit) -> Sequence[Finding]:
 
 async def _columns(visit: Visit, name: str, table_map: TableMap) -> Finding:
     target = table_map.target
-    expected = f"{target.set} has the {len(table_map.columns)} columns of the map"
+    expected = (
+        f"{target.set} has the {len(table_map.columns)} columns of the map; Finance describes public entities alone"
+    )
     options = {"$filter": f"EntitySetName eq {quote_text(str(target.set))}", "$select": "Name,EntitySetName,Properties"}
     rows = await visit.finance.read("/metadata/PublicEntities", options)
     if not rows:
