@@ -40,6 +40,8 @@ from shared.services.turns import Turns
 # The name of a privilege in a message of Dataverse. It is the same in every language.
 _PRIVILEGE = re.compile(r"\bprv[A-Za-z_0-9]+")
 
+# Bytes of an answer, after decompression. A page of 5,000 actuals with all lookups has about 15 million.
+MOST_BYTES = 64 * 1024 * 1024
 # Seconds that a cancelled reader waits for the answer to a request in flight.
 _LAST_ANSWER = 15.0
 # After this time a reader that is not allowed to send now tries again.
@@ -175,12 +177,24 @@ class Service:
                 ) as response:
                     if (hint := response.headers.get("x-ms-dop-hint", "")).isdecimal():
                         self._limit.advise(int(hint))
-                    content = await response.read()
+                    content = await self._read(response)
                     if response.ok:
                         self._limit.grow()
                     return Reply(response.status, response.headers, content)
             except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
                 raise Unavailable(self.name, f"{type(error).__name__} on {method} {url.path}") from error
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        """The body. Raises Unavailable for one without an end, or that a few compressed bytes blow up."""
+        content = bytearray()
+        async for piece in response.content.iter_any():
+            content += piece
+            if len(content) > MOST_BYTES:
+                response.close()
+                raise Unavailable(
+                    self.name, f"an answer of more than {MOST_BYTES // 1024**2} MB on {response.url.path}"
+                )
+        return bytes(content)
 
     async def judged(self, asked: Asked, reply: Reply) -> Answer:
         """Return a good answer, or raise the error that the answer means. A throttling answer also closes the gate."""

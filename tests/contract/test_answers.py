@@ -11,6 +11,7 @@ from azure.data.tables.aio import TableClient
 
 from shared.errors import Refused, Unavailable
 from shared.services.answers import Asked
+from shared.services.http import MOST_BYTES
 from shared.services.sign_in import SignIn
 from tests.contract.calls import X_ERROR, Call, get, post
 from tests.contract.server import Manner, Reply, Server, html, said
@@ -90,6 +91,14 @@ async def test_a_compressed_body_that_is_none_is_unavailable(app: App, server: S
 async def test_a_compressed_answer_is_read(app: App, server: Server) -> None:
     server.script(Reply(body=gzip.compress(b'{"value": [1.10]}'), headers={"Content-Encoding": "gzip"}))
     assert (await get(app.source)).json() == {"value": [Decimal("1.10")]}
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Encoding": "gzip"}], ids=["plain", "compressed"])
+async def test_an_answer_is_not_read_without_end(app: App, server: Server, headers: dict[str, str]) -> None:
+    body = b'{"value": [' + b" " * MOST_BYTES
+    server.script(Reply(body=gzip.compress(body, 1) if headers else body, headers=headers))
+    with pytest.raises(Unavailable, match="more than 64 MB"):
+        await get(app.source)
 
 
 async def test_silence_is_unavailable_after_the_time_out(
