@@ -16,6 +16,8 @@ from shared.services.odata import quote_text
 _RELEASE = re.compile(r"10\.0\.(?P<number>\d{1,3})")
 _LIMITS_ENDED = 36
 """Up to 10.0.35 Finance could limit the requests of one user. Source: service protection API limits."""
+# Source: Microsoft, Configure Project Operations per legal entity.
+_GLOBAL_PARAMETERS = "Project management and accounting > Setup > Global project management and accounting parameters"
 _PARAMETERS = "Project management and accounting > Setup > Project management and accounting parameters"
 _DATA_TYPE = "ProjProposalId"
 
@@ -41,9 +43,7 @@ def _switch(code: str, on: bool | None) -> Finding:
     expected = f"the integration of Project Operations is on in {code}"
     if on:
         return Finding(Verdict.OK, "it is on", expected, about=code)
-    step = (
-        f"In the company {code}: {_PARAMETERS} > Project Operations on Dynamics 365 Customer Engagement, switch it on"
-    )
+    step = f"{_GLOBAL_PARAMETERS}: select {code}. Finance takes a legal entity there only before its first project"
     seen = "it is off" if on is not None else f"Finance shows no project parameters of {code}"
     return Finding(Verdict.FAIL, seen, expected, step, code)
 

@@ -25,12 +25,12 @@ from simulators.finance.metadata import Metadata
 from simulators.finance.periodic import StagingImport
 from simulators.finance.proposals import Proposals
 from simulators.finance.queries import Reader, Source
+from simulators.finance.readings import Readings
 from simulators.finance.sets import EntitySet
 from simulators.finance.setup import SETUP_SETS, Facts, rows_of
 from simulators.finance.store import Store
 from simulators.finance.switches import Switches
 from simulators.finance.uploads import Uploads
-from simulators.finance.versions import Versions
 from simulators.losses import Losses
 from simulators.tokens import TokenCheck
 
@@ -83,7 +83,7 @@ def build(settings: Settings, origin: str) -> web.Application:
     asked.add_routes(app.router)
     Uploads(blobs).add_routes(app.router)
     app.router.add_post("/data/DataManagementDefinitionGroups/{action}", actions.answer)
-    Versions(origin, switches).add_routes(app.router)
+    Readings(origin, facts).add_routes(app.router)
     app.router.add_post("/data/$batch", Batch(data, changer, switches).answer)
     Metadata(origin, switches).add_routes(app.router)
     app.router.add_route("*", "/data/{resource:.+}", data.answer)

@@ -130,6 +130,15 @@ async def test_actions_answer(client: Any) -> None:
     assert json.loads(answer["value"])["BlobUrl"].startswith("http")
 
 
+async def test_the_entity_list_is_queried_by_an_action(client: Any) -> None:
+    everything = await client.query_data_management_entities()
+    shared = await client.query_data_management_entities_by_category(["Transaction"], is_shared=True)
+    labels = {one["EntityName"] for one in everything}
+    assert {one["EntityName"] for one in shared} < labels
+    assert "Project invoice proposal V2" in labels
+    assert await client.query_data_management_entities_by_category(["Master"]) == []
+
+
 async def test_all_metadata_is_read_at_once(client: Any) -> None:
     entities = {one.entity_set_name: one for one in await client.get_all_public_entities_with_details()}
     assert {ACTUALS_SET, "LegalEntities", "SysAADClients"} <= set(entities)
