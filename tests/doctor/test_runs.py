@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,14 +16,17 @@ from operate.doctor.check import Finding, Verdict
 from operate.doctor.checks import CHECKS
 from operate.doctor.diagnoses import Diagnoses
 from operate.doctor.diagnosis import chosen, describe, describe_last, diagnose, start
+from operate.functions import diagnose_by_the_clock
 from operate.repair.poison import book
 from operate.views.health import health
 from relay_contract.doctor import Diagnosis
+from shared import wiring
 from shared.engine.messages import Diagnose
 from shared.engine.ports import Ports
 from shared.engine.worker import work
 from shared.errors import LeaseLost
 from shared.storage.names import OPERATIONS
+from tests.contract.opening import close
 from tests.doctor.patient import Patient
 
 FUNCTIONS = ("WhoAmI", "RetrieveVersion", "RetrieveCurrentOrganization", "RetrieveUser", "/metadata/", "/$count")
@@ -171,6 +175,21 @@ async def test_a_run_whose_message_was_given_up_has_failed(patient: Patient) -> 
     found = await describe(patient.ports, job)
     assert found is not None
     assert (found.state, "given up" in found.detail) == ("failed", True)
+
+
+async def test_the_timer_has_all_checks_made_by_a_message(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wiring, "_process", wiring._Process())
+    given = wiring.Configuration(patient.ports.settings, patient.ports.job, patient.ports.maps)
+    monkeypatch.setattr(wiring, "configuration", lambda: given)
+    queue = patient.ports.queues.clients[OPERATIONS]
+    await queue.clear_messages()
+    await diagnose_by_the_clock._function.get_user_function()(None)
+    [message] = await queue.peek_messages(5)
+    await diagnose(patient.ports, Diagnose.model_validate_json(b64decode(message.content)))
+    found = await describe_last(patient.ports)
+    assert found is not None
+    assert (found.by, found.done) == ("the daily timer", len(CHECKS))
+    await close(await wiring.ports())
 
 
 async def test_findings_of_any_length_are_kept(patient: Patient) -> None:

@@ -44,6 +44,13 @@ class Operator:
         """Sweep now."""
         return self.post("sweeps")
 
+    def diagnose(self, *only: str) -> dict[str, Any]:
+        """Have the doctor make all checks, or these, and wait for its findings."""
+        path = f"doctor/{self.post('doctor', only=only)['id']}"
+        return await_that(
+            lambda: found if (found := self.get(path))["state"] != "running" else None, "the doctor", 120.0
+        )
+
     def replay(self, **selection: Any) -> dict[str, Any]:
         """Send again what is rejected."""
         return self.post("replays", **selection)

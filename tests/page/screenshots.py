@@ -10,6 +10,7 @@ from playwright.async_api import Browser, expect
 from simulators.stack import Stack
 from simulators.tenant import Tenant, app_settings
 from tests.endtoend.relay import Relay
+from tests.operations.operator import Operator
 from tests.page.browser import PATIENCE_MILLISECONDS, Desk, chromium, desk
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "screenshots"
@@ -50,6 +51,7 @@ def set_up(system: Relay) -> str:
     tenant.switch("finance", rejectRows=[{**REFUSE, "message": "Line property 'Chargeable' doesn't exist"}])
     rejected = system.carry(60, seed=33, company=COMPANY)
     tenant.switch("finance", rejectRows=[])
+    Operator(system).diagnose()
     return rejected
 
 
@@ -98,6 +100,9 @@ async def _take_all(browser: Browser, system: Relay, rejected: str, scheme: str)
         await _shoot(tab, "errors", scheme)
         await tab.go("Health")
         await _shoot(tab, "health", scheme)
+        await tab.go("Setup")
+        await expect(tab.page.locator(".findings li").first).to_be_visible()
+        await _shoot(tab, "setup", scheme)
 
 
 async def _shoot(tab: Desk, name: str, scheme: str) -> None:

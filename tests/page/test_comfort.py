@@ -6,9 +6,10 @@ import pytest
 from playwright.async_api import Browser, Locator, expect
 
 from tests.endtoend.relay import Relay
+from tests.operations.operator import Operator
 from tests.page.browser import Desk, desk
 
-SCREENS = ("runs", "errors", "health", "out-of-sync")
+SCREENS = ("runs", "errors", "health", "setup", "out-of-sync")
 LENGTHEN = """() => {
   const walk = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
   const texts = [];
@@ -26,6 +27,7 @@ def invoice(running: Relay) -> str:
     invoice_id = running.carry(60, seed=41)
     running.tenant.switch("finance", rejectRows=[])
     running.carry(5, seed=42)
+    Operator(running).diagnose()
     return invoice_id
 
 

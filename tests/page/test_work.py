@@ -188,3 +188,14 @@ async def test_what_is_out_of_sync_is_listed_when_asked_for(system: Relay, opera
     await operator.press("Look")
     line = operator.page.locator("tbody tr").filter(has_text=number).filter(has_text="not posted")
     await expect(line.first).to_be_visible()
+
+
+async def test_the_set_up_is_examined_and_says_what_to_do(system: Relay, operator: Desk) -> None:
+    await operator.go("Setup")
+    await operator.press("Check everything now")
+    line = operator.page.locator(".findings li").filter(has_text="dataverse-reach")
+    await expect(line).to_contain_text("lets the app in")
+    await expect(operator.page.get_by_role("button", name="Check everything now")).to_be_enabled()
+    start = operator.page.locator(".findings li").filter(has_text="sweep-start")
+    await expect(start).to_contain_text("Next: Set SWEEP_START")
+    assert audit(system, "doctor")[-1]["by"] == NAME

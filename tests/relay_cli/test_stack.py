@@ -1,5 +1,6 @@
 """The command and the real app, with everything that the app needs: from a rejected row to a completed run."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,10 @@ from relay_cli.problems import ExitCode
 from tests.endtoend.relay import Relay
 from tests.endtoend.relay import relay as start
 from tests.relay_cli.command import environment, relay
+from tests.watch.asking import Log
 
+BERLIN, LONDON = 110, 85
+"""Time zones, by the code of Dataverse."""
 MESSAGE = "Category is missing"
 REFUSE = {"entity": "Project Operations integration actuals", "field": "DESCRIPTION", "contains": "\n"}
 
@@ -91,6 +95,25 @@ def test_pause_resume_sweep_health_and_lists_answer(system: Relay, env: dict[str
     listed = relay("runs", "list", "--all", "--top", "1", "--json", env=env).document["runs"]
     assert len({run["invoiceId"] for run in listed}) == len(listed)
     assert relay("reconcile", "--since", "1h", "--every", "0.3", env=env).code in (ExitCode.FINE, ExitCode.FAILED)
+
+
+def test_a_set_up_that_breaks_is_found_and_logged_and_mended(system: Relay, env: dict[str, str]) -> None:
+    def changes() -> list[dict[str, str]]:
+        lines = [line.text for line in Log.of_hosts(system.stack.run_dir).lines if '"doctor changed"' in line.text]
+        return [each for each in map(json.loads, lines) if each["check"] == "user-time-zone"]
+
+    assert relay("doctor", "--last", env=env).code == ExitCode.USAGE, "it has not run yet"
+    first = relay("doctor", "--json", "--by", "kim", "--every", "0.2", env=env).document
+    assert (first["state"], first["done"], first["by"]) == ("done", first["of"], "kim")
+    assert changes() == []
+    system.tenant.switch("dataverse", userTimeZone=LONDON)
+    broken = relay("doctor", "--every", "0.2", env=env)
+    assert (broken.code, "user-time-zone" in broken.stdout) == (ExitCode.FAILED, True)
+    assert changes() == [{"event": "doctor changed", "check": "user-time-zone", "verdict": "fail", "before": "ok"}]
+    assert relay("health", "--json", env=env).document["doctor"]["worst"] == "fail"
+    system.tenant.switch("dataverse", userTimeZone=BERLIN)
+    assert relay("doctor", "--only", "user-time-zone", "--every", "0.2", env=env).code == ExitCode.FINE
+    assert relay("doctor", "--last", env=env).code == ExitCode.FAILED, "a run of some checks is not the last one"
 
 
 def test_the_webhooks_key_is_not_allowed(system: Relay) -> None:

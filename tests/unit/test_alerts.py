@@ -129,6 +129,13 @@ def test_a_measure_is_summed_and_compared() -> None:
     assert alert.fired(Log(lines * 2)) == {"sweep"}
 
 
+@pytest.mark.parametrize(("failed", "fires"), [((0,), False), ((2,), True), ((2, 0), False), ((0, 1), True)])
+def test_the_doctor_alerts_while_its_last_run_has_found_a_fault(*, failed: tuple[int, ...], fires: bool) -> None:
+    lines = [line(minutes=60 - number, event="doctor", failed=count) for number, count in enumerate(failed)]
+    lines += [line(event="doctor changed", check="finance-reach", verdict="fail", before="ok")]
+    assert bool(ALERTS["doctor"].fired(Log(lines))) is fires
+
+
 @pytest.mark.parametrize(
     ("found", "heard", "later", "fires"),
     [(1, None, 16, True), (1, None, 10, False), (1, 0, 16, False), (0, 1, 16, False), (None, 0, 16, False)],

@@ -94,6 +94,7 @@ FIRES: Mapping[str, set[str]] = {
     "job-batch": {"invoices"},
     "job-row": {"invoices"},
     "job-look": {"invoices"},
+    "doctor": {""},
 }
 """For what each alert fires at the end of the troubles."""
 UNHEARD = {"lost-webhook": A_QUARTER, "no-webhook": A_QUARTER, "silent": HALF_AN_HOUR}

@@ -47,5 +47,5 @@ async function call(path, options) {
   const text = document?.error?.message;
   if (answer.status === 401) throw new NotAllowed(text ?? "The key was refused.");
   if (answer.status === 403) throw new NotAllowed(text ?? "You are not allowed to do that.");
-  throw new Error(text ?? `The app answered ${answer.status}.`);
+  throw Object.assign(new Error(text ?? `The app answered ${answer.status}.`), { status: answer.status });
 }

@@ -10,10 +10,11 @@ import * as health from "./health.js";
 import { opened } from "./rejected.js";
 import * as run from "./run.js";
 import * as runs from "./runs.js";
+import * as setup from "./setup.js";
 import * as strays from "./strays.js";
 import { learnMaps } from "./words.js";
 
-const SCREENS = { runs, errors, health, "out-of-sync": strays };
+const SCREENS = { runs, errors, health, setup, "out-of-sync": strays };
 const DEEDS = { ...ACTIONS, syncStrays: strays.syncStrays };
 const main = document.getElementById("main");
 const parts = Object.fromEntries(["screens", "clock", "refresh", "stop", "leave", "theme", "trouble", "news"].map((id) => [id, document.getElementById(id)]));
@@ -134,6 +135,8 @@ main.addEventListener("submit", (event) => {
     location.hash = runs.filtered(form);
   } else if (form.id === "strays-filter") {
     strays.look(form).then((address) => (location.hash = address)).catch((error) => complain(error.message));
+  } else if (form.id === "doctor-run") {
+    setup.run().then((address) => (location.hash = address)).catch((error) => complain(error.message));
   }
 });
 main.addEventListener("click", (event) => {
