@@ -257,7 +257,7 @@ ACCEPT_POSTING = Endpoint(
     "postings",
     "Accept a business or data event of Finance: its content is not used, what was posted is looked up",
     {202: (PostingAccepted,)},
-    (401, 503),
+    (401, 413, 503),
     "webhook",
 )
 

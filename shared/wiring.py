@@ -47,6 +47,7 @@ from shared.storage.names import SHARED_QUEUES
 from shared.storage.notes import Notes
 from shared.storage.owner import Owner, Ownership
 from shared.storage.pauses import Pauses
+from shared.storage.pending import Pending
 from shared.storage.throughput import Throughput
 
 # Spreads messages that were put back, so that they do not all return at once.
@@ -54,6 +55,10 @@ _APART = 3.0
 # Seconds until a request times out, even while its answer still arrives.
 _LONGEST_ANSWER = 300.0
 
+
+# How long queued work counts as waiting: a crash may leave a mark without a message, and the next request is not to be
+# taken for a copy for long.
+_PENDING = timedelta(minutes=1)
 
 # Bytes of large pages that a process handles at once. As Python objects they need several times as much memory.
 _PAGES_IN_WORK = 12 * 1024 * 1024
@@ -127,6 +132,7 @@ async def open_ports(
         gates=gates,
         leases=Leases(storage.gates, now, timedelta(seconds=settings.shipment_lease)),
         pauses=Pauses(storage.gates, now),
+        pending=Pending(storage.gates, now, _PENDING),
         notes=notes,
         throughput=Throughput(storage.gates, now),
         audit=audit,

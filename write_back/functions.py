@@ -15,7 +15,7 @@ from shared.errors import NotOurStorage
 from shared.storage.names import WRITE_BACK
 from shared.wiring import ports, ports_or_none, ports_or_put_back
 from write_back.pages import write_back
-from write_back.posted_invoices import look
+from write_back.posted_invoices import look, ring
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
@@ -27,9 +27,11 @@ HANDLERS: dict[str, Handler] = {"look": look, "writeBack": write_back}
 async def accept_posting(req: func.HttpRequest) -> func.HttpResponse:
     """Accept a business or data event of Finance. Its content is not used: it only starts a search for posted
     invoices."""
-    del req
     try:
-        await (await ports()).queues.send(Look())
+        works = await ports()
+        if len(req.get_body()) > works.settings.webhook_max_bytes:
+            return _problem("tooLarge", f"The body has more than {works.settings.webhook_max_bytes} bytes", status=413)
+        await ring(works)
     except NotOurStorage as refusal:
         return _problem("otherStorage", str(refusal))
     except AzureError as error:
@@ -54,8 +56,8 @@ async def look_for_postings(timer: func.TimerRequest) -> None:
         await works.queues.send(Look())
 
 
-def _problem(code: Code, text: str) -> func.HttpResponse:
-    return _json(503, Problem(error=ProblemDetail(code=code, message=text)))
+def _problem(code: Code, text: str, *, status: int = 503) -> func.HttpResponse:
+    return _json(status, Problem(error=ProblemDetail(code=code, message=text)))
 
 
 def _json(status: int, body: Answer) -> func.HttpResponse:

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from azure.core.exceptions import AzureError
+
 from shared.engine import troubles
 from shared.engine.account import account_of
 from shared.engine.messages import Look
@@ -22,8 +24,25 @@ from write_back.passes import Pass
 _A_WHILE = timedelta(minutes=15)
 
 
+_SEARCH = "look"
+
+
+async def ring(ports: Ports) -> None:
+    """Queue a search, unless one waits already. It will find what this event is about."""
+    if not await ports.pending.mark(_SEARCH):
+        return
+    try:
+        await ports.queues.send(Look())
+    except AzureError:
+        # Otherwise the sender's retry would be taken for a copy.
+        await ports.pending.clear(_SEARCH)
+        raise
+
+
 async def look(ports: Ports, message: Look) -> None:
     """Start the write-back of every completed run whose billed sales are all posted by now."""
+    # Before the search: what is posted while it runs may be missed by it.
+    await ports.pending.clear(_SEARCH)
     async for listed in ports.run_list.waiting(What.UNPOSTED):
         try:
             run = await ports.ledger.run(listed.subject)

@@ -35,6 +35,7 @@ from shared.storage.maps_in_use import MapChoice, MapsInUse
 from shared.storage.notes import Notes
 from shared.storage.owner import Ownership
 from shared.storage.pauses import Pauses
+from shared.storage.pending import Pending
 from shared.storage.throughput import Throughput
 
 
@@ -70,6 +71,7 @@ class Ports:
     gates: ThrottleGates
     leases: Leases
     pauses: Pauses
+    pending: Pending
     notes: Notes
     throughput: Throughput
     audit: Audit

@@ -128,6 +128,14 @@ def test_a_body_over_the_limit_is_a_413(system: Relay) -> None:
     assert "524288" in answer.json()["error"]["message"]
 
 
+def test_an_event_of_finance_has_the_same_limit(system: Relay) -> None:
+    answers = [
+        requests.post(system.address("postings"), data=b"x" * size, headers=system.operator, timeout=60)
+        for size in (1024, 512 * 1024 + 1)
+    ]
+    assert [answer.status_code for answer in answers] == [202, 413]
+
+
 def test_a_run_that_is_not_there_is_a_404_and_no_guid_a_400(system: Relay) -> None:
     headers = {"x-functions-key": system.stack.function_key}
     assert requests.get(system.address(f"runs/{uuid4()}"), headers=headers, timeout=30).status_code == 404
