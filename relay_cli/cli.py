@@ -13,6 +13,7 @@ from relay_cli.problems import ExitCode, Problem
 from relay_cli.reconcile import reconcile
 from relay_cli.screen import say
 from relay_cli.sweep import sweep
+from relay_cli.webhook import commands as webhook
 from relay_cli.write_back import write_back
 from relay_contract.version import VERSION
 
@@ -46,6 +47,7 @@ app.add_typer(runs.app, name="runs")
 runs.app.command("timeline")(timeline.timeline)
 app.command("finance-page")(timeline.finance_page)
 app.add_typer(errors.app, name="errors")
+app.add_typer(webhook.app, name="webhook")
 for command in (
     changes.replay,
     changes.dismiss,

@@ -91,7 +91,7 @@ def test_every_address_that_the_page_calls_is_in_the_document() -> None:
 def test_every_address_that_the_command_calls_is_in_the_document() -> None:
     calls = [
         (method.upper(), re.sub(r"\{[^}]+\}", "x", path))
-        for module in (PROJECT / "relay_cli").glob("*.py")
+        for module in (PROJECT / "relay_cli").rglob("*.py")
         for method, path in re.findall(r"(?:relay|app|\))\.(get|post)\(f?\"([^\"]+)\"", module.read_text("utf-8"))
     ]
     assert len(calls) > 10

@@ -1,0 +1,50 @@
+"""`az` and `azd` of a person who has signed in: executable scripts whose tokens come from the sign-in simulator.
+
+AZ_SIGNIN is its address, AZ_PERSON the person's object id, AZ_TENANT another tenant than its own. Without AZ_PERSON
+nobody is signed in.
+"""
+
+import sys
+from pathlib import Path
+
+_AZ = """#!{python} -IS
+import json, os, sys, time, urllib.request
+given, person = sys.argv[1:], os.environ.get("AZ_PERSON")
+if given[:2] != {command}:
+    sys.exit("ERROR: not simulated: " + " ".join(given))
+if not person:
+    sys.exit({signed_out!r})
+resource = given[given.index({option!r}) + 1].removesuffix("/.default")
+asked = {{"person": person, "resource": resource}}
+if tenant := os.environ.get("AZ_TENANT"):
+    asked["tenant"] = tenant
+request = urllib.request.Request(
+    os.environ["AZ_SIGNIN"] + "/sim/tokens", json.dumps(asked).encode(), {{"Content-Type": "application/json"}}
+)
+direct = urllib.request.build_opener(urllib.request.ProxyHandler({{}}))
+token = json.loads(direct.open(request, timeout=20).read())
+{show}
+"""
+_SHOW_AZ = "print(json.dumps(token, indent=2))"
+_SHOW_AZD = (
+    'expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(token["expires_on"]))\n'
+    'print(json.dumps({"token": token["accessToken"], "expiresOn": expires}))'
+)
+
+
+def write_commands(folder: Path) -> None:
+    """Write `az` and `azd` into a folder, for the PATH."""
+    for name, command, option, signed_out, show in (
+        (
+            "az",
+            ["account", "get-access-token"],
+            "--resource",
+            "ERROR: Please run 'az login' to setup account.",
+            _SHOW_AZ,
+        ),
+        ("azd", ["auth", "token"], "--scope", "ERROR: not logged in, run `azd auth login` to login", _SHOW_AZD),
+    ):
+        text = _AZ.format(python=sys.executable, command=command, option=option, signed_out=signed_out, show=show)
+        path = folder / name
+        path.write_text(text)
+        path.chmod(0o755)
