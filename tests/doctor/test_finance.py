@@ -9,6 +9,7 @@ import pytest
 
 from operate.doctor import companies, data_projects, finance_access, finance_entities, finance_setup
 from operate.doctor.check import Check, Finding, Verdict
+from operate.doctor.checks import CHECKS as ALL
 from shared.ledger.run import Part
 from shared.ledger.shipments import Step
 from shared.maps.table_map import TableMap
@@ -120,11 +121,17 @@ async def test_a_source_that_is_forbidden_is_unknown(patient: Patient, name: str
     assert (finding.verdict, source.removeprefix("/metadata/") in finding.next_step) == (UNKNOWN, True)
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+@pytest.mark.parametrize("check", [each for each in ALL if each.area == "finance"], ids=lambda check: check.name)
 async def test_with_the_package_api_alone_nothing_fails(patient: Patient, check: Check) -> None:
     await patient.finance.switch(forbidAllButPackages=True)
     [finding] = await patient.diagnose(check)
     assert (finding.verdict, "Give the app's user in Finance" in finding.next_step) == (UNKNOWN, True)
+
+
+async def test_a_release_without_the_set_is_unknown(patient: Patient) -> None:
+    await patient.finance.switch(notPublic=["ProjParametersV2Entity"])
+    [finding] = await patient.diagnose(NAMED["finance-integration"])
+    assert (finding.verdict, "Finance has no ProjectParameterV2" in finding.seen) == (UNKNOWN, True)
 
 
 @pytest.mark.parametrize("status", [401, 403])
