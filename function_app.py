@@ -10,6 +10,7 @@ from link_transactions.functions import blueprint as link_transactions
 from operate.api.changes import blueprint as changes
 from operate.api.comparisons import blueprint as comparisons
 from operate.api.doctor import blueprint as doctor
+from operate.api.maps import blueprint as maps
 from operate.api.runs import blueprint as runs
 from operate.api.webhook import blueprint as webhook
 from operate.functions import blueprint as operate
@@ -34,6 +35,7 @@ def with_all_functions() -> func.FunctionApp:
         runs,
         changes,
         comparisons,
+        maps,
         doctor,
         webhook,
         page,

@@ -10,12 +10,17 @@ from relay_contract.changes import Dismissals, Pauses, Replay, Sweep, WriteBack
 from relay_contract.doctor import Diagnosis
 from relay_contract.errors import ErrorGroupRows, ErrorGroups
 from relay_contract.health import Health
+from relay_contract.maps import ActivatedMap, MapCheck, MapFile, MapHistory, MapsInUse, PushedMap, Translation
 from relay_contract.out_of_sync import OutOfSync
 from relay_contract.reconciliation import JobAccepted, Reconciliation
 from relay_contract.requests import (
     DismissRequest,
     DoctorRequest,
     ErrorsQuery,
+    MapActivationRequest,
+    MapCheckRequest,
+    MapPushRequest,
+    MapTranslationRequest,
     OutOfSyncRequest,
     PauseRequest,
     ReconcileRequest,
@@ -39,8 +44,9 @@ from relay_contract.webhook import (
     WebhookNoted,
 )
 
-type Access = Literal["operator", "webhook", "everybody"]
-"""Access by a host key or the platform's sign-in, by a function key, or without either."""
+type Access = Literal["operator", "administrator", "webhook", "everybody"]
+"""Access by a host key or the platform's sign-in, by the master key or a sign-in with a role of its own, by
+a function key, or without any."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ _READING = (401, 403, 409, 502, 503)
 _CHANGING = (400, *_READING[:3], 413, *_READING[3:])
 
 _INVOICE = {"invoiceId": "The invoice's id in Dataverse."}
+_MAP = {"map": "The name of a map, as `health` lists it."}
 _JOB = {"job": "The id that the request was answered with."}
 
 LIST_RUNS = Endpoint(
@@ -225,6 +232,67 @@ NOTE_WEBHOOK = Endpoint(
     _CHANGING,
     body=WebhookNote,
 )
+LIST_MAPS = Endpoint("list_maps", "GET", "maps", "List the table maps in use", {200: (MapsInUse,)}, _READING)
+SHOW_MAP_HISTORY = Endpoint(
+    "show_map_history",
+    "GET",
+    "maps/{map}/history",
+    "List the files of a map, and which were in use when",
+    {200: (MapHistory,)},
+    (404, *_READING),
+    parameters=_MAP,
+)
+SHOW_MAP_FILE = Endpoint(
+    "show_map_file",
+    "GET",
+    "maps/{map}/files/{digest}",
+    "Show a file of a map",
+    {200: (MapFile,)},
+    (404, *_READING),
+    parameters={**_MAP, "digest": "`shipped`, `active`, `base`, or the beginning of a digest."},
+)
+CHECK_MAP = Endpoint(
+    "check_map",
+    "POST",
+    "maps/{map}/checks",
+    "Check a map file against the tenant; changes nothing",
+    {200: (MapCheck,)},
+    (404, *_CHANGING),
+    body=MapCheckRequest,
+    parameters=_MAP,
+)
+TRANSLATE_MAP = Endpoint(
+    "translate_map",
+    "POST",
+    "maps/{map}/translations",
+    "Translate a dual-write map into a map file; changes nothing",
+    {200: (Translation,)},
+    (404, *_CHANGING),
+    body=MapTranslationRequest,
+    parameters=_MAP,
+)
+PUSH_MAP = Endpoint(
+    "push_map",
+    "POST",
+    "maps/{map}/files",
+    "Store a map file, inactive",
+    {200: (PushedMap,)},
+    (404, *_CHANGING),
+    "administrator",
+    body=MapPushRequest,
+    parameters=_MAP,
+)
+ACTIVATE_MAP = Endpoint(
+    "activate_map",
+    "POST",
+    "maps/{map}/activations",
+    "Put a stored map file into use",
+    {200: (ActivatedMap,)},
+    (404, *_CHANGING),
+    "administrator",
+    body=MapActivationRequest,
+    parameters=_MAP,
+)
 SHOW_HEALTH = Endpoint("show_health", "GET", "health", "Tell how the whole app is", {200: (Health,)}, _READING)
 SHOW_OPENAPI = Endpoint("show_openapi", "GET", "openapi.json", "This document", {200: (BaseModel,)}, _READING[:2])
 SHOW_OPERATOR = Endpoint("show_operator", "GET", "operator", "Tell who is asking", {200: (OperatorName,)}, _READING[:2])
@@ -284,6 +352,13 @@ ENDPOINTS = (
     SHOW_DOCTOR,
     SHOW_WEBHOOK,
     NOTE_WEBHOOK,
+    LIST_MAPS,
+    SHOW_MAP_HISTORY,
+    SHOW_MAP_FILE,
+    CHECK_MAP,
+    TRANSLATE_MAP,
+    PUSH_MAP,
+    ACTIVATE_MAP,
     SHOW_HEALTH,
     SHOW_OPENAPI,
     SHOW_OPERATOR,

@@ -31,7 +31,7 @@ _MEANINGS = {
     400: "The request is wrong; the message names the member and the reason.",
     401: "No key, or none for this endpoint: the Functions host sends no body. Not signed in: the message says so.",
     403: "Signed in, but not allowed.",
-    404: "There is no such run, group, import or file; the message says which.",
+    404: "There is no such run, group, import, map or file; the message says which.",
     409: "A conflict; the message says with what.",
     413: "The body is too large.",
     502: "Dataverse or Finance refused.",
@@ -41,6 +41,9 @@ _KEYS = {
     "operator": (
         "A host key. Where OPERATOR_SIGN_IN is appServiceAuthentication, the platform signs operators in and no key "
         "is asked for."
+    ),
+    "administrator": (
+        "The master key. Where OPERATOR_SIGN_IN is appServiceAuthentication, an operator also needs ADMINISTRATOR_ROLE."
     ),
     "webhook": "A host key, or a key of this function alone.",
 }

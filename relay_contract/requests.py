@@ -187,3 +187,35 @@ class ErrorsQuery(Asked):
     model_config = ConfigDict(extra="ignore")
 
     invoice_id: UUID | None = None
+
+
+type _Content = dict[str, Any]
+
+
+class MapCheckRequest(Asked):
+    """Check a map file against the tenant. Nothing is stored."""
+
+    content: _Content
+
+
+class MapTranslationRequest(Asked):
+    """Translate a dual-write map: the content of `msdyn_mapping` if it is given, otherwise the map that runs in the
+    tenant."""
+
+    mapping: _Content | None = None
+
+
+class MapPushRequest(Change):
+    """Store a map file, inactive."""
+
+    content: _Content
+
+
+class MapActivationRequest(Change):
+    """Put a map file into use: one by (the beginning of) its digest, or `shipped`. `insteadOf` is the digest that is in
+    use, or empty for the shipped map; if another one is, nothing is changed. A file that was never in use is checked
+    against the tenant first; `unproven` accepts what could not be seen."""
+
+    digest: str = Field(pattern=r"^(shipped|[0-9a-f]{6,32})$")
+    instead_of: str | None = Field(None, pattern=r"^([0-9a-f]{32})?$")
+    unproven: bool = False

@@ -151,6 +151,7 @@ class Settings(BaseModel):
 
     operator_sign_in: Literal["key", "appServiceAuthentication"] = Field("key", alias="OPERATOR_SIGN_IN")
     operator_role: str = Field("", alias="OPERATOR_ROLE", max_length=200)
+    administrator_role: str = Field("", alias="ADMINISTRATOR_ROLE", max_length=200)
     authentication_enabled: bool = Field(default=False, alias="WEBSITE_AUTH_ENABLED")
 
     @cached_property

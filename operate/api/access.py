@@ -14,6 +14,7 @@ from typing import Any
 import azure.functions as func
 
 from operate.api.refusals import BadRequest
+from relay_contract.endpoints import Access
 from shared.settings import Settings
 from shared.wiring import configuration
 
@@ -30,16 +31,37 @@ class Operator:
     roles: frozenset[str]
 
 
-def auth_level() -> func.AuthLevel:
-    """The host's access level: function keys, or none if the platform authenticates users."""
-    by_key = configuration().settings.operator_sign_in == "key"
-    return func.AuthLevel.FUNCTION if by_key else func.AuthLevel.ANONYMOUS
+def auth_level(access: Access) -> func.AuthLevel:
+    """The host's access level: function keys, for administrators the master key, or none if the platform authenticates
+    users."""
+    if access == "everybody" or configuration().settings.operator_sign_in != "key":
+        return func.AuthLevel.ANONYMOUS
+    return func.AuthLevel.ADMIN if access == "administrator" else func.AuthLevel.FUNCTION
 
 
 def name_of(req: func.HttpRequest) -> str | None:
     """The operator's name from the platform. None with keys, where the request states it."""
     settings = configuration().settings
     return None if settings.operator_sign_in == "key" else admit(req, settings).name
+
+
+def check_access(req: func.HttpRequest, access: Access) -> None:
+    """Return if the caller may use an endpoint. The host has checked the key, if keys are used. Raises BadRequest."""
+    settings = configuration().settings
+    if access in ("operator", "administrator") and settings.operator_sign_in != "key":
+        operator = admit(req, settings)
+        if access == "administrator":
+            check_administrator(operator, settings)
+
+
+def check_administrator(operator: Operator, settings: Settings) -> None:
+    """Raise BadRequest (403) for an operator without the role of administrators."""
+    # Without the setting there are none: an empty name must not be a role that everyone has.
+    if not settings.administrator_role:
+        raise BadRequest(403, "noRole", "Set ADMINISTRATOR_ROLE to the app role that lets operators change table maps")
+    if settings.administrator_role not in operator.roles:
+        text = f"{operator.name} does not have the role {settings.administrator_role}, which changes table maps"
+        raise BadRequest(403, "noRole", text)
 
 
 def admit(req: func.HttpRequest, settings: Settings) -> Operator:

@@ -8,7 +8,7 @@ import azure.functions as func
 from azure.core.exceptions import AzureError
 from pydantic import BaseModel, ValidationError
 
-from operate.api.access import auth_level, name_of
+from operate.api.access import auth_level, check_access, name_of
 from operate.api.refusals import BadRequest
 from relay_contract import Answer
 from relay_contract.endpoints import Endpoint
@@ -51,7 +51,7 @@ def problem(status: int, code: Code, text: str) -> func.HttpResponse:
 def serve(blueprint: func.Blueprint, endpoint: Endpoint) -> Callable[[Handler], Any]:
     """Register a function for an endpoint of the contract. The answer has the endpoint's first status unless the
     function chooses another one."""
-    level = func.AuthLevel.ANONYMOUS if endpoint.access == "everybody" else auth_level()
+    level = auth_level(endpoint.access)
 
     def register(handler: Handler) -> Any:
         guard = _guarded(handler, endpoint)
@@ -66,9 +66,7 @@ def _guarded(handler: Handler, endpoint: Endpoint) -> Callable[[func.HttpRequest
 
     async def guard(req: func.HttpRequest) -> func.HttpResponse:
         try:
-            if endpoint.access == "operator":
-                # Only for its refusals: it raises for a caller who is not signed in or lacks the role.
-                name_of(req)
+            check_access(req, endpoint.access)
             result = await handler(req)
         except BadRequest as error:
             return problem(error.status, error.code, str(error))

@@ -38,7 +38,7 @@ def read_text[M: BaseModel](text: str, name: str, model: type[M], what: str) -> 
     try:
         return model.model_validate(json.loads(text, object_pairs_hook=_no_double))
     except ValidationError as error:
-        problems = "\n".join(f"  {_where(problem['loc'])}{_reason(problem, what)}" for problem in error.errors())
+        problems = "\n".join(f"  {_where(problem['loc'])}{reason_of(problem, what)}" for problem in error.errors())
         raise FileRefused(f"{name} refused:\n{problems}") from None
     # The text may be nested deeper than Python's own stack.
     except (ValueError, RecursionError) as error:
@@ -61,7 +61,8 @@ def _where(location: tuple[int | str, ...]) -> str:
     )
 
 
-def _reason(problem: Any, what: str) -> str:
+def reason_of(problem: Any, what: str) -> str:
+    """What is wrong, of one of pydantic's errors about a file that describes a `what`."""
     if reason := _REASONS.get(problem["type"]):
         return reason.format(**{"what": what} | problem.get("ctx", {}))
     return str(problem["msg"]).removeprefix("Value error, ")

@@ -261,15 +261,22 @@ class TableMap(MapPart):
 
     def query_of(self, columns: Collection[str], *paths: str) -> dict[str, str]:
         """The OData options that read the sources of some target columns, the row's id, and other paths."""
+        return _options(self.paths_of(columns, *paths))
+
+    def query_with(self, other: "TableMap") -> dict[str, str]:
+        """The OData options that read a row for this map and for another one of the same table."""
+        company = filter(None, (self.company, other.company))
+        return _options(self.paths_of(self.columns, *company) | other.paths_of(other.columns))
+
+    def paths_of(self, columns: Collection[str], *paths: str) -> set[tuple[str, ...]]:
+        """The paths to the sources of some target columns, to the row's id, and other paths."""
         pairs = [pair for pair in self.outgoing if pair.target in columns]
         found = (
             {pair.steps for pair in pairs if pair.steps}
             | {(self.source.key,)}
             | {tuple(path.split(".")) for path in paths}
         )
-        found |= {(name,) for pair in pairs if pair.transform for name in pair.transform.columns_beside}
-        select, expand = _selection(found)
-        return {"$select": select} | ({"$expand": expand} if expand else {})
+        return found | {(name,) for pair in pairs if pair.transform for name in pair.transform.columns_beside}
 
     def blame(self, text: str) -> str:
         """The field of this map that an error message of a service quotes, or ""."""
@@ -333,6 +340,11 @@ def read_written(content: Mapping[str, Any], present: TableMap) -> TableMap:
         company=content["company"],
         fields=fields,
     )
+
+
+def _options(paths: set[tuple[str, ...]]) -> dict[str, str]:
+    select, expand = _selection(paths)
+    return {"$select": select} | ({"$expand": expand} if expand else {})
 
 
 def _selection(paths: set[tuple[str, ...]]) -> tuple[str, str]:

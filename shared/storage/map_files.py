@@ -14,7 +14,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob.aio import ContainerClient
 
 from relay_contract.version import VERSION
-from shared.clock import stamp
+from shared.clock import parse_stamp, stamp
 from shared.errors import NewerVersion
 from shared.maps.table_map import FORMAT, MapRefused, TableMap, read_map
 
@@ -23,12 +23,13 @@ _DIGEST = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
-class StoredFile:
-    """A map file in storage, by its digest."""
+class MapRecord:
+    """A map in storage: who stored it, when, and the digest of the map that the app was shipped with then."""
 
-    stage: str
-    digest: str
-    stored_at: datetime
+    table_map: TableMap
+    by: str
+    at: datetime
+    base: str
 
 
 class MapFiles:
@@ -37,9 +38,9 @@ class MapFiles:
     def __init__(self, container: ContainerClient) -> None:
         self._container = container
 
-    async def put(self, stage: str, table_map: TableMap, *, by: str, at: datetime) -> str:
-        """Store a map. Returns its digest. Storing it again changes nothing but the name and the time."""
-        content = {"format": FORMAT, "by": by, "at": stamp(at), "map": table_map.document}
+    async def put(self, stage: str, table_map: TableMap, *, by: str, at: datetime, base: str = "") -> str:
+        """Store a map. Returns its digest. Storing it again changes nothing but who stored it, when, and the `base`."""
+        content = {"format": FORMAT, "by": by, "at": stamp(at), "base": base, "map": table_map.document}
         await self._container.upload_blob(
             _path(stage, table_map.file_digest),
             json.dumps(content).encode(),
@@ -52,24 +53,29 @@ class MapFiles:
     async def get(self, stage: str, digest: str) -> TableMap:
         """The map of a digest. Raises MapRefused with the reason, also when it is missing or was changed in storage,
         and NewerVersion for the form of a later version."""
+        return (await self.record(stage, digest)).table_map
+
+    async def record(self, stage: str, digest: str) -> MapRecord:
+        """What is stored under a digest. Raises like `get`."""
         content = await self._content(stage, digest)
         if content["format"] > FORMAT:
             raise NewerVersion(f"map {stage} {digest[:12]}", await self._writer(stage, digest))
         table_map = read_map(stage, json.dumps(content["map"]))
         if table_map.file_digest != digest:
             raise MapRefused(f"{stage}.json refused: its content was changed in storage")
-        return table_map
+        at = parse_stamp(content["at"])
+        return MapRecord(table_map, str(content.get("by", "")), at, str(content.get("base", "")))
 
     async def find(self, stage: str, beginning: str) -> list[str]:
         """The digests that begin with these characters."""
-        return [file.digest async for file in self.stored(stage) if file.digest.startswith(beginning.lower())]
+        return [digest async for digest in self.digests(stage) if digest.startswith(beginning.lower())]
 
-    async def stored(self, stage: str) -> AsyncIterator[StoredFile]:
-        """The files of one map."""
+    async def digests(self, stage: str) -> AsyncIterator[str]:
+        """The digests of the files of one map."""
         async for blob in self._container.list_blobs(name_starts_with=f"{_FOLDER}/{stage}/"):
             digest = str(blob.name).rpartition("/")[2].removesuffix(".json")
             if _DIGEST.fullmatch(digest):
-                yield StoredFile(stage, digest, blob.creation_time or blob.last_modified)
+                yield digest
 
     async def _content(self, stage: str, digest: str) -> Any:
         try:
@@ -79,6 +85,8 @@ class MapFiles:
         try:
             content = json.loads(written)
             known = isinstance(content["format"], int) and isinstance(content["map"], dict)
+            # A later form may have no time.
+            known = known and (content["format"] > FORMAT or isinstance(content["at"], str))
         except (ValueError, KeyError, TypeError):
             known = False
         if not known:

@@ -33,7 +33,7 @@ PARTITION = "owner"
 _KEY = {"PartitionKey": PARTITION, "RowKey": "storage"}
 _REFUSED_APP = "refused app"
 # Reading the stamp for every message would cost one storage operation each.
-_LOOK_AGAIN_SECONDS = 10.0
+LOOK_AGAIN_SECONDS = 10.0
 # A refused app repeats its note while it runs, so an older note is from an app that has stopped.
 _STILL_THERE = timedelta(minutes=2)
 _EVER = datetime.min.replace(tzinfo=UTC)
@@ -148,7 +148,7 @@ class Ownership:
         if refusal is not None and self._refusal is None:
             self._refused_since = time.monotonic()
         self._refusal, self._is_known = refusal, True
-        self._look_at = time.monotonic() + _LOOK_AGAIN_SECONDS
+        self._look_at = time.monotonic() + LOOK_AGAIN_SECONDS
 
     async def _leave_note(self, refusal: str | None) -> None:
         """Write a note for the owner while we are refused. The owner's own processes clear it when they start."""

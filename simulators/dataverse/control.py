@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from simulators.dataverse import tenant, variant
+from simulators.dataverse import dual_write, tenant, variant
 from simulators.dataverse.organization import COMPANIES, align_message_filters
 from simulators.dataverse.scenario.approval import approve
 from simulators.dataverse.scenario.confirmation import Confirmation, ConfirmRefused, Manner, Part
@@ -82,6 +82,8 @@ class Control:
             await self.store.write(lambda writer: align_message_filters(writer, unsupported))
         if changed & tenant.NAMES:
             await self.store.write(lambda writer: tenant.settle(writer, self.switches))
+        if changed & dual_write.NAMES:
+            await self.store.write(lambda writer: dual_write.settle(writer, self.switches))
         if changed & variant.NAMES:
             self.service.dispatcher = self.service.dispatcher.over(variant.vary(self.store.schema, self.switches))
         return _json(self.switches.as_json())

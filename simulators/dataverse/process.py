@@ -16,6 +16,7 @@ import orjson
 from aiohttp import web
 
 from simulators.asked import Asked
+from simulators.dataverse import dual_write
 from simulators.dataverse.actuals import ActualRules
 from simulators.dataverse.bulk import Bulk
 from simulators.dataverse.control import Control
@@ -70,6 +71,7 @@ async def serve(options: Namespace, folder: Path) -> None:
     members = clients | administrators | people if clients else None
     store.prepare(lambda writer: welcome_users(writer, clients, administrators | people))
     store.prepare(lambda writer: settle(writer, switches))
+    store.prepare(lambda writer: dual_write.settle(writer, switches))
     reader = Reader(schema, cookies, switches)
     rows = Rows(schema, reader, ActualRules(switches), RegistrationRules(administrators))
     dispatcher = Dispatcher(schema, reader, rows, Bulk(schema, rows, switches), organization_id)

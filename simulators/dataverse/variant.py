@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+from simulators.dataverse import dual_write
 from simulators.dataverse.privileges import unseen
 from simulators.dataverse.schema import Schema, Table
 from simulators.dataverse.switches import Switches, listed, pairs
 
-NAMES = frozenset({"missingColumns", "missingChoices", "addedChoices", "dateBehaviors", "privilegeDepths"})
+NAMES = frozenset(
+    {"missingColumns", "missingChoices", "addedChoices", "dateBehaviors", "privilegeDepths", "dualWriteMissing"}
+)
 """The switches that it depends on."""
 
 
@@ -14,7 +17,11 @@ def vary(schema: Schema, switches: Switches) -> Schema:
     """The schema with the changes of the switches. What is stored stays."""
     missing, behaviors = {*listed(switches.missingColumns)}, pairs(switches.dateBehaviors)
     return Schema(
-        {name: _vary(table, missing, behaviors) for name, table in schema.tables.items()},
+        {
+            name: _vary(table, missing, behaviors)
+            for name, table in schema.tables.items()
+            if not (switches.dualWriteMissing and name in dual_write.TABLES)
+        },
         _choices(schema, switches),
         unseen(schema, switches),
     )

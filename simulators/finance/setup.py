@@ -5,6 +5,7 @@ companies, Project Operations' switch, and number sequences. The rows are comput
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from simulators.finance import dual_write
 from simulators.finance.entities import COMPANIES, ENTITIES, Entity
 from simulators.finance.fields import BOOLEAN, INT32, NO_YES, Stored, enum_of, text_of
 from simulators.finance.sets import COMPANY, EntitySet
@@ -245,6 +246,8 @@ _ROWS: dict[str, Callable[[Facts], Iterator[Row]]] = {
     REFERENCE_SET.name: _references,
     SEQUENCE_SET.name: _sequences,
     COMPANY_SET.name: _companies,
+    dual_write.PROJECT_SET.name: lambda facts: dual_write.projects(facts.switches.dual_write),
+    dual_write.PARTITION_SET.name: lambda facts: dual_write.partitions(facts.switches.dual_write, facts.companies),
 }
 SETUP_SETS = (
     CLIENT_SET,
@@ -255,6 +258,8 @@ SETUP_SETS = (
     REFERENCE_SET,
     SEQUENCE_SET,
     COMPANY_SET,
+    dual_write.PROJECT_SET,
+    dual_write.PARTITION_SET,
 )
 
 

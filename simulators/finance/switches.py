@@ -56,6 +56,10 @@ class Switches:
     without_number_sequence: list[str] = field(default_factory=list)
     number_sequence_data_type: str = "ProjProposalId"
     number_sequence_flags: dict[str, dict[str, str]] = field(default_factory=dict)
+    # dual-write (dual_write.py): the status of the project of each set of Dataverse
+    dual_write: dict[str, str] = field(
+        default_factory=lambda: dict.fromkeys(("invoices", "msdyn_actuals", "msdyn_transactionconnections"), "Disabled")
+    )
     # data management
     sas_seconds: float = 1800.0
     uploads_through_front: bool = False

@@ -211,7 +211,7 @@ async def test_a_take_over_that_a_crash_kept_from_the_audit_is_audited_later(acc
 
 
 async def test_a_process_that_loses_its_storage_stops(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(owner, "_LOOK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(owner, "LOOK_AGAIN_SECONDS", 0.0)
     running = account.app(PRODUCTION)
     await running.check()
     await account.app(SANDBOX, f"{PRODUCTION.organization},{PRODUCTION.finance}").check()
@@ -222,7 +222,7 @@ async def test_a_process_that_loses_its_storage_stops(account: Account, monkeypa
 async def test_what_is_known_holds_while_storage_cannot_be_asked(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(owner, "_LOOK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(owner, "LOOK_AGAIN_SECONDS", 0.0)
 
     async def away(*_: object) -> None:
         raise ServiceRequestError("away")

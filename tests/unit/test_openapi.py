@@ -33,7 +33,7 @@ SETTINGS = {
     "SIGN_IN_CLIENT_ID": "7b8f3f8e-0c52-4f0e-9d5c-2f2f0f3c1a11",
     "SIGN_IN_CLIENT_SECRET": "secret",
 }
-LEVELS = {"operator": "FUNCTION", "webhook": "FUNCTION", "everybody": "ANONYMOUS"}
+LEVELS = {"operator": "FUNCTION", "administrator": "ADMIN", "webhook": "FUNCTION", "everybody": "ANONYMOUS"}
 
 
 @pytest.mark.parametrize("name", texts())

@@ -1,0 +1,139 @@
+"""The tables of Dataverse as its metadata describes them: columns, lookups, choices."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from operate.doctor.onlooker import NotThere, Onlooker
+
+_CHOICES = "Microsoft.Dynamics.CRM.PicklistAttributeMetadata"
+_DAYS = "Microsoft.Dynamics.CRM.DateTimeAttributeMetadata"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table by its logical name, with the column of its key."""
+
+    name: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column and its type, as `AttributeType` says it: Money, Picklist, Lookup, DateTime, String ..."""
+
+    name: str
+    type: str
+    readable: bool
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A column that refers to a row of another table, and the navigation property by which it is expanded."""
+
+    column: str
+    navigation: str
+    table: str
+
+
+class PathBroken(Exception):
+    """A path does not lead to a column. The text says at which step, and what may be meant."""
+
+
+class Tables:
+    """Reads the metadata. Every method raises the errors of `Onlooker`."""
+
+    def __init__(self, dataverse: Onlooker) -> None:
+        self._dataverse = dataverse
+
+    async def of_set(self, entity_set: str) -> Table:
+        """The table of an entity set. Raises NotThere."""
+        rows = await self._dataverse.read(
+            "EntityDefinitions",
+            {"$select": "LogicalName,PrimaryIdAttribute", "$filter": f"EntitySetName eq '{entity_set}'"},
+        )
+        if not rows:
+            raise NotThere(self._dataverse.name, f"entity set {entity_set}")
+        return Table(str(rows[0]["LogicalName"]), str(rows[0]["PrimaryIdAttribute"]))
+
+    async def columns(self, table: str) -> Mapping[str, Column]:
+        """The columns of a table by their logical names."""
+        rows = await self._dataverse.read(
+            f"EntityDefinitions(LogicalName='{table}')/Attributes",
+            {"$select": "LogicalName,AttributeType,IsValidForRead"},
+        )
+        found = [
+            Column(str(row["LogicalName"]), str(row["AttributeType"]), bool(row.get("IsValidForRead", True)))
+            for row in rows
+        ]
+        return {column.name: column for column in found}
+
+    async def lookups(self, table: str) -> list[Lookup]:
+        """The lookups of a table. A polymorphic one has a lookup for each table that it may refer to."""
+        names = ("ReferencingAttribute", "ReferencingEntityNavigationPropertyName", "ReferencedEntity")
+        rows = await self._dataverse.read(
+            f"EntityDefinitions(LogicalName='{table}')/ManyToOneRelationships", {"$select": ",".join(names)}
+        )
+        return [Lookup(*(str(row[name]) for name in names)) for row in rows]
+
+    async def choices(self, table: str) -> Mapping[str, frozenset[int]]:
+        """The values of the choice columns of a table."""
+        rows = await self._dataverse.read(
+            f"EntityDefinitions(LogicalName='{table}')/Attributes/{_CHOICES}",
+            {"$select": "LogicalName", "$expand": "OptionSet,GlobalOptionSet"},
+        )
+        return {str(row["LogicalName"]): _values(row) for row in rows}
+
+    async def days(self, table: str) -> Mapping[str, str]:
+        """The rule of a map for each column of a table that holds days or instants, as the column behaves."""
+        rows = await self._dataverse.read(
+            f"EntityDefinitions(LogicalName='{table}')/Attributes/{_DAYS}",
+            {"$select": "LogicalName,Format,DateTimeBehavior"},
+        )
+        return {str(row["LogicalName"]): _rule(row) for row in rows}
+
+    async def set_of(self, table: str) -> str:
+        """The entity set of a table."""
+        row = await self._dataverse.one(f"EntityDefinitions(LogicalName='{table}')", {"$select": "EntitySetName"})
+        return str(row["EntitySetName"])
+
+    async def follow(self, table: str, path: str) -> tuple[str, Column]:
+        """The table and the column at the end of a path of navigation properties. Raises PathBroken."""
+        *hops, last = path.split(".")
+        for hop in hops:
+            found = await self.lookups(table)
+            lookup = next((each for each in found if each.navigation == hop), None)
+            if lookup is None:
+                raise PathBroken(_no_lookup(table, hop, found))
+            table = lookup.table
+        columns = await self.columns(table)
+        column = columns.get(last) or columns.get(last.removeprefix("_").removesuffix("_value"))
+        if column is None:
+            raise PathBroken(f"table {table} has no column {last}{_close(last, columns)}")
+        return table, column
+
+
+def _values(row: Mapping[str, object]) -> frozenset[int]:
+    options = row.get("OptionSet") or row.get("GlobalOptionSet")
+    return frozenset(int(each["Value"]) for each in options["Options"]) if isinstance(options, dict) else frozenset()
+
+
+def _rule(row: Mapping[str, object]) -> str:
+    behavior = row.get("DateTimeBehavior")
+    if not isinstance(behavior, dict) or behavior.get("Value") != "UserLocal":
+        return "date"
+    # Without a time, the instant is midnight in the zone of the user who chose the day.
+    return "localDay" if row.get("Format") == "DateOnly" else "localDate"
+
+
+def _no_lookup(table: str, hop: str, lookups: list[Lookup]) -> str:
+    # The case of a navigation property counts, and a polymorphic lookup has one for each table.
+    meant = [each.navigation for each in lookups if hop.lower() in (each.navigation.lower(), each.column)]
+    names = (
+        f"; its navigation {'property is' if len(meant) == 1 else 'properties are'} {', '.join(meant)}" if meant else ""
+    )
+    return f"table {table} has no lookup {hop}{names}"
+
+
+def _close(name: str, columns: Mapping[str, Column]) -> str:
+    meant = next((each for each in columns if each == name.lower()), None)
+    return f" (is {meant} meant?)" if meant else ""

@@ -1,0 +1,212 @@
+"""Dual-write's form, as awkward as it is: what is taken, what is changed by rule, and what has no counterpart."""
+
+import json
+from typing import Any
+
+import pytest
+
+from shared.maps.dual_write import NoMapping, Translated, decode, leg_of, translate
+from shared.maps.dual_write_paths import Described, Hop
+from shared.maps.table_map import load_map
+from shared.project_operations.codes import ACTUALS, INVOICES
+
+DESCRIBED = Described(
+    table="invoice",
+    hops={
+        "invoice": [
+            Hop("customerid", "customerid_account", "account"),
+            Hop("customerid", "customerid_contact", "contact"),
+            Hop("salesorderid", "salesorderid", "salesorder"),
+        ]
+    },
+    columns={
+        "invoice": {"name": "String", "customerid": "Customer", "contoso_count": "Integer", "contoso_day": "DateTime"},
+        "account": {"accountnumber": "String", "name": "String"},
+        "contact": {"fullname": "String", "name": "String"},
+        "salesorder": {"msdyn_salesordernumber": "String"},
+    },
+    days={"invoice": {"contoso_day": "localDay"}},
+    sets={"account": "accounts", "contact": "contacts"},
+    members={"KIND": ["Chargeable", "NonChargeable"]},
+)
+
+
+def _field(**changes: Any) -> dict[str, Any]:
+    standard = {"syncDirection": 2, "sourceField": "MYCOLUMN", "destinationField": "name", "valueTransforms": []}
+    return standard | changes
+
+
+def _translated(*fields: dict[str, Any], stage: str = INVOICES, **leg: Any) -> Translated:
+    mapping = {"name": "ours", "legs": [{"fieldMappings": list(fields), **leg}]}
+    return translate(mapping, load_map(stage), DESCRIBED)
+
+
+def _values(**values: str) -> dict[str, Any]:
+    return {"transformType": "ValueMap", "valueMap": values}
+
+
+def _told(found: Translated, target: str = "MYCOLUMN") -> tuple[str, str]:
+    return next((line.kind, line.text) for line in found.report if line.target == target)
+
+
+@pytest.mark.parametrize(
+    ("given", "direction"),
+    [
+        (1, "toDataverse"),
+        ("1", "toDataverse"),
+        (2, "toFinance"),
+        ("2", "toFinance"),
+        (3, "both"),
+        (" 3", "both"),
+        ("CEOnly", "toFinance"),
+        ("Both", "both"),
+    ],
+)
+def test_a_direction_is_a_number_or_a_text(given: object, direction: str) -> None:
+    [pair] = _translated(_field(syncDirection=given)).content["fields"]
+    assert pair["direction"] == direction
+
+
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [
+        (_field(syncDirection=9), "its direction is 9"),
+        (_field(destinationField="salesorderid.nothing"), "table salesorder has no column nothing"),
+        (_field(destinationField="ownerid.fullname"), "there is no lookup ownerid"),
+        (
+            _field(destinationField="customerid.name"),
+            "customerid refers to several tables with a column name (account, contact)",
+        ),
+        (_field(valueTransforms=[{"transformType": "Expression"}]), "its transform Expression is not known"),
+        (_field(destinationField=""), "it has neither a column nor a default"),
+        (_field(valueTransforms=[_values()]), "its value map is empty"),
+        (_field(sourceField="MY-COLUMN"), "MY-COLUMN is no column of a package"),
+        (
+            _field(
+                destinationField="",
+                syncDirection=1,
+                valueTransforms=[{"transformType": "Default", "defaultValue": "X"}],
+            ),
+            "a default without a column that goes to Dataverse",
+        ),
+    ],
+)
+def test_what_has_no_counterpart_is_told_and_left_out(field: dict[str, Any], reason: str) -> None:
+    found = _translated(field)
+    assert found.content["fields"] == []
+    kind, text = _told(found, str(field["sourceField"]))
+    assert kind == "untranslatable"
+    assert reason in text
+
+
+@pytest.mark.parametrize(
+    ("path", "related", "ours"),
+    [
+        ("customerid.accountnumber", "", "customerid_account.accountnumber"),
+        ("customerid.name", "contacts", "customerid_contact.name"),
+        ("CustomerId.Name", "accounts", "customerid_account.name"),
+        ("salesorderid.msdyn_salesordernumber", "", "salesorderid.msdyn_salesordernumber"),
+        ("customerid", "", "_customerid_value"),
+    ],
+)
+def test_a_path_goes_by_navigation_properties(path: str, related: str, ours: str) -> None:
+    found = _translated(_field(destinationField=path, destinationLookupFieldRelatedEntity=related))
+    assert found.content["fields"][0]["source"] == ours
+    assert _told(found)[0] == ("taken" if path == ours else "changed")
+
+
+def test_a_value_map_is_matched_without_regard_to_case_and_its_numbers_are_numbers() -> None:
+    transforms = [_values(chargeable="192350001", nonchargeable="192350000", alsoChargeable="192350001")]
+    found = _translated(_field(sourceField="KIND", destinationField="contoso_count", valueTransforms=transforms))
+    assert found.content["fields"][0]["transform"]["values"] == {"Chargeable": 192350001, "NonChargeable": 192350000}
+    assert "alsoChargeable stands for 192350001 like another name, and is left out" in _told(found, "KIND")[1]
+
+
+def test_defaults() -> None:
+    default = {"transformType": "Default", "defaultValue": "chargeable"}
+    beside = _translated(_field(sourceField="KIND", valueTransforms=[default]))
+    assert beside.content["fields"][0]["transform"] == {"kind": "default", "value": "Chargeable"}
+    alone = _translated(_field(sourceField="KIND", destinationField="", valueTransforms=[default]))
+    assert alone.content["fields"] == [
+        {"target": "KIND", "direction": "toFinance", "transform": {"kind": "constant", "value": "Chargeable"}}
+    ]
+
+
+def test_a_day_gets_the_rule_of_its_column() -> None:
+    found = _translated(_field(destinationField="contoso_day"))
+    assert found.content["fields"][0]["transform"] == {"kind": "localDay"}
+
+
+def test_one_target_twice_becomes_one_field() -> None:
+    both = _translated(_field(syncDirection=1), _field(syncDirection=2))
+    assert [pair["direction"] for pair in both.content["fields"]] == ["both"]
+    other = _translated(_field(syncDirection=1), _field(syncDirection=2, destinationField="contoso_count"))
+    assert [(pair["source"], pair["direction"]) for pair in other.content["fields"]] == [("contoso_count", "toFinance")]
+    assert ("untranslatable", "contoso_count is kept for this column") in {
+        (line.kind, line.text) for line in other.report
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "ours", "kind"),
+    [
+        ("contoso_count eq '3'", "contoso_count eq 3", "changed"),
+        ("name eq '3'", "name eq '3'", "taken"),
+        ("customerid ne null", "_customerid_value ne null", "changed"),
+        ("name eq", load_map(INVOICES).source.filter, "untranslatable"),
+        ("", load_map(INVOICES).source.filter, "changed"),
+    ],
+)
+def test_a_filter_is_the_web_api_s(given: str, ours: str, kind: str) -> None:
+    found = _translated(_field(), reversedSourceFilter=given)
+    assert found.content["source"]["filter"] == ours
+    assert _told(found, "filter")[0] == kind
+
+
+def test_a_range_of_finance_is_told() -> None:
+    found = _translated(_field(), sourceFilter="((DataAreaId == 'usmf'))")
+    assert "a range of Finance" in _told(found, "filter")[1]
+
+
+def test_a_leg_with_dataverse_as_source_is_turned_round() -> None:
+    leg = {
+        "sourceEnvironmentType": "CRM",
+        "sourceSchema": "invoices",
+        "destinationSchema": "Project invoice proposal V2",
+        "sourceFilter": "name eq 'x'",
+        "fieldMappings": [{"sourceField": "name", "destinationField": "NAME"}],
+    }
+    turned = leg_of({"legs": [leg]})
+    assert turned["sourceSchema"] == "Project invoice proposal V2"
+    assert turned["reversedSourceFilter"] == "name eq 'x'"
+    assert turned["fieldMappings"] == [{"destinationField": "name", "sourceField": "NAME"}]
+
+
+def test_without_metadata_paths_are_those_of_the_shipped_map() -> None:
+    mapping = {
+        "legs": [
+            {
+                "fieldMappings": [
+                    _field(sourceField="PROJECTID", destinationField="msdyn_project.msdyn_projectnumber"),
+                    _field(destinationField="msdyn_bookableresource.name"),
+                ]
+            }
+        ]
+    }
+    found = translate(mapping, load_map(ACTUALS), Described())
+    assert [pair["source"] for pair in found.content["fields"]] == ["msdyn_Project.msdyn_projectnumber"]
+    assert "without the metadata of Dataverse" in _told(found)[1]
+
+
+@pytest.mark.parametrize(
+    "content", [{}, {"legs": []}, {"legs": [{}]}, {"legs": "x"}, {"legs": [{"fieldMappings": None}]}]
+)
+def test_what_is_no_mapping_is_refused(content: Any) -> None:
+    with pytest.raises(NoMapping):
+        leg_of(content)
+
+
+def test_json_in_json_is_read_and_other_text_is_refused() -> None:
+    assert decode(json.dumps(json.dumps({"a": 1}))) == {"a": 1}
+    with pytest.raises(NoMapping):
+        decode("{")
