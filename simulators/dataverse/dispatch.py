@@ -12,6 +12,7 @@ from simulators.dataverse.keys import Address, parse_address
 from simulators.dataverse.metadata import Metadata
 from simulators.dataverse.reads import Reader
 from simulators.dataverse.schema import Schema
+from simulators.dataverse.sqlread import answer_sql
 from simulators.dataverse.store import Writer
 from simulators.dataverse.writes import Rows
 from simulators.odata import ODataError
@@ -59,6 +60,8 @@ class Dispatcher:
             return self.reader.count(connection, call, table)
         if rest:
             raise unknown_segment(rest[0])
+        if "sql" in call.options:
+            return answer_sql(self.schema, self.reader.switches, connection, call, table)
         return self.reader.collection(connection, call, table)
 
     def write(self, writer: Writer, call: Call) -> Reply:

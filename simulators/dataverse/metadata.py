@@ -28,6 +28,7 @@ from simulators.odata import (
 _ENTITY = re.compile(r"^EntityDefinitions\((?:LogicalName='(\w+)'|([0-9a-fA-F-]{36}))\)$")
 _ATTRIBUTE = re.compile(r"^Attributes\((?:LogicalName='(\w+)'|([0-9a-fA-F-]{36}))\)$")
 _CAST = re.compile(r"^Microsoft\.Dynamics\.CRM\.(\w+)AttributeMetadata$")
+_BESIDE = ("ManyToOneRelationships", "OneToManyRelationships", "ManyToManyRelationships", "Keys")
 _EXPANDED = ("OptionSet", "GlobalOptionSet")
 """Navigation properties: without $expand they are not there."""
 _OF_TYPES = ("MaxLength", "Precision", "Format", "DateTimeBehavior", "Targets")
@@ -60,11 +61,19 @@ class Metadata:
             case ["Attributes", cast] if match := _CAST.match(cast):
                 chosen = [column for column in table.columns.values() if kind_of(table, column) == match[1]]
                 return _list(call, f"Attributes/{cast}", (describe(self.schema, table, column) for column in chosen))
-            case ["ManyToOneRelationships"]:
-                return _list(call, "ManyToOneRelationships", self._relationships(table))
+            case [name] if name in _BESIDE:
+                return _list(call, name, self._beside(table, name))
             case [attribute, *cast] if match := _ATTRIBUTE.match(attribute):
                 return self._one(call, table, match[1] or match[2], cast)
         raise unknown_segment(rest[0])
+
+    def _beside(self, table: Table, name: str) -> Iterable[Described]:
+        match name:
+            case "ManyToOneRelationships":
+                return self._relationships(table)
+            case "OneToManyRelationships":
+                return self._referencing(table)
+        return _keys(table) if name == "Keys" else ()
 
     def _one(self, call: Call, table: Table, name: str, cast: list[str]) -> Reply:
         for column in table.columns.values():
@@ -112,6 +121,10 @@ class Metadata:
             if is_polymorphic(table.columns[lookup.column]):
                 yield self._relationship(table, lookup.column, f"{lookup.column}_contact", "contact")
 
+    def _referencing(self, table: Table) -> Iterable[Described]:
+        for other in self.schema.tables.values():
+            yield from (each for each in self._relationships(other) if each["ReferencedEntity"] == table.logical_name)
+
     def _relationship(self, table: Table, column: str, navigation: str, target: str) -> Described:
         known = self.schema.tables.get(target)
         return {
@@ -124,6 +137,19 @@ class Metadata:
             "ReferencedAttribute": known.key if known else f"{target}id",
             "ReferencingEntityNavigationPropertyName": navigation,
             "ReferencedEntityNavigationPropertyName": f"{table.logical_name}_{column}",
+        }
+
+
+def _keys(table: Table) -> Iterable[Described]:
+    for name, members in table.keys.items():
+        yield {
+            "MetadataId": metadata_id(f"{table.logical_name}.key.{name}"),
+            "LogicalName": name,
+            "SchemaName": name,
+            "EntityLogicalName": table.logical_name,
+            "KeyAttributes": list(members),
+            "EntityKeyIndexStatus": "Active",
+            "DisplayName": label(name),
         }
 
 

@@ -7,6 +7,7 @@ from simulators.dataverse.calls import Call
 from simulators.dataverse.errors import not_permitted
 from simulators.dataverse.organization import user_id
 from simulators.dataverse.schema import Schema, Table
+from simulators.dataverse.sqlread import joined_tables
 from simulators.dataverse.switches import Switches, listed, pairs
 from simulators.dataverse.webhooks.registration import TABLES
 from simulators.odata import Expand, ODataError, parse_expand
@@ -83,6 +84,9 @@ def _needed(schema: Schema, call: Call, verb: str) -> Iterator[tuple[Table, str]
     if table is None:
         return
     yield table, verb
+    for name in joined_tables(call.options.get("sql", "")):
+        if joined := schema.tables.get(name):
+            yield joined, "Read"
     try:
         expands = parse_expand(call.options["$expand"]) if "$expand" in call.options else ()
     except ODataError:

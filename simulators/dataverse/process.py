@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import socket
+import ssl
 import sys
 import tempfile
 from argparse import ArgumentParser, Namespace
@@ -48,6 +49,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Namespace:
     parser.add_argument("--ready-file", type=Path, required=True, help="written once connections are accepted")
     parser.add_argument("--token-secret", required=True, help="what the sign-in simulator signs tokens with")
     parser.add_argument("--data", type=Path, help="folder of the database; without it nothing is kept")
+    parser.add_argument("--certificate", type=Path, help="PEM file with certificate and key; serves https with it")
     parser.add_argument("--clients", default="", help="client ids of application users, comma-separated; default: all")
     parser.add_argument("--administrators", default="", help="object ids of people who may register webhooks")
     parser.add_argument("--people", default="", help="object ids of other people")
@@ -57,7 +59,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Namespace:
 async def serve(options: Namespace, folder: Path) -> None:
     """Run until SIGTERM or SIGINT."""
     listener = socket.create_server(("127.0.0.1", options.port), backlog=512)
-    origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    tls = _tls(options.certificate)
+    origin = f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
     schema = load_schema()
     store = Store(schema, folder)
     organization_id = store.setting("organizationId", new_id)
@@ -87,7 +90,7 @@ async def serve(options: Namespace, folder: Path) -> None:
         max_field_size=LONGEST_LINE,
     )
     await runner.setup()
-    await web.SockSite(runner, listener).start()
+    await web.SockSite(runner, listener, ssl_context=tls).start()
     _write_ready(options.ready_file, {"url": origin, "pid": os.getpid(), "organizationId": organization_id})
     logging.getLogger("simulators.dataverse").info("listening on %s, data in %s", origin, folder)
     await _signalled()
@@ -105,6 +108,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     with tempfile.TemporaryDirectory(prefix="dataverse-") as folder:
         asyncio.run(serve(options, Path(folder)))
+
+
+def _tls(certificate: Path | None) -> ssl.SSLContext | None:
+    if certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
 
 
 def _application(service: Service, control: Control) -> web.Application:

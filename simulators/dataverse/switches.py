@@ -32,6 +32,7 @@ class Switches:
     dualWriteClients: str = ""  # noqa: N815
     bulkUnsupported: str = ""  # noqa: N815
     refuseUpdatesOf: str = ""  # noqa: N815
+    sqlUnsupported: bool = False  # noqa: N815
     aggregateLimit: int = 50_000  # noqa: N815
     # How it confirms
     confirmInTwoTransactions: bool = False  # noqa: N815

@@ -57,7 +57,7 @@ async def test_what_does_not_exist_is_a_404(dataverse: Dataverse) -> None:
     assert (
         await dataverse.get("EntityDefinitions(LogicalName='invoice')/Attributes(LogicalName='none')")
     ).status == 404
-    assert (await dataverse.get("EntityDefinitions(LogicalName='invoice')/Keys")).status == 404
+    assert (await dataverse.get("EntityDefinitions(LogicalName='invoice')/Nothing")).status == 404
 
 
 async def test_who_am_i(dataverse: Dataverse, dataverse_server: object) -> None:
