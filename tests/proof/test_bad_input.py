@@ -51,6 +51,7 @@ _POSTS: dict[str, dict[str, Any]] = {
     "post_reconciliation": {"by": "olga", "invoiceId": INVOICE, "fix": True, "until": None},
     "post_out_of_sync": {"by": "olga", "since": "2026-01-01T00:00:00Z", "graceHours": 1, "sync": ["missing"]},
     "post_write_back": {"by": "olga", "invoiceId": INVOICE},
+    "post_doctor": {"by": "olga", "only": ["app"]},
 }
 _GETS: dict[str, dict[str, str]] = {
     "show_runs": {"top": "5", "search": "x", "since": "2026-01-01T00:00:00Z", "continuation": "0", "state": "failed"},
@@ -61,6 +62,8 @@ _GETS: dict[str, dict[str, str]] = {
     "show_timeline": {"invoiceId": INVOICE},
     "show_import": {"executionId": "relay-actuals-1"},
     "show_out_of_sync": {"job": "0" * 32},
+    "show_doctor": {"job": "0" * 32},
+    "show_last_doctor": {},
     "show_health": {},
 }
 
