@@ -51,7 +51,7 @@ def function(name: str) -> Function:
     return cast("Function", getattr(import_module(module), attribute))
 
 
-_ENDPOINTS = ("operate.api.runs", "operate.api.changes", "operate.api.comparisons")
+_ENDPOINTS = ("operate.api.runs", "operate.api.changes", "operate.api.comparisons", "operate.api.doctor")
 
 
 def endpoint(name: str) -> str:
