@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from operate.doctor.check import Check, Finding, Verdict
+from operate.doctor.integration import integration_switches
 from operate.doctor.onlooker import Unseen
-from operate.doctor.parameters import integration_switches
 from operate.doctor.visit import Visit
 from shared.maps.table_map import TableMap
 from shared.services.odata import all_of, quote_text

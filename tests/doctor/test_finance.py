@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from operate.doctor import companies, data_projects, finance_access, finance_entities, finance_setup
+from operate.doctor import access_checks, companies, data_project_checks, entity_checks, setup_checks
 from operate.doctor.check import Check, Finding, Verdict
 from operate.doctor.checks import CHECKS as ALL
 from shared.ledger.run import Part
@@ -18,10 +18,10 @@ from tests.doctor.patient import Patient
 from tests.simulators.finance.packages import package_of, unbilled
 
 CHECKS = (
-    *finance_access.CHECKS,
-    *finance_setup.CHECKS,
-    *finance_entities.CHECKS,
-    *data_projects.CHECKS,
+    *access_checks.CHECKS,
+    *setup_checks.CHECKS,
+    *entity_checks.CHECKS,
+    *data_project_checks.CHECKS,
     *companies.CHECKS,
 )
 NAMED = {check.name: check for check in CHECKS}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from operate.doctor.check import Check, Finding, Verdict
 from operate.doctor.companies import companies
-from operate.doctor.parameters import integration_switches
+from operate.doctor.integration import integration_switches
 from operate.doctor.visit import Visit
 from shared.maps.transforms import Row
 from shared.project_operations.proposal_number import PROPOSAL
