@@ -45,14 +45,14 @@ _CURRENCY = ("transactioncurrencyid", "isocurrencycode")
 @dataclass
 class Comparison:
     """The result. `source` are all billed sales in Dataverse. `expected` are those that Finance has to hold by the
-    present map, `held` those that it holds. `fresh` are the new unbilled sales that it holds. `gone` are the keys of
-    new unbilled sales that Finance holds but Dataverse no longer does."""
+    present map, `held` those that it holds. `new_unbilled` are the new unbilled sales that it holds. `gone` are the
+    keys of new unbilled sales that Finance holds but Dataverse no longer does."""
 
     rows: int
     source: Totals = field(default_factory=Totals)
     expected: Totals = field(default_factory=Totals)
     held: Totals = field(default_factory=Totals)
-    fresh: Totals = field(default_factory=Totals)
+    new_unbilled: Totals = field(default_factory=Totals)
     compared: set[str] = field(default_factory=set)
     columns: int = 0
     unseen: tuple[str, ...] = ()
@@ -148,7 +148,7 @@ class _Reading:
                         self.take_held(row)
         return tally.totals()
 
-    async def hold_fresh(self) -> Totals:
+    async def hold_new_unbilled(self) -> Totals:
         """The new unbilled sales that Finance holds."""
         tally, parts = Tally(), self.account.parts
         if not any(part.measure(NEW_UNBILLED).rows for part in parts):
@@ -216,7 +216,7 @@ class _WholeReading(_Reading):
         self.source_columns = self.map.columns
         # Not at the same time: a row of Finance is compared with what was written of it from Dataverse.
         self.found.source, self.found.expected = await self.read_source()
-        self.found.held, self.found.fresh = await both(self.hold_billed(), self.hold_fresh())
+        self.found.held, self.found.new_unbilled = await both(self.hold_billed(), self.hold_new_unbilled())
         return self.result()
 
     def take_source(self, row: Row, key: str, currency: str, page: int) -> None:
@@ -238,8 +238,8 @@ class _LightReading(_Reading):
     async def compare(self) -> Comparison:
         self.found.is_sampled = True
         self._sample = Sample(self.run.run_id, self.ports.settings.verify_sample_rows)
-        (self.found.source, self.found.expected), (self.found.held, self.found.fresh) = await both(
-            self.read_source(), both(self.hold_billed(), self.hold_fresh())
+        (self.found.source, self.found.expected), (self.found.held, self.found.new_unbilled) = await both(
+            self.read_source(), both(self.hold_billed(), self.hold_new_unbilled())
         )
         await self._compare(sorted(self._sample, key=attrgetter("company", "key")))
         return self.result()

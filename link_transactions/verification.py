@@ -76,7 +76,7 @@ async def _agrees(ports: Ports, run: Run, account: Account) -> str:
         await read_again(ports, run, reason)
         return ""
     _compare(run, "billed sales", found.expected, found.held)
-    _compare(run, "new unbilled sales", account.measure(NEW_UNBILLED), found.fresh)
+    _compare(run, "new unbilled sales", account.measure(NEW_UNBILLED), found.new_unbilled)
     if found.gone:
         raise _mismatch(
             run,
@@ -160,13 +160,14 @@ def _describe_plain(book: Book, run: Run, step: Step) -> str:
 def _describe(run: Run, account: Account, headers: Sequence[Part], connections: Sequence[Part]) -> str:
     """What Finance holds, and what was compared, for an operator."""
     created = account.measure(NEW_UNBILLED).rows
-    fresh = f" and {_count(created, 'new unbilled sale')}" if created else ""
+    new_unbilled = f" and {_count(created, 'new unbilled sale')}" if created else ""
     linked = _count(sum(part.rows - part.rejected for part in connections if part.state == "settled"), "connection")
     dismissed = len(account.dismissed)
     left = f"; {_count(dismissed, 'row')} {'was' if dismissed == 1 else 'were'} dismissed" if dismissed else ""
     reported = linked if any(map(_is_found, headers)) else f"header and {linked}"
     return (
-        f"Finance holds {account.measure(SOLD).describe()} as billed sales{fresh}; {run.compared or _ONLY_COUNTED}; "
+        f"Finance holds {account.measure(SOLD).describe()} as billed sales{new_unbilled}; "
+        f"{run.compared or _ONLY_COUNTED}; "
         f"{reported} as Finance reported{_found(headers, account)}{left}{_without(account, connections)}"
     )
 

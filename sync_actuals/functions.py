@@ -16,7 +16,7 @@ from sync_actuals.readiness import after_actuals, have_looked_after, may_be_sent
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
 HANDLERS: dict[str, Handler] = {
-    "load": partial(load, read=read_actuals, after=after_actuals, gate=may_be_sent),
+    "load": partial(load, read=read_actuals, after=after_actuals, may_be_sent=may_be_sent),
     "ship": partial(ship, after=have_looked_after),
     "settle": partial(settle, after=have_looked_after),
 }

@@ -22,7 +22,7 @@ from shared.engine.import_waits import ImportWait, waits_of_map
 from shared.engine.newer import told
 from shared.engine.ports import Ports
 from shared.ledger.run import Run, State
-from shared.ledger.shipments import Shipment, Step
+from shared.ledger.shipments import ImportStep, Shipment
 from shared.ledger.waiting import What
 from shared.maps.table_map import TableMap
 from shared.storage import refusals
@@ -92,7 +92,7 @@ async def health(ports: Ports) -> Health:
         # To be throttled is normal and passes by itself.
         *(gate.describe() for gate in gates if gate.kind != "throttled"),
         *(each.describe(ports.now()) for each in stand),
-        *(_describe_hanging(lane) for lane in lanes if lane.step == Step.RUNNING and lane.looks > _MANY_LOOKS),
+        *(_describe_hanging(lane) for lane in lanes if lane.step == ImportStep.RUNNING and lane.looks > _MANY_LOOKS),
         *(wait.describe() for wait in waits[:_MOST_WAITS]),
         *_age_problems(ports, oldest),
         *(f"paused: {pause.stage or 'everything'} by {pause.by}: {pause.reason}" for pause in pauses),

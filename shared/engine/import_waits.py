@@ -8,7 +8,7 @@ from uuid import UUID
 from shared.engine.ports import Ports
 from shared.engine.settling import given_up_at
 from shared.ledger.run import Run
-from shared.ledger.shipments import Cargo, Shipment, Step, View
+from shared.ledger.shipments import Cargo, ImportStep, Shipment, View
 
 # The number of failed tries from which the health reports them.
 _PLAIN_FROM = 3
@@ -92,7 +92,7 @@ def _under_way(ports: Ports, shipment: Shipment, cargo: Sequence[Cargo]) -> Impo
     mine = frozenset(item.subject for item in cargo if item.shipment == shipment.ticket)
     since = shipment.sent_at or shipment.lease_until
     wait = ImportWait(shipment.stage, "import goes on", "", shipment.rows, since, None, 1, mine, ticket=shipment.ticket)
-    if shipment.step == Step.SENDING:
+    if shipment.step == ImportStep.SENDING:
         until = given_up_at(shipment, timedelta(seconds=ports.settings.doubtful_start))
         asked = f" until {until:%H:%M:%S} UTC, then sent again" if until else ""
         text = (

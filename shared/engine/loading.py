@@ -1,8 +1,8 @@
 """load: reads one page of one subject, lands its rows as parts, and puts them on the dock.
 
-The stage decides what a page contains and passes a Reader. The message for the next page is sent as soon as its link is
-known, so that pages are read concurrently. A second delivery finds the page read, and only repeats what may be missing:
-dock entries, the ship message and the message for the next page.
+The stage decides what a page contains and passes a ReadPage. The message for the next page is sent as soon as its link
+is known, so that pages are read concurrently. A second delivery finds the page read, and only repeats what may be
+missing: dock entries, the ship message and the message for the next page.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,7 +23,7 @@ from shared.storage.landing import encode
 from shared.totals import Measured
 
 type Announce = Callable[[str | None], Awaitable[None]]
-"""A Reader calls this as soon as it knows the link to the next page. None: there is no next page."""
+"""A ReadPage calls this as soon as it knows the link to the next page. None: there is no next page."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,19 @@ class Reading:
     learnt: Facts = field(default_factory=Facts)
 
 
-type Reader = Callable[[Ports, Run, Page, Announce], Awaitable[Reading]]
+type ReadPage = Callable[[Ports, Run, Page, Announce], Awaitable[Reading]]
 
 
-type Gate = Callable[[Book, Page], bool]
-"""Whether the parts of a page that is read may be sent already. Not a throttle gate: that one closes a service. The
-worker that opens the gate changes the run first,
-and then puts the waiting parts on the dock.
+type MayBeSent = Callable[[Book, Page], bool]
+"""Whether the parts of a page that is read may be sent already. The worker that lifts such a hold changes
+the run first, and then puts the waiting parts on the dock.
 """
 
 
-async def load(ports: Ports, message: Load, *, read: Reader, after: After, gate: Gate | None = None) -> None:
-    """Read a page, land it and put it on the dock. Idempotent. Without a `gate`, parts are sent at once."""
+async def load(
+    ports: Ports, message: Load, *, read: ReadPage, after: After, may_be_sent: MayBeSent | None = None
+) -> None:
+    """Read a page, land it and put it on the dock. Idempotent. Without `may_be_sent`, parts are sent at once."""
     book = await _book(ports, message)
     run = book.run
     if run is None:
@@ -80,18 +81,18 @@ async def load(ports: Ports, message: Load, *, read: Reader, after: After, gate:
             await _expect_header(ports, run)
             await read_again(ports, run, f"the next link to page {page.number} is not taken any more: {refusal.text}")
             return
-        if landed and gate is None:
+        if landed and may_be_sent is None:
             await put_on_dock(ports, landed)
             return
-        # A gate is examined after the page was closed, because the worker that opens it looks for closed pages. It is
-        # still closed if the run did not change before the page was.
+        # It is asked after the page was closed, because the worker that lifts a hold looks for closed pages. It
+        # still holds if the run did not change before the page was.
         page = replace(page, read=True)
-        if gate is not None and is_as_it_was and not gate(book, page):
+        if may_be_sent is not None and is_as_it_was and not may_be_sent(book, page):
             return
         book = await _book(ports, message)
     else:
         await _go_on_reading(ports, page, book.page(page.stage, page.generation, page.number + 1))
-    await _ready(ports, book, page, after, gate)
+    await _ready(ports, book, page, after, may_be_sent)
 
 
 async def _book(ports: Ports, message: Load) -> Book:
@@ -122,7 +123,7 @@ def _page(book: Book, message: Load) -> Page:
     return page
 
 
-async def _read(ports: Ports, run: Run, page: Page, read: Reader) -> tuple[list[Part], bool]:
+async def _read(ports: Ports, run: Run, page: Page, read: ReadPage) -> tuple[list[Part], bool]:
     """Read the page. Returns its landed parts that are not held, and whether the run is known not to have changed
     until the page was closed.
 
@@ -232,13 +233,13 @@ async def land(ports: Ports, page: Page, batch: Batch) -> Part:
     )
 
 
-async def _ready(ports: Ports, book: Book, page: Page, after: After, gate: Gate | None) -> None:
-    if gate is not None and not gate(book, page):
+async def _ready(ports: Ports, book: Book, page: Page, after: After, may_be_sent: MayBeSent | None) -> None:
+    if may_be_sent is not None and not may_be_sent(book, page):
         return
     waiting = [
         part
         for part in book.parts(page.stage, page.generation)
-        # The gate may have waited for the first page. Then parts of later pages are waiting too.
+        # The hold may have waited for the first page. Then parts of later pages are waiting too.
         if part.state == "landed" and page.number in {0, part.number}
     ]
     await put_on_dock(ports, waiting)

@@ -25,7 +25,7 @@ from shared.errors import LeaseLost, Refused, UploadRefused
 from shared.ledger.book import Book
 from shared.ledger.rejected_rows import RejectedRow, measured
 from shared.ledger.run import Part
-from shared.ledger.shipments import Cargo, Shipment, Step, new_execution_id
+from shared.ledger.shipments import Cargo, ImportStep, Shipment, new_execution_id
 from shared.log import event
 from shared.services.finance import ImportStatus
 from shared.storage.landing import PartLost
@@ -40,9 +40,9 @@ async def settle(ports: Ports, message: Settle, *, after: After) -> None:
     shipment = await ports.dock.shipment(message.stage, message.ticket)
     if shipment is None or (message.look is not None and message.look < shipment.polls):
         return
-    if shipment.step == Step.CLAIMED:
+    if shipment.step == ImportStep.CLAIMED:
         await _take_over(ports, shipment, after)
-    elif shipment.step == Step.FINISHED:
+    elif shipment.step == ImportStep.FINISHED:
         status = await ports.finance.status(shipment.execution_id)
         await _book(ports, shipment, status or ImportStatus.UNKNOWN, after)
     else:
@@ -126,9 +126,9 @@ async def _poll(ports: Ports, shipment: Shipment, look: int, after: After) -> No
         await _book(ports, finished, status, after)
 
 
-def _step(shipment: Shipment, status: ImportStatus | None) -> Step:
+def _step(shipment: Shipment, status: ImportStatus | None) -> ImportStep:
     """An import that Finance shows has been started, even if the answer to its start was lost."""
-    return shipment.step if status is None else Step.RUNNING
+    return shipment.step if status is None else ImportStep.RUNNING
 
 
 async def _send_anew(ports: Ports, shipment: Shipment, after: After) -> None:
@@ -136,7 +136,7 @@ async def _send_anew(ports: Ports, shipment: Shipment, after: After) -> None:
     event("import never arrived", severity=logging.WARNING, **_facts(shipment))
     renewed = await ports.dock.save(
         shipment,
-        step=Step.CLAIMED,
+        step=ImportStep.CLAIMED,
         execution_id=new_execution_id(shipment.stage),
         upload_expires=None,
         attempts=shipment.attempts + 1,
@@ -156,7 +156,7 @@ async def _never_arrived(ports: Ports, shipment: Shipment) -> bool:
 def given_up_at(shipment: Shipment, patience: timedelta) -> datetime | None:
     """When an import that Finance does not find is sent again: `patience` after a lost answer, and in any case when
     the package can no longer be fetched."""
-    if shipment.step == Step.SENDING and shipment.sent_at and shipment.upload_expires:
+    if shipment.step == ImportStep.SENDING and shipment.sent_at and shipment.upload_expires:
         return min(shipment.sent_at + patience, shipment.upload_expires)
     return shipment.upload_expires
 

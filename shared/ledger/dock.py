@@ -18,7 +18,7 @@ from azure.core.exceptions import ResourceExistsError
 from azure.data.tables.aio import TableClient
 
 from shared.ledger.run import Part
-from shared.ledger.shipments import Cargo, Lane, Shipment, Step, View, new_execution_id
+from shared.ledger.shipments import Cargo, ImportStep, Lane, Shipment, View, new_execution_id
 from shared.tables.entities import Entities
 from shared.tables.rows import find_row
 from shared.tables.schema import newer
@@ -87,7 +87,7 @@ class Dock:
             execution_id=new_execution_id(first.stage),
             rows=sum(cargo.rows for cargo in load),
             level=first.level,
-            step=Step.CLAIMED,
+            step=ImportStep.CLAIMED,
             lease_until=self._clock() + self._lease,
         )
         # A lane that has never been used has no row.
@@ -107,7 +107,7 @@ class Dock:
 
     async def finish(self, shipment: Shipment) -> Shipment:
         """Mark the import as finished and free its lane, in one transaction. Raises LeaseLost."""
-        changed = replace(shipment, step=Step.FINISHED, lease_until=self._clock() + self._lease)
+        changed = replace(shipment, step=ImportStep.FINISHED, lease_until=self._clock() + self._lease)
         # The lane needs no ETag: only the holder of its shipment writes it.
         lane = _lane_entity(shipment.stage, shipment.lane, "")
         results = await transact(self._table, [guarded(_shipment_entity(changed), shipment.etag), ("upsert", lane)])

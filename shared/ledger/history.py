@@ -15,7 +15,7 @@ _TEXT_LIMIT = 300
 
 
 @dataclass(frozen=True)
-class Step:
+class HistoryEntry:
     """One event of the history. `what` is a state, a posting or `waits`; `text` is the reason."""
 
     at: datetime
@@ -23,17 +23,17 @@ class Step:
     text: str = ""
 
 
-def add(steps: Sequence[Step], step: Step) -> tuple[Step, ...]:
+def add(steps: Sequence[HistoryEntry], step: HistoryEntry) -> tuple[HistoryEntry, ...]:
     """The list with one more step. A long list keeps its beginning and its end."""
     longer = (*steps, step)
     return longer if len(longer) <= _MOST else (*longer[:_FIRST], *longer[_FIRST + 1 :])
 
 
-def write(steps: Sequence[Step]) -> str:
+def write(steps: Sequence[HistoryEntry]) -> str:
     """Serialize for the ledger."""
     return json.dumps([[stamp(step.at), step.what, step.text[:_TEXT_LIMIT]] for step in steps])
 
 
-def read(text: str | None) -> tuple[Step, ...]:
+def read(text: str | None) -> tuple[HistoryEntry, ...]:
     """Parse the text that `write` writes. "" is an empty list."""
-    return tuple(Step(parse_stamp(at), what, why) for at, what, why in json.loads(text or "[]"))
+    return tuple(HistoryEntry(parse_stamp(at), what, why) for at, what, why in json.loads(text or "[]"))

@@ -8,7 +8,7 @@ from typing import Literal, TypedDict
 from urllib.parse import quote
 from uuid import UUID
 
-from shared.ledger.history import Step
+from shared.ledger.history import HistoryEntry
 from shared.ledger.progress import Progress
 from shared.totals import Measured, Totals
 
@@ -92,7 +92,7 @@ class Run:
     wait_since: datetime | None = None
     expected: Totals = field(default_factory=Totals)
     progress: Mapping[str, Progress] = field(default_factory=dict)
-    history: tuple[Step, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
     verified: int = 0
     compared: str = ""
     beside: int = 0

@@ -25,7 +25,7 @@ from azure.data.tables.aio import TableClient
 from shared.errors import LeaseLost, WrongState
 from shared.ledger import history
 from shared.ledger.book import Book
-from shared.ledger.history import Step
+from shared.ledger.history import HistoryEntry
 from shared.ledger.rejected_rows import RejectedRow, entity_of
 from shared.ledger.rows import (
     RUN,
@@ -72,7 +72,7 @@ class Ledger:
         if not leads(occasion, None, state):
             raise WrongState(f"no run begins with {state}, when {occasion}")
         now = self._clock()
-        opened = (Step(now, state),)
+        opened = (HistoryEntry(now, state),)
         run = Run(subject, uuid4().hex, state, 1, now, now, history=opened, is_named=is_named)
         while True:
             with suppress(ResourceExistsError):
@@ -291,9 +291,9 @@ def _remember(run: Run, changed: Run) -> Run:
     """The changed run, with the new steps in its history."""
     now, steps = changed.updated_at, changed.history
     if changed.state != run.state:
-        steps = history.add(steps, Step(now, changed.state, changed.detail if changed.state.is_final else ""))
+        steps = history.add(steps, HistoryEntry(now, changed.state, changed.detail if changed.state.is_final else ""))
     if changed.wait and changed.wait != run.wait:
-        steps = history.add(steps, Step(now, "waits", changed.wait))
+        steps = history.add(steps, HistoryEntry(now, "waits", changed.wait))
     if changed.posting != run.posting:
-        steps = history.add(steps, Step(now, changed.posting, changed.posting_detail))
+        steps = history.add(steps, HistoryEntry(now, changed.posting, changed.posting_detail))
     return replace(changed, history=steps)

@@ -24,7 +24,7 @@ _KEEPS_FAILING_FROM = 2
 _SAME_INSTANT = timedelta(seconds=1)
 
 
-class Step(StrEnum):
+class ImportStep(StrEnum):
     """The state of a shipment. From SENDING on, Finance may know its execution id."""
 
     CLAIMED = "claimed"
@@ -98,7 +98,7 @@ class Shipment:
     execution_id: str
     rows: int
     level: int
-    step: Step
+    step: ImportStep
     lease_until: datetime
     upload_expires: datetime | None = None
     polls: int = 0
@@ -110,10 +110,10 @@ class Shipment:
     def holds_up(self, now: datetime, slow: timedelta) -> bool:
         """Whether it occupies its lane for longer than usual: it is unknown whether Finance has started it, or it
         has not finished after `slow` plus the usual time for its rows."""
-        if self.step == Step.SENDING:
+        if self.step == ImportStep.SENDING:
             return self.sent_at is None or now - self.sent_at > _CALL_LOST_AFTER
         usual = slow + self.rows * _TIME_A_ROW
-        return self.step == Step.RUNNING and self.sent_at is not None and now - self.sent_at > usual
+        return self.step == ImportStep.RUNNING and self.sent_at is not None and now - self.sent_at > usual
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ _PARTITION = "waiting"
 _HIGHEST = "~"
 
 
-class Standing(Protocol):
+class RunLike(Protocol):
     """A run, or its entry in the list, as far as it determines its tasks."""
 
     @property
@@ -59,16 +59,16 @@ class What(StrEnum):
     REJECTING = "rejecting"
     DUE = "due"
 
-    def holds(self, run: Standing) -> bool:
+    def holds(self, run: RunLike) -> bool:
         """Whether the run has this task."""
         return _HOLDS[self](run)
 
 
-def _is_completed(run: Standing, *postings: str) -> bool:
+def _is_completed(run: RunLike, *postings: str) -> bool:
     return run.state == State.COMPLETED and run.posting in postings
 
 
-_HOLDS: dict[What, Callable[[Standing], bool]] = {
+_HOLDS: dict[What, Callable[[RunLike], bool]] = {
     What.OPEN: lambda run: not run.state.is_final,
     What.STOPPED: lambda run: run.state in {State.NEEDS_ATTENTION, State.FAILED},
     What.UNPOSTED: lambda run: _is_completed(run, "not posted", "posted"),
@@ -107,13 +107,13 @@ class Waiting:
     def __init__(self, table: TableClient) -> None:
         self._table = table
 
-    async def open(self, run: Standing) -> str:
+    async def open(self, run: RunLike) -> str:
         """Point to a run that starts to move. Returns a mark, by which `rest` detects that it has started again
         since."""
         written = await self._table.upsert_entity(_entity(key_of(What.OPEN, run)))
         return str(written["etag"])
 
-    async def rest(self, run: Standing, mark: str) -> None:
+    async def rest(self, run: RunLike, mark: str) -> None:
         """Record that a run is at rest, unless it has been opened again since it got its `mark`."""
         # In one transaction, so that a run at rest is never without the pointers to its tasks.
         opened = deleted(_entity(key_of(What.OPEN, run)), mark)
@@ -141,12 +141,12 @@ class Waiting:
                 await self._table.delete_entity(_entity(pointer.key), **unchanged(pointer.etag))
 
 
-def keys_of(run: Standing) -> list[str]:
+def keys_of(run: RunLike) -> list[str]:
     """The pointers that a run needs in its current state."""
     return [key_of(what, run) for what in What if what.holds(run)]
 
 
-def key_of(what: What, run: Standing) -> str:
+def key_of(what: What, run: RunLike) -> str:
     """The key of a pointer to a run."""
     if what == What.DUE and run.look_at:
         return f"{what}|{stamp(run.look_at)}|{run.position}"

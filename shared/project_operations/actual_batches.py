@@ -22,7 +22,7 @@ class _Group:
 
     rows: list[list[str]] = field(default_factory=list)
     billed: Tally = field(default_factory=Tally)
-    fresh: Tally = field(default_factory=Tally)
+    new_unbilled: Tally = field(default_factory=Tally)
     odd_days: int = 0
 
 
@@ -51,7 +51,7 @@ class ActualBatches:
         odd = self._map.days_in_doubt(row, self._zone)
         group.odd_days += bool(odd)
         self.days.add(odd)
-        (group.billed if is_billed else group.fresh).add(key, currency, Decimal(amount or 0))
+        (group.billed if is_billed else group.new_unbilled).add(key, currency, Decimal(amount or 0))
 
     def batches(self) -> list[Batch]:
         """One batch per company, and one of its rows that Finance holds already."""
@@ -60,7 +60,7 @@ class ActualBatches:
                 ACTUALS,
                 company,
                 group.rows,
-                measures={SOLD: group.billed.totals(), NEW_UNBILLED: group.fresh.totals()},
+                measures={SOLD: group.billed.totals(), NEW_UNBILLED: group.new_unbilled.totals()},
                 odd_days=group.odd_days,
                 is_found=is_found,
             )
@@ -77,10 +77,12 @@ class ActualBatches:
         return "" if not numbers else f"{numbers[0]} +{len(numbers) - 1}" if len(numbers) > 1 else numbers[0]
 
 
-def write_actuals(ports: Ports, billed: Iterable[Row], fresh: Iterable[Row]) -> tuple[list[Batch], list[RejectedRow]]:
+def write_actuals(
+    ports: Ports, billed: Iterable[Row], new_unbilled: Iterable[Row]
+) -> tuple[list[Batch], list[RejectedRow]]:
     """Map billed sales and others by company. Rows that the map cannot write are rejected."""
     actuals = ActualBatches(ports)
-    for rows, is_billed in ((billed, True), (fresh, False)):
+    for rows, is_billed in ((billed, True), (new_unbilled, False)):
         for row in rows:
             actuals.add(row, is_billed=is_billed)
     return actuals.batches(), actuals.rejected

@@ -73,12 +73,12 @@ async def trace(ports: Ports, billed: Sequence[Row], *, waited: bool = True) -> 
     replacing = await _replacing(ports, {side.far for side in created if side.role == "reversing"})
     links = {side.link["msdyn_transactionconnectionid"]: side for side in [*created, *replacing]}
     types = await _types(ports, {end for side in links.values() for end in side.ends} - ids)
-    fresh = await _without_detail(ports, _unbilled(types, (side.far for side in created)))
-    fresh |= await _unbilled_only(ports, _unbilled(types, (side.far for side in replacing)))
+    new_unbilled = await _without_detail(ports, _unbilled(types, (side.far for side in created)))
+    new_unbilled |= await _unbilled_only(ports, _unbilled(types, (side.far for side in replacing)))
     # Reversals with skip sync are never sent, and Finance refuses a connection to a row that it does not hold.
     sendable = ids | types.keys()
     return Produced(
-        unbilled=await _rows(ports, fresh),
+        unbilled=await _rows(ports, new_unbilled),
         connections=[side.link for side in links.values() if side.ends <= sendable],
         unlinked=unlinked,
     )

@@ -15,7 +15,7 @@ from shared.engine.ports import Ports
 from shared.engine.settling import settle
 from shared.engine.targets.import_result import outcome_of
 from shared.ledger.run import Page, Part, Run
-from shared.ledger.shipments import Cargo, Shipment, Step
+from shared.ledger.shipments import Cargo, ImportStep, Shipment
 from shared.project_operations.codes import ACTUALS
 from shared.services.finance import ImportStatus
 from shared.storage.landing import encode
@@ -92,4 +92,4 @@ async def _land(ports: Ports, invoice_id: UUID) -> Cargo:
 
 
 def _shipment(cargo: Sequence[Cargo]) -> Shipment:
-    return Shipment(ACTUALS, uuid4().hex, "usmf", 0, "relay-actuals-1", len(cargo), 0, Step.FINISHED, now())
+    return Shipment(ACTUALS, uuid4().hex, "usmf", 0, "relay-actuals-1", len(cargo), 0, ImportStep.FINISHED, now())

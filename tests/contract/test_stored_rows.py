@@ -15,7 +15,7 @@ from shared.engine.ports import Ports
 from shared.ledger.dock import Dock
 from shared.ledger.rejected_rows import RejectedRow, Rejections
 from shared.ledger.run import Part
-from shared.ledger.shipments import Cargo, Shipment, Step
+from shared.ledger.shipments import Cargo, ImportStep, Shipment
 from shared.services.throttle_gates import Closure, ThrottleGates
 from shared.storage.audit import Audit
 from shared.storage.notes import Notes
@@ -155,7 +155,7 @@ async def test_the_dock_is_stored_as_it_always_was(ports: Ports) -> None:
     }
     same_columns(await stored(table, stage, "shipment|t-1"), **claimed)
     sent: dict[str, Any] = {
-        "step": Step.RUNNING,
+        "step": ImportStep.RUNNING,
         "upload_expires": LATER,
         "polls": 3,
         "attempts": 1,
@@ -174,7 +174,7 @@ async def test_the_dock_is_stored_as_it_always_was(ports: Ports) -> None:
     read = await dock.shipment(stage, "t-1")
     assert read is not None
     known = {**sent, "upload_expires": later, "sent_at": at}
-    bare = Shipment(stage, "t-1", "usmf", 1, shipment.execution_id, 5, 0, Step.CLAIMED, later, etag=read.etag)
+    bare = Shipment(stage, "t-1", "usmf", 1, shipment.execution_id, 5, 0, ImportStep.CLAIMED, later, etag=read.etag)
     assert read == replace(bare, **known)
 
 
@@ -198,7 +198,7 @@ async def test_a_dock_of_the_first_release_is_read(ports: Ports) -> None:
     known: dict[str, Any] = {"level": 1, "tries": 1, "shipment": "t", "etag": view.cargo[0].etag}
     assert view.cargo == [Cargo(stage, subject, part, "usmf", 5, "b", at, **known)]
     told: dict[str, Any] = {"polls": 1, "attempts": 2, "etag": view.shipments["t"].etag}
-    assert view.shipments == {"t": Shipment(stage, "t", "usmf", 0, "x", 5, 1, Step.SENDING, at, **told)}
+    assert view.shipments == {"t": Shipment(stage, "t", "usmf", 0, "x", 5, 1, ImportStep.SENDING, at, **told)}
 
 
 async def test_what_all_instances_share_is_stored_as_it_always_was(ports: Ports) -> None:

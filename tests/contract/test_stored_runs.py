@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from shared.engine.ports import Ports
-from shared.ledger.history import Step as Event
+from shared.ledger.history import HistoryEntry as Event
 from shared.ledger.progress import Progress
 from shared.ledger.run import Page, Part, Run, State
 from shared.ledger.run_list import entry_of

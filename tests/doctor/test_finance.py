@@ -11,7 +11,7 @@ from operate.doctor import access_checks, companies, data_project_checks, entity
 from operate.doctor.check import Check, Finding, Verdict
 from operate.doctor.checks import CHECKS as ALL
 from shared.ledger.run import Part
-from shared.ledger.shipments import Step
+from shared.ledger.shipments import ImportStep
 from shared.maps.table_map import TableMap
 from simulators.stack import CLIENT_ID
 from tests.doctor.patient import Patient
@@ -231,7 +231,7 @@ async def test_imports_that_do_not_end_are_told(patient: Patient) -> None:
     claimed = await dock.claim(
         await dock.view("actuals"), await dock.of_subject("actuals", part.subject), lane=0, ticket="t"
     )
-    shipment = await dock.save(claimed, step=Step.RUNNING, sent_at=patient.clock.now())
+    shipment = await dock.save(claimed, step=ImportStep.RUNNING, sent_at=patient.clock.now())
     await patient.finance.switch(importNeverEnds=1, notFoundPolls=0)
     project = f"{patient.ports.settings.finance_project}-actuals-1"
     package = package_of(patient.ports.maps["actuals"].target.entity, [unbilled()])

@@ -22,7 +22,7 @@ from shared.errors import (
     Throttled,
     Unavailable,
 )
-from shared.ledger.shipments import Cargo, Shipment, Step
+from shared.ledger.shipments import Cargo, ImportStep, Shipment
 from shared.maps.table_map import TableMap
 from shared.storage.known_maps import MapReplaced
 from shared.storage.landing import PartLost
@@ -47,7 +47,7 @@ async def send(ports: Ports, shipment: Shipment) -> None:
         await _send(ports, shipment)
     except (Throttled, Unavailable, SignInFailed, NotPermitted, ContractBroken, PartLost, NewerVersion, AzureError):
         standing = await ports.dock.shipment(shipment.stage, shipment.ticket)
-        if standing and standing.step == Step.CLAIMED:
+        if standing and standing.step == ImportStep.CLAIMED:
             await ports.dock.save(standing, lease_until=ports.now())
         raise
 
@@ -55,7 +55,7 @@ async def send(ports: Ports, shipment: Shipment) -> None:
 async def _send(ports: Ports, shipment: Shipment) -> None:
     was_sent_before = shipment.upload_expires is not None
     if was_sent_before and await ports.finance.counts(shipment.execution_id) is not None:
-        await look_in_time(ports, await ports.dock.save(shipment, step=Step.RUNNING))
+        await look_in_time(ports, await ports.dock.save(shipment, step=ImportStep.RUNNING))
         return
     cargo = await ports.dock.cargo(shipment)
     _refuse_replaced(ports, cargo)
@@ -67,19 +67,21 @@ async def _send(ports: Ports, shipment: Shipment) -> None:
     with await build(table_map, project, parts, without=ports.maps[shipment.stage].owned) as package:
         await ports.finance.upload(upload, package)
     # Stored before the call: after a crash the import is looked up by this execution id.
-    sending = await ports.dock.save(shipment, step=Step.SENDING, upload_expires=upload.expires, sent_at=ports.now())
+    sending = await ports.dock.save(
+        shipment, step=ImportStep.SENDING, upload_expires=upload.expires, sent_at=ports.now()
+    )
     try:
         await ports.finance.start_import(
             project=project, execution_id=shipment.execution_id, company=shipment.company, package_url=upload.url
         )
     except (Throttled, NotPermitted, SignInFailed):
         # The request was rejected before anything could start.
-        await ports.dock.save(sending, step=Step.CLAIMED)
+        await ports.dock.save(sending, step=ImportStep.CLAIMED)
         raise
     except Unavailable as error:
         await _leave_in_doubt(ports, sending, error)
         return
-    await look_in_time(ports, await ports.dock.save(sending, step=Step.RUNNING))
+    await look_in_time(ports, await ports.dock.save(sending, step=ImportStep.RUNNING))
 
 
 def _refuse_replaced(ports: Ports, cargo: Sequence[Cargo]) -> None:
