@@ -8,7 +8,7 @@ from shared.concurrently import both, concurrently
 from shared.maps.table_map import TableMap
 
 _TABLE = "LogicalName,SchemaName,EntitySetName,PrimaryIdAttribute,Privileges"
-_COLUMN = "LogicalName,AttributeType,IsValidForRead,IsValidForUpdate"
+_COLUMN = "LogicalName,AttributeType,AttributeOf,IsValidForRead,IsValidForUpdate"
 _LOOKUP = "ReferencingAttribute,ReferencingEntityNavigationPropertyName,ReferencedEntity"
 _LOOKUP_KINDS = {"Lookup", "Customer", "Owner"}
 
@@ -93,9 +93,10 @@ async def _columns(visit: Visit, name: str) -> dict[str, Column]:
             is_writable=row.get("IsValidForUpdate") is not False,
         )
         for row in rows
+        # The texts beside choices and lookups are listed, and are no properties of the Web API.
+        if not row.get("AttributeOf")
     )
-    # Virtual ones are the texts beside choices. They are listed, and are no properties of the Web API.
-    return {column.name: column for column in found if column.kind != "Virtual"}
+    return {column.name: column for column in found}
 
 
 async def _lookups(visit: Visit, name: str) -> dict[str, str]:

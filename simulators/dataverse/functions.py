@@ -12,7 +12,7 @@ from simulators.dataverse.keys import parse_address
 from simulators.dataverse.organization import business_unit, user_id
 from simulators.dataverse.privileges import as_role_privileges, held
 from simulators.dataverse.schema import Schema
-from simulators.dataverse.switches import Switches
+from simulators.dataverse.switches import Switches, listed
 
 NAMESPACE = "Microsoft.Dynamics.CRM."
 ACCESS_TYPE = f"{NAMESPACE}EndpointAccessType'Default'"
@@ -97,7 +97,8 @@ class Functions:
             case "RetrieveUserPrivilegeByPrivilegeName", {"PrivilegeName": str() as one}:
                 wanted = [one]
             case "RetrieveUserSetOfPrivilegesByNames", {"PrivilegeNames": list() as many}:
-                wanted = many
+                # Whether this function counts the roles of teams is not documented, so it does not.
+                wanted = [each for each in many if each not in listed(self.switches.teamPrivileges)]
             case _:
                 raise unknown_segment(f"{NAMESPACE}{name}")
         chosen = {each: found[each] for each in wanted if each in found}

@@ -14,6 +14,8 @@ from simulators.odata import Expand, ODataError, parse_expand
 
 VERBS = ("Create", "Read", "Write", "Delete", "Append", "AppendTo", "Assign", "Share")
 GLOBAL = "Global"
+BYPASS = "prvBypassCustomBusinessLogic"
+_BYPASSING = "mscrm.bypassbusinesslogicexecution"
 _OWNED_ONLY = ("Assign", "Share")
 # Who may not see definitions lacks prvReadEntity; functions about a user need to read users.
 _VERBS = {"GET": "Read", "HEAD": "Read", "DELETE": "Delete"}
@@ -40,7 +42,7 @@ def held(schema: Schema, switches: Switches) -> dict[str, str]:
     """The privileges of the app's user with their depth: all, but for what the switches take away."""
     depths = pairs(switches.privilegeDepths)
     missing = {*listed(switches.missingPrivileges), *_forbidden(schema, switches), *_of_administrators(schema)}
-    names = (name for table in schema.tables.values() for name in names_of(table).values())
+    names = [*(name for table in schema.tables.values() for name in names_of(table).values()), BYPASS]
     return {name: depths.get(name, GLOBAL) for name in names if name not in missing}
 
 
@@ -77,6 +79,8 @@ def permit(schema: Schema, switches: Switches, call: Call) -> None:
     for table, needed in _needed(schema, call, verb):
         if (name := names_of(table)[needed]) in missing:
             raise not_permitted(name, table.logical_name, user_id(call.user))
+    if _BYPASSING in call.headers and BYPASS in missing:
+        raise not_permitted(BYPASS, "none", user_id(call.user))
 
 
 def _needed(schema: Schema, call: Call, verb: str) -> Iterator[tuple[Table, str]]:

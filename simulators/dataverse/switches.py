@@ -90,8 +90,10 @@ class Switches:
     forbidTables: str = ""  # noqa: N815
     forbidWritesOf: str = ""  # noqa: N815
     forbidCaller: bool = False  # noqa: N815
-    # Privileges that its roles do not give it, and depths other than Global: prvReadInvoice=Basic,...
+    # Privileges that its roles do not give it, those that it has as a member of a team only, and depths other than
+    # Global as in prvReadInvoice=Basic,...
     missingPrivileges: str = ""  # noqa: N815
+    teamPrivileges: str = ""  # noqa: N815
     privilegeDepths: str = ""  # noqa: N815
     # What the tenant is: its own organization unless another id is given; the app's user; solutions of other versions
     # than usual (DualWriteCore=1.1.33.0,...; without a version: not installed); Project Operations parameters

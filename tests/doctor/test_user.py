@@ -89,9 +89,9 @@ def test_the_table_of_names_agrees_with_dataverses_own_definitions() -> None:
 
 
 async def test_a_privilege_that_is_missing_fails(patient: Patient) -> None:
-    await patient.dataverse.switch(missingPrivileges="prvReadOrder,prvWritemsdyn_actual")
+    await patient.dataverse.switch(missingPrivileges="prvReadOrder,prvWritemsdyn_actual,prvBypassCustomBusinessLogic")
     found = {finding.about: finding for finding in await patient.diagnose(NAMED["dataverse-privileges"])}
-    assert set(found) == {"salesorder, read", "msdyn_actual, write"}
+    assert set(found) == {"salesorder, read", "msdyn_actual, write", "write-back, without business logic"}
     assert {finding.verdict for finding in found.values()} == {Verdict.FAIL}
     assert "prvReadOrder" in found["salesorder, read"].next_step
 
@@ -104,8 +104,13 @@ async def test_a_privilege_that_is_not_deep_enough_fails(patient: Patient, depth
     assert "never seen" in finding.seen
 
 
+async def test_a_privilege_by_a_team_counts(patient: Patient) -> None:
+    await patient.dataverse.switch(teamPrivileges="prvReadInvoice,prvReadUoM")
+    assert await patient.verdict(NAMED["dataverse-privileges"]) == Verdict.OK
+
+
 async def test_without_write_back_nothing_needs_to_be_written(patient: Patient) -> None:
-    await patient.dataverse.switch(missingPrivileges="prvWritemsdyn_actual")
+    await patient.dataverse.switch(missingPrivileges="prvWritemsdyn_actual,prvBypassCustomBusinessLogic")
     actuals = patient.ports.maps["actuals"]
     assert actuals.writeBack is not None
     off = actuals.writeBack.model_copy(update={"strategy": "off"})

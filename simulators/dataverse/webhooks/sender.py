@@ -154,7 +154,7 @@ def _queue(writer: Writer, jobs: list[Job]) -> None:
         event = job.event
         writer.insert("asyncoperation", {
             "asyncoperationid": job.job_id, "name": f"{job.step.message} of {event.table}",
-            "statecode": 2, "statuscode": 20,
+            "statecode": 2, "statuscode": 20, "retrycount": 0,
             "createdon": now, "modifiedon": now, "messagename": job.step.message, "correlationid": job.correlation_id,
             "owningextensionid": job.step.step_id,
             "regardingobjectid": event.key if event.table == "invoice" else None})  # fmt: skip

@@ -96,3 +96,20 @@ async def test_any_source_may_be_forbidden(dataverse: Dataverse, path: str, name
     refused = await dataverse.get(path)
     assert refused.error == (403, "0x80040220")
     assert "is missing prvRead" in refused.message
+
+
+async def test_to_bypass_business_logic_takes_a_privilege(dataverse: Dataverse) -> None:
+    made = await dataverse.call("POST", "accounts", {"name": "Bypassed"}, Prefer="return=representation")
+    headers = {"If_Match": "*", "MSCRM.BypassBusinessLogicExecution": "CustomAsync"}
+    path = f"accounts({made.json['accountid']})"
+    assert (await dataverse.call("PATCH", path, {"telephone1": "1"}, **headers)).status == 204
+    await dataverse.switch(missingPrivileges="prvBypassCustomBusinessLogic")
+    assert (await dataverse.call("PATCH", path, {"telephone1": "2"}, **headers)).error == (403, "0x80040220")
+    assert (await dataverse.call("PATCH", path, {"telephone1": "2"}, If_Match="*")).status == 204
+
+
+async def test_a_privilege_of_a_team_is_found_by_its_name(dataverse: Dataverse) -> None:
+    await dataverse.switch(teamPrivileges="prvReadInvoice")
+    assert await held(dataverse, "prvReadInvoice") == {}
+    path = f"{await user(dataverse)}/{CRM}RetrieveUserPrivilegeByPrivilegeName(PrivilegeName='prvReadInvoice')"
+    assert len((await dataverse.get(path)).json["RolePrivileges"]) == 1

@@ -228,6 +228,32 @@ async def test_no_answer_in_time_loses_the_event(dataverse: Dataverse, endpoint:
     assert "timed out" in (await jobs(dataverse, step))[0]["message"]
 
 
+async def test_failed_jobs_name_the_invoice_and_jobs_that_wait_are_counted(
+    dataverse: Dataverse, endpoint: Endpoint, register: Any
+) -> None:
+    step = await register(**CONFIRMED)
+    endpoint.answers = [400]
+    invoice = await dataverse.confirmed(1)
+    await settled(dataverse)
+    [job] = (
+        await dataverse.query(
+            "asyncoperations",
+            filter=f"_owningextensionid_value eq {step} and statuscode eq 31",
+            select="createdon,completedon,friendlymessage,errorcode,retrycount,_regardingobjectid_value",
+            orderby="completedon desc",
+        )
+    ).rows
+    assert (job["_regardingobjectid_value"], job["retrycount"]) == (invoice["invoiceId"], 0)
+    waiting = await dataverse.query(
+        "asyncoperations",
+        filter=f"_owningextensionid_value eq {step} and statecode ne 3",
+        select="createdon",
+        orderby="createdon",
+        count="true",
+    )
+    assert (waiting.json["@odata.count"], waiting.rows) == (0, [])
+
+
 async def jobs(dataverse: Dataverse, step: str) -> list[dict[str, Any]]:
     return await dataverse.all(
         "asyncoperations", filter=f"_owningextensionid_value eq {step}", orderby="createdon,statuscode"
