@@ -153,6 +153,7 @@ class Settings(BaseModel):
     operator_role: str = Field("", alias="OPERATOR_ROLE", max_length=200)
     administrator_role: str = Field("", alias="ADMINISTRATOR_ROLE", max_length=200)
     authentication_enabled: bool = Field(default=False, alias="WEBSITE_AUTH_ENABLED")
+    host_name: str = Field(default="", alias="WEBSITE_HOSTNAME")
 
     @cached_property
     def zone(self) -> Zones:

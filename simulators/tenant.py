@@ -56,6 +56,7 @@ class Tenant:
                 "message": "Update",
                 "filteringAttributes": [WEBHOOK_COLUMN],
                 "postImage": [WEBHOOK_COLUMN, "msdyn_ordertype"],
+                "asyncAutoDelete": True,
             },
         )
 

@@ -2,7 +2,6 @@
 neither keys nor tokens.
 """
 
-import os
 from datetime import datetime
 
 import azure.functions as func
@@ -16,9 +15,6 @@ from shared.wiring import ports
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
-# Azure sets it in every function app.
-_HOST_NAME = "WEBSITE_HOSTNAME"
-
 
 @serve(blueprint, endpoints.SHOW_WEBHOOK)
 async def show_webhook(req: func.HttpRequest) -> WebhookFacts:
@@ -29,7 +25,7 @@ async def show_webhook(req: func.HttpRequest) -> WebhookFacts:
     return WebhookFacts(
         organization_id=str(works.settings.organization_id),
         tenant_id=await works.onlookers.dataverse.tenant(),
-        host_name=os.environ.get(_HOST_NAME, ""),
+        host_name=works.settings.host_name,
         deliveries=[Delivery(key=fact["key"], at=datetime.fromisoformat(fact["at"])) for fact in noted.values()],
     )
 

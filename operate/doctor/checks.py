@@ -12,6 +12,7 @@ from operate.doctor import (
     setup_checks,
     user_checks,
     value_checks,
+    webhook_checks,
 )
 from operate.doctor.check import Check
 
@@ -26,5 +27,6 @@ CHECKS: tuple[Check, ...] = (
     *companies.CHECKS,
     *column_checks.CHECKS,
     *value_checks.CHECKS,
+    *webhook_checks.CHECKS,
     *app_checks.CHECKS,
 )

@@ -138,6 +138,7 @@ async def test_health_tells_of_the_last_run(patient: Patient) -> None:
 async def test_a_run_of_some_checks_is_not_the_last_one(patient: Patient, caplog: pytest.LogCaptureFixture) -> None:
     whole = await run(patient.ports)
     caplog.set_level(logging.INFO, "relay")
+    caplog.clear()
     part = await run(patient.ports, "finance", "dataverse-clock")
     assert part.checks[0].name == "dataverse-clock"
     assert {each.area for each in part.checks} == {"dataverse", "finance"}

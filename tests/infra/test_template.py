@@ -50,6 +50,7 @@ LEFT_OUT = {
     "AzureWebJobsStorage__tableServiceUri": "the account's name says it",
     "FINANCE_LANES_<MAP>": "FINANCE_LANES takes them for all maps",
     "WEBSITE_AUTH_ENABLED": "App Service makes it",
+    "WEBSITE_HOSTNAME": "App Service makes it",
 }
 OF_THE_HOST = {"APPLICATIONINSIGHTS_CONNECTION_STRING", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING"}
 # learn.microsoft.com, "Deprecated properties and settings" of the Flex Consumption plan: ignored, or refused (51021).
