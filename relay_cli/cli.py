@@ -8,6 +8,7 @@ import typer
 from relay_cli import changes, errors, pauses, runs, timeline
 from relay_cli.doctor import doctor
 from relay_cli.health import health
+from relay_cli.maps import commands as maps
 from relay_cli.out_of_sync import out_of_sync
 from relay_cli.problems import ExitCode, Problem
 from relay_cli.reconcile import reconcile
@@ -48,6 +49,7 @@ runs.app.command("timeline")(timeline.timeline)
 app.command("finance-page")(timeline.finance_page)
 app.add_typer(errors.app, name="errors")
 app.add_typer(webhook.app, name="webhook")
+app.add_typer(maps.app, name="maps")
 for command in (
     changes.replay,
     changes.dismiss,

@@ -16,6 +16,11 @@ READ_SECONDS = 230
 """Azure's load balancer ends a request after 230 s, so waiting longer is useless."""
 
 KEY_VARIABLE = "RELAY_KEY"
+ADMINISTRATOR_VARIABLE = "RELAY_ADMINISTRATOR_KEY"
+ADMINISTRATOR_ADVICE = (
+    "Changing maps changes amounts, so the operator's key is not enough. Use the master key: `az functionapp keys "
+    "list` shows it, in RELAY_ADMINISTRATOR_KEY or in a file for --key-file."
+)
 KEY_ADVICE = (
     "Use the host key named operator: `az functionapp keys list` shows it, in RELAY_KEY or in a file for --key-file. "
     "The webhook's key opens none of these endpoints."
@@ -30,8 +35,9 @@ type Query = Mapping[str, str | float | list[str] | None]
 class App:
     """The app's operator endpoints. Every call raises Unreachable, NotAllowed or Misused, each with the next step."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, advice: str = KEY_ADVICE) -> None:
         self._base = check_address(url)
+        self._advice = advice
         self._session = requests.Session()
         self._session.headers["x-functions-key"] = key
         # A proxy from the environment cannot reach this machine's loopback, where demo and tests run.
@@ -58,7 +64,7 @@ class App:
         except requests.RequestException as error:
             raise self._unreachable(method, error) from error
         if answer.status_code not in (200, 202):
-            raise explain(answer.status_code, _body(answer), self._base)
+            raise explain(answer.status_code, _body(answer), self._base, self._advice)
         if not isinstance(document := _body(answer), dict):
             raise Unreachable(f"{self._base} answered with something else than the app's JSON.", ADDRESS_ADVICE)
         return document
@@ -78,17 +84,24 @@ def connect(url: str, key_file: Path | None) -> App:
     return App(url, read_key(key_file))
 
 
-def read_key(key_file: Path | None) -> str:
-    """The operator's key: from the file if there is one, else from RELAY_KEY."""
+def connect_administrator(url: str, key_file: Path | None) -> App:
+    """The app at an address, with the administrator's key: from the file, from RELAY_ADMINISTRATOR_KEY, or from
+    RELAY_KEY. Raises Misused if either is unusable."""
+    variable = ADMINISTRATOR_VARIABLE if os.environ.get(ADMINISTRATOR_VARIABLE) else KEY_VARIABLE
+    return App(url, read_key(key_file, variable, ADMINISTRATOR_ADVICE), ADMINISTRATOR_ADVICE)
+
+
+def read_key(key_file: Path | None, variable: str = KEY_VARIABLE, advice: str = KEY_ADVICE) -> str:
+    """The key: from the file if there is one, else from the environment."""
     try:
-        key = (key_file.read_text() if key_file else os.environ.get(KEY_VARIABLE, "")).strip()
+        key = (key_file.read_text() if key_file else os.environ.get(variable, "")).strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise Misused(f"The key file {key_file} cannot be read: {error}.", KEY_ADVICE) from error
+        raise Misused(f"The key file {key_file} cannot be read: {error}.", advice) from error
     if not key:
-        raise Misused(f"{key_file} is empty." if key_file else "There is no key.", KEY_ADVICE)
+        raise Misused(f"{key_file} is empty." if key_file else "There is no key.", advice)
     # Such a key could not be sent in a header, and the error of the library would quote it.
     if not (key.isascii() and key.isprintable() and " " not in key):
-        raise Misused("The key is not one line of printable characters without spaces.", KEY_ADVICE)
+        raise Misused("The key is not one line of printable characters without spaces.", advice)
     return key
 
 
@@ -115,15 +128,15 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def explain(status: int, body: Any, base: str) -> Problem:
+def explain(status: int, body: Any, base: str, advice: str = KEY_ADVICE) -> Problem:
     """The problem for an answer without success. The app's own error text is used if there is one."""
     error = body.get("error") if isinstance(body, dict) else None
     words = str(error.get("message") or "") if isinstance(error, dict) else ""
     # The Functions host refuses a key by itself, without a body.
     if status == 401:
-        return NotAllowed("The key was refused.", KEY_ADVICE)
+        return NotAllowed("The key was refused.", advice)
     if status == 403:
-        return NotAllowed(words or "This key may not do that.", KEY_ADVICE)
+        return NotAllowed(words or "This key may not do that.", advice)
     if status >= 500 or status == 429:
         return Unreachable(
             words or f"{base} answered {status}.", "Try again; `relay health` says more once it answers."

@@ -12,7 +12,7 @@ from relay_contract.maps import Translation, TranslationLine
 from shared.engine.ports import Ports
 from shared.errors import Throttled
 from shared.maps import dual_write
-from shared.maps.dual_write import NoMapping, Translated, leg_of
+from shared.maps.dual_write import NoMapping, Translated, decode, leg_of
 from shared.maps.dual_write_paths import Described, Hop
 from shared.maps.review import review
 from shared.maps.table_map import MapRefused, TableMap
@@ -25,12 +25,20 @@ async def translate(ports: Ports, stage: str, given: dict[str, Any] | None) -> T
     visiting, shipped = visit(ports), ports.map_choice.shipped[stage]
     try:
         if given is not None:
-            return await _translated(visiting, stage, shipped, given, found="the file that was given")
+            return await _translated(visiting, stage, shipped, _unwrapped(given), found="the file that was given")
         return await _of_tenant(visiting, stage, shipped)
     except (NoMapping, Unseen) as error:
         return Translation(map=stage, found=f"no dual-write map could be read: {error}", content=None)
     except Throttled as error:
         return Translation(map=stage, found=f"{error.service} asks to wait, so nothing was read", content=None)
+
+
+def _unwrapped(given: dict[str, Any]) -> dict[str, Any]:
+    """The mapping of a file: itself, or the column of a row that was exported, perhaps as JSON text."""
+    inner = decode(given["msdyn_mapping"]) if isinstance(given.get("msdyn_mapping"), str) else given
+    if not isinstance(inner, dict):
+        raise NoMapping("it is not an object")
+    return inner
 
 
 async def _of_tenant(visiting: Visit, stage: str, shipped: TableMap) -> Translation:
