@@ -106,7 +106,7 @@ async def test_another_app_on_the_same_account_is_warned_of(patient: Patient) ->
 )
 async def test_the_sweep_runs(patient: Patient, minutes: int, problem: str, verdict: Verdict) -> None:
     at = stamp(patient.ports.now() - timedelta(minutes=minutes))
-    await patient.ports.notes.write("sweep", {"at": at, "problem": problem})
+    await patient.ports.notes.write("sweep", {"at": at, "problem": problem, "blobsDeleted": 0})
     assert await patient.verdict(NAMED["sweep"]) == verdict
 
 
