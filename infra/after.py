@@ -23,7 +23,8 @@ if it is, its role may not count yet. Then let the platform look again, and depl
 LEFT = """
 Left to do by hand; docs/go-live.md has the order and the commands:
   - Dataverse and Finance: let the identity {client} in as an application user with its roles
-  - Dataverse: register the webhook on {url}/api/invoices/confirmations
+  - Dataverse: register the webhook on {url}/api/invoices/confirmations, at the cut-over and not before:
+               relay webhook register --resource {site} --dataverse https://...
   - operators: export RELAY_URL={url}
                export RELAY_KEY=$(az functionapp keys list --ids {site} --query functionKeys.operator --output tsv)
                relay health"""
