@@ -63,6 +63,8 @@ def _calm(troubles: Troubles) -> Log:
     assert {run["state"] for run in troubles.system.finish(invoices)} == {"completed"}
     troubles.overtake_webhook()
     troubles.operator.sweep()
+    found = troubles.operator.diagnose()
+    assert [each for each in found["checks"] if each["verdict"] == "fail"] == []
     return troubles.log()
 
 
@@ -72,6 +74,7 @@ def _trouble(troubles: Troubles) -> None:
     troubles.falsify()
     troubles.refuse_starts()
     troubles.take_privilege()
+    troubles.move_user()
     troubles.hang(HOURS)
     troubles.throttle(HOURS)
     troubles.shut_out(HOURS)

@@ -89,6 +89,11 @@ class Troubles:
         self._switch("finance", forbidEntities=[])
         self.system.finish([invoice_id])
 
+    def move_user(self) -> None:
+        """The app's user in Dataverse gets the time zone of London, and the doctor looks."""
+        self._switch("dataverse", userTimeZone=85)
+        assert self.operator.diagnose()["worst"] == "fail"
+
     def hang(self, hours: float) -> None:
         """An import does not end for hours."""
         self._switch("finance", importNeverEnds=1)
