@@ -21,6 +21,9 @@ _LARGEST_KEPT = 256 * 1024
 _PARENTHESES = re.compile(r"\([^()]*\)")
 # What stands before the name of a function: what it is bound to, and its namespace.
 _NAME = re.compile(r"^.*[/.](?=\w+$)")
+# A navigation property with its options, one level of parentheses deep in them.
+_EXPANDED = re.compile(r"\w+(?:\((?:[^()]|\([^()]*\))*\))?")
+_DEFINITIONS = "EntityDefinitions"
 _QUOTED = re.compile(r"['\"‘’“”«»]([A-Za-z_@]\w*)['\"‘’“”«»]")
 _FORMATTED = 'odata.include-annotations="OData.Community.Display.V1.FormattedValue"'
 
@@ -180,6 +183,8 @@ class Onlooker:
         place = path.partition("?")[0]
         if "$select" not in options and not self._has_no_columns(place):
             raise Unselective(f"{place} of {self.name} was asked for without $select")
+        if not _expands_selectively(place, options.get("$expand", "")):
+            raise Unselective(f"{place} of {self.name} was expanded without $select")
         rooted = path.startswith("/")
         all_options = dict(options) if rooted else {**options, **self._dialect.options}
         text = (path if rooted else self._dialect.root + path) + (f"?{query(all_options)}" if all_options else "")
@@ -233,6 +238,13 @@ class Onlooker:
             return self._service.own_url(link, path=url.raw_path)
         except ContractBroken as error:
             raise NoAnswer(self.name, str(error)) from error
+
+
+def _expands_selectively(place: str, expand: str) -> bool:
+    """Whether each expanded row is asked for some of its columns. Definitions hold no rows."""
+    if place.startswith(_DEFINITIONS):
+        return True
+    return all("$select=" in inner for inner in _EXPANDED.findall(expand))
 
 
 def _names_in(url: URL) -> frozenset[str]:

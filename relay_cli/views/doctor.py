@@ -38,7 +38,7 @@ def _area(diagnosis: Diagnosis, area: str) -> list[RenderableType]:
     if not checks:
         return []
     grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True, min_width=max(map(len, _STYLES)))
     grid.add_column(overflow="fold", max_width=28)
     grid.add_column(overflow="fold", ratio=1)
     for check in checks:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import replace
@@ -58,6 +59,13 @@ async def test_a_run_makes_every_check(patient: Patient) -> None:
     assert await describe_last(patient.ports) == found
 
 
+def test_checks_have_names_of_their_own_in_kebab_case() -> None:
+    names = [check.name for check in CHECKS]
+    assert len(set(names)) == len(names)
+    assert [name for name in names if not re.fullmatch(r"[a-z]+(-[a-z]+)*", name)] == []
+    assert not set(names) & {str(check.area) for check in CHECKS}, "--only takes both"
+
+
 async def test_no_check_of_a_healthy_tenant_crashes(patient: Patient) -> None:
     found = await run(patient.ports)
     told = [finding.seen for check in found.checks for finding in check.findings]
@@ -72,6 +80,8 @@ async def test_all_requests_read_and_select(patient: Patient) -> None:
     assert [each for each in asked if not each.startswith("GET ") and "DataEntities.Get" not in each] == []
     bare = [each for each in asked if each.startswith("GET ") and "$select=" not in each]
     assert [each for each in bare if not any(name in each for name in FUNCTIONS)] == []
+    expanded = [each for each in asked if "$expand=" in each and "EntityDefinitions" not in each]
+    assert [each for each in expanded if "$select" not in each.partition("$expand=")[2].partition("&")[0]] == []
 
 
 async def test_no_check_closes_a_gate_while_both_services_throttle(patient: Patient) -> None:
@@ -113,6 +123,7 @@ async def test_of_two_deliveries_at_once_one_tells(patient: Patient, caplog: pyt
 async def test_a_changed_verdict_is_an_event(patient: Patient, caplog: pytest.LogCaptureFixture) -> None:
     await run(patient.ports)
     caplog.set_level(logging.INFO, "relay")
+    caplog.clear()
     await patient.dataverse.switch(forbidCaller=True)
     await run(patient.ports)
     told = [each for each in events(caplog, "doctor changed") if each["check"] == "dataverse-reach"]

@@ -61,6 +61,17 @@ async def test_a_request_without_select_is_not_sent(patient: Patient, path: str)
     assert await patient.asked() == []
 
 
+@pytest.mark.parametrize(
+    "expand",
+    ["primarycontactid", "primarycontactid($select=fullname),ownerid", "ownerid($expand=x($select=y)),z"],
+)
+async def test_a_row_is_expanded_with_select_alone(patient: Patient, expand: str) -> None:
+    await patient.forget_requests()
+    with pytest.raises(Unselective):
+        await visit(patient.ports).dataverse.read("accounts", {"$select": "name", "$expand": expand})
+    assert await patient.asked() == []
+
+
 async def test_an_action_that_may_write_is_not_sent(patient: Patient) -> None:
     await patient.forget_requests()
     with pytest.raises(Unselective):

@@ -69,7 +69,7 @@ def test_what_is_not_ok_says_what_to_do(app: FakeApp, env: dict[str, str]) -> No
     app.answers["GET /api/doctor"] = diagnosis(check("user-time-zone", "dataverse", *bad))
     lines = [line.strip() for line in relay("doctor", "--last", env=env).stdout.splitlines()]
     assert lines[0] == "Dataverse"
-    assert lines[1:3] == ["ok    user-time-zone  usmf: UTC", "warn                  demf: another zone"]
+    assert lines[1:3] == ["ok       user-time-zone  usmf: UTC", "warn                     demf: another zone"]
     assert lines[3:5] == ["Expected: Europe/Berlin", "Next: Run relay doctor --only user-time-zone"]
 
 

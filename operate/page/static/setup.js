@@ -8,6 +8,7 @@ export const title = () => "Setup";
 export const seconds = 3;
 const AREAS = { dataverse: "Dataverse", finance: "Finance", webhook: "Webhook", maps: "Table maps", app: "The app itself" };
 const SHAPES = { ok: "done", warn: "attention", fail: "failed", unknown: "waiting" };
+const WORST = ["fail", "warn", "unknown"];
 const NEVER = 404;
 
 export async function load(_path, query) {
@@ -34,14 +35,21 @@ export function render(found) {
 
 function verdict(found) {
   const { ok, warn, fail, unknown } = found.counts;
-  const text = found.state === "running" ? `${number(found.done)} of ${plural(found.of, "check")} made …` : found.state === "failed" ? `The run failed: ${found.detail}` : { ok: "All is set up as it should be", warn: "Allowed, and probably not meant", fail: "Something is not set up rightly", unknown: "Nothing is known to be wrong; not everything could be seen" }[found.worst];
+  const text = found.state === "running" ? `${number(found.done)} of ${plural(found.of, "check")} made …` : found.state === "failed" ? `The run failed: ${found.detail}` : { ok: "All is set up as it should be", warn: "Nothing fails; something is probably not as it is meant", fail: "Something is not set up rightly", unknown: "Nothing is known to be wrong; not everything could be seen" }[found.worst];
   const good = found.state === "done" && found.worst === "ok";
   return h(
     "div",
     { class: `card verdict ${good ? "done" : fail ? "attention" : ""}` },
     h("p", { role: "status" }, h("span", { class: `standing ${fail ? "attention" : ""}` }, shape(found.state === "running" ? "running" : SHAPES[found.worst]), text)),
     h("p", { class: "quiet" }, `${number(fail)} fail, ${number(warn)} warn, ${number(unknown)} unknown, ${number(ok)} ok. `, found.ended ? `${age(found.ended)} ago (${date(found.ended)}), for ${found.by}.` : ""),
+    summary(found.checks),
   );
+}
+
+// What is not well, the worst first, so that it need not be looked for among what is.
+function summary(checks) {
+  const wanting = WORST.flatMap((verdict) => checks.filter((check) => check.verdict === verdict));
+  return wanting.length ? h("ul", {}, wanting.map((check) => h("li", { "data-key": check.name }, `${check.verdict}: ${check.title}`))) : null;
 }
 
 function section(found, area) {
