@@ -2,6 +2,7 @@
 
 requirements.txt and requirements-dev.txt name what is used directly, constraints.txt all that comes of it, package.json
 and package-lock.json the same for Node. One resolution, of all of them together, decides; nothing is installed here.
+A pin with the comment `# below VERSION: why` stays below that version.
 """
 
 import json
@@ -13,7 +14,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = (PROJECT / "requirements.txt", PROJECT / "requirements-dev.txt")
-PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==(\S+)", re.MULTILINE)
+PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==(\S+)(?P<limit> +# below (?P<below>[\d.]+):)?", re.MULTILINE)
 BUILD = re.compile(r'requires = \["setuptools==[^"]+"\]')
 
 
@@ -35,9 +36,11 @@ def resolve(names: list[str]) -> dict[str, tuple[str, str]]:
 def upgrade_python() -> None:
     """Rewrite the pins of the Python packages."""
     texts = {path: path.read_text("utf-8") for path in REQUIREMENTS}
-    found = resolve([name for text in texts.values() for name, _ in PIN.findall(text)])
+    pins = [pin for text in texts.values() for pin in PIN.finditer(text)]
+    found = resolve([f"{pin[1]}<{pin['below']}" if pin["below"] else pin[1] for pin in pins])
     for path, text in texts.items():
-        path.write_text(PIN.sub(lambda pin: f"{pin[1]}=={found[canonical(pin[1])][1]}", text), "utf-8")
+        renewed = PIN.sub(lambda pin: f"{pin[1]}=={found[canonical(pin[1])][1]}{pin['limit'] or ''}", text)
+        path.write_text(renewed, "utf-8")
     lines = sorted((f"{name}=={version}\n" for name, version in found.values()), key=str.lower)
     (PROJECT / "constraints.txt").write_text("".join(lines), "utf-8")
     _, setuptools = resolve(["setuptools"])["setuptools"]

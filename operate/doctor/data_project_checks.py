@@ -56,7 +56,7 @@ async def _read(visit: Visit, entity_set: str, column: str, begin: str, select: 
 
 
 async def look_at_imports(visit: Visit) -> Sequence[Finding]:
-    """No import in the data projects runs for longer than usual, or belongs to someone else."""
+    """No import in the data projects runs for longer than usual, or is not the app's own."""
     return [await _imports(visit, name) for name in visit.maps]
 
 
