@@ -83,16 +83,18 @@ class Batch:
             raise ServiceError(400, "0x80060888", f"The batch holds more than the maximum of {MAX_REQUESTS} requests.")
         head, _, body = _split(part.content)
         line, *lines = head.decode("utf-8").splitlines() or [""]
-        words = line.split(" ")
-        if len(words) != 3:
+        # The service takes addresses with spaces in a part; Microsoft's own SDK for Python sends them so.
+        method, _, rest = line.partition(" ")
+        address, _, version = rest.rpartition(" ")
+        if not address or not version.startswith("HTTP/"):
             raise ServiceError(400, "0x80060888", f"The request line '{line}' of a batch part is not valid.")
-        if len(words[1]) > MAX_URL:
+        if len(address) > MAX_URL:
             raise ServiceError(414, "0x80060888", f"The request URI is longer than {MAX_URL} characters.")
-        url = self._resolved(words[1].encode()).decode()
+        url = self._resolved(address.encode()).decode()
         path, _, query = _ROOT.sub("", url, count=1).partition("?")
         if path.strip("/") == "$batch":
             raise ServiceError(400, "0x80060888", "A batch cannot hold another batch.")
-        return Call(words[0], path, query, _headers(lines), self._resolved(body.strip()), call.user, call.prefix)
+        return Call(method, path, query, _headers(lines), self._resolved(body.strip()), call.user, call.prefix)
 
     def _resolved(self, text: bytes) -> bytes:
         """Replace `$1` and the like by the rows that earlier parts created."""

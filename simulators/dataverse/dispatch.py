@@ -7,11 +7,12 @@ from typing import Self
 from simulators.dataverse.bulk import Bulk
 from simulators.dataverse.calls import Call, Reply
 from simulators.dataverse.errors import ServiceError, bad_query, unknown_segment
+from simulators.dataverse.fetchxml import answer_fetch
 from simulators.dataverse.functions import Functions
 from simulators.dataverse.keys import Address, parse_address
 from simulators.dataverse.metadata import Metadata
 from simulators.dataverse.reads import Reader
-from simulators.dataverse.schema import Schema
+from simulators.dataverse.schema import Schema, Table
 from simulators.dataverse.sqlread import answer_sql
 from simulators.dataverse.store import Writer
 from simulators.dataverse.writes import Rows
@@ -60,8 +61,13 @@ class Dispatcher:
             return self.reader.count(connection, call, table)
         if rest:
             raise unknown_segment(rest[0])
+        return self._collection(connection, call, table)
+
+    def _collection(self, connection: sqlite3.Connection, call: Call, table: Table) -> Reply:
         if "sql" in call.options:
             return answer_sql(self.schema, self.reader.switches, connection, call, table)
+        if "fetchXml" in call.options:
+            return answer_fetch(self.schema, self.reader.switches, connection, call, table)
         return self.reader.collection(connection, call, table)
 
     def write(self, writer: Writer, call: Call) -> Reply:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from simulators.dataverse.calls import Call, Reply, json_reply
 from simulators.dataverse.errors import bad_query, unknown_segment
 from simulators.dataverse.keys import parse_address
+from simulators.dataverse.metadata_changes import changes
 from simulators.dataverse.organization import business_unit, user_id
 from simulators.dataverse.privileges import as_role_privileges, held
 from simulators.dataverse.schema import Schema
@@ -42,6 +43,7 @@ class Functions:
             "WhoAmI": self._who_am_i,
             "RetrieveVersion": self._version,
             "RetrieveCurrentOrganization": self._organization,
+            "RetrieveMetadataChanges": self._metadata_changes,
         }
 
     @property
@@ -57,6 +59,12 @@ class Functions:
 
     def _version(self, _: Call, __: str) -> dict[str, object]:
         return {"Version": self.switches.organizationVersion}
+
+    def _metadata_changes(self, call: Call, arguments: str) -> dict[str, object]:
+        name, _, alias = arguments.partition("=")
+        if name != "Query":
+            raise bad_query("The parameter 'Query' of 'RetrieveMetadataChanges' is missing.")
+        return changes(self.schema, call.options.get(alias, alias))
 
     def _organization(self, call: Call, arguments: str) -> dict[str, object]:
         if arguments != f"AccessType={ACCESS_TYPE}":

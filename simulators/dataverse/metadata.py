@@ -43,14 +43,14 @@ class Metadata:
         """Answer a request below EntityDefinitions, or return None for another one. Raises ServiceError."""
         head, *rest = call.segments
         if head == "EntityDefinitions" and not rest:
-            return _list(call, "EntityDefinitions", (self._entity(table) for table in self.schema.tables.values()))
+            return _list(call, "EntityDefinitions", (self.entity(table) for table in self.schema.tables.values()))
         match = _ENTITY.match(head)
         if match is None:
             return None
         table = self._table(match[1] or match[2])
         if not rest:
             return json_reply(
-                {"@odata.context": _context(call, "EntityDefinitions/$entity")} | _pick(call, self._entity(table))
+                {"@odata.context": _context(call, "EntityDefinitions/$entity")} | _pick(call, self.entity(table))
             )
         return self._below(call, table, rest)
 
@@ -97,7 +97,8 @@ class Metadata:
                 return table
         raise ServiceError(404, "0x80060888", f"Could not find an entity with specified entity key: '{name}'.")
 
-    def _entity(self, table: Table) -> Described:
+    def entity(self, table: Table) -> Described:
+        """A table as its definition describes it."""
         return {
             "MetadataId": metadata_id(table.logical_name),
             "LogicalName": table.logical_name,

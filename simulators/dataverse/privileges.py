@@ -5,6 +5,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from simulators.dataverse.calls import Call
 from simulators.dataverse.errors import not_permitted
+from simulators.dataverse.fetchxml import linked_tables
 from simulators.dataverse.organization import user_id
 from simulators.dataverse.schema import Schema, Table
 from simulators.dataverse.sqlread import joined_tables
@@ -88,7 +89,8 @@ def _needed(schema: Schema, call: Call, verb: str) -> Iterator[tuple[Table, str]
     if table is None:
         return
     yield table, verb
-    for name in joined_tables(call.options.get("sql", "")):
+    beside = [*joined_tables(call.options.get("sql", "")), *linked_tables(call.options.get("fetchXml", ""))]
+    for name in beside:
         if joined := schema.tables.get(name):
             yield joined, "Read"
     try:

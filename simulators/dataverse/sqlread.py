@@ -47,7 +47,7 @@ def answer_sql(schema: Schema, switches: Switches, connection: sqlite3.Connectio
     statement = parse_statement(call.options["sql"])
     if statement.table != table.logical_name:
         raise refused(f"FROM names '{statement.table}', and the address names '{table.set_name}'.")
-    query = _Query(schema, statement)
+    query = Select(schema, statement)
     number, offset = _place(call)
     size = min(MOST_ROWS, switches.shortPages or MOST_ROWS)
     asked = min(each for each in (statement.top, statement.fetch, 1 << 62) if each is not None)
@@ -85,7 +85,7 @@ class _Shown:
     convert: Callable[[int], object] | None
 
 
-class _Query:
+class Select:
     """A statement over the tables of a schema."""
 
     def __init__(self, schema: Schema, statement: Statement) -> None:
@@ -217,8 +217,8 @@ def _stored(column: Column, value: Constant) -> SqlValue:
         return value.lower()
     if column.type == "instant" and isinstance(value, str):
         return _instant(value)
-    if column.type in {"text", "memo", "day"} and isinstance(value, str):
-        return value
+    if column.type in {"text", "memo", "day"}:
+        return str(value)
     raise refused(f"'{value}' is no value of {column.name}.")
 
 

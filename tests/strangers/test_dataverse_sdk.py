@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import requests
@@ -120,6 +121,13 @@ def test_metadata_of_columns_and_relationships(client: Any) -> None:
     assert [key.schema_name for key in client.tables.get_alternate_keys("account")] == ["accountnumber"]
 
 
+def test_typed_members_of_columns(client: Any) -> None:
+    found = client.tables.get_column("msdyn_actual", "msdyn_description", typed=True)
+    assert (found["AttributeType"], found["MaxLength"]) == ("String", 200)
+    typed = {each["LogicalName"]: each for each in client.tables.list_columns("msdyn_actual", typed=True)}
+    assert (typed["msdyn_quantity"]["Precision"], typed["msdyn_startdatetime"]["Format"]) == (2, "DateAndTime")
+
+
 def test_columns_for_sql_are_properties_of_the_web_api(client: Any) -> None:
     names = {column["name"] for column in client.query.sql_columns("msdyn_actual")}
     assert "msdyn_billingtype" in names
@@ -157,3 +165,48 @@ def test_what_sql_does_not_take_is_said(client: Any, organization: Server, trust
     with pytest.raises(errors.HttpError, match="sql query parameter is not supported"):
         client.query.sql("SELECT name FROM uom")
     requests.put(switches, json={"sqlUnsupported": False}, timeout=10).raise_for_status()
+
+
+def test_the_query_builder(client: Any, invoice: dict[str, Any]) -> None:
+    col = importlib.import_module("PowerPlatform.Dataverse.models.filters").col
+    query = client.query.builder("invoice").select("name").where(col("invoiceid") == UUID(invoice["invoiceId"]))
+    assert [each["invoiceid"] for each in query.execute()] == [invoice["invoiceId"]]
+
+
+def test_fetchxml_in_pages(client: Any) -> None:
+    text = "<fetch count='2'><entity name='bookableresource'><attribute name='name'/></entity></fetch>"
+    pages = [[each["name"] for each in page] for page in client.query.fetchxml(text).execute_pages()]
+    assert [len(page) for page in pages] == [2, 2, 1]
+    assert len({name for page in pages for name in page}) == 5
+
+
+def test_fetchxml_with_sums_over_a_link(client: Any, invoice: dict[str, Any]) -> None:
+    text = (
+        "<fetch aggregate='true'><entity name='msdyn_actual'>"
+        "<attribute name='msdyn_amount' aggregate='sum' alias='total'/>"
+        f"<filter><condition attribute='msdyn_transactiontypecode' operator='eq' value='{BILLED}'/></filter>"
+        "<link-entity name='invoice' from='invoiceid' to='msdyn_invoice'><filter>"
+        f"<condition attribute='invoiceid' operator='eq' value='{invoice['invoiceId']}'/></filter></link-entity>"
+        "</entity></fetch>"
+    )
+    [row] = [dict(each) for each in client.query.fetchxml(text).execute()]
+    rows = client.records.list("msdyn_actual", filter=of(invoice), select=["msdyn_amount"])
+    assert Decimal(str(row["total"])) == sum(Decimal(str(each["msdyn_amount"])) for each in rows)
+
+
+def test_a_batch_of_reads(client: Any, invoice: dict[str, Any]) -> None:
+    batch = client.batch.new()
+    batch.records.retrieve("invoice", invoice["invoiceId"], select=["name"])
+    batch.query.sql("SELECT TOP 1 name FROM uom ORDER BY name")
+    batch.tables.get("invoice")
+    bodies = [response.data for response in batch.execute().responses]
+    assert bodies[0]["invoiceid"] == invoice["invoiceId"]
+    assert bodies[1]["value"] == [{"name": "Each"}]
+    assert bodies[2]["value"][0]["EntitySetName"] == "invoices"
+
+
+def test_data_frames(client: Any) -> None:
+    found = client.dataframe.sql(
+        "SELECT isocurrencycode, currencyprecision FROM transactioncurrency ORDER BY isocurrencycode"
+    )
+    assert list(found["isocurrencycode"]) == ["EUR", "USD"]
