@@ -27,11 +27,16 @@ from shared.engine.ports import Ports
 from shared.engine.worker import work
 from shared.errors import LeaseLost
 from shared.storage.names import OPERATIONS
+from simulators.dataverse.schema import load_schema
 from tests.contract.opening import close
 from tests.doctor.patient import Patient
 
 FUNCTIONS = ("WhoAmI", "RetrieveVersion", "RetrieveCurrentOrganization", "RetrieveUser", "/metadata/", "/$count")
 """What has no `$select`."""
+
+
+SEEN_BY_ALL = {"dataverse-reach", "dataverse-clock"}
+"""What every user may see who is let in."""
 
 
 async def run(ports: Ports, *only: str) -> Diagnosis:
@@ -82,6 +87,19 @@ async def test_all_requests_read_and_select(patient: Patient) -> None:
     assert [each for each in bare if not any(name in each for name in FUNCTIONS)] == []
     expanded = [each for each in asked if "$expand=" in each and "EntityDefinitions" not in each]
     assert [each for each in expanded if "$select" not in each.partition("$expand=")[2].partition("&")[0]] == []
+
+
+async def test_what_may_not_be_seen_is_unknown_and_never_wrong(patient: Patient) -> None:
+    """Both services let the app in and let it see nothing: Dataverse no table and no definition, Finance nothing but the
+    package API."""
+    tables = [*load_schema().sets, "EntityDefinitions", "RetrieveCurrentOrganization", "systemusers"]
+    await patient.dataverse.switch(forbidTables=",".join(tables))
+    await patient.finance.switch(forbidAllButPackages=True)
+    found = await run(patient.ports, "dataverse", "finance", "webhook", "maps")
+    told = {(each.name, finding.verdict, finding.seen) for each in found.checks for finding in each.findings}
+    assert {each for each in told if each[1] in {"warn", "fail"}} == set()
+    assert {each[0] for each in told if each[1] == "ok"} <= SEEN_BY_ALL
+    assert [each for each in told if "the check itself failed" in each[2]] == []
 
 
 async def test_no_check_closes_a_gate_while_both_services_throttle(patient: Patient) -> None:
