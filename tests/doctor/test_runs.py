@@ -90,8 +90,9 @@ async def test_all_requests_read_and_select(patient: Patient) -> None:
 
 
 async def test_what_may_not_be_seen_is_unknown_and_never_wrong(patient: Patient) -> None:
-    """Both services let the app in and let it see nothing: Dataverse no table and no definition, Finance nothing but the
-    package API."""
+    """Both services let the app in and show it nothing: Dataverse no table and no definition, Finance nothing but the
+    package API.
+    """
     tables = [*load_schema().sets, "EntityDefinitions", "RetrieveCurrentOrganization", "systemusers"]
     await patient.dataverse.switch(forbidTables=",".join(tables))
     await patient.finance.switch(forbidAllButPackages=True)
