@@ -11,7 +11,7 @@ CODE := function_app.py confirm_invoice sync_actuals link_transactions run_jobs 
 .PHONY: demo test test-all prove screenshots openapi check bench package start setup format upgrade-deps clean
 
 demo: setup  ## carry an invoice of 2,500 lines from a simulated Dataverse to a simulated Finance
-	@$(BIN)/python -m simulators.demo --lines $(LINES) --invoices $(INVOICES) $(if $(KEEP),--keep) $(if $(BREAK),--break $(BREAK))
+	@$(BIN)/python -m simulators.demo --lines $(LINES) --invoices $(INVOICES) $(if $(KEEP),--keep) $(if $(BREAK),--break $(BREAK)) $(if $(COLUMNS),--columns $(COLUMNS))
 
 test: setup .local/chromium.done check  ## the quick tier, on the real Azurite and real processes; tests/tiers.py says what is in it
 	$(PYTEST) --tier quick

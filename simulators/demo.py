@@ -46,7 +46,8 @@ def main() -> int:
 
 def _run(arguments: argparse.Namespace, run_dir: Path) -> int:
     _say(f"Starting Azurite, the simulated tenant and the Functions host (logs: {run_dir}) ...")
-    with Stack(run_dir, app_settings=app_settings) as stack:
+    own = ("--columns", str(arguments.columns.resolve())) if arguments.columns else ()
+    with Stack(run_dir, app_settings=app_settings, flags={"dataverse": own, "finance": own}) as stack:
         tenant = Tenant(stack)
         tenant.register_webhook()
         tenant.let_app_write_back()
@@ -147,6 +148,7 @@ def _keep(stack: Stack, breakage: str | None) -> None:
     print(
         f"\nRunning until Ctrl-C:\n  operator's page {host}/api/page\n  app             {host}\n"
         f"  operator's key  {key}\n  webhook's key   {stack.webhook_key}\n"
+        f"  master key      {stack.master_key}\n"
         f"  Dataverse  {stack.url('dataverse')}\n  Finance    {stack.url('finance')}\n\nTry:\n"
         f'  curl -X POST {stack.url("dataverse")}/sim/invoices -d \'{{"lines": 10, "seed": 99}}\''
         "   # answers with an invoiceId\n"
@@ -174,6 +176,12 @@ def _read_arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary to FILE")
     parser.add_argument("--break", dest="breakage", choices=sorted(BREAKAGES), help="break something on purpose")
     parser.add_argument("--keep", action="store_true", help="leave everything running and print the addresses")
+    parser.add_argument(
+        "--columns",
+        type=Path,
+        metavar="FILE",
+        help="columns of the tenant's own, in Dataverse and Finance (docs/maps.md)",
+    )
     return parser.parse_args()
 
 

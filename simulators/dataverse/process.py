@@ -35,6 +35,7 @@ from simulators.dataverse.webhooks.rules import RegistrationRules
 from simulators.dataverse.webhooks.sender import Sender
 from simulators.dataverse.writes import Rows
 from simulators.losses import Losses
+from simulators.own_columns import read_columns
 from simulators.tokens import TokenCheck
 
 # Longer than any URL that the service accepts, so that the simulator can read a too long URL and refuse it as the
@@ -53,6 +54,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> Namespace:
     parser.add_argument("--clients", default="", help="client ids of application users, comma-separated; default: all")
     parser.add_argument("--administrators", default="", help="object ids of people who may register webhooks")
     parser.add_argument("--people", default="", help="object ids of other people")
+    parser.add_argument("--columns", type=Path, help="columns of the tenant's own (simulators/own_columns.py)")
     return parser.parse_args(arguments)
 
 
@@ -61,7 +63,7 @@ async def serve(options: Namespace, folder: Path) -> None:
     listener = socket.create_server(("127.0.0.1", options.port), backlog=512)
     tls = _tls(options.certificate)
     origin = f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
-    schema = load_schema()
+    schema = load_schema(read_columns(options.columns))
     store = Store(schema, folder)
     organization_id = store.setting("organizationId", new_id)
     cookies = Cookies(store.setting("cookieSecret", lambda: secrets.token_hex(16)).encode())

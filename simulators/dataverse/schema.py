@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 
 from simulators.odata import Column as SqlColumn
 from simulators.odata import Kind
+from simulators.own_columns import OwnColumns
 
 type ColumnType = Literal[
     "text", "memo", "int", "bigint", "bool", "choice", "money", "decimal", "guid", "instant", "day"
@@ -126,15 +127,21 @@ class Schema:
         return {table.set_name: table for table in self.tables.values()}
 
 
-def load_schema() -> Schema:
-    """Return the tables of tables.toml."""
+def load_schema(own: OwnColumns | None = None) -> Schema:
+    """Return the tables of tables.toml, with columns of the tenant's own."""
     text = Path(__file__).with_name("tables.toml").read_text(encoding="utf-8")
     content = tomllib.loads(text)
     choices = {
         name: {int(value): label for value, label in options.items()}
         for name, options in content.pop("choices").items()
     }
-    return Schema({name: _table(name, entry) for name, entry in content.items()}, choices)
+    added = {name: _with_own(entry, (own or {}).get(name, {})) for name, entry in content.items()}
+    return Schema({name: _table(name, entry) for name, entry in added.items()}, choices)
+
+
+def _with_own(entry: dict[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
+    custom = [*entry.get("custom", ()), *columns]
+    return {**entry, "columns": {**entry.get("columns", {}), **columns}, "custom": custom} if columns else entry
 
 
 def _table(name: str, entry: dict[str, Any]) -> Table:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from aiohttp import web
 
+from simulators.finance.own_columns import extend
 from simulators.finance.server import Settings, build
+from simulators.own_columns import read_columns
 from simulators.processes import write_ready_file
 
 
@@ -19,6 +21,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s finance %(levelname)s %(message)s")
     logging.getLogger("azure").setLevel(logging.WARNING)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    extend(read_columns(arguments.columns))
     asyncio.run(_serve(arguments))
 
 
@@ -30,6 +33,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--storage", required=True, help="connection string of Finance's own storage account")
     parser.add_argument("--data", type=Path, help="directory of the database; without it nothing is kept")
     parser.add_argument("--clients", help="registered client ids, separated by commas; without it everyone is")
+    parser.add_argument("--columns", type=Path, help="columns of the tenant's own (simulators/own_columns.py)")
     return parser.parse_args()
 
 
