@@ -7,6 +7,7 @@ from operate.doctor import (
     companies,
     data_project_checks,
     entity_checks,
+    map_checks,
     project_checks,
     reach_checks,
     setup_checks,
@@ -27,6 +28,7 @@ CHECKS: tuple[Check, ...] = (
     *companies.CHECKS,
     *column_checks.CHECKS,
     *value_checks.CHECKS,
+    *map_checks.CHECKS,
     *webhook_checks.CHECKS,
     *app_checks.CHECKS,
 )
