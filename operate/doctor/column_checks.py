@@ -58,7 +58,7 @@ async def _unwritable(visit: Visit, table_map: TableMap) -> list[str]:
     problems = []
     for target, column in table_map.written_back.items():
         try:
-            if not table.column(column).is_writable:
+            if not table.column(column).writable:
                 problems.append(f"{target} to {column}: the column cannot be updated")
         except Gap as gap:
             problems.append(f"{target} to {column}: {gap}")

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from operate.doctor.visit import Visit
+from operate.maps.tables import Column, Tables
 from shared.concurrently import both, concurrently
 from shared.maps.table_map import TableMap
 
 _TABLE = "LogicalName,SchemaName,EntitySetName,PrimaryIdAttribute,Privileges"
-_COLUMN = "LogicalName,AttributeType,AttributeOf,IsValidForRead,IsValidForUpdate"
-_LOOKUP = "ReferencingAttribute,ReferencingEntityNavigationPropertyName,ReferencedEntity"
 _LOOKUP_KINDS = {"Lookup", "Customer", "Owner"}
 
 type Path = tuple[str, ...]
@@ -17,16 +16,6 @@ type Path = tuple[str, ...]
 
 class Gap(Exception):
     """Dataverse lacks a table, a column or a lookup. The text says which one, for an operator."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column by its definition."""
-
-    name: str
-    kind: str
-    is_readable: bool
-    is_writable: bool
 
 
 @dataclass(frozen=True)
@@ -46,9 +35,9 @@ class Table:
         found = self.columns.get(plain)
         if found is None:
             raise Gap(f"{self.name} has no column {name}{_near(name, self.columns)}")
-        if found.kind in _LOOKUP_KINDS and plain == name:
+        if found.type in _LOOKUP_KINDS and plain == name:
             raise Gap(f"{name} of {self.name} is a lookup: a path goes on behind it, or names _{name}_value")
-        if not found.is_readable:
+        if not found.readable:
             raise Gap(f"column {name} of {self.name} cannot be read")
         return found
 
@@ -72,37 +61,16 @@ async def table_of(visit: Visit, *, entity_set: str = "", name: str = "") -> Tab
         raise Gap(f"there is no table {entity_set or name}")
     row = found[0]
     logical = str(row["LogicalName"])
-    columns, lookups = await both(_columns(visit, logical), _lookups(visit, logical))
+    tables = Tables(visit.dataverse)
+    columns, lookups = await both(tables.columns(logical), tables.lookups(logical))
     return Table(
         name=logical,
         set=str(row["EntitySetName"]),
         key=str(row["PrimaryIdAttribute"]),
         privileges={str(each["PrivilegeType"]): str(each["Name"]) for each in row["Privileges"]},
         columns=columns,
-        lookups=lookups,
+        lookups={lookup.navigation: lookup.table for lookup in lookups},
     )
-
-
-async def _columns(visit: Visit, name: str) -> dict[str, Column]:
-    rows = await visit.dataverse.read(f"EntityDefinitions(LogicalName='{name}')/Attributes", {"$select": _COLUMN})
-    found = (
-        Column(
-            str(row["LogicalName"]),
-            str(row["AttributeType"]),
-            is_readable=row.get("IsValidForRead") is not False,
-            is_writable=row.get("IsValidForUpdate") is not False,
-        )
-        for row in rows
-        # The texts beside choices and lookups are listed, and are no properties of the Web API.
-        if not row.get("AttributeOf")
-    )
-    return {column.name: column for column in found}
-
-
-async def _lookups(visit: Visit, name: str) -> dict[str, str]:
-    path = f"EntityDefinitions(LogicalName='{name}')/ManyToOneRelationships"
-    rows = await visit.dataverse.read(path, {"$select": _LOOKUP})
-    return {str(row["ReferencingEntityNavigationPropertyName"]): str(row["ReferencedEntity"]) for row in rows}
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def _dual_write(versions: dict[str, str]) -> Finding:
     found = {name: versions[name] for name in DUAL_WRITE if name in versions}
     if not found:
         seen = "dual-write is not installed in this environment"
-        step = "Install the dual-write core solution if other tables shall go to Finance; this app needs it for no row"
+        step = "If other tables go to Finance, install dual-write core: Power Platform admin center > Dynamics 365 apps"
         return Finding(Verdict.WARN, seen, expected, step, about)
     seen = _listed(found)
     if any(map(_is_old, found.values())):

@@ -97,7 +97,7 @@ async def look_at_time_zone(visit: Visit) -> Finding:
     if different is None:
         return Finding(Verdict.OK, seen, expected)
     seen = f"{seen}: from {different:%Y-%m-%d} on it differs from {home.key}, and dates may be a day off"
-    return Finding(Verdict.FAIL, seen, expected, f"Set DATAVERSE_TIME_ZONE to {name}")
+    return Finding(Verdict.FAIL, seen, expected, f"azd env set DATAVERSE_TIME_ZONE {name} && azd provision")
 
 
 async def _windows_zone(visit: Visit) -> str:

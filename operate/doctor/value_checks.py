@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from operate.doctor.check import Check, Finding, Verdict
-from operate.doctor.definitions import Column, Gap, Table, reach
+from operate.doctor.definitions import Gap, Table, reach
 from operate.doctor.visit import Visit
+from operate.maps.tables import Column, Tables
 from shared.jobs.job import Measures
 from shared.maps.table_map import FieldPair
-from shared.maps.transforms import LocalDate, LocalDay, PlainDate, Row, ValueMap
+from shared.maps.transforms import LocalDate, LocalDay, PlainDate, ValueMap
 
-_CAST = "EntityDefinitions(LogicalName='{}')/Attributes/Microsoft.Dynamics.CRM.{}AttributeMetadata"
-_CHOICES = ("Picklist", "State", "Status", "Boolean")
 _DATE = "DateTime"
 _FITTING: Mapping[type[Any], Mapping[str, Verdict]] = {
     LocalDay: {"UserLocal": Verdict.OK, "DateOnly": Verdict.OK, "TimeZoneIndependent": Verdict.WARN},
@@ -67,7 +66,7 @@ async def _compare_values(visit: Visit, place: _Place) -> list[Finding]:
     if place.table is None or place.column is None:
         return [place.unknown()]
     values = place.pair.transform.values if isinstance(place.pair.transform, ValueMap) else {}
-    options = await _options(visit, place.table, place.column)
+    options = await Tables(visit.dataverse).options(place.table.name, place.column)
     if options is None:
         return []
     return list(_differences(place, values, options, _measures(visit, place)))
@@ -83,7 +82,7 @@ def _measures(visit: Visit, place: _Place) -> Measures | None:
 def _differences(
     place: _Place, values: Mapping[str, bool | int | str], options: Mapping[bool | int, str], measures: Measures | None
 ) -> Iterator[Finding]:
-    kind = bool if place.column and place.column.kind == "Boolean" else int
+    kind = bool if place.column and place.column.type == "Boolean" else int
     expected = f"the values of {place.pair.source}: {', '.join(map(str, options))}"
     correct = f"Correct the value map of {place.pair.target} in the map {place.map}"
     if wrong := {name: value for name, value in values.items() if type(value) is not kind}:
@@ -104,24 +103,6 @@ def _listed(values: Mapping[str, object]) -> str:
     return ", ".join(f"{value} ({name})" for name, value in values.items())
 
 
-async def _options(visit: Visit, table: Table, column: Column) -> dict[bool | int, str] | None:
-    """The options of a choice with their labels, None for a column of another type."""
-    if column.kind not in _CHOICES:
-        return None
-    expand = "OptionSet,GlobalOptionSet" if column.kind == "Picklist" else "OptionSet"
-    options = {"$select": "LogicalName", "$filter": f"LogicalName eq '{column.name}'", "$expand": expand}
-    rows = await visit.dataverse.read(_CAST.format(table.name, column.kind), options)
-    described = next((row.get(name) for row in rows for name in expand.split(",") if row.get(name)), None) or {}
-    if column.kind == "Boolean":
-        return {False: _label(described["FalseOption"]), True: _label(described["TrueOption"])}
-    return {int(option["Value"]): _label(option) for option in described.get("Options", [])}
-
-
-def _label(option: Row) -> str:
-    label = (option.get("Label") or {}).get("UserLocalizedLabel") or {}
-    return str(label.get("Label") or "no label")
-
-
 async def look_at_dates(visit: Visit) -> list[Finding]:
     """Each date is read as its column means it: a local midnight is converted, a day is not."""
     dated = [place async for place in _places(visit) if _has_to_do_with_dates(place)]
@@ -134,13 +115,14 @@ async def look_at_dates(visit: Visit) -> list[Finding]:
 
 
 def _has_to_do_with_dates(place: _Place) -> bool:
-    return type(place.pair.transform) in _FITTING or bool(place.column and place.column.kind == _DATE)
+    return type(place.pair.transform) in _FITTING or bool(place.column and place.column.type == _DATE)
 
 
 async def _compare_behaviours(visit: Visit, place: _Place) -> list[Finding]:
     if place.table is None or place.column is None:
         return [place.unknown()]
-    behaviours = await _behaviours(visit, place.table)
+    described = await Tables(visit.dataverse).behaviours(place.table.name)
+    behaviours = {name: behaviour.name for name, behaviour in described.items()}
     free = place.pair.transform.zoneFree if isinstance(place.pair.transform, LocalDay) else None
     found = [_compare(place, behaviours.get(place.column.name, ""))]
     if free and behaviours.get(free) == "UserLocal":
@@ -148,13 +130,6 @@ async def _compare_behaviours(visit: Visit, place: _Place) -> list[Finding]:
         step = f"Name another column in zoneFree of {place.pair.target} in the map {place.map}, or none"
         found.append(Finding(Verdict.FAIL, seen, "DateOnly or TimeZoneIndependent", step, place.about))
     return [finding for finding in found if finding]
-
-
-async def _behaviours(visit: Visit, table: Table) -> dict[str, str]:
-    rows = await visit.dataverse.read(
-        _CAST.format(table.name, _DATE), {"$select": "LogicalName,Format,DateTimeBehavior"}
-    )
-    return {str(row["LogicalName"]): str((row.get("DateTimeBehavior") or {}).get("Value", "")) for row in rows}
 
 
 def _compare(place: _Place, behaviour: str) -> Finding | None:

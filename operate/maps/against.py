@@ -105,12 +105,13 @@ class _Check:
                     yield remark
 
     async def _values(self, pair: FieldPair, values: ValueMap, owner: str, column: Column) -> list[MapRemark]:
+        options = await self._tables.options(owner, column)
+        if options is None:
+            return []
         if column.type == "Boolean":
             odd = [str(value) for value in values.values.values() if not isinstance(value, bool)]
             return [_fail(pair.target, f"{pair.source} is yes or no, and the value map has {odd[0]}")] if odd else []
-        known = (await self._tables.choices(owner)).get(column.name)
-        if known is None:
-            return []
+        known = frozenset(options)
         mapped = {value for value in values.values.values() if not isinstance(value, bool)}
         strange = sorted(str(value) for value in mapped - known)
         left = sorted(known - {value for value in mapped if isinstance(value, int)})

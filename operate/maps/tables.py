@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from operate.doctor.onlooker import NotThere, Onlooker
+from shared.maps.transforms import Row
 
-_CHOICES = "Microsoft.Dynamics.CRM.PicklistAttributeMetadata"
-_DAYS = "Microsoft.Dynamics.CRM.DateTimeAttributeMetadata"
+_CAST = "EntityDefinitions(LogicalName='{}')/Attributes/Microsoft.Dynamics.CRM.{}AttributeMetadata"
+_CHOICES = frozenset({"Picklist", "State", "Status", "Boolean"})
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Column:
     name: str
     type: str
     readable: bool
+    writable: bool
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,14 @@ class Lookup:
     column: str
     navigation: str
     table: str
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """Dataverse's DateTimeBehavior of a column, and whether a time is shown."""
+
+    name: str
+    has_time: bool
 
 
 class PathBroken(Exception):
@@ -59,12 +69,10 @@ class Tables:
         """The columns of a table by their logical names."""
         rows = await self._dataverse.read(
             f"EntityDefinitions(LogicalName='{table}')/Attributes",
-            {"$select": "LogicalName,AttributeType,IsValidForRead"},
+            {"$select": "LogicalName,AttributeType,AttributeOf,IsValidForRead,IsValidForUpdate"},
         )
-        found = [
-            Column(str(row["LogicalName"]), str(row["AttributeType"]), bool(row.get("IsValidForRead", True)))
-            for row in rows
-        ]
+        # The texts beside choices and lookups are listed, and are no properties of the Web API.
+        found = [_column(row) for row in rows if not row.get("AttributeOf")]
         return {column.name: column for column in found}
 
     async def lookups(self, table: str) -> list[Lookup]:
@@ -75,21 +83,27 @@ class Tables:
         )
         return [Lookup(*(str(row[name]) for name in names)) for row in rows]
 
-    async def choices(self, table: str) -> Mapping[str, frozenset[int]]:
-        """The values of the choice columns of a table."""
-        rows = await self._dataverse.read(
-            f"EntityDefinitions(LogicalName='{table}')/Attributes/{_CHOICES}",
-            {"$select": "LogicalName", "$expand": "OptionSet,GlobalOptionSet"},
-        )
-        return {str(row["LogicalName"]): _values(row) for row in rows}
+    async def options(self, table: str, column: Column) -> Mapping[bool | int, str] | None:
+        """The values of a choice with their labels, None for a column of another type."""
+        if column.type not in _CHOICES:
+            return None
+        expand = "OptionSet,GlobalOptionSet" if column.type == "Picklist" else "OptionSet"
+        options = {"$select": "LogicalName", "$filter": f"LogicalName eq '{column.name}'", "$expand": expand}
+        rows = await self._dataverse.read(_CAST.format(table, column.type), options)
+        found = next((row.get(name) for row in rows for name in expand.split(",") if row.get(name)), None) or {}
+        if column.type == "Boolean":
+            return {False: _label(found["FalseOption"]), True: _label(found["TrueOption"])}
+        return {int(option["Value"]): _label(option) for option in found.get("Options", [])}
+
+    async def behaviours(self, table: str) -> Mapping[str, Behaviour]:
+        """How each column of a table that holds days or instants behaves."""
+        options = {"$select": "LogicalName,Format,DateTimeBehavior"}
+        rows = await self._dataverse.read(_CAST.format(table, "DateTime"), options)
+        return {str(row["LogicalName"]): _behaviour(row) for row in rows}
 
     async def days(self, table: str) -> Mapping[str, str]:
         """The rule of a map for each column of a table that holds days or instants, as the column behaves."""
-        rows = await self._dataverse.read(
-            f"EntityDefinitions(LogicalName='{table}')/Attributes/{_DAYS}",
-            {"$select": "LogicalName,Format,DateTimeBehavior"},
-        )
-        return {str(row["LogicalName"]): _rule(row) for row in rows}
+        return {name: _rule(behaviour) for name, behaviour in (await self.behaviours(table)).items()}
 
     async def set_of(self, table: str) -> str:
         """The entity set of a table."""
@@ -112,17 +126,32 @@ class Tables:
         return table, column
 
 
-def _values(row: Mapping[str, object]) -> frozenset[int]:
-    options = row.get("OptionSet") or row.get("GlobalOptionSet")
-    return frozenset(int(each["Value"]) for each in options["Options"]) if isinstance(options, dict) else frozenset()
+def _column(row: Mapping[str, object]) -> Column:
+    return Column(
+        str(row["LogicalName"]),
+        str(row["AttributeType"]),
+        readable=row.get("IsValidForRead") is not False,
+        writable=row.get("IsValidForUpdate") is not False,
+    )
 
 
-def _rule(row: Mapping[str, object]) -> str:
+def _label(option: Row) -> str:
+    label = (option.get("Label") or {}).get("UserLocalizedLabel") or {}
+    return str(label.get("Label") or "no label")
+
+
+def _behaviour(row: Row) -> Behaviour:
     behavior = row.get("DateTimeBehavior")
-    if not isinstance(behavior, dict) or behavior.get("Value") != "UserLocal":
+    return Behaviour(
+        str(behavior.get("Value", "")) if isinstance(behavior, dict) else "", row.get("Format") != "DateOnly"
+    )
+
+
+def _rule(behaviour: Behaviour) -> str:
+    if behaviour.name != "UserLocal":
         return "date"
     # Without a time, the instant is midnight in the zone of the user who chose the day.
-    return "localDay" if row.get("Format") == "DateOnly" else "localDate"
+    return "localDate" if behaviour.has_time else "localDay"
 
 
 def _no_lookup(table: str, hop: str, lookups: list[Lookup]) -> str:

@@ -63,7 +63,10 @@ async def test_another_zone_with_the_same_offsets_is_well(patient: Patient, code
 async def test_other_offsets_fail(patient: Patient, code: int, name: str) -> None:
     await patient.dataverse.switch(userTimeZone=code)
     [finding] = await patient.diagnose(NAMED["user-time-zone"])
-    assert (finding.verdict, finding.next_step) == (Verdict.FAIL, f"Set DATAVERSE_TIME_ZONE to {name}")
+    assert (finding.verdict, finding.next_step) == (
+        Verdict.FAIL,
+        f"azd env set DATAVERSE_TIME_ZONE {name} && azd provision",
+    )
 
 
 async def test_offsets_that_differ_for_a_part_of_the_year_fail(patient: Patient) -> None:
