@@ -27,7 +27,8 @@ An invoice is named by its id or its exact number. All times are UTC.
 Exit codes:
   0    fine
   1    usage: wrong arguments, no such invoice, or a question answered with no
-  2    the run shown or watched failed or was rejected; reconcile found a difference; a check fails; health is not good
+  2    the run shown or watched failed or was rejected; reconcile found a difference; a check fails; health is not good;
+       the webhook is not registered as it should be, or no event has come under its new key
   3    the run shown or watched needs attention: rows were rejected, are missing or differ; out-of-sync found missing
   4    unreachable: no network, no app, or an app without its storage
   5    not allowed: the key was refused

@@ -21,6 +21,8 @@ _POST_IMAGES = (1, 2)
 _FAILED, _COMPLETED, _SUSPENDED = 31, 3, 1
 _PERIOD, _DELAYED, _LATE = timedelta(days=7), timedelta(minutes=15), timedelta(hours=2)
 _MOST_NAMED = 5
+# Each costs a request to storage, and a check has a time limit.
+_MOST_EXAMINED = 100
 _MESSAGES = ("Update", "UpdateMultiple")
 
 _ENDPOINTS = {
@@ -179,8 +181,9 @@ async def look_at_failures(visit: Visit) -> Finding:
     ]
     if not failed:
         return Finding(Verdict.OK, "no system job of the step has failed lately", expected)
-    waiting = [invoice for invoice in _invoices(failed) if await visit.ports.ledger.run(invoice) is None]
     latest = max(failed, key=lambda job: str(job["createdon"]))
+    invoices = _invoices(failed)[:_MOST_EXAMINED]
+    waiting = [invoice for invoice in invoices if await visit.ports.ledger.run(invoice) is None]
     reason = str(latest.get("friendlymessage") or f"error {latest.get('errorcode')}")
     seen = (
         f"{_counted(len(failed), 'event was', 'events were')} refused, the last one at {latest['createdon']}: {reason}"
@@ -189,7 +192,10 @@ async def look_at_failures(visit: Visit) -> Finding:
         lost = f"{_counted(len(waiting), 'invoice has', 'invoices have')} no run: {_listed(map(str, waiting))}"
         return Finding(Verdict.FAIL, f"{seen} {lost}", expected, "Run `relay sweep`, which starts them")
     step = "For status 401 run `relay webhook rotate`; else see docs/runbook.md, `A webhook is refused`"
-    return Finding(Verdict.WARN, f"{seen} All their invoices have a run", expected, step)
+    examined = (
+        "All their invoices" if len(invoices) < _MOST_EXAMINED else f"The latest {_MOST_EXAMINED} of their invoices"
+    )
+    return Finding(Verdict.WARN, f"{seen} {examined} have a run", expected, step)
 
 
 async def look_at_backlog(visit: Visit) -> Finding:

@@ -66,8 +66,10 @@ class Administration:
         self._note({**note, "phase": "begun", "what": list(lines)})
         try:
             yield
-        except Problem as problem:
-            self._note_end({**note, "phase": "failed", "what": [problem.cause[:500]]})
+        except BaseException as error:
+            # Also when it was interrupted while it waited.
+            reason = error.cause if isinstance(error, Problem) else type(error).__name__
+            self._note_end({**note, "phase": "failed", "what": [reason[:500]]})
             raise
         self._note_end({**note, "phase": "done", "what": list(lines)})
 

@@ -67,6 +67,12 @@ class FunctionApp:
             ) from gone
         return {name: str(listed[name]) for name in sorted(listed) if _OURS.fullmatch(name)}
 
+    def key(self, name: str) -> str:
+        """The value of one of our keys. Raises Gone."""
+        if (value := self.keys().get(name)) is None:
+            raise Gone(f"The key {name} was deleted meanwhile.", AGAIN)
+        return value
+
     def make_key(self, name: str) -> str:
         """Set a new key. Its value is made here and is never shown."""
         value = secrets.token_urlsafe(40)

@@ -75,6 +75,7 @@ def plan_registration(at: Administration) -> Registration:
             f"webhook endpoint for {at.address}",
             endpoint["serviceendpointid"] if endpoint else None,
             differences(endpoint, wanted) if endpoint else wanted,
+            was=str(endpoint["url"]) if endpoint else "",
         ),
         step=Change(
             STEPS,
@@ -96,7 +97,7 @@ def plan_registration(at: Administration) -> Registration:
 def register(at: Administration, plan: Registration) -> None:
     """Do it. A key that does not open the webhook ends it before anything is written to Dataverse."""
     keys = at.function_app
-    key = keys.make_key(plan.key_name) if plan.is_key_new else keys.keys()[plan.key_name]
+    key = keys.make_key(plan.key_name) if plan.is_key_new else keys.key(plan.key_name)
     say(f"Calling {at.address} with the key ...")
     probe(at.address, key, at.facts.organization_id)
     endpoint = _write_endpoint(at, plan, auth_value(plan.key_name, key))

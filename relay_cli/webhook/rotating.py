@@ -7,6 +7,7 @@ goes on with the second key.
 import time
 from dataclasses import dataclass
 
+from relay_cli.polling import follow
 from relay_cli.problems import ExitCode, Problem
 from relay_cli.screen import say
 from relay_cli.times import now
@@ -58,7 +59,7 @@ def plan_rotation(at: Administration) -> Rotation:
 def rotate(at: Administration, plan: Rotation, *, wait: float, every: float) -> None:
     """Do it, and wait so many seconds for an event. Raises NoEventYet when none came."""
     keys = at.function_app
-    key = keys.make_key(plan.key_name) if plan.is_key_new else keys.keys()[plan.key_name]
+    key = keys.make_key(plan.key_name) if plan.is_key_new else keys.key(plan.key_name)
     probe(at.address, key, at.facts.organization_id)
     if plan.key_name not in at.delivered():
         # Also in a later run: it is not known whether the earlier one came so far.
@@ -72,12 +73,15 @@ def rotate(at: Administration, plan: Rotation, *, wait: float, every: float) -> 
 def _await_event(at: Administration, plan: Rotation, wait: float, every: float) -> None:
     say("Waiting for an event under the new key: confirm an invoice, or wait until one is confirmed ...")
     deadline = time.monotonic() + wait
-    while plan.key_name not in at.delivered():
-        if time.monotonic() + every > deadline:
-            raise NoEventYet(
-                f"No event has come under the new key within {wait / 60:g} minutes. The old key {listing(plan.old)} is "
-                "kept, and both open the webhook.",
-                "Run `relay webhook rotate` again when an invoice is about to be confirmed: it goes on with the same "
-                "key. If invoices were confirmed meanwhile, look at the failed system jobs of the step.",
-            )
-        time.sleep(every)
+
+    def is_over(names: set[str]) -> bool:
+        return plan.key_name in names or time.monotonic() + every > deadline
+
+    *_, delivered = follow(at.delivered, is_over, every)
+    if plan.key_name not in delivered:
+        raise NoEventYet(
+            f"No event has come under the new key within {wait / 60:g} minutes. The old key {listing(plan.old)} is "
+            "kept, and both open the webhook.",
+            "Run `relay webhook rotate` again when an invoice is about to be confirmed: it goes on with the same key. "
+            "If invoices were confirmed meanwhile, `relay doctor --only webhook` says what Dataverse was answered.",
+        )

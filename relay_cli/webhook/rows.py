@@ -55,19 +55,23 @@ class Found:
 
 @dataclass(frozen=True)
 class Change:
-    """One row: to be created without a `key`, changed by `values`, or left as it is when there are none."""
+    """One row: to be created without a `key`, changed by `values`, or left as it is when there are none. `was` is the
+    address that an endpoint has now."""
 
     entity_set: str
     noun: str
     key: str | None
     values: Row = field(default_factory=dict)
+    was: str = ""
 
     @property
     def line(self) -> str:
         """What is done to it, for the administrator."""
         if self.key is None:
             return f"Create the {self.noun}"
-        return f"Change the {self.noun} {self.key}: {', '.join(self.values)}" if self.values else ""
+        # The endpoint may be another app's of the same name.
+        old = f" (now {self.was})" if "url" in self.values else ""
+        return f"Change the {self.noun} {self.key}: {', '.join(self.values)}{old}" if self.values else ""
 
 
 def is_ours(step: Row) -> bool:

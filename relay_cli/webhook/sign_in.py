@@ -3,6 +3,7 @@
 import base64
 import json
 import logging
+import os
 from collections.abc import Callable
 from enum import StrEnum
 from functools import cache
@@ -11,6 +12,8 @@ from typing import Any
 
 from relay_cli.problems import Misused, NotAllowed
 
+_SECONDS = 60
+_AUTHORITY = "AZURE_AUTHORITY_HOST"
 EXTRA = "pip install 'invoice-relay[webhook]'"
 
 
@@ -47,7 +50,7 @@ def sign_in(method: SignIn, tenant: str) -> Tokens:
     # The libraries log why a sign-in failed; the command says it itself.
     for name in ("azure", "msal"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    credential = getattr(identity, _CREDENTIALS[method])()
+    credential = getattr(identity, _CREDENTIALS[method])(**_options(method))
     advice = _ADVICE[method].format(tenant=tenant)
 
     @cache
@@ -61,6 +64,14 @@ def sign_in(method: SignIn, tenant: str) -> Tokens:
         return text
 
     return token
+
+
+def _options(method: SignIn) -> dict[str, Any]:
+    if method != SignIn.BROWSER:
+        # A cold az takes longer than the library's ten seconds.
+        return {"process_timeout": _SECONDS}
+    # Microsoft's public sign-in service does not know an authority that is given by its address.
+    return {"disable_instance_discovery": True} if _AUTHORITY in os.environ else {}
 
 
 def tenant_of(token: str) -> str:

@@ -1,4 +1,5 @@
-"""`az` and `azd` of a person who has signed in: executable scripts whose tokens come from the sign-in simulator.
+"""`az` and `azd` of a person who has signed in: executable scripts whose tokens come from the sign-in simulator. And a
+browser, which signs in at once and posts the form back.
 
 AZ_SIGNIN is its address, AZ_PERSON the person's object id, AZ_TENANT another tenant than its own. Without AZ_PERSON
 nobody is signed in.
@@ -30,6 +31,25 @@ _SHOW_AZD = (
     'expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(token["expires_on"]))\n'
     'print(json.dumps({"token": token["accessToken"], "expiresOn": expires}))'
 )
+
+
+_BROWSER = """#!{python} -IS
+import html, re, ssl, sys, urllib.parse, urllib.request
+handlers = urllib.request.ProxyHandler({{}}), urllib.request.HTTPSHandler(context=ssl._create_unverified_context())
+direct = urllib.request.build_opener(*handlers)
+page = direct.open(sys.argv[1], timeout=20).read().decode()
+fields = {{name: html.unescape(text) for name, text in re.findall('name="([^"]+)" value="([^"]*)"', page)}}
+action = html.unescape(re.search('action="([^"]+)"', page)[1])
+direct.open(action, urllib.parse.urlencode(fields).encode(), timeout=20).read()
+"""
+
+
+def write_browser(folder: Path) -> Path:
+    """Write a browser into a folder. In BROWSER, `%s &` stands behind it."""
+    path = folder / "browser"
+    path.write_text(_BROWSER.format(python=sys.executable))
+    path.chmod(0o755)
+    return path
 
 
 def write_commands(folder: Path) -> None:

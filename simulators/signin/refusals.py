@@ -52,6 +52,12 @@ def deny_grant(grant: str) -> TokenDenied:
     return TokenDenied(400, "unsupported_grant_type", 70003, message)
 
 
+def deny_grant_value() -> TokenDenied:
+    """A code or refresh token that was not given out, was used, or is another client's."""
+    message = "The provided value for the input parameter 'code' or 'refresh_token' is not valid."
+    return TokenDenied(400, "invalid_grant", 70000, message)
+
+
 def deny_application(client_id: str, tenant: str) -> TokenDenied:
     """No such application."""
     message = f"Application with identifier '{client_id}' was not found in the directory '{tenant}'."

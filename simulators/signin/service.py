@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from simulators import tokens
 from simulators.losses import Losses
 from simulators.signin import refusals
+from simulators.signin.browser import Grants, id_token
 from simulators.signin.clients import Client, CredentialCheck
 from simulators.spoils import BEFORE, FORMS, Told, instead, spoilt
 
@@ -41,6 +42,8 @@ class Switches(BaseModel):
     spoilForm: Literal[FORMS] = ""  # type: ignore[valid-type]  # noqa: N815 - the name on the wire
     spoilStatus: int = 200  # noqa: N815 - the name on the wire
     spoilNext: int = Field(default=0, ge=0)  # noqa: N815 - the name on the wire
+    # The object id of the person who signs in with a browser
+    browserPerson: str = ""  # noqa: N815 - the name on the wire
 
 
 @dataclass
@@ -55,12 +58,14 @@ class SignIn:
     switches: Switches
     requests: Counter[str] = field(default_factory=Counter)
     losses: Losses = field(default_factory=lambda: Losses(_route))
+    grants: Grants = field(default_factory=Grants)
 
     def authority_pages(self) -> web.Application:
         """The https side: discovery and tokens."""
         application = web.Application(middlewares=[self.losses.pass_through, self._spoil])
         for version in ("", "/v2.0"):
             application.router.add_get(f"/{{tenant}}{version}/.well-known/openid-configuration", self.discover)
+        application.router.add_get("/{tenant}/oauth2/v2.0/authorize", self.ask_person)
         application.router.add_post("/{tenant}/oauth2/v2.0/token", self.give_token)
         return application
 
@@ -90,8 +95,15 @@ class SignIn:
             }
         )
 
+    async def ask_person(self, request: web.Request) -> web.Response:
+        """The page on which a person signs in, as it is after they have."""
+        if not self.switches.browserPerson:
+            return web.Response(status=400, text="nobody signs in here: set the switch browserPerson")
+        page = self.grants.ask(request.query, self.switches.browserPerson)
+        return web.Response(text=page, content_type="text/html")
+
     async def give_token(self, request: web.Request) -> web.Response:
-        """Client credentials against a token."""
+        """Client credentials, or what a person has granted, against a token."""
         failure = await self._begin("POST token")
         try:
             if failure := failure or self._find_stranger(request.match_info["tenant"]):
@@ -168,6 +180,8 @@ class SignIn:
         return await self.show_switches(request)
 
     def _answer_form(self, form: Mapping[str, str]) -> dict[str, Any]:
+        if form.get("grant_type") in ("authorization_code", "refresh_token"):
+            return self._answer_person(form)
         if form.get("grant_type") != "client_credentials":
             raise refusals.deny_grant(form.get("grant_type", ""))
         base = f"{self.origin}/{self.tenant}"
@@ -179,6 +193,27 @@ class SignIn:
         if lifetime >= EARLY_REFRESH_SECONDS:
             answer["refresh_in"] = lifetime // 2
         return {**answer, "access_token": self._issue(client_id, audience)}
+
+    def _answer_person(self, form: Mapping[str, str]) -> dict[str, Any]:
+        grant, lifetime = self.grants.redeem(form), self.switches.tokenLifetimeSeconds
+        issuer = f"{self.origin}/{self.tenant}/v2.0"
+        token = tokens.issue(
+            secret=self.token_secret,
+            issuer=issuer,
+            tenant=self.tenant,
+            audience=_read_audience(form.get("scope", "")),
+            client_id=grant.client_id,
+            lifetime=lifetime,
+            person=grant.person,
+        )
+        return {
+            "token_type": "Bearer",
+            "expires_in": int(lifetime),
+            "scope": form.get("scope", ""),
+            "access_token": token,
+            "refresh_token": self.grants.refresh_token(grant),
+            "id_token": id_token(grant, self.tenant, issuer, self.token_secret, lifetime),
+        }
 
     def _issue(self, client_id: str, audience: str) -> str:
         return tokens.issue(
@@ -196,7 +231,9 @@ class SignIn:
         return next((name for name in known if client_id in (None, name)), None)
 
     def _find_stranger(self, tenant: str) -> refusals.TokenDenied | None:
-        return None if tenant.lower() == self.tenant.lower() else refusals.deny_tenant(tenant)
+        # People may sign in without naming their tenant.
+        known = tenant.lower() in (self.tenant.lower(), "organizations")
+        return None if known else refusals.deny_tenant(tenant)
 
     @web.middleware
     async def _spoil(self, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -9,7 +9,9 @@ import pytest
 
 from relay_cli.problems import ExitCode
 from relay_cli.webhook import function_app
-from simulators.stack import SITE_ID, TENANT
+from simulators.signin.az import write_browser
+from simulators.stack import ADMINISTRATOR, SITE_ID, TENANT
+from tests.relay_cli.command import environment, relay, relay_on_terminal
 from tests.relay_cli.webhook_world import ENDPOINTS, GUEST, IMAGES, STEPS, World
 from tests.relay_cli.webhook_world import world as start
 
@@ -374,8 +376,51 @@ def test_show_of_nothing_says_what_register_would_do(world: World) -> None:
     assert (world.keys(), world.app.notes) == ({}, [])
 
 
-def test_the_app_is_told_before_anything_is_changed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    del monkeypatch
-    world.lose(world.dataverse)
+def test_without_the_operators_key_nothing_is_done(world: World) -> None:
     ended = world.relay("register", RELAY_KEY="wrong")
     assert (ended.code, world.keys(), world.rows(ENDPOINTS)) == (ExitCode.NOT_ALLOWED, {}, [])
+
+
+def test_what_will_be_done_is_shown_and_asked(world: World) -> None:
+    env = environment(None, key=None, **world.environment())
+    ended = relay_on_terminal("webhook", "register", env=env, when="Do it?", typed="n\n")
+    assert ended.code == ExitCode.USAGE
+    assert "Create the webhook endpoint" in ended.stdout
+    assert (world.keys(), world.rows(ENDPOINTS), world.app.notes) == ({}, [], [])
+    without = relay("webhook", "register", env=env)
+    assert (without.code, "--yes" in without.stderr) == (ExitCode.USAGE, True)
+    assert relay_on_terminal("webhook", "register", env=env, when="Do it?", typed="y\n").code == ExitCode.FINE
+    assert world.is_registered_once()
+
+
+def test_an_administrator_signs_in_with_a_browser_once(world: World, tmp_path: Path) -> None:
+    world.switch(world.signin, browserPerson=ADMINISTRATOR)
+    authority = str(world.signin.facts["authority"]).rpartition("/")[0]
+    given = {
+        "BROWSER": f"{write_browser(tmp_path)} %s &",
+        "AZURE_AUTHORITY_HOST": authority,
+        "REQUESTS_CA_BUNDLE": str(world.signin.facts["ca"]),
+    }
+    env = environment(None, key=None, **world.environment(person="", **given))
+    ended = relay("webhook", "register", "--sign-in", "browser", "--yes", env=env)
+    assert ended.code == ExitCode.FINE, ended.stderr
+    assert world.is_registered_once()
+
+
+def test_an_interrupted_wait_is_in_the_audit_and_another_run_goes_on(registered: World) -> None:
+    env = environment(None, key=None, **registered.environment())
+    rotate = ("webhook", "rotate", "--yes", "--wait", "5", *AT_ONCE)
+    ended = relay_on_terminal(*rotate, env=env, when="Waiting for an event", typed="^C")
+    assert ended.code == ExitCode.INTERRUPTED
+    assert [note["phase"] for note in registered.app.notes] == ["begun", "failed"]
+    registered.confirm()
+    assert registered.relay("rotate", "--wait", "0").code == ExitCode.FINE
+    assert len(registered.keys()) == 1
+
+
+def test_an_endpoint_of_the_same_name_for_another_address_is_told(world: World) -> None:
+    body = {"name": "Invoice relay", "url": "https://other.example/api/invoices/confirmations", "contract": 8}
+    world.api("POST", ENDPOINTS, {**body, "authtype": 5})
+    assert "now https://other.example" in world.relay("register", "--dry-run").stderr
+    assert world.relay("register", "--name", "Invoice relay, sandbox").code == ExitCode.FINE
+    assert {row["name"] for row in world.rows(ENDPOINTS)} == {"Invoice relay", "Invoice relay, sandbox"}

@@ -127,13 +127,17 @@ class World:
     path: str
     capture: pytest.CaptureFixture[str] | None = None
 
-    def relay(self, *arguments: str, person: str = ADMINISTRATOR, **env: str) -> Ended:
-        """Run `relay webhook`; --yes is given unless it only shows."""
-        given = {
+    def environment(self, person: str = ADMINISTRATOR, **env: str) -> dict[str, str]:
+        """The variables of the command."""
+        return {
             "RELAY_URL": self.app.url, "RELAY_KEY": KEY, "RELAY_RESOURCE": SITE_ID, "RELAY_AZURE": self.arm.url,
             "RELAY_DATAVERSE": self.dataverse.url, "AZ_SIGNIN": self.signin.url, "AZ_PERSON": person,
             "PATH": f"{self.path}:/usr/bin:/bin", **env,
         }  # fmt: skip
+
+    def relay(self, *arguments: str, person: str = ADMINISTRATOR, **env: str) -> Ended:
+        """Run `relay webhook`; --yes is given unless it only shows."""
+        given = self.environment(person, **env)
         consent = [] if arguments[0] == "show" or "--dry-run" in arguments else ["--yes"]
         with pytest.MonkeyPatch.context() as patch:
             for name, value in given.items():
