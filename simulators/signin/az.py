@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 _AZ = """#!{python} -IS
-import json, os, sys, time, urllib.request
+import json, os, sys, time
 given, person = sys.argv[1:], os.environ.get("AZ_PERSON")
 if given[:2] != {command}:
     sys.exit("ERROR: not simulated: " + " ".join(given))
@@ -19,11 +19,18 @@ resource = given[given.index({option!r}) + 1].removesuffix("/.default")
 asked = {{"person": person, "resource": resource}}
 if tenant := os.environ.get("AZ_TENANT"):
     asked["tenant"] = tenant
-request = urllib.request.Request(
-    os.environ["AZ_SIGNIN"] + "/sim/tokens", json.dumps(asked).encode(), {{"Content-Type": "application/json"}}
-)
-direct = urllib.request.build_opener(urllib.request.ProxyHandler({{}}))
-token = json.loads(direct.open(request, timeout=20).read())
+# Tokens are kept, as the real command keeps them.
+kept = os.path.join(os.path.dirname(__file__), "".join(filter(str.isalnum, "".join(asked.values()))) + ".token")
+if not os.path.exists(kept):
+    import urllib.request
+    request = urllib.request.Request(
+        os.environ["AZ_SIGNIN"] + "/sim/tokens", json.dumps(asked).encode(), {{"Content-Type": "application/json"}}
+    )
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({{}}))
+    with open(kept, "wb") as file:
+        file.write(direct.open(request, timeout=20).read())
+with open(kept) as file:
+    token = json.load(file)
 {show}
 """
 _SHOW_AZ = "print(json.dumps(token, indent=2))"
