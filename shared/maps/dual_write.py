@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from shared.maps.dual_write_filter import translate_filter
 from shared.maps.dual_write_paths import Described, PathUnknown, translate_path
+from shared.maps.odata_filter import conditions
 from shared.maps.table_map import TableMap
 from shared.maps.transforms import LocalDate, LocalDay, PlainDate, Uuid5, ValueMap
 
@@ -305,10 +306,14 @@ class _Translation:
             reason = f"{translated.refused}; the shipped one stays: {self.shipped.source.filter}"
             self._tell("untranslatable", "filter", given, reason)
             return self.shipped.source.filter
-        self.report.append(
-            Line("changed" if translated.notes else "taken", "filter", translated.text, "; ".join(translated.notes))
-        )
-        return translated.text
+        text, notes = translated.text, list(translated.notes)
+        # The rules of the app count on the shipped conditions: rows that they keep out would be sent a second time.
+        own = conditions(self.shipped.source.filter)
+        if lacking := [each for each in own if each not in conditions(text)]:
+            text = " and ".join(f"({each})" for each in (text, *lacking))
+            notes.append(f"the shipped condition stays beside it: {' and '.join(lacking)}")
+        self.report.append(Line("changed" if notes else "taken", "filter", text, "; ".join(notes)))
+        return text
 
     def _target(self, pairs: list[_Pair]) -> Content:
         own = self.shipped.target

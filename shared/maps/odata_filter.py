@@ -152,6 +152,20 @@ class _Reader:
         return self.tokens[self.index - 1]
 
 
+def conditions(text: str) -> list[str]:
+    """The conditions that must all hold, as texts: the parts of a filter between its outermost `and`. A filter with an
+    `or` outside parentheses is one condition. Raises FilterRefused."""
+    found, depth, start = list[str](), 0, 0
+    for token in _tokens(text):
+        depth += (token.text == "(") - (token.text == ")")
+        if depth == 0 and token.kind == "word" and token.text == "or":
+            return [text.strip()]
+        if depth == 0 and token.kind == "word" and token.text == "and":
+            found.append(text[start : token.start].strip())
+            start = token.end
+    return [each for each in [*found, text[start:].strip()] if each]
+
+
 def _tokens(text: str) -> list[Token]:
     found, index = list[Token](), 0
     while index < len(text.rstrip()):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from shared.configuration.data_files import reason_of
-from shared.maps.odata_filter import FilterRefused, parse_filter
+from shared.maps.odata_filter import FilterRefused, conditions, parse_filter
 from shared.maps.positions import Step, place_of
 from shared.maps.table_map import FieldPair, TableMap
 from shared.maps.transforms import ValueMap
@@ -127,10 +127,24 @@ def _warnings(text: str, table_map: TableMap, shipped: TableMap) -> Iterator[Rem
         if pair.source and pair.source not in sources:
             reason = f"{pair.source} is not in the shipped map{_meant(pair.source, sources)}"
             yield _at(text, "warning", ["fields", number, "source"], f"{reason}. Is it a column of Dataverse?")
+    yield from _filter_warnings(text, table_map, shipped)
     known = {pair.target for pair in table_map.fields}
     for pair in shipped.fields:
         if pair.target not in known:
             yield _at(text, "warning", ["fields"], _gone(pair))
+
+
+def _filter_warnings(text: str, table_map: TableMap, shipped: TableMap) -> Iterator[Remark]:
+    """Rows that the shipped map keeps out, such as those of skip sync, are perhaps in Finance already."""
+    try:
+        given = conditions(table_map.source.filter)
+    except FilterRefused:
+        # Told as a fault.
+        return
+    for own in conditions(shipped.source.filter):
+        if own not in given and f"({own})" not in given:
+            reason = f"the condition of the shipped map is gone: {own}. Rows that it keeps out would be sent"
+            yield _at(text, "warning", ["source", "filter"], reason)
 
 
 def _meant(name: str, known: set[str]) -> str:

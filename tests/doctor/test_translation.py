@@ -73,10 +73,11 @@ async def test_every_rule_that_changed_something_is_told(patient: Patient) -> No
 async def test_the_filter_loses_its_quotes_where_a_column_is_no_text(patient: Patient) -> None:
     found, table_map = await _translated(patient, ACTUALS)
     assert table_map.source.filter == (
-        "(msdyn_transactiontypecode eq 192350000 and _msdyn_project_value ne null) or "
+        "((msdyn_transactiontypecode eq 192350000 and _msdyn_project_value ne null) or "
         "msdyn_transactiontypecode eq 192350006 or "
-        "(msdyn_transactiontypecode eq 192350005 and msdyn_istransition ne true)"
+        "(msdyn_transactiontypecode eq 192350005 and msdyn_istransition ne true)) and (msdyn_istransition ne true)"
     )
+    assert "the shipped condition stays beside it: msdyn_istransition ne true" in _line(found, "filter")[1]
     assert "'192350000' is 192350000, because msdyn_transactiontypecode is no text" in _line(found, "filter")[1]
     rows = await patient.ports.dataverse.first("msdyn_actuals", {"$filter": table_map.source.filter}, 1)
     assert isinstance(rows, list)
@@ -127,7 +128,7 @@ async def test_a_file_is_translated_where_the_reader_has_no_right(patient: Patie
     found = await translate(patient.ports, ACTUALS, mapping)
     assert found.content is not None
     assert found.content["fields"] == [{"target": "AMOUNT", "source": "msdyn_amount", "direction": "toFinance"}]
-    assert found.content["source"]["filter"] == "statecode eq 0"
+    assert found.content["source"]["filter"] == "(statecode eq 0) and (msdyn_istransition ne true)"
     assert {line.target for line in found.report if line.kind == "missing"} >= {"ACTUALSIMPORTID", "PROJECTID"}
     assert any("ACTUALSIMPORTID" in fault for fault in found.faults)
 

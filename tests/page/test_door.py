@@ -14,6 +14,7 @@ from azure.data.tables import TableClient
 
 from simulators.stack import Stack
 
+ADMINISTRATOR = "Invoice relay administrators"
 ROLE = "Relay.Operator"
 BODY = {"by": "somebody else", "map": "actuals", "reason": "month end"}
 
@@ -27,6 +28,7 @@ def app_settings(*, enabled: bool) -> dict[str, str]:
         "SIGN_IN_METHOD": "managedIdentity",
         "OPERATOR_SIGN_IN": "appServiceAuthentication",
         "OPERATOR_ROLE": ROLE,
+        "ADMINISTRATOR_ROLE": ADMINISTRATOR,
         "AzureWebJobs.sweep.Disabled": "true",
         "AzureWebJobs.look_for_postings.Disabled": "true",
     } | ({"WEBSITE_AUTH_ENABLED": "True"} if enabled else {})
@@ -80,6 +82,16 @@ def test_the_audit_names_who_is_signed_in_whatever_the_body_says(stack: Stack) -
     assert entry["by"] == "olga@contoso.com"
     unsigned = {name: value for name, value in BODY.items() if name != "by"}
     assert ask(stack, "POST", "pauses", headers=principal(ROLE), json=unsigned).status_code == 200
+
+
+def test_changing_maps_takes_a_role_of_its_own(stack: Stack) -> None:
+    body = {"digest": "shipped"}
+    for roles, status in (((ROLE,), 403), ((ADMINISTRATOR,), 403), ((ROLE, ADMINISTRATOR), 200)):
+        answer = ask(stack, "POST", "maps/actuals/activations", headers=principal(*roles), json=body)
+        assert answer.status_code == status, answer.text
+    assert ask(stack, "GET", "maps", headers=principal(ROLE)).status_code == 200
+    history = ask(stack, "GET", "maps/actuals/history", headers=principal(ROLE)).json()
+    assert [each["by"] for each in history["activations"]] == ["olga@contoso.com"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from shared.maps.dual_write_paths import Described, Hop
 from shared.maps.table_map import load_map
 from shared.project_operations.codes import ACTUALS, INVOICES
 
+OWN = load_map(INVOICES).source.filter
 DESCRIBED = Described(
     table="invoice",
     hops={
@@ -150,9 +151,9 @@ def test_one_target_twice_becomes_one_field() -> None:
 @pytest.mark.parametrize(
     ("given", "ours", "kind"),
     [
-        ("contoso_count eq '3'", "contoso_count eq 3", "changed"),
-        ("name eq '3'", "name eq '3'", "taken"),
-        ("customerid ne null", "_customerid_value ne null", "changed"),
+        (f"contoso_count eq '3' and {OWN}", f"contoso_count eq 3 and {OWN}", "changed"),
+        (f"{OWN} and name eq '3'", f"{OWN} and name eq '3'", "taken"),
+        (f"customerid ne null and {OWN}", f"_customerid_value ne null and {OWN}", "changed"),
         ("name eq", load_map(INVOICES).source.filter, "untranslatable"),
         ("", load_map(INVOICES).source.filter, "changed"),
     ],
@@ -161,6 +162,15 @@ def test_a_filter_is_the_web_api_s(given: str, ours: str, kind: str) -> None:
     found = _translated(_field(), reversedSourceFilter=given)
     assert found.content["source"]["filter"] == ours
     assert _told(found, "filter")[0] == kind
+
+
+def test_what_the_shipped_map_keeps_out_stays_out() -> None:
+    """Dual-write's own filter of actuals lets billed sales through that this app never sends."""
+    found = _translated(_field(), stage=ACTUALS, reversedSourceFilter="a eq 1 or msdyn_istransition ne true")
+    assert (
+        found.content["source"]["filter"] == "(a eq 1 or msdyn_istransition ne true) and (msdyn_istransition ne true)"
+    )
+    assert "the shipped condition stays beside it" in _told(found, "filter")[1]
 
 
 def test_a_range_of_finance_is_told() -> None:

@@ -106,6 +106,17 @@ def test_a_column_of_the_tenant_is_a_warning_and_one_that_is_gone_too() -> None:
     assert any("AMOUNT, which the shipped map has, is not sent any more" in text for text in texts)
 
 
+def test_a_condition_of_the_shipped_filter_that_is_gone_is_a_warning() -> None:
+    text = _replaced(
+        '"filter": "msdyn_istransition ne true"', '"filter": "(msdyn_istransition ne true) or statecode eq 0"'
+    )
+    remark = _only(text)
+    assert remark.severity == "warning"
+    assert "the condition of the shipped map is gone: msdyn_istransition ne true" in remark.text
+    kept = '"filter": "(statecode eq 0 or a eq 1) and (msdyn_istransition ne true)"'
+    assert review(_replaced('"filter": "msdyn_istransition ne true"', kept), SHIPPED).remarks == ()
+
+
 def _changed(change: Callable[[dict[str, Any]], None]) -> str:
     content = json.loads(TEXT)
     change(content)
