@@ -42,7 +42,7 @@ QUICK = (
     "page/test_work.py::test_an_invoice_is_followed_from_confirmation_to_written_back",
 )
 
-SYSTEMS = ("running", "running_stage", "running_troubles", "system")
+SYSTEMS = ("running", "running_stage", "running_troubles", "system", "patient")
 """Fixtures that start a whole system for the tests of a folder. Those that use it run in one process, one after the
 other, so that it is started once."""
 
@@ -64,6 +64,7 @@ LONGEST = (
     "page/running",
     "endtoend/test_sizes.py",
     "write_back/running",
+    "doctor/patient",
     "operations/test_gates.py",
     "proof/running_stage",
     "proof/test_crashes.py",

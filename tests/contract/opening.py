@@ -1,9 +1,11 @@
 """The app's ports as the app itself opens them, against a scripted server, and closed again."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
+
+from azure.data.tables.aio import TableClient
 
 from shared import clock
 from shared.engine.ports import Ports
@@ -43,9 +45,13 @@ async def close(ports: Ports) -> None:
     """Close the connections of ports."""
     await ports.dataverse._service._session.close()
     tables = [ports.gates._table, ports.ledger._table, ports.dock._table]
+    await close_clients(tables, [ports.landing._container, *ports.queues.clients.values()])
+
+
+async def close_clients(tables: Iterable[TableClient], others: Iterable[Any]) -> None:
+    """Close the connections to storage: of tables, and of containers and queues."""
     pipelines: list[Any] = [table._client._client._pipeline for table in tables]
-    pipelines += [ports.landing._container._pipeline, *(queue._pipeline for queue in ports.queues.clients.values())]
-    for pipeline in pipelines:
+    for pipeline in [*pipelines, *(each._pipeline for each in others)]:
         await _real(pipeline._transport).close()
 
 

@@ -35,8 +35,8 @@ FUNCTIONS = ("WhoAmI", "RetrieveVersion", "RetrieveCurrentOrganization", "Retrie
 """What has no `$select`."""
 
 
-SEEN_BY_ALL = {"dataverse-reach", "dataverse-clock"}
-"""What every user may see who is let in."""
+SEEN_BY_ALL = {"dataverse-reach", "dataverse-clock", "map-files"}
+"""What every user may see who is let in, and what is in the app's own storage."""
 
 
 async def run(ports: Ports, *only: str) -> Diagnosis:
