@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from simulators.dataverse.calls import Call, Reply, json_reply
-from simulators.dataverse.errors import bad_query, unknown_segment
+from simulators.dataverse.errors import bad_query, no_such_row, unknown_segment
 from simulators.dataverse.keys import parse_address
 from simulators.dataverse.metadata_changes import changes
 from simulators.dataverse.organization import business_unit, user_id
-from simulators.dataverse.privileges import as_role_privileges, held
+from simulators.dataverse.privileges import GLOBAL, VERBS, as_role_privileges, held, names_of
 from simulators.dataverse.schema import Schema
 from simulators.dataverse.switches import Switches, listed
 
@@ -94,7 +94,23 @@ class Functions:
         if address.find(connection) is None:
             raise address.missing()
         arguments = dict(_argument(call, text) for text in filter(None, [called[2] or ""]))
+        if called[1] == "RetrievePrincipalAccess":
+            return self._said(call, called[1], {"AccessRights": self._access(connection, arguments)})
         return self._said(call, called[1], {"RolePrivileges": self._privileges(called[1], arguments)})
+
+    def _access(self, connection: sqlite3.Connection, arguments: dict[str, object]) -> str:
+        """The rights to one row, as the names of an enumeration."""
+        match arguments:
+            case {"Target": {"@odata.id": str() as row}}:
+                target = parse_address(self.schema, row.rpartition("/")[2])
+            case _:
+                raise bad_query("The parameter 'Target' of 'RetrievePrincipalAccess' is missing or not valid.")
+        if target is None or target.find(connection) is None:
+            raise no_such_row("target", row)
+        has = held(self.schema, self.switches)
+        names = names_of(target.table)
+        rights = [f"{verb}Access" for verb in VERBS if verb in names and has.get(names[verb]) == GLOBAL]
+        return ", ".join(rights) or "None"
 
     def _privileges(self, name: str, arguments: dict[str, object]) -> list[dict[str, object]]:
         """Held privileges only; the case of their names counts."""

@@ -113,3 +113,14 @@ async def test_a_privilege_of_a_team_is_found_by_its_name(dataverse: Dataverse) 
     assert await held(dataverse, "prvReadInvoice") == {}
     path = f"{await user(dataverse)}/{CRM}RetrieveUserPrivilegeByPrivilegeName(PrivilegeName='prvReadInvoice')"
     assert len((await dataverse.get(path)).json["RolePrivileges"]) == 1
+
+
+async def test_the_rights_to_one_row(dataverse: Dataverse) -> None:
+    [row, *_] = (await dataverse.get("uoms?$select=name&$top=1")).rows
+    target = quote(json.dumps({"@odata.id": f"uoms({row['uomid']})"}))
+    path = f"{await user(dataverse)}/{CRM}RetrievePrincipalAccess(Target=@t)?@t={target}"
+    await dataverse.switch(missingPrivileges="prvDeleteUoM", privilegeDepths="prvWriteUoM=Basic")
+    rights = (await dataverse.get(path)).json["AccessRights"].split(", ")
+    assert "ReadAccess" in rights
+    assert {"DeleteAccess", "WriteAccess"} & set(rights) == set()
+    assert (await dataverse.get(path.partition("?")[0])).status == 400
