@@ -14,8 +14,17 @@ from tests.endtoend.relay import Relay
 from tests.operations.operator import BY, Operator
 
 SOME_ID = "7b8f3f8e-0c52-4f0e-9d5c-2f2f0f3c1a11"
-GETS = ("runs", f"runs/{SOME_ID}", "errors", "errors/0123456789", "pauses", f"reconciliations/{'0' * 32}", "health")
-POSTS = ("replays", "dismissals", "pauses", "resumes", "sweeps", "reconciliations")
+GETS = (
+    "runs",
+    f"runs/{SOME_ID}",
+    "errors",
+    "errors/0123456789",
+    "pauses",
+    f"reconciliations/{'0' * 32}",
+    "health",
+    "webhook",
+)
+POSTS = ("replays", "dismissals", "pauses", "resumes", "sweeps", "reconciliations", "webhook/notes")
 NEEDED: dict[str, dict[str, Any]] = {
     "replays": {"by": BY, "invoiceId": SOME_ID, "dryRun": True},
     "dismissals": {"by": BY, "invoiceId": SOME_ID, "reason": "r", "dryRun": True},
@@ -23,6 +32,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "resumes": {"by": BY},
     "sweeps": {"by": BY},
     "reconciliations": {"by": BY, "invoiceId": SOME_ID},
+    "webhook/notes": {"by": BY, "act": "rotate", "phase": "begun", "dataverse": "https://d", "azureResource": "/r"},
 }
 
 
@@ -39,7 +49,7 @@ def test_only_the_operators_key_opens_the_operators_endpoints(system: Relay, met
     assert not requests.get(system.address("pauses"), headers=system.operator, timeout=60).json()["paused"]
 
 
-@pytest.mark.parametrize(("path", "status"), [*zip(GETS, (200, 404, 200, 404, 200, 404, 200), strict=True)])
+@pytest.mark.parametrize(("path", "status"), [*zip(GETS, (200, 404, 200, 404, 200, 404, 200, 200), strict=True)])
 def test_the_operators_key_opens_all_of_them(system: Relay, path: str, status: int) -> None:
     answer = requests.get(system.address(path), headers=system.operator, timeout=60)
     assert answer.status_code == status
@@ -75,6 +85,7 @@ WRONG_OF: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"invoiceId": None, "since": "2026-11-20T00:00:00Z", "until": "2026-11-21T00:00:00"}, "until"),
         ({"fix": "maybe"}, "fix"),
     ],
+    "webhook/notes": [({"act": "hide"}, "act"), ({"phase": None}, "phase"), ({"what": ["x" * 501]}, "what")],
 }
 
 
