@@ -132,7 +132,8 @@ def welcome_users(writer: Writer, clients: Collection[str], people: Collection[s
     earlier runs are kept."""
     add = _adder(writer)
     known = {row[0] for row in writer.connection.execute("SELECT systemuserid FROM systemuser")}
-    unit = writer.connection.execute("SELECT businessunitid FROM businessunit").fetchone()[0]
+    # An organization that was recorded with an earlier release has none.
+    unit = (writer.connection.execute("SELECT businessunitid FROM businessunit").fetchone() or (None,))[0]
     for client in ("", *clients):
         if user_id(client) not in known:
             name = f"# {client}" if client else "SYSTEM"
