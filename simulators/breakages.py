@@ -98,6 +98,21 @@ BREAKAGES = {
         {"dataverse": {"errorShare": 1.0, "errorStatus": 403, "faultRoute": "msdyn_transactionconnections"}},
         {"dataverse": {"errorShare": 0.0, "errorStatus": 503, "faultRoute": ""}},
     ),
+    "wrong-time-zone": Breakage(
+        "The app's user in Dataverse has another time zone than the settings say.",
+        {"dataverse": {"userTimeZone": 92}},
+        {"dataverse": {"userTimeZone": 110}},
+    ),
+    "shallow-role": Breakage(
+        "The role of the app's user lets it read projects of its own only, and it has none.",
+        {"dataverse": {"privilegeDepths": "prvReadmsdyn_project=Basic"}},
+        {"dataverse": {"privilegeDepths": ""}},
+    ),
+    "older-solution": Breakage(
+        "An older Project Operations lacks a column that the map of actuals sends.",
+        {"dataverse": {"missingColumns": "msdyn_actual.msdyn_externaloriginreference"}},
+        {"dataverse": {"missingColumns": ""}},
+    ),
     "dataverse-down": Breakage(
         "Dataverse answers everything with 503 and an HTML page.",
         {"dataverse": {"errorShare": 1.0}},
