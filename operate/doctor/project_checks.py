@@ -44,7 +44,7 @@ async def look_at_parameters(visit: Visit) -> list[Finding]:
 
 
 async def _parameter(visit: Visit, parameter: Parameter) -> Finding:
-    expected = f"{parameter.title} is {' or '.join(label.capitalize() for label in parameter.good)}"
+    expected = " or ".join(label.capitalize() for label in parameter.good)
     step = f"Set it to {parameter.good[-1].capitalize()}: {_PAGE.format(parameter.title)}"
     options = {"$select": parameter.column, "$top": "2"}
     try:
@@ -58,7 +58,7 @@ async def _parameter(visit: Visit, parameter: Parameter) -> Finding:
         make = "Open Project Operations > Settings > Parameters and make the row, then set up its integration"
         return Finding(Verdict.FAIL, seen, expected, make, parameter.title)
     label = _label(rows[0], parameter.column)
-    seen = f"{parameter.title} is {label or 'empty, which means real-time'}"
+    seen = label or "empty, which means real-time"
     known = _plain(label or "real-time update")
     if known in map(_plain, parameter.good):
         return Finding(Verdict.OK, seen, expected, "", parameter.title)
@@ -162,6 +162,9 @@ async def _count(visit: Visit, name: str, table_map: TableMap, column: str) -> F
     if not counted:
         return Finding(Verdict.OK, seen, expected, "", name)
     step = "Before the cut-over let live dual-write finish, then compare these rows with Finance by their own id"
+    if start is None:
+        seen += "; without SWEEP_START those that this app carried are among them"
+        step = "Set SWEEP_START to the moment of the cut-over, so that earlier rows alone are counted"
     return Finding(Verdict.WARN, seen, expected, step, name)
 
 

@@ -145,7 +145,7 @@ def _compare(place: _Place, behaviour: str) -> Finding | None:
     verdict = _FITTING[type(transform)].get(behaviour, Verdict.UNKNOWN)
     if verdict is Verdict.OK:
         return None
-    seen = f"{source} has the behaviour {behaviour}, and {transform.kind} may make it the day before or after"  # type: ignore[union-attr]
+    seen = f"{source} has the behaviour {behaviour}: the transform {transform.kind} may give the day before or after"  # type: ignore[union-attr]
     return Finding(verdict, seen, expected, step, place.about)
 
 
