@@ -1,9 +1,8 @@
 """Reading from one service for a check: what was asked, and what each refusal means for a check."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from yarl import URL
 
@@ -164,8 +163,7 @@ class Onlooker:
     async def one(self, path: str, options: Mapping[str, str] | None = None, *, formatted: bool = False) -> Row:
         """One row by its key, or the result of a function."""
         answer = await self._get(self._url(path, options or {}), formatted=formatted)
-        row: Row = self._used(lambda each: each.json(), answer)
-        return row
+        return self._used(lambda each: each.json(), answer)
 
     async def answer(self, path: str, options: Mapping[str, str] | None = None) -> Answer:
         """The whole answer with its headers, asked for anew."""
@@ -204,9 +202,9 @@ class Onlooker:
             self._kept[kept] = answer
         return self._kept[kept]
 
-    async def _sent(self, request: Any, url: URL, columns: frozenset[str]) -> Answer:
+    async def _sent(self, request: Awaitable[Answer], url: URL, columns: frozenset[str]) -> Answer:
         try:
-            answer: Answer = await request
+            return await request
         except NotPermitted as error:
             raise NotAllowed(self.name, error.place, error.privilege) from error
         except Refused as error:
@@ -215,7 +213,6 @@ class Onlooker:
             raise (NoAnswer if error.passing else NotLetIn)(self.name, error.reason) from error
         except (Unavailable, ContractBroken) as error:
             raise NoAnswer(self.name, str(error)) from error
-        return answer
 
     def _meaning(self, refusal: Refused, url: URL, columns: frozenset[str]) -> Exception:
         place = url.path.removeprefix(self._dialect.root)
@@ -227,7 +224,7 @@ class Onlooker:
             return UnknownColumn(self.name, place, named[0])
         return NoAnswer(self.name, str(refusal))
 
-    def _used[T](self, use: Any, answer: Answer) -> Any:
+    def _used[T](self, use: Callable[[Answer], T], answer: Answer) -> T:
         try:
             return use(answer)
         except Unavailable as error:
