@@ -36,7 +36,8 @@ _WORKING_MODES = (0, 4)
 """systemuser.accessmode. Application users are non-interactive; read-write is a person's, and works as well."""
 
 WINDOWS: dict[str, str] = json.loads(Path(__file__).with_name("windows_zones.json").read_text(encoding="utf-8"))
-"""Windows' names of time zones and a place in each, as Unicode's CLDR has them (windowsZones, territory 001)."""
+"""Windows' names of time zones and a place in each, as Unicode's CLDR has them: windowsZones, territory 001 (Unicode
+License v3, https://www.unicode.org/license.txt)."""
 
 
 async def look_at_organization(visit: Visit) -> Finding:

@@ -82,7 +82,7 @@ class Functions:
                 "TenantId": "5a1e7e4a-0000-4000-8000-000000000001",
                 "UrlName": "contoso",
                 "UniqueName": f"unq{self._identity.replace('-', '')[:29]}",
-                "State": "Enabled",
+                "State": self.switches.organizationState,
                 "Endpoints": {"Count": 3, "IsReadOnly": False, "Keys": names, "Values": endpoints},
             }
         }

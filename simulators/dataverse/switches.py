@@ -99,6 +99,7 @@ class Switches:
     # than usual (DualWriteCore=1.1.33.0,...; without a version: not installed); Project Operations parameters
     organizationId: str = ""  # noqa: N815
     organizationVersion: str = "9.2.26103.175"  # noqa: N815
+    organizationState: str = "Enabled"  # noqa: N815
     userTimeZone: int = 110  # noqa: N815
     userDisabled: bool = False  # noqa: N815
     userAccessMode: int = 4  # noqa: N815

@@ -38,6 +38,12 @@ async def test_an_old_version_is_a_warning(patient: Patient) -> None:
     assert await patient.verdict(NAMED["dataverse-organization"]) == Verdict.WARN
 
 
+async def test_an_environment_that_is_not_in_operation_fails(patient: Patient) -> None:
+    await patient.dataverse.switch(organizationState="Disabled")
+    [finding] = await patient.diagnose(NAMED["dataverse-organization"])
+    assert (finding.verdict, "is disabled" in finding.seen) == (Verdict.FAIL, True)
+
+
 @pytest.mark.parametrize(
     ("switches", "seen"),
     [
