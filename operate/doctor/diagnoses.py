@@ -1,7 +1,7 @@
 """Runs of the doctor, in the audit table.
 
 job             which checks, for whom, and what was examined
-check|<n>       the findings of the check with this number
+check|<n>       how often the check with this number was begun, and its findings
 """
 
 import json
@@ -15,11 +15,13 @@ from operate.doctor.check import Finding, Verdict
 from operate.reconcile.jobs import HEAD, PORTION, Jobs
 from relay_contract.doctor import Place
 from shared.clock import parse_stamp, stamp
+from shared.tables.rows import find_row
 from shared.tables.transactions import guarded, transact
 
 type State = Literal["running", "done", "failed"]
 # One row of a table holds at most a mebibyte, and one property 64 KiB.
 _MOST_PORTIONS = 12
+_FINDINGS = "findings0"
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,15 @@ class Diagnoses(Jobs):
         row = await self._head(job)
         return _diagnosis(job, row) if row else None
 
+    async def begin(self, job: str, number: int) -> int:
+        """Record that a check is begun. Returns how often it was begun before without an end: each time its worker
+        died, perhaps because of the check."""
+        key = f"check|{number:04}"
+        row = await find_row(self._table, f"{self.kind}|{job}", key)
+        before = row["begun"] if row else 0
+        await self._table.upsert_entity(self._row(job, key, {"begun": before + 1}))
+        return int(before)
+
     async def put(self, job: str, number: int, findings: Sequence[Finding]) -> None:
         """Store the findings of a check. A message that is delivered twice makes the check twice, and the later
         findings stand."""
@@ -59,7 +70,8 @@ class Diagnoses(Jobs):
 
     async def findings(self, job: str) -> dict[int, list[Finding]]:
         """The findings so far, by the number of their check."""
-        return {int(row["RowKey"].partition("|")[2]): _findings(row) for row in await super()._findings(job)}
+        rows = await super()._findings(job)
+        return {int(row["RowKey"].partition("|")[2]): _findings(row) for row in rows if _FINDINGS in row}
 
     async def end(self, diagnosis: Diagnosis, state: State, detail: str = "") -> Diagnosis:
         """Record that a run is over. Raises LeaseLost if it was ended by another worker."""

@@ -24,6 +24,9 @@ from shared.engine.ports import Ports
 LONGEST_RUN = 420.0
 """Seconds. The host ends a function after ten minutes; a check that has begun may take its own time on top."""
 
+# A check that ends its worker, by using up its memory for instance, must not end the run as well. A deployment may end
+# a worker once or twice.
+_MOST_DEATHS = 3
 THE_CLOCK = "the daily timer"
 _NAMED: Mapping[str, Check] = {check.name: check for check in CHECKS}
 
@@ -57,15 +60,20 @@ async def diagnose(ports: Ports, message: Diagnose) -> None:
     seen, made, until = visit(ports), await runs.findings(run.job), time.monotonic() + LONGEST_RUN
     for number, name in enumerate(run.checks):
         if number not in made:
-            made[number] = await _findings(seen, name) if time.monotonic() < until else [_too_late(name)]
+            made[number] = await _make(runs, seen, run, number) if time.monotonic() < until else [_too_late(name)]
             await runs.put(run.job, number, made[number])
     # Only the worker that ends the run tells what has changed.
     ended = await runs.end(run, "done")
     await compare(ports, ended, {name: made[number] for number, name in enumerate(run.checks)})
 
 
-async def _findings(seen: Visit, name: str) -> list[Finding]:
-    check = _NAMED.get(name)
+async def _make(runs: Diagnoses, seen: Visit, run: Run, number: int) -> list[Finding]:
+    name = run.checks[number]
+    check, deaths = _NAMED.get(name), await runs.begin(run.job, number)
+    if deaths >= _MOST_DEATHS:
+        told = f"the app was ended {deaths} times while this check was made"
+        step = "Report this as a fault of the app. The other checks are not affected"
+        return [Finding(Verdict.UNKNOWN, told, "a result", step)]
     if check is None:
         return [Finding(Verdict.UNKNOWN, f"version {VERSION} of the app has no check {name}", "a check of this name")]
     return await look(seen, check)

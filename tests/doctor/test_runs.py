@@ -131,6 +131,17 @@ async def test_a_run_that_died_half_way_goes_on_and_ends(patient: Patient) -> No
     assert ended.checks[: halfway.done] == halfway.checks
 
 
+async def test_a_check_that_ends_its_worker_does_not_end_the_run(patient: Patient) -> None:
+    job = await start(patient.ports, by="olga", only=["dataverse-reach", "dataverse-clock"])
+    for _ in range(3):
+        await Diagnoses(patient.ports).begin(job, 0)
+    await diagnose(patient.ports, Diagnose(job=job))
+    found = await describe(patient.ports, job)
+    assert found is not None
+    assert [each.verdict for each in found.checks] == ["unknown", "ok"]
+    assert "ended 3 times" in found.checks[0].findings[0].seen
+
+
 async def test_of_two_deliveries_at_once_one_tells(patient: Patient, caplog: pytest.LogCaptureFixture) -> None:
     job = await start(patient.ports, by="olga")
     caplog.set_level(logging.INFO, "relay")
