@@ -22,7 +22,7 @@ from shared.ledger.run import State
 from shared.ledger.run_list import RunList
 from shared.ledger.runs import Ledger
 from shared.maps.table_map import TableMap
-from shared.project_operations.proposal_number import name_proposals
+from shared.project_operations.proposal_number import fit_together, name_proposals
 from shared.services import dataverse, finance
 from shared.services.bulk_updates import BulkUpdates
 from shared.services.dataverse import Dataverse
@@ -112,7 +112,7 @@ async def open_ports(
         job=job,
         maps=maps,
         in_use=MapsInUse(maps),
-        map_choice=MapChoice(MapFiles(storage.maps), job, maps, partial(name_proposals, column=settings.number_column)),
+        map_choice=MapChoice(MapFiles(storage.maps), job, maps, partial(fit_together, column=settings.number_column)),
         activation_log=ActivationLog(storage.gates, now),
         known_maps=known_maps,
         dataverse=Dataverse(source, {table_map.source.set: table_map.source.key for table_map in maps.values()}),

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from operate.doctor.check import Check, Finding, Verdict
 from operate.doctor.visit import Visit
 from operate.maps.live import Running, is_installed, running
-from shared.errors import NewerVersion
-from shared.maps.table_map import MapRefused, TableMap
+from shared.maps.table_map import TableMap
 from shared.storage.maps_in_use import SetAside
 
 _STOP = (
@@ -85,19 +84,11 @@ async def _file(visit: Visit, name: str) -> Finding:
         return Finding(Verdict.OK, f"the shipped map, version {visit.maps[name].version}", expected, "", name)
     told = f"version {used.version} ({used.digest[:12]}), active since {used.at:%Y-%m-%d %H:%M} UTC by {used.by}"
     shipped = visit.ports.map_choice.shipped[name]
-    base = await _base(visit, name, used.digest)
+    base = await visit.ports.map_choice.files.base_of(name, used.digest)
     if base not in ("", shipped.file_digest):
         seen = f"{told}; the shipped map has changed since it was stored (now version {shipped.version})"
         return Finding(Verdict.WARN, seen, expected, f"See what has changed: relay maps diff {name}", name)
     return Finding(Verdict.OK, told, expected, "", name)
-
-
-async def _base(visit: Visit, name: str, digest: str) -> str:
-    try:
-        return (await visit.ports.map_choice.files.record(name, digest)).base
-    except (MapRefused, NewerVersion):
-        # It was read when it was chosen, and has been lost since.
-        return ""
 
 
 def _unusable(visit: Visit, aside: SetAside) -> Iterator[str]:

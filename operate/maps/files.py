@@ -39,7 +39,7 @@ async def list_maps(ports: Ports) -> MapsInUse:
 async def _describe(ports: Ports, stage: str) -> MapInUse:
     used, shipped = ports.in_use.chosen.get(stage), ports.map_choice.shipped[stage]
     aside = next((each for each in ports.in_use.set_aside if each.stage == stage), None)
-    base = (await ports.map_choice.files.record(stage, used.digest)).base if used else ""
+    base = await ports.map_choice.files.base_of(stage, used.digest) if used else ""
     standing = ports.in_use.activations.get(stage, ())
     return MapInUse(
         map=stage,
@@ -92,7 +92,7 @@ async def _resolve(ports: Ports, stage: str, name: str) -> str:
     if name == "active":
         return in_use
     if name == "base":
-        return (await ports.map_choice.files.record(stage, in_use)).base if in_use else SHIPPED
+        return await ports.map_choice.files.base_of(stage, in_use) if in_use else SHIPPED
     found = await ports.map_choice.files.find(stage, name)
     if len(found) != 1:
         what = "no file" if not found else f"{len(found)} files"

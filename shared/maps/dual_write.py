@@ -109,7 +109,11 @@ def _turned(leg: Content) -> Content:
 def translate(mapping: Content, shipped: TableMap, described: Described, version: str = "") -> Translated:
     """A mapping as a map file. The shipped map gives what dual-write does not know: keys, the rules of days and ids,
     the write-back, and the navigation properties where the metadata is not known. Raises NoMapping."""
-    going = _Translation(leg_of(mapping), shipped, described)
+    leg = leg_of(mapping)
+    table = str(leg.get("destinationSchema") or shipped.source.set)
+    if table.lower() != shipped.source.set:
+        raise NoMapping(f"it maps {table}, and this map carries {shipped.source.set}")
+    going = _Translation(leg, shipped, described)
     content = going.content(str(mapping.get("name") or shipped.name), version or shipped.version)
     return Translated(content, tuple(going.report))
 

@@ -47,6 +47,18 @@ def name_proposals(maps: Mapping[str, TableMap], column: str | None) -> dict[str
     }
 
 
+def fit_together(maps: Mapping[str, TableMap], column: str | None) -> dict[str, TableMap]:
+    """The maps with `column` as the number of the proposals, where some of them have it already and others, stored by
+    an administrator, have the shipped one. Raises MapRefused like `name_proposals`."""
+    given = {name: _renumbered(maps[name], column) for name in (INVOICES, ACTUALS)} if column else {}
+    return name_proposals({**maps, **given}, column)
+
+
+def _renumbered(table_map: TableMap, column: str | None) -> TableMap:
+    *hops, last = number_pair(table_map).steps
+    return _taking(table_map, ".".join([*hops, str(column)])) if last in COLUMNS and last != column else table_map
+
+
 def _taking(table_map: TableMap, source: str) -> TableMap:
     """The map with another source column for the proposal number."""
     fields = [pair.model_dump() | ({"source": source} if pair.target == PROPOSAL else {}) for pair in table_map.fields]

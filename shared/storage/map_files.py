@@ -66,6 +66,13 @@ class MapFiles:
         at = parse_stamp(content["at"])
         return MapRecord(table_map, str(content.get("by", "")), at, str(content.get("base", "")))
 
+    async def base_of(self, stage: str, digest: str) -> str:
+        """The digest of the map that the app was shipped with when a file was stored, "" if it is not known."""
+        try:
+            return (await self.record(stage, digest)).base
+        except (MapRefused, NewerVersion):
+            return ""
+
     async def find(self, stage: str, beginning: str) -> list[str]:
         """The digests that begin with these characters."""
         return [digest async for digest in self.digests(stage) if digest.startswith(beginning.lower())]

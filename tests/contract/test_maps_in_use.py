@@ -19,12 +19,16 @@ from shared.engine.messages import Verify
 from shared.engine.ports import Ports
 from shared.errors import LeaseLost
 from shared.ledger.run import State
-from shared.maps.table_map import FORMAT, TableMap
+from shared.maps.table_map import FORMAT, TableMap, load_map
 from shared.project_operations.codes import ACTUALS, CONNECTIONS, INVOICES
+from shared.project_operations.proposal_number import number_pair
 from shared.storage.activations import SHIPPED, ActivationLog
 from shared.storage.audit import Audit
 from shared.storage.notes import Notes
 from shared.storage.owner import Owner, Ownership
+from simulators.azurite import Azurite
+from tests.contract.conftest import Tenant
+from tests.contract.opening import opened
 from tests.contract.server import Server
 from tests.contract.test_landed_parts import _landed, _row
 from tests.contract.test_wiring import ports
@@ -259,6 +263,22 @@ async def test_maps_that_do_not_fit_together_are_not_used_together(two: tuple[In
     [aside] = works.in_use.set_aside
     assert aside.stage == INVOICES
     assert "must take the same column of the invoice" in aside.reason
+
+
+async def test_the_setting_of_the_number_column_holds_for_stored_maps_too(
+    tenant: Tenant, azurite: Azurite, server: Server, table: TableClient
+) -> None:
+    async with opened(tenant, azurite, server, INVOICE_NUMBER_COLUMN="invoicenumber") as ports:
+        one = _instance(ports, table)
+        # Stored with the column that the map is shipped with, in a tenant that uses the other one.
+        digest = await one.ports.map_choice.files.put(ACTUALS, _changed(load_map(ACTUALS), _add_note), by="A", at=now())
+        await one.activate(digest)
+        works = await one.work_item()
+        assert works.in_use.set_aside == ()
+        assert number_pair(works.maps[ACTUALS]).source == "msdyn_Invoice.invoicenumber"
+        assert "MYNOTE" in works.maps[ACTUALS].columns
+        await one.activate(await one.push(_other_filter, INVOICES), stage=INVOICES)
+        assert number_pair((await one.work_item()).maps[INVOICES]).source == "invoicenumber"
 
 
 async def test_a_map_of_another_table_is_set_aside(two: tuple[Instance, Instance]) -> None:

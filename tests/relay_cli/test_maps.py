@@ -1,6 +1,10 @@
 """`relay maps`: a map is looked through here, checked by the app, and put into use with consent."""
 
 import json
+import shutil
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +41,29 @@ def actuals(tmp_path: Path) -> Path:
 def test_a_file_is_checked_without_an_app(actuals: Path) -> None:
     ended = relay("maps", "check", "actuals", str(actuals), env=NO_APP)
     assert (ended.code, ended.stdout.strip()) == (ExitCode.FINE, "0 faults, 0 warnings")
+
+
+def test_the_packages_of_the_wheel_are_enough_to_check_a_file(actuals: Path, tmp_path: Path) -> None:
+    """`shared` is in the wheel only as far as this needs it."""
+    project = MAPS.parents[1]
+    named = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]["include"]
+    site = tmp_path / "site"
+    for pattern in named:
+        folder = project / pattern.removesuffix("*").replace(".", "/")
+        for file in folder.rglob("*") if pattern.endswith("*") else folder.glob("*"):
+            if file.suffix in {".py", ".json"}:
+                copy = site / file.relative_to(project)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, copy)
+    # An editable installation would find the rest of the project.
+    alone = (
+        "import runpy, sys; sys.meta_path = [f for f in sys.meta_path if 'Editable' not in getattr(f, '__name__', '')]"
+    )
+    command = [sys.executable, "-c", f"{alone}; runpy.run_module('relay_cli', run_name='__main__')"]
+    call = [*command, "maps", "check", "actuals", str(actuals)]
+    env = NO_APP | {"PYTHONPATH": str(site)}
+    done = subprocess.run(call, env=env, cwd=site, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+    assert (done.returncode, done.stdout.strip()) == (0, "0 faults, 0 warnings"), done.stderr
 
 
 def test_a_fault_is_told_with_line_and_column(actuals: Path) -> None:

@@ -216,6 +216,11 @@ def test_what_is_no_mapping_is_refused(content: Any) -> None:
         leg_of(content)
 
 
+def test_a_mapping_of_another_table_is_refused() -> None:
+    with pytest.raises(NoMapping, match="it maps accounts, and this map carries invoices"):
+        _translated(_field(), destinationSchema="accounts")
+
+
 def test_json_in_json_is_read_and_other_text_is_refused() -> None:
     assert decode(json.dumps(json.dumps({"a": 1}))) == {"a": 1}
     with pytest.raises(NoMapping):
