@@ -47,6 +47,7 @@ SYSTEMS = ("running", "running_stage", "running_troubles", "system", "patient")
 other, so that it is started once."""
 
 APART = (
+    "endtoend/test_registration.py",
     "endtoend/test_rejections.py",
     "endtoend/test_sizes.py",
     "operations/test_replay.py",
@@ -72,6 +73,8 @@ LONGEST = (
     "watch/test_alerts.py",
     "relay_cli/system",
     "operations/test_replay.py",
+    "endtoend/test_registration.py",
+    "relay_cli/test_webhook.py",
     "write_back/test_crashes.py",
     "endtoend/test_economy.py",
     "proof/test_competition.py",

@@ -64,6 +64,17 @@ def test_registering_makes_a_key_the_rows_and_an_enabled_step(world: World) -> N
     assert key not in ended.stdout + ended.stderr + str(world.app.notes)
 
 
+def test_the_step_is_disabled_until_its_image_is_there(world: World) -> None:
+    assert world.relay("register").code == ExitCode.FINE
+    assert world.written() == [
+        f"POST {ENDPOINTS}",
+        f"POST {STEPS}",
+        f"PATCH {STEPS}",
+        f"POST {IMAGES}",
+        f"PATCH {STEPS}",
+    ]
+
+
 def test_no_token_reaches_the_app_or_the_screen(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     ended = world.relay("register")
@@ -297,6 +308,19 @@ def test_a_rotation_that_crashed_goes_on_with_the_same_key(registered: World, se
     assert registered.relay("rotate", "--wait", "0").code == ExitCode.UNREACHABLE
     assert len(registered.keys()) == 1
     assert registered.is_registered_once()
+
+
+def test_an_endpoint_that_is_deleted_meanwhile_is_not_made_again_by_a_change(registered: World) -> None:
+    def delete() -> None:
+        for entity_set in (STEPS, ENDPOINTS):
+            [row] = registered.rows(entity_set)
+            registered.api("DELETE", f"{entity_set}({row[f'{entity_set[:-1]}id']})")
+
+    # The second question comes before Dataverse is given the key.
+    registered.app.at_question = (2, delete)
+    ended = registered.relay("rotate", "--wait", "0")
+    assert (ended.code, "Run the command again" in ended.stderr) == (ExitCode.USAGE, True), ended.stderr
+    assert registered.rows(ENDPOINTS) == []
 
 
 def test_a_rotation_needs_a_registration(world: World) -> None:

@@ -177,6 +177,12 @@ class World:
         """Lose good answers by their kind."""
         requests.put(f"{server.url}/sim/losses", json=plan, timeout=20).raise_for_status()
 
+    def written(self) -> list[str]:
+        """The writes that Dataverse was asked for since `clear`, without keys of rows: "VERB set"."""
+        asked = requests.get(f"{self.dataverse.url}/sim/asked", timeout=20).json()
+        calls = (each.partition("?")[0].partition("(")[0].split(" ") for each in asked)
+        return [f"{verb} {path.rpartition('/')[2]}" for verb, path in calls if verb != "GET"]
+
     def kinds(self, server: Server) -> set[str]:
         """The kinds of good answers since the last plan."""
         return set(requests.get(f"{server.url}/sim/losses", timeout=20).json()["seen"])
@@ -208,6 +214,7 @@ class World:
         for noted in (self.app.delivered, self.app.notes, self.app.received):
             noted.clear()
         self.app.at_question = None
+        requests.delete(f"{self.dataverse.url}/sim/asked", timeout=20).raise_for_status()
         for server in (self.dataverse, self.arm):
             self.lose(server)
 
