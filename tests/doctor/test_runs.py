@@ -124,11 +124,12 @@ async def test_a_run_that_died_half_way_goes_on_and_ends(patient: Patient) -> No
     assert halfway.state == "running"
     assert 0 < halfway.done < halfway.of
     await patient.finance.switch(latencySeconds=0.0)
+    await Diagnoses(patient.ports).put(job, 0, [Finding(Verdict.WARN, "seen before it died", "")])
     await diagnose(patient.ports, Diagnose(job=job))
     ended = await describe(patient.ports, job)
     assert ended is not None
     assert (ended.state, ended.done) == ("done", ended.of)
-    assert ended.checks[: halfway.done] == halfway.checks
+    assert ended.checks[0].findings[0].seen == "seen before it died", "what was made is not made again"
 
 
 async def test_a_check_that_ends_its_worker_does_not_end_the_run(patient: Patient) -> None:
