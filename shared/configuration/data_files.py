@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 # What pydantic says about the types of Python, in the words of JSON. All its other texts are understood as they are.
 _REASONS = {
+    "missing": "is missing",
     "extra_forbidden": "is not a field of a {what}",
     "tuple_type": "must be a list",
     "model_type": "must be an object",
@@ -15,7 +16,7 @@ _REASONS = {
     "dict_type": "must be an object",
     "too_short": "needs at least {min_length} entry",
     "union_tag_invalid": "kind {tag!r} is unknown; known are {expected_tags}",
-    "union_tag_not_found": "kind: Field required",
+    "union_tag_not_found": "kind: is missing",
 }
 
 

@@ -6,12 +6,13 @@ with its name, the field and the reason.
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from shared.configuration.data_files import FileRefused, read_file, read_text
 from shared.configuration.time_zones import Zones
@@ -46,10 +47,17 @@ class MapRefused(FileRefused):
     """A map file is invalid. The text names the file, the field and the reason."""
 
 
+def _in_capitals(target: str) -> str:
+    if not re.fullmatch(r"[A-Z][A-Z0-9_]*", target):
+        hint = f", such as {target.upper()}" if re.fullmatch(r"[A-Za-z]\w*", target, re.ASCII) else ""
+        raise ValueError(f"{target!r} is no column of a package: letters in capitals, digits and _{hint}")
+    return target
+
+
 class FieldPair(MapPart):
     """One column of the target and its source. A constant has no source."""
 
-    target: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
+    target: Annotated[str, AfterValidator(_in_capitals)]
     source: OptionalPath = ""
     direction: Literal["toFinance", "toDataverse", "both"]
     transform: Transform | None = None
@@ -138,11 +146,17 @@ class WriteBack(MapPart):
     columns: dict[str, PathText] = Field(default_factory=dict)
 
 
+def _in_numbers(version: str) -> str:
+    if not re.fullmatch(r"\d+(\.\d+)+", version, re.ASCII):
+        raise ValueError(f"{version!r} is no version such as 1.0.0.17: numbers with dots between them")
+    return version
+
+
 class TableMap(MapPart):
     """A validated table map."""
 
     name: str
-    version: str = Field(pattern=r"^\d+(\.\d+)+$")
+    version: Annotated[str, AfterValidator(_in_numbers)]
     source: Source
     target: Target
     integrationKey: tuple[str, ...] = Field(min_length=1)  # noqa: N815 - as in dual-write's map files

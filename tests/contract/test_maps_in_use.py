@@ -204,7 +204,7 @@ async def _damage(instance: Instance, digest: str, content: bytes, written_by: s
     [
         (b"", "is not a map file as this app stores it"),
         (b"[1]", "is not a map file as this app stores it"),
-        (b'{"format": 1, "at": "", "map": {"name": "x"}}', "version: Field required"),
+        (b'{"format": 1, "at": "", "map": {"name": "x"}}', "version: is missing"),
         (NEWER, f"was written by version 9.1 of this app; this is {VERSION}"),
     ],
     ids=["empty", "a list", "no map", "a newer form"],

@@ -124,7 +124,7 @@ async def test_two_administrators_do_not_overwrite_each_other(ports: Ports) -> N
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda content: content.pop("integrationKey"), "integrationKey: Field required"),
+        (lambda content: content.pop("integrationKey"), "integrationKey: is missing"),
         (lambda content: content["source"].update(filter="a eq"), "source.filter: no OData filter"),
         (lambda content: content["source"].update(set="invoices"), "must stay set msdyn_actuals"),
         (

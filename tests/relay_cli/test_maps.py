@@ -191,7 +191,7 @@ def test_a_file_with_faults_is_not_pushed(app: FakeApp, env: dict[str, str], act
     actuals.write_text("{}", "utf-8")
     ended = relay("maps", "push", "actuals", str(actuals), env=env)
     assert (ended.code, app.requests) == (ExitCode.USAGE, [])
-    assert f"{actuals}:1:1: fields: Field required" in ended.stderr
+    assert f"{actuals}:1:1: fields: is missing" in ended.stderr
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def test_what_is_read_with_another_step_follows_it_and_is_read_again_with_it() -
     ("change", "reason"),
     [
         (lambda raw: raw.update(comment="x"), "comment: is not a field of a job"),
-        (lambda raw: raw.pop("title"), "title: Field required"),
+        (lambda raw: raw.pop("title"), "title: is missing"),
         (lambda raw: raw.update(start="sometimes"), "start: Input should be 'confirmation'"),
         (
             lambda raw: raw.update(verify="customers"),

@@ -39,7 +39,8 @@ def test_the_shipped_map_has_no_remark() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "reason", "here"),
     [
-        ('"version": "1.0.0.16"', '"version": "new"', "String should match pattern", '"new"'),
+        ('"target": "AMOUNT"', '"target": "Amount"', "letters in capitals, digits and _, such as AMOUNT", '"Amount"'),
+        ('"version": "1.0.0.16"', '"version": "new"', "no version such as 1.0.0.17", '"new"'),
         (
             '"direction": "toFinance", "transform": {"kind": "date"}',
             '"direction": "out"',

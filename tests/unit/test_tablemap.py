@@ -182,7 +182,7 @@ def _spoil(tmp_path: Path, change: Any) -> Path:
         (lambda raw: raw["fields"][4].update(target="ACTUALID"), "ACTUALID is given twice"),
         (lambda raw: raw["fields"][4].update(direction="sideways"), r"fields\[4\].direction"),
         (lambda raw: raw.update(integrationKey=["VOUCHERNUMBER"]), "integrationKey: VOUCHERNUMBER"),
-        (lambda raw: raw.pop("version"), "version: Field required"),
+        (lambda raw: raw.pop("version"), "version: is missing"),
         (lambda raw: raw["fields"].pop(4), "AMOUNT must go to Finance"),
         (lambda raw: raw["target"].update(changes=["VOUCHERNUMBER"]), "target.changes: VOUCHERNUMBER"),
         (lambda raw: raw["target"].update(changes=["AMOUNT"]), "AMOUNT must go to Finance"),
@@ -191,7 +191,7 @@ def _spoil(tmp_path: Path, change: Any) -> Path:
         (lambda raw: raw["fields"].clear(), "fields: needs at least 1 entry"),
         (lambda raw: raw.update(fields={}), "fields: must be a list"),
         (lambda raw: raw.update(source="msdyn_actuals"), "source: must be an object"),
-        (lambda raw: raw["fields"][4].update(transform={"of": "x"}), r"fields\[4\].transform: kind: Field required"),
+        (lambda raw: raw["fields"][4].update(transform={"of": "x"}), r"fields\[4\].transform: kind: is missing"),
     ],
 )
 def test_a_wrong_map_is_refused_with_file_field_and_reason(tmp_path: Path, change: Any, reason: str) -> None:
