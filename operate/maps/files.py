@@ -15,7 +15,7 @@ from relay_contract.maps import (
 )
 from relay_contract.requests import MapActivationRequest, MapPushRequest
 from shared.engine.ports import Ports
-from shared.errors import NewerVersion
+from shared.errors import LeaseLost, NewerVersion
 from shared.maps.review import review
 from shared.maps.table_map import MapRefused, TableMap
 from shared.storage.activations import SHIPPED, Activation
@@ -80,7 +80,14 @@ async def _stored(ports: Ports, stage: str, digest: str) -> StoredMap:
 async def show(ports: Ports, stage: str, name: str) -> MapFile:
     """The content of a file. Raises BadRequest (404)."""
     digest = await _resolve(ports, stage, name)
-    table_map = await _load(ports, stage, digest)
+    try:
+        table_map = await _load(ports, stage, digest)
+    except BadRequest:
+        if name != "active":
+            raise
+        # It was lost in storage while it is in use. What compares it with another map must go on, or none could be
+        # activated instead.
+        table_map = ports.maps[stage]
     return MapFile(map=stage, digest=digest, version=table_map.version, content=table_map.document)
 
 
@@ -96,7 +103,10 @@ async def _resolve(ports: Ports, stage: str, name: str) -> str:
     found = await ports.map_choice.files.find(stage, name)
     if len(found) != 1:
         what = "no file" if not found else f"{len(found)} files"
-        raise BadRequest(404, "noMap", f"There is {what} of map {stage} whose digest begins with {name}")
+        text = (
+            f"There is {what} of map {stage} whose digest begins with {name}. `relay maps history {stage}` lists them"
+        )
+        raise BadRequest(404, "noMap", text)
     return found[0]
 
 
@@ -135,7 +145,7 @@ async def push(ports: Ports, stage: str, asked: MapPushRequest, table_map: Table
 
 async def activate(ports: Ports, stage: str, asked: MapActivationRequest) -> ActivatedMap:
     """Put a file into use. One that was never in use is checked against the tenant first. Raises BadRequest (409) for a
-    map that cannot be used, and LeaseLost if another one was activated meanwhile."""
+    map that cannot be used, and if another one was activated meanwhile."""
     digest = await _resolve(ports, stage, asked.digest)
     standing = await ports.activation_log.of(stage)
     before = standing[0].digest if standing else SHIPPED
@@ -147,7 +157,11 @@ async def activate(ports: Ports, stage: str, asked: MapActivationRequest) -> Act
     checked = None if is_known else await _prove(ports, stage, table_map, unproven=asked.unproven)
     what = {"map": stage, "digest": digest, "version": table_map.version, "before": before}
     await ports.audit.note("activate map", asked.by, what | {"unproven": asked.unproven})
-    await ports.activation_log.activate(stage, digest, table_map.version, by=asked.by, instead_of=instead_of)
+    try:
+        await ports.activation_log.activate(stage, digest, table_map.version, by=asked.by, instead_of=instead_of)
+    except LeaseLost as lost:
+        text = f"Another map was activated meanwhile: `relay maps history {stage}` says which. Look at it and repeat"
+        raise BadRequest(409, "changedMeanwhile", text) from lost
     ports.ownership.look_again()
     return ActivatedMap(
         map=stage,

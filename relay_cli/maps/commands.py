@@ -153,6 +153,8 @@ def check_map(
     found = look_through(name, text)
     if found.faults or not against:
         emit(review_lines(file, found), review_view(file, found), as_json=as_json)
+        if not found.faults:
+            say(f"Compare it with the tenant: relay maps check {name} {file} --against")
         return ExitCode.FAILED if found.faults else ExitCode.FINE
     say(review_view(file, found))
     if not url:
@@ -160,6 +162,8 @@ def check_map(
     document = connect(url, key_file).post(f"maps/{quote(name, safe='')}/checks", {"content": read_json(file)})
     check = read(MapCheck, document)
     emit(document, check_view(check), as_json=as_json)
+    if check.passed:
+        say(f"Store it: relay maps push {name} {file}")
     return ExitCode.FINE if check.passed else ExitCode.FAILED
 
 

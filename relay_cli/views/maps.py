@@ -51,9 +51,13 @@ def _note(each: MapInUse) -> str:
 
 def history_view(history: MapHistory) -> RenderableType:
     """What was in use, and what is stored."""
-    used = table("In use since", "File", "Version", "By")
-    for each in history.activations:
-        add(used, show_time(each.at), name_digest(each.digest), each.version, each.by)
+    used: RenderableType = safe("The shipped map was always in use.")
+    if history.activations:
+        used = table("In use since", "File", "Version", "By")
+        for each in history.activations:
+            add(used, show_time(each.at), name_digest(each.digest), each.version, each.by)
+    if not history.stored:
+        return Group(used, safe("No map is stored."))
     stored = table("Stored", "Digest", "Version", "By", "")
     for file in history.stored:
         mark = "in use" if file.digest == history.in_use else file.problem
@@ -126,20 +130,26 @@ def _text(value: str | None) -> str:
 
 
 def differences_view(versions: Sequence[str], found: Sequence[Difference]) -> RenderableType:
-    """One line for each column or member that is not the same everywhere."""
+    """Each column or member that is not the same everywhere, with a line for the versions that are alike in it."""
     if not found:
         return safe("no difference", "green")
-    view = table("Column", *versions)
+    view = table("Column", "In", "")
     for each in found:
-        add(view, each.about, *each.texts)
+        alike: dict[str, list[str]] = {}
+        for version, text in zip(versions, each.texts, strict=True):
+            # A version that is not there has no text.
+            alike.setdefault(text, []).extend([version] if text else [])
+        for number, (text, names) in enumerate(item for item in alike.items() if item[1]):
+            add(view, each.about if number == 0 else "", ", ".join(names), text)
     return view
 
 
 def translation_view(translation: Translation) -> RenderableType:
     """The report, then what is still wrong."""
-    view = table("", "Column", "Dataverse", "")
+    view = table("", "Column", "From, and what was changed")
     for each in translation.report:
-        add(view, safe(each.kind, _KINDS[each.kind]), each.target, each.source, each.text)
+        lines = [*filter(None, [each.source]), *(f"  {note}" for note in each.text.split("; ") if note)]
+        add(view, safe(each.kind, _KINDS[each.kind]), each.target, Text("\n").join(map(safe, lines)))
     counts = {kind: sum(each.kind == kind for each in translation.report) for kind in _KINDS}
     told = ", ".join(f"{number:,} {kind}" for kind, number in counts.items())
     faults = [safe(f"  - {each}", "bold red") for each in translation.faults]

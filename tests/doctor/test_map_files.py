@@ -12,7 +12,6 @@ from operate.maps.files import activate, history, list_maps, push, read_content,
 from relay_contract.maps import ActivatedMap
 from relay_contract.requests import MapActivationRequest, MapPushRequest
 from shared.engine.ports import Ports
-from shared.errors import LeaseLost
 from shared.maps.table_map import load_map
 from shared.project_operations.codes import ACTUALS, INVOICES
 from tests.doctor.patient import Patient
@@ -116,9 +115,23 @@ async def test_the_way_back_is_open_while_dataverse_does_not_answer(ports: Ports
 
 async def test_two_administrators_do_not_overwrite_each_other(ports: Ports) -> None:
     digest = await _pushed(ports, _constant("Yes"))
-    with pytest.raises(LeaseLost):
+    with pytest.raises(BadRequest, match="Another map was activated meanwhile") as refused:
         await _activated(ports, digest, instead_of="0" * 32)
+    assert (refused.value.status, refused.value.code) == (409, "changedMeanwhile")
     assert not (await _current(ports)).in_use.chosen
+
+
+async def test_the_way_back_is_open_when_the_map_in_use_is_lost(ports: Ports) -> None:
+    digest = await _pushed(ports, _constant("Yes"))
+    await _activated(ports, digest)
+    works = await _current(ports)
+    async for blob in works.known_maps._container.list_blobs(name_starts_with=f"files/{ACTUALS}/{digest}"):
+        await works.known_maps._container.delete_blob(blob.name)
+    listed = next(each for each in (await list_maps(works)).maps if each.map == ACTUALS)
+    assert (listed.digest, listed.base_digest) == (digest, "")
+    shown = await show(works, ACTUALS, "active")
+    assert shown.content["fields"][-1]["transform"] == {"kind": "constant", "value": "Yes"}
+    assert (await _activated(ports, "shipped")).before == digest
 
 
 @pytest.mark.parametrize(
