@@ -80,16 +80,25 @@ async def _make(runs: Diagnoses, seen: Visit, run: Run, number: int) -> list[Fin
 
 
 def _too_late(name: str) -> Finding:
-    seen = f"not made: the run had used up its {LONGEST_RUN / 60:.0f} minutes"
-    return Finding(Verdict.UNKNOWN, seen, "a result", f"Run it alone: relay doctor --only {name}")
+    return _not_made(name, f"the run had used up its {LONGEST_RUN / 60:.0f} minutes")
+
+
+def _not_made(name: str, reason: str) -> Finding:
+    return Finding(Verdict.UNKNOWN, f"not made: {reason}", "a result", f"Run it alone: relay doctor --only {name}")
 
 
 async def give_up(ports: Ports, message: Diagnose, reason: str) -> None:
-    """End a run whose message was given up."""
+    """End a run whose message was given up. The checks that were not made are unknown: without them the verdicts of the
+    others would read as those of the whole."""
     runs = Diagnoses(ports)
     run = await runs.read(message.job)
-    if run is not None and run.state == "running":
-        await runs.end(run, "failed", reason)
+    if run is None or run.state != "running":
+        return
+    made = await runs.findings(run.job)
+    for number, name in enumerate(run.checks):
+        if number not in made:
+            await runs.put(run.job, number, [_not_made(name, "the run was given up")])
+    await runs.end(run, "failed", reason)
 
 
 def _place(ports: Ports) -> contract.Place:

@@ -21,7 +21,16 @@ async def look(visit: Visit, check: Check) -> list[Finding]:
     except Exception as error:  # noqa: BLE001 - a check that fails must not hide what the others see
         return [_unknown(check, error)]
     findings = [found] if isinstance(found, Finding) else list(found)
-    return findings or [Finding(Verdict.OK, "nothing to check", "nothing to check")]
+    return findings or [_nothing_seen(check)]
+
+
+def _nothing_seen(check: Check) -> Finding:
+    # A user without rights may see an empty list, so an empty one is no proof that all is well.
+    seen, step = (
+        "there was nothing to look at",
+        f"If the app's user should see something: relay doctor --only {check.name}",
+    )
+    return Finding(Verdict.UNKNOWN, seen, "something to look at", step)
 
 
 def _unknown(check: Check, error: Exception) -> Finding:

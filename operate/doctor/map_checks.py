@@ -19,11 +19,11 @@ async def look_at_running_maps(visit: Visit) -> list[Finding]:
     source."""
     if not await is_installed(visit.dataverse):
         return [Finding(Verdict.OK, "no dual-write in this Dataverse", "no map of dual-write runs for these rows")]
-    found = await running(visit.dataverse)
-    return [_running(name, table_map, found) for name, table_map in visit.maps.items()]
+    found, unread = await running(visit.dataverse)
+    return [_running(name, table_map, found, unread) for name, table_map in visit.maps.items()]
 
 
-def _running(name: str, table_map: TableMap, found: list[Running]) -> Finding:
+def _running(name: str, table_map: TableMap, found: list[Running], unread: int) -> Finding:
     expected = f"no map of dual-write carries {table_map.source.set}"
     live = next((each for each in found if each.is_of(table_map)), None)
     if live:
@@ -31,6 +31,11 @@ def _running(name: str, table_map: TableMap, found: list[Running]) -> Finding:
             f"dual-write runs version {live.version} of {live.entity} and sends the same rows: Finance gets them twice"
         )
         return Finding(Verdict.FAIL, seen, expected, _STOP.format(live.entity), name)
+    if unread:
+        rows = "1 row" if unread == 1 else f"{unread} rows"
+        seen = f"none seen, but {rows} of dual-write's runtime could not be read: it may be the one of this map"
+        step = f"Look whether {table_map.target.entity} runs in Finance (Data management, Dual-write)"
+        return Finding(Verdict.UNKNOWN, seen, expected, step, name)
     # The rows are lost when the database is restored, so this proves nothing.
     return Finding(Verdict.OK, f"none seen for {table_map.source.set}", expected, "", name)
 
@@ -55,6 +60,9 @@ def _project(name: str, table_map: TableMap, rows: list[dict[str, object]]) -> F
     if "Queueing" in statuses:
         seen = "dual-write's project for these rows is paused: it queues them, and sends them when it is resumed"
         return Finding(Verdict.WARN, seen, expected, _STOP.format(table_map.target.entity), name)
+    if strange := sorted({status for status in statuses if status != "Disabled"}):
+        step = f"Look at the map {table_map.target.entity} in Finance (Data management, Dual-write)"
+        return Finding(Verdict.UNKNOWN, f"the app does not know the status {strange[0]}", expected, step, name)
     return Finding(Verdict.OK, "Disabled" if statuses else "no project for these rows", expected, "", name)
 
 

@@ -1,7 +1,7 @@
 """Reading from one service for a check: what was asked, and what each refusal means for a check."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from yarl import URL
@@ -20,8 +20,6 @@ _LARGEST_KEPT = 256 * 1024
 _PARENTHESES = re.compile(r"\([^()]*\)")
 # What stands before the name of a function: what it is bound to, and its namespace.
 _NAME = re.compile(r"^.*[/.](?=\w+$)")
-# A navigation property with its options, one level of parentheses deep in them.
-_EXPANDED = re.compile(r"\w+(?:\((?:[^()]|\([^()]*\))*\))?")
 _DEFINITIONS = "EntityDefinitions"
 _QUOTED = re.compile(r"['\"‘’“”«»]([A-Za-z_@]\w*)['\"‘’“”«»]")
 _FORMATTED = 'odata.include-annotations="OData.Community.Display.V1.FormattedValue"'
@@ -152,6 +150,7 @@ class Onlooker:
         url, rows = self._url(path, options or {}), list[Row]()
         for _ in range(_MOST_PAGES):
             found, link = self._used(lambda answer: answer.page(), await self._get(url, formatted=formatted))
+            self._require(path, _columns_of(options or {}), found)
             rows += found
             if link is None and len(rows) <= _MOST_ROWS:
                 return rows
@@ -160,10 +159,25 @@ class Onlooker:
             url = self._next(link, url)
         raise NoAnswer(self.name, f"{path} of {self.name} has more than {len(rows)} rows, which no check reads")
 
-    async def one(self, path: str, options: Mapping[str, str] | None = None, *, formatted: bool = False) -> Row:
-        """One row by its key, or the result of a function."""
+    async def one(
+        self,
+        path: str,
+        options: Mapping[str, str] | None = None,
+        *,
+        needs: Collection[str] = (),
+        formatted: bool = False,
+    ) -> Row:
+        """One row by its key, or the result of a function with the members that it `needs`. Raises NoAnswer also for an
+        answer without them."""
         answer = await self._get(self._url(path, options or {}), formatted=formatted)
-        return self._used(lambda each: each.json(), answer)
+        row = self._used(lambda each: each.json(), answer)
+        self._require(path, needs or _columns_of(options or {}), [row])
+        return row
+
+    async def count(self, entity_set: str, key: str, condition: str) -> int:
+        """How many rows match; Dataverse counts no further than 5,000. Raises NoAnswer without a count."""
+        options = {"$select": key, "$filter": condition, "$count": "true", "$top": "1"}
+        return int((await self.one(entity_set, options, needs=("@odata.count",)))["@odata.count"])
 
     async def answer(self, path: str, options: Mapping[str, str] | None = None) -> Answer:
         """The whole answer with its headers, asked for anew."""
@@ -224,6 +238,13 @@ class Onlooker:
             return UnknownColumn(self.name, place, named[0])
         return NoAnswer(self.name, str(refusal))
 
+    def _require(self, path: str, names: Collection[str], rows: Iterable[Row]) -> None:
+        """An answer in another form proves nothing: what it lacks would read as empty, or as zero."""
+        for row in rows:
+            if lacking := [name for name in names if name not in row]:
+                place = path.partition("(")[0]
+                raise NoAnswer(self.name, f"{self.name} answered for {place} in another form, without {lacking[0]}")
+
     def _used[T](self, use: Callable[[Answer], T], answer: Answer) -> T:
         try:
             return use(answer)
@@ -241,7 +262,33 @@ def _expands_selectively(place: str, expand: str) -> bool:
     """Whether each expanded row is asked for some of its columns. Definitions hold no rows."""
     if place.startswith(_DEFINITIONS):
         return True
-    return all("$select=" in inner for inner in _EXPANDED.findall(expand))
+    return all(_selects(inner) for inner in _split(expand, ","))
+
+
+def _selects(expanded: str) -> bool:
+    """Whether a navigation property with its options, `name($select=...;$expand=...)`, asks for columns, and so does
+    what is expanded in it."""
+    options = list(_split(expanded.partition("(")[2].removesuffix(")"), ";"))
+    inner = [each.removeprefix("$expand=") for each in options if each.startswith("$expand=")]
+    return any(each.startswith("$select=") for each in options) and all(
+        _selects(each) for text in inner for each in _split(text, ",")
+    )
+
+
+def _split(text: str, mark: str) -> Iterator[str]:
+    """The parts of a text between marks that stand in no parentheses."""
+    depth, start = 0, 0
+    for index, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if letter == mark and depth == 0:
+            yield text[start:index]
+            start = index + 1
+    if text[start:]:
+        yield text[start:]
+
+
+def _columns_of(options: Mapping[str, str]) -> list[str]:
+    return [name.strip() for name in options.get("$select", "").split(",") if name.strip()]
 
 
 def _names_in(url: URL) -> frozenset[str]:

@@ -154,8 +154,7 @@ async def _count(visit: Visit, name: str, table_map: TableMap, column: str) -> F
     start, entity_set = visit.settings.sweep_start, table_map.source.set
     limit = f"createdon lt {stamp(min(start, visit.now()))}" if start else ""
     condition = all_of(f"{column} eq null", table_map.source.filter, limit)
-    options = {"$select": table_map.source.key, "$filter": condition, "$count": "true", "$top": "1"}
-    counted = int((await visit.dataverse.one(entity_set, options)).get("@odata.count") or 0)
+    counted = await visit.dataverse.count(entity_set, table_map.source.key, condition)
     expected = f"every row of {entity_set} from before the cut-over has its {column}"
     many = f"{counted} or more rows" if counted >= _MOST_COUNTED else f"{counted} {'row' if counted == 1 else 'rows'}"
     seen = f"{many} of {entity_set}{' from before SWEEP_START' if start else ''} without {column}"

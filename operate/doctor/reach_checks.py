@@ -19,7 +19,7 @@ async def look_at_dataverse(visit: Visit) -> Finding:
     wanted = visit.settings.organization_id
     expected = f"organization {wanted} at {visit.dataverse.origin} lets the app in"
     try:
-        found = str((await visit.dataverse.one("WhoAmI")).get("OrganizationId", ""))
+        found = str((await visit.dataverse.one("WhoAmI", needs=("OrganizationId",)))["OrganizationId"])
     except NotLetIn as error:
         step = f"Make the app an application user of this environment ({_AGAIN})"
         return Finding(Verdict.FAIL, f"Dataverse does not let the app in: {error.reason}", expected, step)

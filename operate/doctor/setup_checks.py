@@ -14,6 +14,7 @@ from shared.project_operations.proposal_number import PROPOSAL
 from shared.services.odata import quote_text
 
 _RELEASE = re.compile(r"10\.0\.(?P<number>\d{1,3})")
+_VERSION = re.compile(r"\d+\.\d+")
 _LIMITS_ENDED = 36
 """Up to 10.0.35 Finance could limit the requests of one user. Source: service protection API limits."""
 # Source: Microsoft, Configure Project Operations per legal entity.
@@ -26,6 +27,9 @@ async def look_at_version(visit: Visit) -> Finding:
     """Finance is new enough not to limit the requests of one user."""
     version = str(await visit.finance.call("DataManagementEntities", "GetApplicationVersion"))
     expected = f"10.0.{_LIMITS_ENDED} or newer: older ones may limit the requests of one user"
+    if not _VERSION.match(version):
+        step = "Compare it yourself: Finance > Settings > About"
+        return Finding(Verdict.UNKNOWN, f"Finance says {version!r}, which is no version", expected, step)
     release = _RELEASE.fullmatch(version)
     if release and int(release["number"]) < _LIMITS_ENDED:
         step = "Update Finance, or set FINANCE_CONCURRENCY to 4 and watch relay health for waits"

@@ -19,7 +19,7 @@ _ORGANIZATION = f"RetrieveCurrentOrganization(AccessType={_DEFAULT})"
 _USER = "fullname,applicationid,azureactivedirectoryobjectid,isdisabled,accessmode,_businessunitid_value"
 _BY_NAMES = "Microsoft.Dynamics.CRM.RetrieveUserSetOfPrivilegesByNames(PrivilegeNames=@names)"
 _BY_NAME = "Microsoft.Dynamics.CRM.RetrieveUserPrivilegeByPrivilegeName(PrivilegeName='{}')"
-_GLOBAL = "Global"
+_GLOBAL, _HELD = "Global", ("RolePrivileges",)
 _BYPASS = "prvBypassCustomBusinessLogic"
 """What Dataverse asks of a caller that sends MSCRM.BypassBusinessLogicExecution, as the write-back does."""
 _USERS_PAGE = "Power Platform admin center > the environment > Settings > Users + permissions > Application users"
@@ -42,7 +42,7 @@ License v3, https://www.unicode.org/license.txt)."""
 
 async def look_at_organization(visit: Visit) -> Finding:
     """The environment is in operation, in a version with the Web API 9.2."""
-    detail = (await visit.dataverse.one(_ORGANIZATION)).get("Detail") or {}
+    detail = (await visit.dataverse.one(_ORGANIZATION, needs=("Detail",)))["Detail"] or {}
     version, state = str(detail.get("OrganizationVersion", "")), str(detail.get("State", ""))
     seen = f"{detail.get('UniqueName', 'the organization')} has version {version} and is {state.lower() or 'unknown'}"
     expected = "an enabled organization of version 9.2 or later"
@@ -182,10 +182,10 @@ async def _held(visit: Visit, names: Sequence[str]) -> dict[str, set[str]]:
     is documented to count the roles of teams."""
     user = f"systemusers({await visit.user_id()})"
     options = {"@names": json.dumps(sorted(set(names)), separators=(",", ":"))}
-    held = _depths((await visit.dataverse.one(f"{user}/{_BY_NAMES}", options))["RolePrivileges"])
+    held = _depths((await visit.dataverse.one(f"{user}/{_BY_NAMES}", options, needs=_HELD))["RolePrivileges"])
     for name in sorted(set(names)):
         if _GLOBAL not in held.get(name, set()):
-            row = await visit.dataverse.one(f"{user}/{_BY_NAME.format(name)}")
+            row = await visit.dataverse.one(f"{user}/{_BY_NAME.format(name)}", needs=_HELD)
             held.setdefault(name, set()).update(_depths(row["RolePrivileges"]).get(name, set()))
     return held
 

@@ -12,7 +12,7 @@ from shared.jobs.job import Measures
 from shared.maps.table_map import FieldPair
 from shared.maps.transforms import LocalDate, LocalDay, PlainDate, ValueMap
 
-_DATE = "DateTime"
+_DATE, _TEXTS = "DateTime", frozenset({"String", "Memo"})
 _FITTING: Mapping[type[Any], Mapping[str, Verdict]] = {
     LocalDay: {"UserLocal": Verdict.OK, "DateOnly": Verdict.OK, "TimeZoneIndependent": Verdict.WARN},
     LocalDate: {"UserLocal": Verdict.OK, "DateOnly": Verdict.OK, "TimeZoneIndependent": Verdict.FAIL},
@@ -68,8 +68,17 @@ async def _compare_values(visit: Visit, place: _Place) -> list[Finding]:
     values = place.pair.transform.values if isinstance(place.pair.transform, ValueMap) else {}
     options = await Tables(visit.dataverse).options(place.table.name, place.column)
     if options is None:
-        return []
+        return list(_never_met(place, values))
     return list(_differences(place, values, options, _measures(visit, place)))
+
+
+def _never_met(place: _Place, values: Mapping[str, bool | int | str]) -> Iterator[Finding]:
+    """Values of a column that is no choice: what it may hold is not listed, only its type is known."""
+    kind = place.column.type if place.column else ""
+    if kind in _TEXTS and (wrong := {name: value for name, value in values.items() if not isinstance(value, str)}):
+        seen = f"{_listed(wrong)} can never match, because the column holds texts"
+        correct = f"Correct the value map of {place.pair.target} in the map {place.map}"
+        yield Finding(Verdict.FAIL, seen, f"the values of {place.pair.source}, as texts", correct, place.about)
 
 
 def _measures(visit: Visit, place: _Place) -> Measures | None:

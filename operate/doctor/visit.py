@@ -42,7 +42,7 @@ class Visit:
 
     async def user_id(self) -> str:
         """The id of the app's user in Dataverse. Raises the errors of reading."""
-        return str((await self.dataverse.one("WhoAmI"))["UserId"])
+        return str((await self.dataverse.one("WhoAmI", needs=("UserId",)))["UserId"])
 
 
 def visit(ports: Ports) -> Visit:

@@ -191,6 +191,9 @@ async def look_at_failures(visit: Visit) -> Finding:
     if waiting:
         lost = f"{_counted(len(waiting), 'invoice has', 'invoices have')} no run: {_listed(map(str, waiting))}"
         return Finding(Verdict.FAIL, f"{seen} {lost}", expected, "Run `relay sweep`, which starts them")
+    if not invoices:
+        unnamed = "Their system jobs name no invoice, so it is not known whether a run has begun"
+        return Finding(Verdict.WARN, f"{seen} {unnamed}", expected, "Run `relay sweep`, which starts what is missing")
     step = "For status 401 run `relay webhook rotate`; else see docs/runbook.md, `A webhook is refused`"
     examined = (
         "All their invoices" if len(invoices) < _MOST_EXAMINED else f"The latest {_MOST_EXAMINED} of their invoices"

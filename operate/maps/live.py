@@ -45,11 +45,12 @@ async def is_installed(dataverse: Onlooker) -> bool:
     return bool(await dataverse.read("EntityDefinitions", options))
 
 
-async def running(dataverse: Onlooker) -> list[Running]:
-    """The maps that are seen running. A row that cannot be read is left out."""
+async def running(dataverse: Onlooker) -> tuple[list[Running], int]:
+    """The maps that are seen running, and how many rows could not be read: any map may be behind such a row."""
     options = {"$select": "msdyn_unsecure,statecode", "$filter": "statecode eq 0"}
     found = [_running(str(row.get("msdyn_unsecure") or "")) for row in await dataverse.read(f"{RUNTIME}s", options)]
-    return [each for each in found if each is not None]
+    known = [each for each in found if each is not None]
+    return known, len(found) - len(known)
 
 
 def _running(text: str) -> Running | None:
@@ -58,6 +59,8 @@ def _running(text: str) -> Running | None:
     except NoMapping:
         return None
     if not isinstance(content, dict):
+        return None
+    if not content.get("SourceEntityName"):
         return None
     version = content.get("EntityMapVersion")
     numbers = ".".join(str(version.get(part, 0)) for part in _PARTS) if isinstance(version, dict) else ""

@@ -46,7 +46,8 @@ async def _of_tenant(visiting: Visit, stage: str, shipped: TableMap) -> Translat
     if not await live.is_installed(dataverse):
         return Translation(map=stage, found="no dual-write: this Dataverse has no tables of it", content=None)
     versions = await live.saved(dataverse, shipped)
-    version, runs = live.chosen(versions, await live.running(dataverse), shipped)
+    seen, _ = await live.running(dataverse)
+    version, runs = live.chosen(versions, seen, shipped)
     if version is None:
         text = f"dual-write has no map of {shipped.source.set} with {shipped.target.entity}"
         return Translation(map=stage, found=text, content=None)

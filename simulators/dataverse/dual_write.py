@@ -180,6 +180,7 @@ def settle(writer: Writer, switches: Switches) -> None:
     for place, each in enumerate(MAPS):
         if each.entity_set in listed(switches.dualWriteRunning):
             text = _encoded(_runtime(each, switches), switches)
+            text = text[: len(text) // 2] if switches.dualWriteRuntimeCut else text
             row: dict[str, SqlValue] = {f"{TABLES[1]}id": guid_text(900 + place), "msdyn_name": each.label}
             writer.insert(TABLES[1], {**standard, **row, "msdyn_unsecure": text})
 

@@ -116,11 +116,12 @@ class Switches:
     addedChoices: str = ""  # noqa: N815
     dateBehaviors: str = ""  # noqa: N815
     # Dual-write: not installed, the sets whose maps run (invoices,msdyn_actuals,...), the version that runs instead of
-    # the usual one, and whether its JSON is a JSON text once more
+    # the usual one, whether its JSON is a JSON text once more, and whether the runtime's JSON is cut off
     dualWriteMissing: bool = False  # noqa: N815
     dualWriteRunning: str = ""  # noqa: N815
     dualWriteRunningVersion: str = ""  # noqa: N815
     dualWriteEncodedTwice: bool = False  # noqa: N815
+    dualWriteRuntimeCut: bool = False  # noqa: N815
     # The language of the app's user, used for messages
     language: str = "en"
     tokenRejectNext: int = 0  # noqa: N815

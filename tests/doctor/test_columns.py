@@ -135,7 +135,12 @@ async def test_a_choice_that_the_job_measures_by_must_have_its_values(patient: P
 
 
 @pytest.mark.parametrize(
-    ("target", "values"), [("ISJOURNALIZED", {"Yes": 1, "No": 0}), ("BILLINGTYPE", {"Chargeable": True})]
+    ("target", "values"),
+    [
+        ("ISJOURNALIZED", {"Yes": 1, "No": 0}),
+        ("BILLINGTYPE", {"Chargeable": True}),
+        ("DESCRIPTION", {"Chargeable": 192350001}),
+    ],
 )
 async def test_values_of_the_wrong_type_match_no_row(patient: Patient, target: str, values: dict[str, object]) -> None:
     content = patient.ports.maps["actuals"].model_dump(mode="json")

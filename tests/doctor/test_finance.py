@@ -155,6 +155,12 @@ async def test_a_newer_version_is_well(patient: Patient, version: str) -> None:
     assert await patient.verdict(NAMED["finance-version"]) == Verdict.OK
 
 
+@pytest.mark.parametrize("version", ["", "preview"])
+async def test_what_is_no_version_is_unknown(patient: Patient, version: str) -> None:
+    await patient.finance.switch(applicationVersion=version)
+    assert await patient.verdict(NAMED["finance-version"]) == UNKNOWN
+
+
 async def test_a_number_sequence_of_another_name_is_found_if_there_is_only_one(patient: Patient) -> None:
     flags = {"usmf": {"ToALowerNumber": "No"}}
     await patient.finance.switch(numberSequenceDataType="ProjInvoiceProposalId", numberSequenceFlags=flags)
@@ -259,6 +265,13 @@ async def test_an_application_that_is_not_in_the_list_is_a_warning(patient: Pati
     assert (finding.verdict, "shows no row" in finding.seen) == (WARN, True)
     [finding] = await patient.diagnose(NAMED["finance-user"], SIGN_IN_CLIENT_ID=str(uuid4()))
     assert (finding.verdict, "finance-application" in finding.next_step) == (UNKNOWN, True)
+
+
+@pytest.mark.parametrize("name", ["companies", "finance-integration", "number-sequences"])
+async def test_without_any_company_nothing_is_well(patient: Patient, name: str) -> None:
+    maps = {stage: each.model_copy(update={"company": None}) for stage, each in patient.ports.maps.items()}
+    await patient.finance.switch(integrationOff=["demf", "usmf"])
+    assert await patient.verdict(NAMED[name], maps=maps) == UNKNOWN
 
 
 async def test_only_companies_that_the_maps_meet_are_looked_at(patient: Patient) -> None:

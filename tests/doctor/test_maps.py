@@ -37,6 +37,13 @@ async def test_a_map_of_dual_write_that_runs_for_our_rows_is_a_fault(patient: Pa
     assert fault.next_step.startswith("Stop the map")
 
 
+async def test_a_running_map_that_cannot_be_read_may_be_any(patient: Patient) -> None:
+    await patient.dataverse.switch(dualWriteRunning="msdyn_actuals", dualWriteRuntimeCut=True)
+    found = await patient.diagnose(LIVE)
+    assert set(_verdicts(found).values()) == {Verdict.UNKNOWN}
+    assert all("1 row of dual-write's runtime could not be read" in each.seen for each in found)
+
+
 async def test_a_tenant_without_dual_write_is_well(patient: Patient) -> None:
     await patient.dataverse.switch(dualWriteMissing=True)
     [found] = await patient.diagnose(LIVE)
@@ -54,7 +61,14 @@ async def test_what_may_not_be_read_of_dual_write_is_unknown(patient: Patient) -
 
 
 @pytest.mark.parametrize(
-    ("status", "verdict"), [("Disabled", Verdict.OK), ("Queueing", Verdict.WARN), ("Enabled", Verdict.FAIL)]
+    ("status", "verdict"),
+    [
+        ("Disabled", Verdict.OK),
+        ("Queueing", Verdict.WARN),
+        ("Enabled", Verdict.FAIL),
+        ("Initializing", Verdict.UNKNOWN),
+        ("", Verdict.UNKNOWN),
+    ],
 )
 async def test_finance_s_own_list_is_a_second_source(patient: Patient, status: str, verdict: Verdict) -> None:
     await patient.finance.switch(dualWrite=dict.fromkeys(SETS, "Disabled") | {"invoices": status})

@@ -218,6 +218,8 @@ async def test_a_run_whose_message_was_given_up_has_failed(patient: Patient) -> 
     found = await describe(patient.ports, job)
     assert found is not None
     assert (found.state, "given up" in found.detail) == ("failed", True)
+    # Nothing was looked at, so nothing is well.
+    assert (found.worst, found.counts.unknown) == ("unknown", len(CHECKS))
 
 
 async def test_the_timer_has_all_checks_made_by_a_message(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,21 @@
 """A visit only reads, with `$select`, closes no gate, and sends nothing to a service whose gate is closed."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
 
 from operate.doctor.check import Check, Finding, Verdict
 from operate.doctor.looking import look
-from operate.doctor.onlooker import NotAllowed, NotThere, UnknownColumn, Unselective
+from operate.doctor.onlooker import (
+    NoAnswer,
+    NotAllowed,
+    NotThere,
+    Onlooker,
+    UnknownColumn,
+    Unselective,
+    _expands_selectively,
+)
 from operate.doctor.visit import Visit, visit
 from tests.doctor.patient import Patient
 
@@ -63,13 +72,51 @@ async def test_a_request_without_select_is_not_sent(patient: Patient, path: str)
 
 @pytest.mark.parametrize(
     "expand",
-    ["primarycontactid", "primarycontactid($select=fullname),ownerid", "ownerid($expand=x($select=y)),z"],
+    [
+        "primarycontactid",
+        "primarycontactid($select=fullname),ownerid",
+        "ownerid($expand=x($select=y)),z",
+        "ownerid($expand=x($select=y))",
+        "ownerid($select=a;$expand=x($select=y;$expand=z))",
+    ],
 )
 async def test_a_row_is_expanded_with_select_alone(patient: Patient, expand: str) -> None:
     await patient.forget_requests()
     with pytest.raises(Unselective):
         await visit(patient.ports).dataverse.read("accounts", {"$select": "name", "$expand": expand})
     assert await patient.asked() == []
+
+
+def test_what_is_expanded_in_what_is_expanded_may_be_deep() -> None:
+    assert _expands_selectively(
+        "x", "a($select=b;$expand=c($select=d;$expand=e($select=f;$expand=g($select=h)))),i($select=j)"
+    )
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda dataverse: dataverse.one("WhoAmI", needs=("UserId",)),
+        lambda dataverse: dataverse.count("cdm_companies", "cdm_companyid", "cdm_companycode ne null"),
+        lambda dataverse: dataverse.one("cdm_companies", {"$select": "cdm_companycode"}),
+    ],
+    ids=["a function", "a count", "a row"],
+)
+async def test_an_answer_without_what_was_asked_for_proves_nothing(
+    patient: Patient, ask: Callable[[Onlooker], Awaitable[object]]
+) -> None:
+    """It would read as empty, or as zero."""
+    await patient.dataverse.switch(spoilForm="shape", spoilNext=1)
+    with pytest.raises(NoAnswer, match="in another form, without"):
+        await ask(visit(patient.ports).dataverse)
+
+
+async def test_a_check_that_has_nothing_to_look_at_is_unknown(patient: Patient) -> None:
+    async def looking(_: Visit) -> list[Finding]:
+        return []
+
+    [finding] = await patient.diagnose(Check("a-check", "A check", "app", looking))
+    assert finding.verdict == Verdict.UNKNOWN
 
 
 async def test_an_action_that_may_write_is_not_sent(patient: Patient) -> None:

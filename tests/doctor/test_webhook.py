@@ -180,6 +180,14 @@ async def test_invoices_whose_events_were_refused_are_named_until_they_have_a_ru
     assert (await webhook.look("webhook-failures")).verdict == Verdict.OK
 
 
+async def test_a_job_that_names_no_invoice_says_nothing_about_runs(webhook: Webhook) -> None:
+    await webhook.confirm()
+    [job] = await webhook.admin.ids("asyncoperations")
+    await webhook.change("asyncoperations", job, **{"regardingobjectid_invoice@odata.bind": None})
+    finding = await webhook.look("webhook-failures")
+    assert (finding.verdict, "it is not known whether a run has begun" in finding.seen) == (Verdict.WARN, True)
+
+
 async def test_events_that_wait_are_counted_with_the_oldest(webhook: Webhook) -> None:
     await webhook.confirm()
     [job] = await webhook.admin.ids("asyncoperations")
