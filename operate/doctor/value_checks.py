@@ -9,7 +9,7 @@ from operate.doctor.definitions import Gap, Table, reach
 from operate.doctor.visit import Visit
 from operate.maps.tables import Column, Tables
 from shared.jobs.job import Measures
-from shared.maps.table_map import FieldPair
+from shared.maps.map_parts import FieldPair
 from shared.maps.transforms import LocalDate, LocalDay, PlainDate, ValueMap
 
 _DATE, _TEXTS = "DateTime", frozenset({"String", "Memo"})

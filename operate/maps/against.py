@@ -9,8 +9,9 @@ from operate.maps.tables import Column, PathBroken, Tables
 from relay_contract.maps import MapCheck, MapRemark, MapSample
 from shared.engine.ports import Ports
 from shared.errors import Refused, Throttled
+from shared.maps.map_parts import FieldPair
 from shared.maps.odata_filter import parse_filter
-from shared.maps.table_map import FieldPair, TableMap
+from shared.maps.table_map import TableMap
 from shared.maps.transforms import Constant, Default, Row, RowRefused, ValueMap
 
 LONGEST_CHECK = 120.0

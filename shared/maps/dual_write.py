@@ -5,27 +5,17 @@ report, so that a person can compare. Source of the form: public exports of dual
 """
 
 import json
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
+from shared.maps.dual_write_fields import Content, FieldReader, Pair, Untranslatable
 from shared.maps.dual_write_filter import translate_filter
-from shared.maps.dual_write_paths import Described, PathUnknown, translate_path
+from shared.maps.dual_write_paths import Described, PathUnknown
 from shared.maps.odata_filter import conditions
 from shared.maps.table_map import TableMap
-from shared.maps.transforms import LocalDate, LocalDay, PlainDate, Uuid5, ValueMap
 
-_TARGET = re.compile(r"[A-Z][A-Z0-9_]*")
-_DIRECTIONS = {"1": "toDataverse", "2": "toFinance", "3": "both"}
-# The gateway of dual-write has words for the directions.
-_DIRECTIONS |= {"foonly": "toDataverse", "ceonly": "toFinance", "both": "both"}
 _COMPANY = "cdm_companycode"
-_WHOLE = re.compile(r"-?\d+")
-_NUMBERS = {"Picklist", "State", "Status", "Integer", "BigInt"}
 _MOST_ENCODINGS = 3
-
-type Content = dict[str, Any]
 
 
 class NoMapping(Exception):
@@ -48,26 +38,6 @@ class Translated:
 
     content: Content
     report: tuple[Line, ...]
-
-
-@dataclass
-class _Pair:
-    """One field, translated so far."""
-
-    target: str
-    source: str
-    direction: str
-    transform: Content | None = None
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def content(self) -> Content:
-        parts: Content = {"target": self.target} | ({"source": self.source} if self.source else {})
-        return parts | {"direction": self.direction} | ({"transform": self.transform} if self.transform else {})
-
-
-class _Untranslatable(Exception):
-    """A field has no counterpart."""
 
 
 def decode(text: str) -> Any:
@@ -123,6 +93,7 @@ class _Translation:
         self.leg = leg
         self.shipped = shipped
         self.described = described
+        self.fields = FieldReader(shipped, described)
         self.report: list[Line] = []
 
     def content(self, name: str, version: str) -> Content:
@@ -158,110 +129,23 @@ class _Translation:
     def _tell(self, kind: Literal["changed", "untranslatable", "missing"], target: str, source: str, text: str) -> None:
         self.report.append(Line(kind, target, source, text))
 
-    def _read(self, mapping: Content) -> _Pair | None:
+    def _read(self, mapping: Content) -> Pair | None:
         """A field, or None if it is not taken. Adds a line to the report."""
         target, source = str(mapping.get("sourceField") or "").upper(), str(mapping.get("destinationField") or "")
         if mapping.get("isSystemGenerated"):
             self._tell("changed", target, source, "left out: dual-write adds it by itself")
             return None
         try:
-            pair = self._pair(target, source, mapping)
-        except (_Untranslatable, PathUnknown) as error:
+            pair = self.fields.pair(target, source, mapping)
+        except (Untranslatable, PathUnknown) as error:
             self._tell("untranslatable", target, source, str(error))
             return None
         self.report.append(Line("changed" if pair.notes else "taken", target, pair.source, "; ".join(pair.notes)))
         return pair
 
-    def _pair(self, target: str, source: str, mapping: Content) -> _Pair:
-        if not _TARGET.fullmatch(target):
-            raise _Untranslatable(f"{target or 'an empty name'} is no column of a package")
-        direction = _DIRECTIONS.get(str(mapping.get("syncDirection")).strip().lower())
-        if direction is None:
-            raise _Untranslatable(f"its direction is {mapping.get('syncDirection')!r}, which is not known")
-        pair = _Pair(target, "", direction)
-        self._set_source(pair, source, str(mapping.get("destinationLookupFieldRelatedEntity") or ""))
-        self._set_transform(pair, _transforms(mapping))
-        return pair
-
-    def _set_source(self, pair: _Pair, source: str, related: str) -> None:
-        if not source:
-            return
-        pair.source = translate_path(source, related, self.described, self.shipped)
-        if pair.source != source:
-            pair.notes.append(f"{source} is {pair.source} in the Web API")
-
-    def _set_transform(self, pair: _Pair, transforms: Sequence[Content]) -> None:
-        values = next((each for each in transforms if each["transformType"] == "ValueMap"), None)
-        default = next((each for each in transforms if each["transformType"] == "Default"), None)
-        if values is not None:
-            pair.transform = {"kind": "valueMap", "values": self._values(pair, values)}
-            if default is not None:
-                value = default.get("defaultValue")
-                pair.notes.append(f"the default {value!r} of an empty column is left out: a column has one transform")
-        elif default is not None:
-            self._set_default(pair, str(default.get("defaultValue") or ""))
-        elif not pair.source:
-            raise _Untranslatable("it has neither a column nor a default")
-        else:
-            self._set_rule(pair)
-
-    def _set_default(self, pair: _Pair, value: str) -> None:
-        if not value:
-            raise _Untranslatable("its default is empty")
-        name = self._member(pair, value)
-        if pair.source:
-            pair.transform = {"kind": "default", "value": name}
-            pair.notes.append(f"an empty column is sent as {name}")
-            return
-        if pair.direction != "toFinance":
-            raise _Untranslatable(
-                "a default without a column that goes to Dataverse; this app writes back columns alone"
-            )
-        pair.transform = {"kind": "constant", "value": name}
-        pair.notes.append(f"every row is sent with the constant {name}")
-
-    def _set_rule(self, pair: _Pair) -> None:
-        """Take the shipped map's rule for days and ids, which dual-write applies without saying so."""
-        own = next((each for each in self.shipped.fields if each.target == pair.target), None)
-        if own and own.source == pair.source and isinstance(own.transform, Uuid5 | LocalDay | PlainDate | LocalDate):
-            pair.transform = own.transform.model_dump(mode="json", exclude_defaults=True)
-            pair.notes.append(f"with the rule {own.transform.kind} of the shipped map")
-        elif kind := self.described.day_kind(pair.source):
-            pair.transform = {"kind": kind}
-            pair.notes.append(f"with the rule {kind}, as the column of Dataverse behaves")
-
-    def _values(self, pair: _Pair, transform: Content) -> dict[str, bool | int | str]:
-        given = transform.get("valueMap")
-        if not isinstance(given, dict) or not given:
-            raise _Untranslatable("its value map is empty")
-        found: dict[str, bool | int | str] = {}
-        for name, text in given.items():
-            value = self._typed(pair, str(text))
-            if value in found.values() and type(value) in map(type, found.values()):
-                pair.notes.append(f"{name} stands for {text} like another name, and is left out")
-                continue
-            found[self._member(pair, str(name))] = value
-        return found
-
-    def _typed(self, pair: _Pair, text: str) -> bool | int | str:
-        kind = self.described.type_of(pair.source)
-        if text.lower() in {"true", "false"} and kind in {"Boolean", ""}:
-            return text.lower() == "true"
-        if _WHOLE.fullmatch(text) and (kind in _NUMBERS or not kind):
-            return int(text)
-        return text
-
-    def _member(self, pair: _Pair, name: str) -> str:
-        """The name as Finance writes it on the wire; dual-write has another case."""
-        known = [*self.described.members.get(pair.target, ()), *_shipped_names(self.shipped, pair.target)]
-        wire = next((each for each in known if each.lower() == name.lower()), name)
-        if wire != name:
-            pair.notes.append(f"{name} is {wire} in a package")
-        return wire
-
-    def _merged(self, pairs: list[_Pair]) -> list[_Pair]:
+    def _merged(self, pairs: list[Pair]) -> list[Pair]:
         """One field for each target."""
-        found: dict[str, _Pair] = {}
+        found: dict[str, Pair] = {}
         for pair in pairs:
             first = found.setdefault(pair.target, pair)
             if first is pair:
@@ -275,18 +159,18 @@ class _Translation:
                 self._tell("untranslatable", lost.target, lost.source, f"{kept.source} is kept for this column")
         return list(found.values())
 
-    def _in_order(self, pairs: list[_Pair]) -> list[_Pair]:
+    def _in_order(self, pairs: list[Pair]) -> list[Pair]:
         """In the order of the shipped map, then what is the tenant's own."""
         order = {pair.target: place for place, pair in enumerate(self.shipped.fields)}
         return sorted(pairs, key=lambda pair: order.get(pair.target, len(order)))
 
-    def _tell_missing(self, pairs: list[_Pair]) -> None:
+    def _tell_missing(self, pairs: list[Pair]) -> None:
         known = {pair.target for pair in pairs}
         for own in self.shipped.fields:
             if own.target not in known:
                 self._tell("missing", own.target, own.source, "the shipped map has it, this one has not")
 
-    def _company(self, pairs: list[_Pair]) -> str | None:
+    def _company(self, pairs: list[Pair]) -> str | None:
         if self.shipped.company is None:
             return None
         mapped = [pair.source for pair in pairs if pair.source.rpartition(".")[2] == _COMPANY]
@@ -319,7 +203,7 @@ class _Translation:
         self.report.append(Line("changed" if notes else "taken", "filter", text, "; ".join(notes)))
         return text
 
-    def _target(self, pairs: list[_Pair]) -> Content:
+    def _target(self, pairs: list[Pair]) -> Content:
         own = self.shipped.target
         label = str(self.leg.get("sourceSchema") or own.entity)
         if label != own.entity:
@@ -332,27 +216,10 @@ class _Translation:
         changes = [column for column in own.changes if column in sendable]
         return content | ({"changes": changes} if changes else {})
 
-    def _write_back(self, pairs: list[_Pair]) -> Content:
+    def _write_back(self, pairs: list[Pair]) -> Content:
         back = {pair.target for pair in pairs if pair.direction != "toFinance"}
         content: Content = self.shipped.model_dump(mode="json", exclude_defaults=True)["writeBack"]
         columns = {name: path for name, path in content.get("columns", {}).items() if name in back}
         return {name: value for name, value in content.items() if name != "columns"} | (
             {"columns": columns} if columns else {}
         )
-
-
-def _transforms(mapping: Content) -> list[Content]:
-    given = mapping.get("valueTransforms") or []
-    found = [each for each in given if isinstance(each, dict)]
-    for each in found:
-        kind = each.get("transformType")
-        if kind not in {"ValueMap", "Default"}:
-            raise _Untranslatable(f"its transform {kind} is not known")
-    return found
-
-
-def _shipped_names(shipped: TableMap, target: str) -> Iterator[str]:
-    """The names of Finance's enumeration that the shipped map has for a column."""
-    for pair in shipped.fields:
-        if pair.target == target and isinstance(pair.transform, ValueMap):
-            yield from pair.transform.values

@@ -10,9 +10,10 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from shared.configuration.data_files import reason_of
+from shared.maps.map_parts import FieldPair
 from shared.maps.odata_filter import FilterRefused, conditions, parse_filter
 from shared.maps.positions import Step, place_of
-from shared.maps.table_map import FieldPair, TableMap
+from shared.maps.table_map import TableMap
 from shared.maps.transforms import ValueMap
 
 _NAMED = re.compile(r"^((?:[A-Za-z]\w*|\[\d+\])(?:\.\w+|\[\d+\])*): (.*)", re.DOTALL)

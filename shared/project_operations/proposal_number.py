@@ -8,7 +8,8 @@ their header would belong to no proposal.
 
 from collections.abc import Mapping
 
-from shared.maps.table_map import FieldPair, MapRefused, TableMap
+from shared.maps.map_parts import FieldPair
+from shared.maps.table_map import MapRefused, TableMap
 from shared.project_operations.codes import ACTUALS, INVOICES
 
 SETTING = "INVOICE_NUMBER_COLUMN"
