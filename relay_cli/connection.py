@@ -76,7 +76,7 @@ class App:
                 f"{self._base} did not answer within {READ_SECONDS} s. It is not known whether the change was made.",
                 "Check with `relay runs list` and `relay errors list` before you repeat the command.",
             )
-        return Unreachable(f"{self._base} cannot be reached: {_reason(error)}.", ADDRESS_ADVICE)
+        return Unreachable(f"{self._base} cannot be reached: {reason_of(error)}.", ADDRESS_ADVICE)
 
 
 def connect(url: str, key_file: Path | None) -> App:
@@ -153,7 +153,8 @@ def _body(answer: requests.Response) -> Any:
         return None
 
 
-def _reason(error: requests.RequestException) -> str:
+def reason_of(error: requests.RequestException) -> str:
+    """Why a service cannot be reached, in the words of the innermost error."""
     # requests wraps the error in urllib3's texts about retries and pools. The innermost error has the reason.
     inner: BaseException = error
     while cause := inner.__cause__ or inner.__context__:

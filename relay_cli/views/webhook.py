@@ -1,17 +1,29 @@
 """The view of the webhook's registration."""
 
+from collections.abc import Iterator
+
 from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from relay_cli.screen import safe
 from relay_cli.views.layout import add, table
+from relay_cli.webhook.rows import Row
 from relay_cli.webhook.showing import Shown
+
+NO_EVENT = (
+    "No event has come under the key yet: confirm an invoice, and look again. Until then `relay webhook register` "
+    "gives Dataverse the key again."
+)
 
 
 def webhook_view(shown: Shown) -> RenderableType:
     """What is registered, what is left to do, and who else listens to updates of invoices."""
     parts: list[RenderableType] = [safe(f"Address: {shown.address}"), _registered(shown)]
     parts += [safe(line) for line in shown.problem.splitlines()]
-    if shown.to_do:
+    if shown.is_complete and shown.to_do:
+        parts.append(safe(f"All is registered as it should be. {NO_EVENT}"))
+    elif shown.to_do:
         parts += [safe("`relay webhook register` would:"), *(safe(f"  {line}") for line in shown.to_do)]
     elif not shown.problem:
         parts.append(safe("All is registered as it should be, and events have come under the key."))
@@ -23,20 +35,38 @@ def webhook_view(shown: Shown) -> RenderableType:
 
 
 def _registered(shown: Shown) -> RenderableType:
-    view = table("Part", "Id or name", "State")
+    rows = [*_rows(shown)]
+    if not rows:
+        return safe("Nothing is registered.")
+    # Not a table: an id is copied, and must not be folded on a narrow terminal.
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold", ratio=1)
+    for part, name, state in rows:
+        grid.add_row(safe(part), Text("\n").join([safe(name), safe(state)]))
+    return grid
+
+
+def _rows(shown: Shown) -> Iterator[tuple[str, str, str]]:
+    """Each part with its id or name, and what it is like."""
     for endpoint in shown.found.endpoints:
         state = "has a key" if endpoint["isauthvalueset"] else "has no key"
-        add(view, "endpoint", endpoint["serviceendpointid"], f"{endpoint['name']}, {endpoint['url']}, {state}")
+        yield "endpoint", endpoint["serviceendpointid"], f"{endpoint['name']}, {endpoint['url']}, {state}"
     for step in shown.found.steps:
-        enabled = "disabled" if step["statecode"] else "enabled"
-        columns = step["filteringattributes"] or "all columns"
-        add(view, "step", step["sdkmessageprocessingstepid"], f"{enabled}, {columns}")
+        yield "step", step["sdkmessageprocessingstepid"], f"{_state(step)}, {_columns(step['filteringattributes'])}"
     for image in shown.found.images:
-        columns = image["attributes"] or "all columns"
-        add(view, "image", image["sdkmessageprocessingstepimageid"], f"{image['entityalias']}, {columns}")
+        columns = _columns(image["attributes"])
+        yield "image", image["sdkmessageprocessingstepimageid"], f"{image['entityalias']}, {columns}"
     for name in shown.keys:
-        add(view, "key", name, "events have come under it" if name in shown.delivered else "no event under it yet")
-    return view
+        yield "key", name, "events have come under it" if name in shown.delivered else "no event under it yet"
+
+
+def _state(step: Row) -> str:
+    return "disabled" if step["statecode"] else "enabled"
+
+
+def _columns(names: str | None) -> str:
+    return (names or "all columns").replace(",", ", ").replace("  ", " ")
 
 
 def _listeners(shown: Shown) -> RenderableType:
@@ -44,11 +74,5 @@ def _listeners(shown: Shown) -> RenderableType:
     for step in shown.found.foreign:
         endpoint = step.get("eventhandler_serviceendpoint") or {}
         where = f"{endpoint.get('name') or '-'}, {endpoint.get('url') or '-'}"
-        add(
-            view,
-            step["sdkmessageprocessingstepid"],
-            step["name"],
-            where,
-            "disabled" if step["statecode"] else "enabled",
-        )
+        add(view, step["sdkmessageprocessingstepid"], step["name"], where, _state(step))
     return view

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from relay_cli.connection import CONNECT_SECONDS, is_loopback
+from relay_cli.connection import CONNECT_SECONDS, is_loopback, reason_of
 from relay_cli.problems import Misused, Problem, Unreachable
 from relay_cli.webhook.service import AGAIN, Gone, Service, origin_of, session_for
 from relay_cli.webhook.sign_in import Tokens
@@ -151,7 +151,7 @@ def _knock(url: str, key: str, organization: str) -> str | None:
     except requests.JSONDecodeError:
         return f"it answered {answer.status_code} and no JSON"
     except requests.RequestException as error:
-        return f"it cannot be reached ({type(error).__name__})"
+        return f"it cannot be reached ({reason_of(error)})"
     return _judge(answer.status_code, document if isinstance(document, dict) else {}, text, organization)
 
 

@@ -3,7 +3,7 @@
 Every part is looked for before it is made, so that a run after a crash does only what is missing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relay_cli.screen import say
 from relay_cli.times import now
@@ -21,6 +21,7 @@ from relay_cli.webhook.rows import (
     STEP_NAME,
     STEPS,
     Change,
+    Row,
     auth_value,
     differences,
 )
@@ -29,16 +30,23 @@ from relay_cli.webhook.rows import (
 @dataclass(frozen=True)
 class Registration:
     """What is to be done. `is_key_new` and `sets_key` say whether the key is made, and whether Dataverse is given it;
-    `is_waiting` that an earlier rotation has not ended."""
+    `lacks_key` that Dataverse has none at all, `is_waiting` that an earlier rotation has not ended."""
 
     key_name: str
     is_key_new: bool
     sets_key: bool
+    lacks_key: bool
     endpoint: Change
     step: Change
     image: Change
     enables: bool
     is_waiting: bool
+
+    @property
+    def only_proves(self) -> bool:
+        """Whether nothing differs. The key may be set again, because no event has come under it yet."""
+        changes = (self.endpoint.line, self.step.line, self.image.line)
+        return not (self.is_key_new or self.lacks_key or self.enables or any(changes))
 
     @property
     def lines(self) -> list[str]:
@@ -62,36 +70,33 @@ def plan_registration(at: Administration) -> Registration:
     step = only(found.our_steps, "sdkmessageprocessingstepid", "step")
     images = [row for row in found.images if row["entityalias"] == ALIAS]
     image = only(images, "sdkmessageprocessingstepimageid", "image")
-    wanted = {"url": at.address, "authtype": HTTP_HEADER}
     key_name = keys[-1] if keys else name_key(now(), keys)
-    # The value in Dataverse cannot be read. Only an event under the name of the key proves it.
-    is_proven = bool(keys) and bool(endpoint and endpoint["isauthvalueset"]) and key_name in at.delivered()
+    has_key = bool(endpoint and endpoint["isauthvalueset"])
     return Registration(
         key_name=key_name,
         is_key_new=not keys,
-        sets_key=not is_proven,
-        endpoint=Change(
-            ENDPOINTS,
-            f"webhook endpoint for {at.address}",
-            endpoint["serviceendpointid"] if endpoint else None,
-            differences(endpoint, wanted) if endpoint else wanted,
-            was=str(endpoint["url"]) if endpoint else "",
-        ),
-        step=Change(
-            STEPS,
-            "step on updates of invoices",
-            step["sdkmessageprocessingstepid"] if step else None,
-            differences(step, STEP) if step else {**STEP, "name": STEP_NAME},
-        ),
-        image=Change(
-            IMAGES,
-            f"image {ALIAS} of the step",
-            image["sdkmessageprocessingstepimageid"] if image else None,
-            differences(image, IMAGE) if image else {**IMAGE, "name": ALIAS},
-        ),
+        # The value in Dataverse cannot be read. Only an event under the name of the key proves it.
+        sets_key=not (keys and has_key and key_name in at.delivered()),
+        lacks_key=not has_key,
+        endpoint=_plan_endpoint(endpoint, at.address),
+        step=_plan(STEPS, "step on updates of invoices", step, STEP, {"name": STEP_NAME}),
+        image=_plan(IMAGES, f"image {ALIAS} of the step", image, IMAGE, {"name": ALIAS}),
         enables=step is None or step["statecode"] != ENABLED["statecode"],
         is_waiting=len(keys) > 1,
     )
+
+
+def _plan_endpoint(endpoint: Row | None, address: str) -> Change:
+    wanted = {"url": address, "authtype": HTTP_HEADER}
+    planned = _plan(ENDPOINTS, f"webhook endpoint for {address}", endpoint, wanted, {})
+    return replace(planned, was=str(endpoint["url"])) if endpoint else planned
+
+
+def _plan(entity_set: str, noun: str, row: Row | None, wanted: Row, at_first: Row) -> Change:
+    """What makes a row as it is wanted. A new one gets what it has `at_first` too."""
+    if row is None:
+        return Change(entity_set, noun, None, {**wanted, **at_first})
+    return Change(entity_set, noun, row[f"{entity_set[:-1]}id"], differences(row, wanted))
 
 
 def register(at: Administration, plan: Registration) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from relay_cli.connection import CONNECT_SECONDS, is_loopback
+from relay_cli.connection import CONNECT_SECONDS, is_loopback, reason_of
 from relay_cli.problems import Misused, NotAllowed, Problem, Unreachable
 from relay_cli.webhook.sign_in import Tokens
 
@@ -71,7 +71,7 @@ class Service:
 
     def _lost(self, method: str, error: requests.RequestException) -> Unreachable:
         done = "" if method == "GET" else " It is not known whether the change was made."
-        return Unreachable(f"{self.name} ({self.origin}) gave no answer: {type(error).__name__}.{done}", AGAIN)
+        return Unreachable(f"{self.name} ({self.origin}) gave no answer: {reason_of(error)}.{done}", AGAIN)
 
     def _explain(self, status: int, document: Any) -> Problem:
         error = document.get("error") if isinstance(document, dict) else None

@@ -10,7 +10,8 @@ from relay_cli.webhook.rows import Found
 
 @dataclass(frozen=True)
 class Shown:
-    """What is registered. `to_do` are the lines of a registration, `problem` why there can be none."""
+    """What is registered. `to_do` are the lines of a registration, `problem` why there can be none. It is complete when
+    all is registered as it should be, whether an event has come yet or not."""
 
     address: str
     found: Found
@@ -18,11 +19,7 @@ class Shown:
     delivered: frozenset[str]
     to_do: tuple[str, ...]
     problem: str
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether all is registered as it should be; an event need not have come yet."""
-        return not self.problem and all(line.startswith("Give Dataverse the key") for line in self.to_do)
+    is_complete: bool
 
     def document(self) -> dict[str, Any]:
         """All of it as JSON. No key is in it."""
@@ -41,9 +38,11 @@ class Shown:
 
 def look(at: Administration) -> Shown:
     """Look at everything and change nothing."""
-    to_do, problem = tuple[str, ...](), ""
+    to_do, problem, is_complete = tuple[str, ...](), "", False
     try:
-        to_do = tuple(plan_registration(at).lines)
+        plan = plan_registration(at)
+        to_do, is_complete = tuple(plan.lines), plan.only_proves
     except SeveralRegistered as several:
         problem = several.cause
-    return Shown(at.address, at.find(), tuple(at.function_app.keys()), frozenset(at.delivered()), to_do, problem)
+    keys, delivered = tuple(at.function_app.keys()), frozenset(at.delivered())
+    return Shown(at.address, at.find(), keys, delivered, to_do, problem, is_complete)

@@ -88,6 +88,23 @@ def test_no_token_reaches_the_app_or_the_screen(world: World, caplog: pytest.Log
     assert key not in said
 
 
+def test_what_is_registered_waits_for_its_first_event_and_says_so(world: World) -> None:
+    ended = world.relay("register")
+    assert "`relay webhook show` tells that its event came" in ended.stderr
+    shown = world.relay("show")
+    assert (shown.code, "No event has come under the key yet" in shown.stdout) == (ExitCode.FINE, True)
+    assert "would" not in shown.stdout
+
+
+def test_an_endpoint_without_a_key_is_not_as_it_should_be(registered: World) -> None:
+    [endpoint] = registered.rows(ENDPOINTS)
+    registered.api("PATCH", f"{ENDPOINTS}({endpoint['serviceendpointid']})", {"authvalue": ""})
+    shown = registered.relay("show")
+    assert (shown.code, "Give Dataverse the key" in shown.stdout) == (ExitCode.FAILED, True)
+    assert registered.relay("register").code == ExitCode.FINE
+    assert registered.is_registered_once()
+
+
 def test_registering_again_changes_nothing_once_an_event_has_come(registered: World) -> None:
     before = [registered.rows(entity_set) for entity_set in (ENDPOINTS, STEPS, IMAGES)]
     ended = registered.relay("register")
