@@ -1,7 +1,8 @@
 """`relay`: registers the commands and maps errors to exit codes."""
 
+import re
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,9 +28,11 @@ An invoice is named by its id or its exact number. All times are UTC.
 Exit codes:
   0    fine
   1    usage: wrong arguments, no such invoice, or a question answered with no
-  2    the run shown or watched failed or was rejected; reconcile found a difference; a check fails; health is not good;
-       the webhook is not registered as it should be, or no event has come under its new key
-  3    the run shown or watched needs attention: rows were rejected, are missing or differ; out-of-sync found missing
+  2    the run shown or watched failed or was rejected; reconcile found a
+       difference; a check fails; health is not good; the webhook is not
+       registered as it should be, or no event has come under its new key
+  3    the run shown or watched needs attention: rows were rejected, are
+       missing or differ; out-of-sync found missing
   4    unreachable: no network, no app, or an app without its storage
   5    not allowed: the key was refused
   6    reconcile had nothing to compare: no all-clear
@@ -90,7 +93,7 @@ def main() -> int:
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         # In standalone mode typer ends the process itself, with exit codes of its own.
-        code = typer.main.get_command(app).main(prog_name="relay", standalone_mode=False)
+        code = _in_paragraphs(typer.main.get_command(app)).main(prog_name="relay", standalone_mode=False)
     except Problem as problem:
         return _end(problem.code, problem.cause, problem.next_step)
     except typer.Abort:
@@ -101,6 +104,15 @@ def main() -> int:
         # Without a message, the help was shown because the command was missing.
         return _end(ExitCode.USAGE, error.format_message(), hint) if error.format_message() else ExitCode.USAGE
     return int(code or ExitCode.FINE)
+
+
+def _in_paragraphs(command: Any) -> Any:
+    """The command with helps that flow: typer keeps the line breaks of a docstring, which fold badly on a terminal that
+    is narrower than our sources. Indented lines, such as examples, are kept."""
+    command.help = re.sub(r"(?<=[^\n:])\n(?=[^\s])", " ", command.help or "")
+    for each in getattr(command, "commands", {}).values():
+        _in_paragraphs(each)
+    return command
 
 
 def _end(code: ExitCode, cause: str, next_step: str = "") -> int:

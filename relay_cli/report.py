@@ -11,7 +11,8 @@ body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 70re
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.25rem; } dd { margin: 0; }
 dt { color: #555; } dd, td, code { overflow-wrap: anywhere; }
-table { border-collapse: collapse; width: 100%; }
+table { border-collapse: collapse; table-layout: fixed; width: 100%; }
+th:nth-child(1) { width: 5.5rem; } th:nth-child(2) { width: 16%; } th:nth-child(4), th:nth-child(5) { width: 21%; }
 th, td { border: 1px solid #bbb; padding: .4rem .6rem; text-align: left; vertical-align: top; }
 th { background: #f0f0f0; } td:first-child { white-space: nowrap; font-weight: 600; }
 .ok { color: #0b6a0b; } .warn { color: #8a5300; } .fail { color: #a4001d; } .unknown { color: #0b5cad; }

@@ -152,6 +152,8 @@ def _keep(stack: Stack, breakage: str | None) -> None:
         f"  Dataverse  {stack.url('dataverse')}\n  Finance    {stack.url('finance')}\n\nTry:\n"
         f'  curl -X POST {stack.url("dataverse")}/sim/invoices -d \'{{"lines": 10, "seed": 99}}\''
         "   # answers with an invoiceId\n"
+        f"  curl {stack.url('dataverse')}/sim/invoices/INVOICE_ID/originals | curl --data-binary @- "
+        f"{stack.url('finance')}/sim/seed   # what Finance has had before\n"
         f"  curl -X POST {stack.url('dataverse')}/sim/invoices/INVOICE_ID/confirm\n"
         f"  curl -H 'x-functions-key: {key}' {host}/api/runs/INVOICE_ID\n\n"
         f"The operator's command, in another terminal:\n"

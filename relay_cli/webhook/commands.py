@@ -70,7 +70,8 @@ def show_registration(
     It changes nothing. It ends with 2 when something is missing, differs, or is there twice.
 
     Examples:
-      relay webhook show --resource "$ID" --dataverse https://contoso.crm.dynamics.com
+      export RELAY_RESOURCE=$ID RELAY_DATAVERSE=https://contoso.crm.dynamics.com
+      relay webhook show
     """
     shown = look(open_administration(Named(url, key_file, resource, dataverse, azure, method, name)))
     emit(shown.document(), webhook_view(shown), as_json=as_json)
@@ -97,7 +98,8 @@ def register_webhook(
     call with the key has reached the app and opened no run.
 
     Examples:
-      relay webhook register --resource "$ID" --dataverse https://contoso.crm.dynamics.com
+      export RELAY_RESOURCE=$ID RELAY_DATAVERSE=https://contoso.crm.dynamics.com
+      relay webhook register
     """
     consent, operator = settle(yes=yes, dry_run=dry_run), name_operator(by)
     at = open_administration(Named(url, key_file, resource, dataverse, azure, method, name))
@@ -131,7 +133,8 @@ def rotate_key(
     Without an event it ends with 2, both keys are kept, and running it again goes on.
 
     Examples:
-      relay webhook rotate --resource "$ID" --dataverse https://contoso.crm.dynamics.com --wait 60
+      export RELAY_RESOURCE=$ID RELAY_DATAVERSE=https://contoso.crm.dynamics.com
+      relay webhook rotate --wait 60
     """
     consent, operator = settle(yes=yes, dry_run=dry_run), name_operator(by)
     at = open_administration(Named(url, key_file, resource, dataverse, azure, method, name))
@@ -164,7 +167,8 @@ def remove_registration(
     """Remove the webhook: the step with its image, the endpoint, and the key. The sweep still finds every invoice.
 
     Examples:
-      relay webhook remove --resource "$ID" --dataverse https://contoso.crm.dynamics.com
+      export RELAY_RESOURCE=$ID RELAY_DATAVERSE=https://contoso.crm.dynamics.com
+      relay webhook remove
     """
     consent, operator = settle(yes=yes, dry_run=dry_run), name_operator(by)
     at = open_administration(Named(url, key_file, resource, dataverse, azure, method, name))
