@@ -151,7 +151,9 @@ async def activate(ports: Ports, stage: str, asked: MapActivationRequest) -> Act
     before = standing[0].digest if standing else SHIPPED
     instead_of = before if asked.instead_of is None else asked.instead_of
     table_map = await _load(ports, stage, digest)
-    _check_together(ports, stage, table_map)
+    accepted = _accept(ports, stage, table_map)
+    if not asked.unproven:
+        _check_identity(stage, ports.maps[stage], accepted)
     # The way back must be open while a service does not answer.
     is_known = digest == SHIPPED or digest in {each.digest for each in standing}
     checked = None if is_known else await _prove(ports, stage, table_map, unproven=asked.unproven)
@@ -173,12 +175,27 @@ async def activate(ports: Ports, stage: str, asked: MapActivationRequest) -> Act
     )
 
 
-def _check_together(ports: Ports, stage: str, table_map: TableMap) -> None:
+def _accept(ports: Ports, stage: str, table_map: TableMap) -> TableMap:
+    """The map as it will be worked with. Raises BadRequest if its step cannot, or not beside the other maps."""
     try:
         ports.map_choice.check(stage, table_map)
-        ports.map_choice.accept({**ports.maps, stage: table_map})
+        return ports.map_choice.accept({**ports.maps, stage: table_map})[stage]
     except MapRefused as refused:
         raise BadRequest(409, "mapRefused", " ".join(str(refused).split())) from refused
+
+
+def _check_identity(stage: str, before: TableMap, after: TableMap) -> None:
+    """Raise BadRequest for a map that recognizes rows by something else than the map in use. What is there is then not
+    updated by a replay, a repair or a run that is under way, but written a second time."""
+    old, new = before.identity, after.identity
+    if changed := [name for name in {**old, **new} if old.get(name) != new.get(name)]:
+        raise BadRequest(
+            409,
+            "mapRefused",
+            f"{stage}.json changes what Finance recognizes rows by: {', '.join(changed)}. Rows that were sent before "
+            "and are sent again would be there twice. If none was sent under the map in use, that can be accepted "
+            "(--unproven)",
+        )
 
 
 async def _prove(ports: Ports, stage: str, table_map: TableMap, *, unproven: bool) -> MapCheck:

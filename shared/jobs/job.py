@@ -12,7 +12,9 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.configuration.data_files import FileRefused, read_file
+from shared.maps.map_parts import FieldPair
 from shared.maps.table_map import MAPS, MapRefused, TableMap, check_needs, load_map
+from shared.maps.transforms import Constant, ValueMap
 
 APP = Path(__file__).parents[2]
 SUBJECT = "{subject}"
@@ -228,6 +230,23 @@ def load_maps(job: Job | None = None, folder: Path = MAPS) -> dict[str, TableMap
 def check_map(step: Step, table_map: TableMap) -> None:
     """Refuse a map with which a step cannot work. Raises MapRefused."""
     check_needs(step.map, table_map, step.columns_needed)
+    by_target = {pair.target: pair for pair in table_map.outgoing}
+    if fixed := [name for name in step.columns_needed if isinstance(by_target[name].transform, Constant)]:
+        raise MapRefused(
+            f"{step.map}.json refused: fields: {', '.join(fixed)} cannot be a constant, runs are verified by it"
+        )
+    if step.measures:
+        _check_measures(step, step.measures, by_target[step.measures.by])
     if not step.rules and table_map.source_column is None:
         key = table_map.source.key
         raise MapRefused(f"{step.map}.json refused: fields: one must send {key}, rows are sent again by it")
+
+
+def _check_measures(step: Step, measures: Measures, pair: FieldPair) -> None:
+    """Refuse a map whose names are not those of the measures, to the letter: its rows would be counted as others."""
+    names = pair.transform.values.keys() if isinstance(pair.transform, ValueMap) else ()
+    if missing := [name for name in measures.values if name not in names]:
+        raise MapRefused(
+            f"{step.map}.json refused: fields: {pair.target} needs a value map with {', '.join(missing)}, written so: "
+            "runs are verified by it"
+        )

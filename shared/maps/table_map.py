@@ -19,6 +19,8 @@ from shared.configuration.time_zones import Zones
 from shared.maps.columns import Write, follow
 from shared.maps.map_parts import FieldPair, Source, Target, WriteBack
 from shared.maps.transforms import (
+    Constant,
+    Default,
     LocalDay,
     MapPart,
     PathText,
@@ -26,6 +28,7 @@ from shared.maps.transforms import (
     Row,
     RowRefused,
     Uuid5,
+    ValueMap,
 )
 
 MAPS = Path(__file__).parent
@@ -70,6 +73,7 @@ class TableMap(MapPart):
         # A second import of a row is harmless only because Finance updates by this key (docs/decisions, 1).
         if strange := [key for key in self.integrationKey if key not in self.columns]:
             raise ValueError(f"integrationKey: {', '.join(strange)} is not a target column that goes to Finance")
+        self._check_key()
         self._check_write_back()
         if strange := [
             column for column in self.target.changes if column not in {pair.target for pair in self._sendable}
@@ -80,6 +84,13 @@ class TableMap(MapPart):
         self._check_lookup("company", self.company)
         self._check_lookup("customer", self.customer)
         return self
+
+    def _check_key(self) -> None:
+        # Finance updates the row of an equal key, so rows that share one would overwrite each other.
+        given = [pair.transform for pair in self.fields if pair.target in self.integrationKey]
+        if all(isinstance(transform, Constant | Default | ValueMap) for transform in given):
+            kinds = ", ".join(sorted({transform.kind for transform in given if transform}))
+            raise ValueError(f"integrationKey: made by {kinds} alone, it would be the same for many rows")
 
     def _check_write_back(self) -> None:
         given = self.writeBack.columns if self.writeBack else {}
@@ -149,6 +160,14 @@ class TableMap(MapPart):
     def digest(self) -> str:
         """The identity of the map. Two maps with the same digest write the same rows."""
         return digest_of(self.written)
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """What a row is recognized by in Finance, in words: the entity, the company, and each column of the key. A map
+        with another identity would write a row that is there a second time."""
+        keys = {pair.target: pair for pair in self.fields if pair.target in self.integrationKey}
+        written = {name: json.dumps(keys[name].written, sort_keys=True) for name in sorted(keys)}
+        return {"target.aot": self.target.aot, "company": self.company or "", **written}
 
     @cached_property
     def document(self) -> dict[str, Any]:

@@ -92,9 +92,10 @@ class MapFiles:
         try:
             content = json.loads(written)
             known = isinstance(content["format"], int) and isinstance(content["map"], dict)
-            # A later form may have no time.
-            known = known and (content["format"] > FORMAT or isinstance(content["at"], str))
-        except (ValueError, KeyError, TypeError):
+            if known and content["format"] <= FORMAT:
+                # A later form may have no time.
+                parse_stamp(content["at"])
+        except (ValueError, KeyError, TypeError, RecursionError):
             known = False
         if not known:
             raise MapRefused(f"{stage}.json refused: {digest[:12]} is not a map file as this app stores it")

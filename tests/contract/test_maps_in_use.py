@@ -204,10 +204,12 @@ async def _damage(instance: Instance, digest: str, content: bytes, written_by: s
     [
         (b"", "is not a map file as this app stores it"),
         (b"[1]", "is not a map file as this app stores it"),
-        (b'{"format": 1, "at": "", "map": {"name": "x"}}', "version: is missing"),
+        (b'{"format": 1, "at": "2026-11-20T00:00:00Z", "map": {"name": "x"}}', "version: is missing"),
+        (b'{"format": 1, "at": "yesterday", "map": {}}', "is not a map file as this app stores it"),
+        (b'{"format": 1, "at": "", "map": {"a": ' + b"[" * 200_000, "is not a map file as this app stores it"),
         (NEWER, f"was written by version 9.1 of this app; this is {VERSION}"),
     ],
-    ids=["empty", "a list", "no map", "a newer form"],
+    ids=["empty", "a list", "no map", "no time", "too deep", "a newer form"],
 )
 async def test_a_map_that_cannot_be_used_leaves_the_last_good_one_in_use(
     two: tuple[Instance, Instance], content: bytes, reason: str

@@ -29,6 +29,16 @@ def _constant(value: object, target: str = "PROJACTUALSIMPORTSYNC") -> Callable[
     return change
 
 
+def _named(content: Content, target: str) -> Content:
+    found: Content = next(pair for pair in content["fields"] if pair["target"] == target)
+    return found
+
+
+def _fixed(target: str, value: str) -> Callable[[Content], None]:
+    transform = {"kind": "constant", "value": value}
+    return lambda content: _named(content, target).update(source="", direction="toFinance", transform=transform)
+
+
 async def _pushed(ports: Ports, change: Callable[[Content], None], stage: str = ACTUALS) -> str:
     content = json.loads(json.dumps(load_map(stage).document))
     change(content)
@@ -95,6 +105,37 @@ async def test_a_map_that_does_not_fit_the_tenant_is_not_activated(ports: Ports)
     assert not (await _current(ports)).in_use.chosen
 
 
+def _key_from(source: str) -> Callable[[Content], None]:
+    def change(content: Content) -> None:
+        content["version"] = f"8.{uuid4().int % 10**9}"
+        content["fields"][0].update(source=source, transform=None)
+
+    return change
+
+
+def _other_company(content: Content) -> None:
+    content["version"] = f"8.{uuid4().int % 10**9}"
+    content["company"] = "msdyn_Project.msdyn_owningcompany.cdm_companyid"
+
+
+@pytest.mark.parametrize(
+    ("change", "named"), [(_key_from("msdyn_actualid"), "ACTUALSIMPORTID"), (_other_company, "company")]
+)
+async def test_a_map_with_another_key_would_send_rows_a_second_time(
+    ports: Ports, change: Callable[[Content], None], named: str
+) -> None:
+    digest = await _pushed(ports, change)
+    with pytest.raises(BadRequest, match=f"recognizes rows by: {named}.*would be there twice") as refused:
+        await _activated(ports, digest)
+    assert (refused.value.status, refused.value.code) == (409, "mapRefused")
+    assert not (await _current(ports)).in_use.chosen
+    # Before the first run it is an administrator's choice, there and back.
+    await _activated(ports, digest, unproven=True)
+    with pytest.raises(BadRequest, match="would be there twice"):
+        await _activated(ports, "shipped")
+    await _activated(ports, "shipped", unproven=True)
+
+
 async def test_what_could_not_be_seen_must_be_accepted(ports: Ports) -> None:
     digest = await _pushed(ports, _constant("X", "CONTOSONOTE"), INVOICES)
     with pytest.raises(BadRequest, match=r"it is not known whether it has CONTOSONOTE.*can be accepted"):
@@ -143,6 +184,20 @@ async def test_the_way_back_is_open_when_the_map_in_use_is_lost(ports: Ports) ->
         (
             lambda content: content.update(fields=[p for p in content["fields"] if p["target"] != "AMOUNT"]),
             "AMOUNT must go to Finance",
+        ),
+        (_fixed("AMOUNT", "1.00"), "AMOUNT cannot be a constant"),
+        (_fixed("ACTUALSIMPORTID", "X"), "integrationKey: made by constant alone"),
+        (
+            lambda content: _named(content, "ACTUALSIMPORTID").update(transform={"kind": "default", "value": "NONE"}),
+            "integrationKey: made by default alone",
+        ),
+        (
+            lambda content: _named(content, "TRANSACTIONTYPE")["transform"].update(values={"billedSales": 192350006}),
+            "TRANSACTIONTYPE needs a value map with BilledSales, written so",
+        ),
+        (
+            lambda content: _named(content, "TRANSACTIONTYPE").update(transform=None),
+            "TRANSACTIONTYPE needs a value map with BilledSales",
         ),
     ],
 )
