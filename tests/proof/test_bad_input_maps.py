@@ -11,6 +11,10 @@ from hypothesis import strategies as st
 
 from shared.configuration.time_zones import Zones
 from shared.jobs.job import load_job
+from shared.maps.dual_write import NoMapping, translate
+from shared.maps.dual_write_paths import Described
+from shared.maps.odata_filter import FilterRefused, parse_filter
+from shared.maps.review import review
 from shared.maps.table_map import MAPS, MapRefused, TableMap, load_map
 from shared.maps.transforms import RowRefused
 from shared.project_operations.codes import ACTUALS
@@ -61,6 +65,64 @@ def test_a_map_with_anything_in_it_is_understood_or_refused(
     if table_map is not None:
         assert set(table_map.query) <= {"$select", "$expand"}
         assert _outcome(table_map, {}) in {"written", "refused"}
+
+
+@settings(max_examples=150, derandomize=True, deadline=None, database=None)
+@given(stage=st.sampled_from(load_job().maps), data=st.data())
+def test_looking_through_a_map_and_loading_it_agree(tmp_path_factory: Any, stage: str, data: st.DataObject) -> None:
+    text = json.dumps(data.draw(_changed(stage)), indent=1)
+    found = review(text, load_map(stage))
+    loaded = _read(stage, text, tmp_path_factory.mktemp("map"))
+    assert (found.table_map is None) == (loaded is None)
+    assert found.table_map is not None or found.faults
+    lines = len(text.splitlines())
+    assert all(0 <= remark.line <= lines for remark in found.remarks)
+
+
+_FIELD = st.fixed_dictionaries(
+    {},
+    optional={
+        "syncDirection": st.sampled_from([1, "2", 3, "both"]) | _JSON,
+        "sourceField": st.sampled_from(["AMOUNT", "amount", "BILLINGTYPE"]) | _JSON,
+        "destinationField": st.sampled_from(["msdyn_amount", "msdyn_project.msdyn_projectnumber", ""]) | _JSON,
+        "valueTransforms": _JSON
+        | st.lists(
+            st.fixed_dictionaries(
+                {"transformType": st.sampled_from(["ValueMap", "Default"]) | _JSON},
+                optional={"valueMap": _JSON, "defaultValue": _JSON},
+            ),
+            max_size=2,
+        ),
+        "isSystemGenerated": _JSON,
+    },
+)
+_LEG = st.fixed_dictionaries(
+    {"fieldMappings": st.lists(_FIELD | _JSON, max_size=4) | _JSON},
+    optional={"reversedSourceFilter": _TEXTS | _JSON, "sourceSchema": _JSON, "sourceEnvironmentType": _JSON},
+)
+
+
+@settings(max_examples=300, derandomize=True, deadline=None, database=None)
+@given(mapping=st.fixed_dictionaries({"legs": st.lists(_LEG | _JSON, max_size=2) | _JSON}, optional={"name": _JSON}))
+def test_a_dual_write_map_with_anything_in_it_is_translated_or_refused(mapping: dict[str, Any]) -> None:
+    try:
+        translated = translate(mapping, load_map(ACTUALS), Described())
+    except NoMapping:
+        return
+    found = review(json.dumps(translated.content))
+    assert found.table_map is not None or found.faults
+
+
+@settings(max_examples=300, derandomize=True, deadline=None, database=None)
+@given(
+    text=st.text(max_size=30)
+    | st.lists(st.sampled_from(["a", "eq", "1", "'x'", "(", ")", "and", "or", "not", "'"])).map(" ".join)
+)
+def test_a_filter_with_anything_in_it_is_understood_or_refused_with_a_place(text: str) -> None:
+    try:
+        parse_filter(text)
+    except FilterRefused as refused:
+        assert 0 <= refused.at <= len(text)  # noqa: PT017 - both outcomes are right
 
 
 @settings(max_examples=300, derandomize=True, deadline=None, database=None)
