@@ -1,15 +1,15 @@
 """Dataverse's own definitions of its tables, and where the paths of a map lead in them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from operate.doctor.visit import Visit
-from operate.maps.tables import Column, Tables
+from operate.maps.tables import Column, Lookup, Tables
 from shared.concurrently import both, concurrently
+from shared.maps.dual_write_paths import LOOKUP_TYPES
 from shared.maps.table_map import TableMap
 
 _TABLE = "LogicalName,SchemaName,EntitySetName,PrimaryIdAttribute,Privileges"
-_LOOKUP_KINDS = {"Lookup", "Customer", "Owner"}
 
 type Path = tuple[str, ...]
 
@@ -20,22 +20,23 @@ class Gap(Exception):
 
 @dataclass(frozen=True)
 class Table:
-    """A table by its definition. `lookups` are the tables behind its navigation properties, whose case counts."""
+    """A table by its definition. Of its lookups, the case of the navigation property counts."""
 
     name: str
     set: str
     key: str
     privileges: Mapping[str, str]
     columns: Mapping[str, Column] = field(repr=False)
-    lookups: Mapping[str, str] = field(repr=False)
+    lookups: Sequence[Lookup] = field(repr=False)
 
     def column(self, name: str) -> Column:
         """A column, as a query names it. Raises Gap."""
         plain = name.removeprefix("_").removesuffix("_value") if name.startswith("_") else name
         found = self.columns.get(plain)
         if found is None:
-            raise Gap(f"{self.name} has no column {name}{_near(name, self.columns)}")
-        if found.type in _LOOKUP_KINDS and plain == name:
+            meant = [each for each in self.columns if each == name.lower()]
+            raise Gap(f"{self.name} has no column {name}{_meant(meant)}")
+        if found.type in LOOKUP_TYPES and plain == name:
             raise Gap(f"{name} of {self.name} is a lookup: a path goes on behind it, or names _{name}_value")
         if not found.readable:
             raise Gap(f"column {name} of {self.name} cannot be read")
@@ -43,14 +44,20 @@ class Table:
 
     def behind(self, navigation: str) -> str:
         """The table behind a navigation property. Raises Gap."""
-        if navigation not in self.lookups:
-            raise Gap(f"{self.name} has no navigation property {navigation}{_near(navigation, self.lookups)}")
-        return self.lookups[navigation]
+        found = next((each for each in self.lookups if each.navigation == navigation), None)
+        if found is None:
+            # What dual-write's own paths name is the column, in small letters.
+            hop = navigation.lower()
+            meant = [each.navigation for each in self.lookups if hop in (each.navigation.lower(), each.column)]
+            raise Gap(f"{self.name} has no navigation property {navigation}{_meant(meant)}")
+        return found.table
 
 
-def _near(name: str, known: Iterable[str]) -> str:
-    same = [each for each in known if each.lower() == name.lower()]
-    return f"; it is written {same[0]}" if same else ""
+def _meant(names: Sequence[str]) -> str:
+    if len(names) > 1:
+        # A polymorphic lookup has a navigation property for each table.
+        return f"; it is one of {', '.join(names)}"
+    return f"; it is written {names[0]}" if names else ""
 
 
 async def table_of(visit: Visit, *, entity_set: str = "", name: str = "") -> Table:
@@ -69,7 +76,7 @@ async def table_of(visit: Visit, *, entity_set: str = "", name: str = "") -> Tab
         key=str(row["PrimaryIdAttribute"]),
         privileges={str(each["PrivilegeType"]): str(each["Name"]) for each in row["Privileges"]},
         columns=columns,
-        lookups={lookup.navigation: lookup.table for lookup in lookups},
+        lookups=lookups,
     )
 
 
@@ -105,13 +112,18 @@ def paths_of(table_map: TableMap) -> list[Path]:
 
 async def reach(visit: Visit, table_map: TableMap) -> Reached:
     """Follow all lookups of a map, hop by hop. Raises the errors of reading."""
+    return await reach_from(visit, table_map.source.set, paths_of(table_map))
+
+
+async def reach_from(visit: Visit, entity_set: str, paths: Iterable[Path]) -> Reached:
+    """Follow the lookups of some paths from the table of an entity set. Raises the errors of reading."""
     tables: dict[Path, Table] = {}
     gaps: dict[Path, Gap] = {}
-    prefixes = {steps[:length] for steps in paths_of(table_map) for length in range(len(steps))} | {()}
+    prefixes = {steps[:length] for steps in paths for length in range(len(steps))} | {()}
     for length in range(max(map(len, prefixes)) + 1):
         # What hangs behind a gap is a part of that gap.
         level = [path for path in sorted(prefixes) if len(path) == length and (not path or path[:-1] in tables)]
-        found = await concurrently(*(_next(visit, table_map, tables, path) for path in level))
+        found = await concurrently(*(_next(visit, entity_set, tables, path) for path in level))
         for path, result in zip(level, found, strict=True):
             if isinstance(result, Gap):
                 gaps[path] = result
@@ -120,10 +132,10 @@ async def reach(visit: Visit, table_map: TableMap) -> Reached:
     return Reached(tables, gaps)
 
 
-async def _next(visit: Visit, table_map: TableMap, tables: Mapping[Path, Table], path: Path) -> Table | Gap:
+async def _next(visit: Visit, entity_set: str, tables: Mapping[Path, Table], path: Path) -> Table | Gap:
     try:
         if not path:
-            return await table_of(visit, entity_set=table_map.source.set)
+            return await table_of(visit, entity_set=entity_set)
         return await table_of(visit, name=tables[path[:-1]].behind(path[-1]))
     except Gap as gap:
         return gap

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
-from operate.doctor.onlooker import NoAnswer, Onlooker, UnknownColumn, Unseen
+from operate.doctor.definitions import Gap, Path, Reached, reach_from
+from operate.doctor.onlooker import NoAnswer, NotThere, UnknownColumn, Unseen
 from operate.doctor.visit import Visit, visit
-from operate.maps.tables import Column, PathBroken, Tables
+from operate.maps.tables import Column, Tables
 from relay_contract.maps import MapCheck, MapRemark, MapSample
 from shared.engine.ports import Ports
 from shared.errors import Refused, Throttled
@@ -91,15 +92,14 @@ class _Check:
         return remarks or [MapRemark(verdict="ok", about=about, text="as the map needs it")]
 
     async def _sources(self) -> AsyncIterator[MapRemark]:
-        table = (await self._tables.of_set(self._map.source.set)).name
-        for about, path in _paths(self._map):
+        named = [(about, tuple(path.split("."))) for about, path in _paths(self._map)]
+        reached = await self._reach(steps for _, steps in named)
+        for about, steps in named:
             try:
-                owner, column = await self._tables.follow(table, path)
-            except PathBroken as broken:
-                yield _fail(about, f"{path}: {broken}")
+                owner, column = reached.table(steps[:-1]).name, reached.column(steps)
+            except Gap as gap:
+                yield _fail(about, f"{'.'.join(steps)}: {gap}")
                 continue
-            if not column.readable:
-                yield _fail(about, f"{path}: Dataverse does not let this column be read")
             pair = next((pair for pair in self._map.fields if pair.target == about), None)
             if pair and isinstance(pair.transform, ValueMap):
                 for remark in await self._values(pair, pair.transform, owner, column):
@@ -179,12 +179,22 @@ class _Check:
         return [_odd_member(target, name, members) for name in names if name not in members]
 
     async def _filter(self) -> AsyncIterator[MapRemark]:
-        table = (await self._tables.of_set(self._map.source.set)).name
-        for path in parse_filter(self._map.source.filter).paths:
+        named = [tuple(path.split(".")) for path in parse_filter(self._map.source.filter).paths]
+        reached = await self._reach(named)
+        for steps in named:
             try:
-                await self._tables.follow(table, path)
-            except PathBroken as broken:
-                yield _fail("source.filter", str(broken))
+                reached.column(steps)
+            except Gap as gap:
+                yield _fail("source.filter", str(gap))
+
+    async def _reach(self, paths: Iterable[Path]) -> Reached:
+        """Where paths lead. Raises the errors of reading, and Unseen when the table itself is not there."""
+        reached = await reach_from(self._visit, self._map.source.set, paths)
+        try:
+            _ = reached.root
+        except Gap as gap:
+            raise NotThere(self._visit.dataverse.name, f"entity set {self._map.source.set}") from gap
+        return reached
 
     async def _one_row(self) -> AsyncIterator[MapRemark]:
         source, both = self._map.source, self._map.query_with(self._before)
@@ -253,6 +263,3 @@ def _odd_member(target: str, name: str, members: Sequence[str]) -> MapRemark:
     if meant:
         return _warn(target, f"Finance writes {meant}, the map {name}", f"Write {meant}")
     return _fail(target, f"{name} is none of {', '.join(members)}")
-
-
-__all__ = ["LONGEST_CHECK", "Onlooker", "check"]

@@ -45,10 +45,6 @@ class Behaviour:
     has_time: bool
 
 
-class PathBroken(Exception):
-    """A path does not lead to a column. The text says at which step, and what may be meant."""
-
-
 class Tables:
     """Reads the metadata. Every method raises the errors of `Onlooker`."""
 
@@ -110,21 +106,6 @@ class Tables:
         row = await self._dataverse.one(f"EntityDefinitions(LogicalName='{table}')", {"$select": "EntitySetName"})
         return str(row["EntitySetName"])
 
-    async def follow(self, table: str, path: str) -> tuple[str, Column]:
-        """The table and the column at the end of a path of navigation properties. Raises PathBroken."""
-        *hops, last = path.split(".")
-        for hop in hops:
-            found = await self.lookups(table)
-            lookup = next((each for each in found if each.navigation == hop), None)
-            if lookup is None:
-                raise PathBroken(_no_lookup(table, hop, found))
-            table = lookup.table
-        columns = await self.columns(table)
-        column = columns.get(last) or columns.get(last.removeprefix("_").removesuffix("_value"))
-        if column is None:
-            raise PathBroken(f"table {table} has no column {last}{_close(last, columns)}")
-        return table, column
-
 
 def _column(row: Mapping[str, object]) -> Column:
     return Column(
@@ -152,17 +133,3 @@ def _rule(behaviour: Behaviour) -> str:
         return "date"
     # Without a time, the instant is midnight in the zone of the user who chose the day.
     return "localDate" if behaviour.has_time else "localDay"
-
-
-def _no_lookup(table: str, hop: str, lookups: list[Lookup]) -> str:
-    # The case of a navigation property counts, and a polymorphic lookup has one for each table.
-    meant = [each.navigation for each in lookups if hop.lower() in (each.navigation.lower(), each.column)]
-    names = (
-        f"; its navigation {'property is' if len(meant) == 1 else 'properties are'} {', '.join(meant)}" if meant else ""
-    )
-    return f"table {table} has no lookup {hop}{names}"
-
-
-def _close(name: str, columns: Mapping[str, Column]) -> str:
-    meant = next((each for each in columns if each == name.lower()), None)
-    return f" (is {meant} meant?)" if meant else ""

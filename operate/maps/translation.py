@@ -13,11 +13,9 @@ from shared.engine.ports import Ports
 from shared.errors import Throttled
 from shared.maps import dual_write
 from shared.maps.dual_write import NoMapping, Translated, decode, leg_of
-from shared.maps.dual_write_paths import Described, Hop
+from shared.maps.dual_write_paths import LOOKUP_TYPES, Described, Hop
 from shared.maps.review import review
 from shared.maps.table_map import MapRefused, TableMap
-
-_LOOKUPS = {"Lookup", "Customer", "Owner"}
 
 
 async def translate(ports: Ports, stage: str, given: dict[str, Any] | None) -> Translation:
@@ -138,7 +136,8 @@ class _Reader:
         if table in self._columns:
             return
         columns = await self._tables.columns(table)
-        lookups = await self._tables.lookups(table) if any(each.type in _LOOKUPS for each in columns.values()) else []
+        refers = any(each.type in LOOKUP_TYPES for each in columns.values())
+        lookups = await self._tables.lookups(table) if refers else []
         self._columns[table] = {name: column.type for name, column in columns.items()}
         self._hops[table] = [Hop(each.column, each.navigation, each.table) for each in lookups]
         self._days[table] = await self._tables.days(table)

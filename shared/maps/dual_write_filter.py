@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from shared.maps.dual_write_paths import Described
+from shared.maps.dual_write_paths import LOOKUP_TYPES, Described
 from shared.maps.odata_filter import FilterRefused, Token, parse_filter
 
 _UNQUOTED = {"Picklist", "State", "Status", "Integer", "BigInt", "Money", "Decimal", "Double", "Boolean"}
-_IDS = {"Lookup", "Customer", "Owner", "Uniqueidentifier"}
-_LOOKUPS = {"Lookup", "Customer", "Owner"}
+_IDS = {*LOOKUP_TYPES, "Uniqueidentifier"}
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ def translate_filter(text: str, described: Described) -> TranslatedFilter:
     notes: list[str] = []
     for each in found.comparisons:
         kind = described.type_of(each.path.lower())
-        if kind in _LOOKUPS and "." not in each.path:
+        if kind in LOOKUP_TYPES and "." not in each.path:
             start = text.rindex(each.path, 0, each.value.start)
             edits.append((start, start + len(each.path), f"_{each.path.lower()}_value"))
             notes.append(f"{each.path} is _{each.path.lower()}_value in the Web API")

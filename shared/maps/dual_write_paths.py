@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from shared.maps.table_map import TableMap
 
+LOOKUP_TYPES = frozenset({"Lookup", "Customer", "Owner"})
+"""The types of a column that refers to a row of another table, as Dataverse's `AttributeType` says them."""
+
 
 class PathUnknown(Exception):
     """A path leads nowhere, or to more than one place. The text says at which step."""
@@ -89,7 +92,7 @@ def _column(described: Described, table: str, name: str) -> str:
     kind = described.columns.get(table, {}).get(name.lower(), "")
     if not kind:
         return ""
-    return f"_{name.lower()}_value" if kind in {"Lookup", "Customer", "Owner"} else name.lower()
+    return f"_{name.lower()}_value" if kind in LOOKUP_TYPES else name.lower()
 
 
 def _why(steps: Sequence[str], ends: list[tuple[tuple[str, ...], str]], described: Described) -> str:

@@ -80,6 +80,10 @@ def _member_in_small_letters(content: Content) -> None:
     values["chargeable"] = values.pop("Chargeable")
 
 
+def _lookup_itself(content: Content) -> None:
+    _field(content, "DESCRIPTION")["source"] = "msdyn_project"
+
+
 def _wrong_filter(content: Content) -> None:
     content["source"]["filter"] = "msdyn_istransiton ne true"
 
@@ -95,8 +99,9 @@ def _other_label(content: Content) -> None:
 @pytest.mark.parametrize(
     ("change", "about", "verdict", "text"),
     [
-        (_unknown_column, "DESCRIPTION", "fail", "table msdyn_actual has no column msdyn_descripton"),
-        (_wrong_case, "PROJECTID", "fail", "its navigation property is msdyn_Project"),
+        (_unknown_column, "DESCRIPTION", "fail", "msdyn_actual has no column msdyn_descripton"),
+        (_wrong_case, "PROJECTID", "fail", "it is written msdyn_Project"),
+        (_lookup_itself, "DESCRIPTION", "fail", "is a lookup: a path goes on behind it, or names _msdyn_project_value"),
         (_no_such_target, "CONTOSONOTE", "fail", "ProjActualsImportEntity of Finance has no column CONTOSONOTE"),
         (_unknown_choice, "BILLINGTYPE", "fail", "msdyn_billingtype has no value 7"),
         (_unknown_member, "BILLINGTYPE", "fail", "Billable is none of NotSpecified, Chargeable"),
