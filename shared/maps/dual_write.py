@@ -73,7 +73,9 @@ def _turned(leg: Content) -> Content:
     def turn(content: Content) -> Content:
         return {both.get(name, name): value for name, value in content.items()}
 
-    return turn(leg) | {"fieldMappings": [turn(each) for each in leg["fieldMappings"] if isinstance(each, dict)]}
+    return turn(leg) | {
+        "fieldMappings": [turn(each) if isinstance(each, dict) else each for each in leg["fieldMappings"]]
+    }
 
 
 def translate(mapping: Content, shipped: TableMap, described: Described, version: str = "") -> Translated:
@@ -83,14 +85,15 @@ def translate(mapping: Content, shipped: TableMap, described: Described, version
     table = str(leg.get("destinationSchema") or shipped.source.set)
     if table.lower() != shipped.source.set:
         raise NoMapping(f"it maps {table}, and this map carries {shipped.source.set}")
-    going = _Translation(leg, shipped, described)
+    going = _Translation(leg, shipped, described, len(mapping["legs"]) - 1)
     content = going.content(str(mapping.get("name") or shipped.name), version or shipped.version)
     return Translated(content, tuple(going.report))
 
 
 class _Translation:
-    def __init__(self, leg: Content, shipped: TableMap, described: Described) -> None:
+    def __init__(self, leg: Content, shipped: TableMap, described: Described, further_legs: int) -> None:
         self.leg = leg
+        self.further_legs = further_legs
         self.shipped = shipped
         self.described = described
         self.fields = FieldReader(shipped, described)
@@ -99,6 +102,7 @@ class _Translation:
     def content(self, name: str, version: str) -> Content:
         """The map file. Fills the report."""
         pairs = self._in_order(self._merged([pair for each in self._mappings() if (pair := self._read(each))]))
+        self._tell_unread()
         self._tell_missing(pairs)
         company = self._company(pairs)
         paths = [pair.source for pair in pairs] + [company or "", self.shipped.customer or ""]
@@ -126,13 +130,22 @@ class _Translation:
     def _mappings(self) -> list[Content]:
         return [each for each in self.leg["fieldMappings"] if isinstance(each, dict)]
 
+    def _tell_unread(self) -> None:
+        """What was not looked at for its form."""
+        if self.further_legs:
+            text = f"the map has {self.further_legs + 1} legs, and only the first one is translated"
+            self._tell("untranslatable", "legs", "", text)
+        for each in self.leg["fieldMappings"]:
+            if not isinstance(each, dict):
+                self._tell("untranslatable", "fieldMappings", "", f"{str(each)[:80]!r} is no field")
+
     def _tell(self, kind: Literal["changed", "untranslatable", "missing"], target: str, source: str, text: str) -> None:
         self.report.append(Line(kind, target, source, text))
 
     def _read(self, mapping: Content) -> Pair | None:
         """A field, or None if it is not taken. Adds a line to the report."""
         target, source = str(mapping.get("sourceField") or "").upper(), str(mapping.get("destinationField") or "")
-        if mapping.get("isSystemGenerated"):
+        if str(mapping.get("isSystemGenerated")).strip().lower() == "true":
             self._tell("changed", target, source, "left out: dual-write adds it by itself")
             return None
         try:
@@ -151,7 +164,9 @@ class _Translation:
             if first is pair:
                 continue
             if first.source == pair.source and first.direction != pair.direction:
-                first.direction = "both"
+                # What Finance gets is written by the field that goes there.
+                sent = pair if first.direction == "toDataverse" else first
+                first.direction, first.transform = "both", sent.transform
                 self._tell("changed", pair.target, pair.source, "two fields of one column become one of direction both")
             else:
                 kept, lost = (pair, first) if first.direction == "toDataverse" else (first, pair)

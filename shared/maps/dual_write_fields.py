@@ -1,5 +1,6 @@
 """Fields of dual-write: one column of Finance, its source, and its transforms."""
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from typing import Any
 
 from shared.maps.dual_write_paths import Described, translate_path
 from shared.maps.table_map import TableMap
-from shared.maps.transforms import LocalDate, LocalDay, PlainDate, Uuid5, ValueMap
+from shared.maps.transforms import LocalDate, LocalDay, PlainDate, Uuid5, ValueMap, text_of
 
 _TARGET = re.compile(r"[A-Z][A-Z0-9_]*")
 _DIRECTIONS = {"1": "toDataverse", "2": "toFinance", "3": "both"}
@@ -74,7 +75,7 @@ class FieldReader:
                 value = default.get("defaultValue")
                 pair.notes.append(f"the default {value!r} of an empty column is left out: a column has one transform")
         elif default is not None:
-            self._set_default(pair, str(default.get("defaultValue") or ""))
+            self._set_default(pair, text_of(default.get("defaultValue")))
         elif not pair.source:
             raise Untranslatable("it has neither a column nor a default")
         else:
@@ -110,12 +111,19 @@ class FieldReader:
         if not isinstance(given, dict) or not given:
             raise Untranslatable("its value map is empty")
         found: dict[str, bool | int | str] = {}
-        for name, text in given.items():
-            value = self._typed(pair, str(text))
+        for name, given_value in given.items():
+            if given_value is None or isinstance(given_value, list | dict):
+                pair.notes.append(f"{name} stands for no value, and is left out")
+                continue
+            text, member = str(given_value), self._member(pair, str(name))
+            if member in found:
+                pair.notes.append(f"{name} also stands for {text}, which is left out: a row with it is refused")
+                continue
+            value = self._typed(pair, text)
             if value in found.values() and type(value) in map(type, found.values()):
                 pair.notes.append(f"{name} stands for {text} like another name, and is left out")
                 continue
-            found[self._member(pair, str(name))] = value
+            found[member] = value
         return found
 
     def _typed(self, pair: Pair, text: str) -> bool | int | str:
@@ -137,12 +145,19 @@ class FieldReader:
 
 def _transforms(mapping: Content) -> list[Content]:
     given = mapping.get("valueTransforms") or []
-    found = [each for each in given if isinstance(each, dict)]
-    for each in found:
-        kind = each.get("transformType")
-        if kind not in {"ValueMap", "Default"}:
-            raise Untranslatable(f"its transform {kind} is not known")
-    return found
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except (ValueError, RecursionError) as error:
+            raise Untranslatable(f"its transforms cannot be read: {error}") from error
+    if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
+        raise Untranslatable("its transforms are no list of objects")
+    kinds = [each.get("transformType") for each in given]
+    if strange := [kind for kind in kinds if kind not in {"ValueMap", "Default"}]:
+        raise Untranslatable(f"its transform {strange[0]} is not known")
+    if doubled := [kind for kind in kinds if kinds.count(kind) > 1]:
+        raise Untranslatable(f"it has the transform {doubled[0]} more than once")
+    return given
 
 
 def _shipped_names(shipped: TableMap, target: str) -> Iterator[str]:

@@ -71,6 +71,10 @@ def test_a_direction_is_a_number_or_a_text(given: object, direction: str) -> Non
 @pytest.mark.parametrize(
     ("field", "reason"),
     [
+        (_field(valueTransforms={"transformType": "ValueMap", "valueMap": {"A": "1"}}), "are no list of objects"),
+        (_field(valueTransforms=["x"]), "its transforms are no list of objects"),
+        (_field(valueTransforms="[{"), "its transforms cannot be read"),
+        (_field(valueTransforms=[_values(A="1"), _values(B="2")]), "it has the transform ValueMap more than once"),
         (_field(syncDirection=9), "its direction is 9"),
         (_field(destinationField="salesorderid.nothing"), "table salesorder has no column nothing"),
         (_field(destinationField="ownerid.fullname"), "there is no lookup ownerid"),
@@ -225,3 +229,56 @@ def test_json_in_json_is_read_and_other_text_is_refused() -> None:
     assert decode(json.dumps(json.dumps({"a": 1}))) == {"a": 1}
     with pytest.raises(NoMapping):
         decode("{")
+
+
+def test_what_has_another_form_is_read_or_told() -> None:
+    texts = _field(valueTransforms=json.dumps([_values(A="x")]), isSystemGenerated="False")
+    found = _translated(texts, _field(sourceField="B", isSystemGenerated="True"), *json.loads('["odd"]'))
+    [pair] = found.content["fields"]
+    assert pair["transform"]["values"] == {"A": "x"}
+    assert _told(found, "B") == ("changed", "left out: dual-write adds it by itself")
+    assert _told(found, "fieldMappings") == ("untranslatable", "'odd' is no field")
+    two = {"legs": [{"fieldMappings": [_field()]}] * 2}
+    assert _told(translate(two, load_map(INVOICES), DESCRIBED), "legs")[0] == "untranslatable"
+
+
+@pytest.mark.parametrize(("value", "text"), [(0, "0"), (False, "No"), ("0", "0")])
+def test_a_default_that_python_takes_for_nothing_is_a_value(value: object, text: str) -> None:
+    [pair] = _translated(_field(valueTransforms=[{"transformType": "Default", "defaultValue": value}])).content[
+        "fields"
+    ]
+    assert pair["transform"] == {"kind": "default", "value": text}
+
+
+def test_names_of_a_value_map_that_finance_takes_for_one_are_told() -> None:
+    values: dict[str, Any] = {"chargeable": "1", "Chargeable": "2", "NonChargeable": None}
+    transform = {"transformType": "ValueMap", "valueMap": values}
+    found = _translated(_field(sourceField="KIND", destinationField="contoso_count", valueTransforms=[transform]))
+    assert found.content["fields"][0]["transform"]["values"] == {"Chargeable": 1}
+    kind, text = _told(found, "KIND")
+    assert kind == "changed"
+    assert "Chargeable also stands for 2, which is left out" in text
+    assert "NonChargeable stands for no value" in text
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_fields_the_one_to_finance_says_what_is_sent(turned: bool) -> None:
+    back, there = _field(syncDirection=1), _field(syncDirection=2, valueTransforms=[_values(A="x")])
+    [pair] = _translated(*((there, back) if turned else (back, there))).content["fields"]
+    assert (pair["direction"], pair["transform"]["values"]) == ("both", {"A": "x"})
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("contoso_count eq 'many'", "'many' is no value of contoso_count, which is of type Integer"),
+        ("contoso_count eq '1 or name ne null'", "is no value of contoso_count"),
+        ("customerid eq 'abc'", "is no value of customerid"),
+        ("salesorderid.msdyn_salesordernumber eq '3'", "goes through a lookup"),
+    ],
+)
+def test_a_filter_that_cannot_be_translated_leaves_the_shipped_one(text: str, reason: str) -> None:
+    found = _translated(_field(), reversedSourceFilter=text)
+    assert found.content["source"]["filter"] == OWN
+    kind, told = _told(found, "filter")
+    assert (kind, reason in told) == ("untranslatable", True)
