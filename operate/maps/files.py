@@ -1,5 +1,7 @@
 """The files of a map: those in storage and the shipped one, by their digests; push and activate."""
 
+from collections.abc import Sequence
+
 from operate.api.refusals import BadRequest
 from operate.maps.against import check
 from relay_contract.maps import (
@@ -149,7 +151,8 @@ async def activate(ports: Ports, stage: str, asked: MapActivationRequest) -> Act
     digest = await _resolve(ports, stage, asked.digest)
     standing = await ports.activation_log.of(stage)
     before = standing[0].digest if standing else SHIPPED
-    instead_of = before if asked.instead_of is None else asked.instead_of
+    if asked.instead_of is not None and not _is_used(ports, stage, asked.instead_of, standing):
+        raise _overtaken(stage)
     table_map = await _load(ports, stage, digest)
     accepted = _accept(ports, stage, table_map)
     if not asked.unproven:
@@ -160,10 +163,9 @@ async def activate(ports: Ports, stage: str, asked: MapActivationRequest) -> Act
     what = {"map": stage, "digest": digest, "version": table_map.version, "before": before}
     await ports.audit.note("activate map", asked.by, what | {"unproven": asked.unproven})
     try:
-        await ports.activation_log.activate(stage, digest, table_map.version, by=asked.by, instead_of=instead_of)
+        await ports.activation_log.activate(stage, digest, table_map.version, by=asked.by, instead_of=before)
     except LeaseLost as lost:
-        text = f"Another map was activated meanwhile: `relay maps history {stage}` says which. Look at it and repeat"
-        raise BadRequest(409, "changedMeanwhile", text) from lost
+        raise _overtaken(stage) from lost
     ports.ownership.look_again()
     return ActivatedMap(
         map=stage,
@@ -173,6 +175,18 @@ async def activate(ports: Ports, stage: str, asked: MapActivationRequest) -> Act
         within_seconds=round(LOOK_AGAIN_SECONDS),
         check=checked,
     )
+
+
+def _overtaken(stage: str) -> BadRequest:
+    text = f"Another map was activated meanwhile: `relay maps history {stage}` says which. Look at it and repeat"
+    return BadRequest(409, "changedMeanwhile", text)
+
+
+def _is_used(ports: Ports, stage: str, digest: str, standing: Sequence[Activation]) -> bool:
+    """Whether a file is the one in use after these activations. That is not the newest of them if it was set aside."""
+    if ports.in_use.activations.get(stage, ()) == standing:
+        return digest == ports.in_use.file_of(stage)
+    return digest == (standing[0].digest if standing else SHIPPED)
 
 
 def _accept(ports: Ports, stage: str, table_map: TableMap) -> TableMap:

@@ -175,6 +175,20 @@ async def test_the_way_back_is_open_when_the_map_in_use_is_lost(ports: Ports) ->
     assert (await _activated(ports, "shipped")).before == digest
 
 
+async def test_a_map_that_cannot_be_used_is_replaced_by_way_of_the_one_that_is_used(ports: Ports) -> None:
+    digest = await _pushed(ports, _constant("Yes"))
+    await _activated(ports, digest)
+    container = ports.known_maps._container
+    await container.delete_blob(f"files/{ACTUALS}/{digest}.json")
+    works = await _current(ports)
+    assert [each.activation.digest for each in works.in_use.set_aside] == [digest]
+    # What the command shows, and says in its request.
+    used = (await show(works, ACTUALS, "active")).digest
+    assert used == ""
+    assert (await _activated(ports, "shipped", instead_of=used)).before == digest
+    assert (await _current(ports)).in_use.set_aside == ()
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
