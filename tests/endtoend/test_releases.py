@@ -17,7 +17,7 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("version", ["ef26520", "0.2.0", "0.3.0", "0.4.0"])
+@pytest.mark.parametrize("version", ["ef26520", "0.2.0", "0.3.0", "0.4.0", "0.5.0"])
 def test_every_run_of_an_earlier_release_is_finished(tmp_path: Path, version: str) -> None:
     recording = Recording(version)
     flags = recording.restore_services(tmp_path / "data")
