@@ -5,8 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from relay_contract import Answer, Instant
-
-type Verdict = Literal["ok", "warn", "fail", "unknown"]
+from relay_contract.doctor import Verdict
 
 
 class MapActivation(Answer):

@@ -3,11 +3,9 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
 
 from operate.doctor.visit import Visit
-
-type Area = Literal["dataverse", "finance", "webhook", "maps", "app"]
+from relay_contract.doctor import Area
 
 
 class Verdict(StrEnum):

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 import typer
@@ -10,7 +10,7 @@ import typer
 from relay_cli.connection import App, connect, connect_administrator
 from relay_cli.consent import Consent, ask, settle
 from relay_cli.maps.differences import differences
-from relay_cli.maps.map_file import lay_out, look_through, read_json, read_text, write
+from relay_cli.maps.map_file import lay_out, look_through, read_json, read_mapping, read_text, write
 from relay_cli.options import By, DryRun, Json, KeyFile, Url, Yes, name_operator
 from relay_cli.problems import ExitCode, Misused
 from relay_cli.reading import read
@@ -25,15 +25,7 @@ from relay_cli.views.maps import (
     review_view,
     translation_view,
 )
-from relay_contract.maps import (
-    ActivatedMap,
-    MapCheck,
-    MapFile,
-    MapHistory,
-    MapsInUse,
-    PushedMap,
-    Translation,
-)
+from relay_contract.maps import ActivatedMap, MapCheck, MapFile, MapHistory, MapsInUse, PushedMap, Translation
 
 HELP = """A tenant's own table maps: from dual-write or by hand, checked, stored in the app, put into use, and back.
 
@@ -107,7 +99,7 @@ def import_map(
       relay maps import actuals --out actuals.json
       relay maps import actuals --from msdyn_mapping.json
     """
-    body = {"mapping": _mapping(given) if given else None}
+    body = {"mapping": read_mapping(given) if given else None}
     document = connect(url, key_file).post(f"maps/{quote(name, safe='')}/translations", body)
     translation = read(Translation, document)
     if translation.content is None:
@@ -117,14 +109,6 @@ def import_map(
     emit(document, translation_view(translation), as_json=as_json)
     say(f"Written to {file}. Check it: relay maps check {name} {file} --against")
     return ExitCode.FAILED if translation.faults else ExitCode.FINE
-
-
-def _mapping(file: Path) -> dict[str, Any]:
-    """The content of msdyn_mapping: as it is, or as the one row of an export."""
-    content = read_json(file)
-    rows = content.get("value")
-    row = rows[0] if isinstance(rows, list) and len(rows) == 1 and isinstance(rows[0], dict) else content
-    return {"msdyn_mapping": row["msdyn_mapping"]} if isinstance(row.get("msdyn_mapping"), str) else row
 
 
 @app.command("check")
@@ -262,14 +246,8 @@ def activate_map(
     consent = settle(yes=yes, dry_run=dry_run)
     relay = connect_administrator(url, key_file)
     in_use, wanted = _file(relay, name, "active"), _file(relay, name, digest)
-    act = f"{name}: use {name_digest(wanted.digest)} (version {wanted.version}) instead of {name_digest(in_use.digest)}"
-    if consent is not Consent.GIVEN:
-        found = differences({"in use": in_use.content, "then": wanted.content})
-        say(differences_view(["in use", "then"], found))
-        if consent is Consent.ONLY_SHOW:
-            say(f"Would change {act}.")
-            return ExitCode.FINE
-        ask(f"{act}?")
+    if not _agreed(in_use, wanted, consent):
+        return ExitCode.FINE
     body = {
         "digest": wanted.digest or "shipped",
         "insteadOf": in_use.digest,
@@ -282,6 +260,21 @@ def activate_map(
     emit(document, text, as_json=as_json)
     say(f"The way back: relay maps activate {name} {done.before[:12] or 'shipped'}")
     return ExitCode.FINE
+
+
+def _agreed(in_use: MapFile, wanted: MapFile, consent: Consent) -> bool:
+    """Show what another map changes and ask, unless consent is given. False if it is only shown."""
+    if consent is Consent.GIVEN:
+        return True
+    found = differences({"in use": in_use.content, "then": wanted.content})
+    say(differences_view(["in use", "then"], found))
+    now, then = name_digest(in_use.digest), name_digest(wanted.digest)
+    act = f"{wanted.map}: use {then} (version {wanted.version}) instead of {now}"
+    if consent is Consent.ONLY_SHOW:
+        say(f"Would change {act}.")
+        return False
+    ask(f"{act}?")
+    return True
 
 
 @app.command("history")

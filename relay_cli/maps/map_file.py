@@ -38,6 +38,14 @@ def read_json(file: Path) -> dict[str, Any]:
     return content
 
 
+def read_mapping(file: Path) -> dict[str, Any]:
+    """The content of msdyn_mapping: as it is, or as the one row of an export. Raises Misused."""
+    content = read_json(file)
+    rows = content.get("value")
+    row = rows[0] if isinstance(rows, list) and len(rows) == 1 and isinstance(rows[0], dict) else content
+    return {"msdyn_mapping": row["msdyn_mapping"]} if isinstance(row.get("msdyn_mapping"), str) else row
+
+
 def look_through(name: str, text: str) -> Review:
     """What can be said about a map file without the app, compared with the map that this version of `relay` knows."""
     return review(text, shipped_map(name))

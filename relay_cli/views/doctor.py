@@ -8,6 +8,7 @@ from rich.text import Text
 
 from relay_cli.screen import safe
 from relay_cli.times import show_time
+from relay_cli.views.layout import VERDICT_STYLES, verdict
 from relay_contract.doctor import CheckResult, Diagnosis, Finding, VerdictCounts
 
 AREAS = {
@@ -17,14 +18,13 @@ AREAS = {
     "maps": "Table maps",
     "app": "The app itself",
 }
-_STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "unknown": "cyan"}
 
 
 def doctor_view(diagnosis: Diagnosis) -> RenderableType:
     """The areas in order, then a line over all."""
     areas = [part for area in AREAS for part in _area(diagnosis, area)]
     when = f"{show_time(diagnosis.ended or diagnosis.began)}: " if diagnosis.checks else ""
-    end = safe(f"{when}{summary(diagnosis.counts)}.", _STYLES[diagnosis.worst])
+    end = safe(f"{when}{summary(diagnosis.counts)}.", VERDICT_STYLES[diagnosis.worst])
     return Group(*areas, end)
 
 
@@ -38,7 +38,7 @@ def _area(diagnosis: Diagnosis, area: str) -> list[RenderableType]:
     if not checks:
         return []
     grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True, min_width=max(map(len, _STYLES)))
+    grid.add_column(no_wrap=True, min_width=max(map(len, VERDICT_STYLES)))
     grid.add_column(overflow="fold", max_width=28)
     grid.add_column(overflow="fold", ratio=1)
     for check in checks:
@@ -50,7 +50,7 @@ def _area(diagnosis: Diagnosis, area: str) -> list[RenderableType]:
 def _rows(check: CheckResult) -> Iterator[tuple[Text, Text, Text]]:
     for number, finding in enumerate(check.findings):
         name = check.name if number == 0 else ""
-        yield safe(finding.verdict, _STYLES[finding.verdict]), safe(name), _told(finding)
+        yield verdict(finding.verdict), safe(name), _told(finding)
 
 
 def _told(finding: Finding) -> Text:

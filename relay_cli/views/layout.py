@@ -19,6 +19,7 @@ STATE_STYLES = {
     "refused": "red",
     "missing": "yellow",
 }
+VERDICT_STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "unknown": "cyan"}
 
 
 def table(*columns: str) -> Table:
@@ -46,6 +47,11 @@ def amounts(of: Mapping[str, Decimal]) -> str:
 def state(name: str) -> Text:
     """A state in its colour."""
     return safe(name, STATE_STYLES.get(name, "cyan"))
+
+
+def verdict(name: str) -> Text:
+    """A verdict of a check in its colour."""
+    return safe(name, VERDICT_STYLES[name])
 
 
 def counted(number: int, noun: str) -> str:

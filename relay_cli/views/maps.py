@@ -10,11 +10,10 @@ from rich.text import Text
 from relay_cli.maps.differences import Difference
 from relay_cli.screen import safe
 from relay_cli.times import show_time
-from relay_cli.views.layout import add, counted, table
+from relay_cli.views.layout import add, counted, table, verdict
 from relay_contract.maps import MapCheck, MapHistory, MapInUse, MapSample, MapsInUse, Translation
 from shared.maps.review import Remark, Review
 
-_STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "unknown": "cyan"}
 _KINDS = {"taken": "green", "changed": "cyan", "untranslatable": "bold red", "missing": "yellow"}
 _SHORT = 12
 
@@ -97,7 +96,7 @@ def check_view(check: MapCheck) -> RenderableType:
     view = table("", "About", "What was found")
     for each in check.remarks:
         step = f". {each.next_step}" if each.next_step and each.verdict != "ok" else ""
-        add(view, safe(each.verdict, _STYLES[each.verdict]), each.about, f"{each.text}{step}")
+        add(view, verdict(each.verdict), each.about, f"{each.text}{step}")
     parts: list[RenderableType] = [view]
     if check.sample:
         parts += [Text(), _sample_view(check.sample)]
