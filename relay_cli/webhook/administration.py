@@ -10,7 +10,7 @@ from relay_cli.connection import App, connect
 from relay_cli.problems import Misused, Problem
 from relay_cli.reading import read
 from relay_cli.screen import say
-from relay_cli.webhook.dataverse import Dataverse, open_dataverse
+from relay_cli.webhook.dataverse import Dataverse, is_same_address, open_dataverse
 from relay_cli.webhook.function_app import FunctionApp, address_on, find_app
 from relay_cli.webhook.rows import Found, Row
 from relay_cli.webhook.sign_in import SignIn, sign_in
@@ -115,6 +115,19 @@ def only(rows: Sequence[Row], key: str, noun: str) -> Row | None:
         f"Dataverse has {len(rows)} {noun}s that could be the app's, and names are not unique there:\n{listed}",
         "Delete those that are not used in the Plug-in Registration Tool, then run the command again.",
     )
+
+
+def leading_here(at: Administration, endpoint: Row | None) -> Row | None:
+    """The endpoint, if it leads to the app. Raises Misused for one of the app's name that leads elsewhere: it may be
+    another app's, and whatever key it has is sent where it leads."""
+    if endpoint is not None and not is_same_address(endpoint["url"], at.address):
+        raise Misused(
+            f"The webhook endpoint {endpoint['serviceendpointid']} has the name {at.named.name} and leads to "
+            f"{endpoint['url']}, not to {at.address}. Nothing was done.",
+            "If it is this app's, `relay webhook register` makes it lead here. If it is another app's, give this app's "
+            "endpoint another name with --name.",
+        )
+    return endpoint
 
 
 def require[T](found: T | None, what: str) -> T:

@@ -5,7 +5,7 @@ from typing import Any
 
 from relay_cli.problems import Unreachable
 from relay_cli.webhook.rows import ENABLED, ENDPOINTS, HTTP_HEADER, IMAGES, STEPS, WEBHOOK, Change, Found, Row
-from relay_cli.webhook.service import Gone, Service, origin_of
+from relay_cli.webhook.service import AGAIN, Gone, Service, origin_of
 from relay_cli.webhook.sign_in import Tokens
 
 _ROOT = "/api/data/v9.2/"
@@ -29,12 +29,14 @@ class Dataverse:
     def organization(self) -> str:
         """The id of the organization."""
         who = self.service.call("GET", f"{_ROOT}WhoAmI", headers=_HEADERS)
-        return str(who.get("OrganizationId", "")).lower()
+        if not (found := str(who.get("OrganizationId") or "")):
+            raise Unreachable(f"{self.service.origin} does not say which organization it is.", AGAIN)
+        return found.lower()
 
     def find(self, name: str, url: str) -> Found:
         """What is registered under this name or for this address."""
         webhooks = self._rows(ENDPOINTS, f"contract eq {WEBHOOK}", _ENDPOINT)
-        ours = [row for row in webhooks if row["name"] == name or _same(row["url"], url)]
+        ours = [row for row in webhooks if row["name"] == name or is_same_address(row["url"], url)]
         steps = [step for endpoint in ours for step in self._steps(endpoint["serviceendpointid"])]
         images = [image for step in steps for image in self._images(step["sdkmessageprocessingstepid"])]
         listeners = self._rows(
@@ -45,7 +47,7 @@ class Dataverse:
     def create_endpoint(self, name: str, url: str, secret: str) -> str:
         """Create the endpoint; return its id."""
         body = {"name": name, "url": url, "contract": WEBHOOK, "authtype": HTTP_HEADER, "authvalue": secret}
-        return str(self._create(ENDPOINTS, body)["serviceendpointid"])
+        return str(self._create(ENDPOINTS, body, "serviceendpointid")["serviceendpointid"])
 
     def create_step(self, endpoint: str, values: Row) -> Row:
         """Create a step of an endpoint for updates of invoices; return it."""
@@ -59,11 +61,12 @@ class Dataverse:
             "sdkmessageid@odata.bind": f"/sdkmessages({message})",
             "sdkmessagefilterid@odata.bind": f"/sdkmessagefilters({table})",
         }
-        return self._create(STEPS, {**values, "supporteddeployment": 0, **bound})
+        return self._create(STEPS, {**values, "supporteddeployment": 0, **bound}, "sdkmessageprocessingstepid")
 
     def create_image(self, step: str, values: Row) -> None:
         """Create the image of a step."""
-        self._create(IMAGES, {**values, "sdkmessageprocessingstepid@odata.bind": f"/{STEPS}({step})"})
+        bound = {"sdkmessageprocessingstepid@odata.bind": f"/{STEPS}({step})"}
+        self._create(IMAGES, {**values, **bound}, "sdkmessageprocessingstepimageid")
 
     def change(self, change: Change) -> None:
         """Change a row that is there. Raises Gone if it is not."""
@@ -97,13 +100,16 @@ class Dataverse:
         document = self.service.call("GET", _ROOT + entity_set, query=query, headers=_HEADERS)
         rows = document.get("value")
         # A second page of registrations would be a sign of something else than a registration.
-        if not isinstance(rows, list) or "@odata.nextLink" in document:
+        columns = select.split(",")
+        if not isinstance(rows, list) or "@odata.nextLink" in document or not all(_has(row, columns) for row in rows):
             raise Unreachable(f"Dataverse's list of {entity_set} is not understood.")
         return rows
 
-    def _create(self, entity_set: str, body: Row) -> dict[str, Any]:
+    def _create(self, entity_set: str, body: Row, key: str) -> dict[str, Any]:
         headers = {**_HEADERS, "Prefer": "return=representation"}
         made: dict[str, Any] = self.service.call("POST", _ROOT + entity_set, body, headers=headers)
+        if key not in made:
+            raise Unreachable(f"Dataverse's answer to a new row of {entity_set} has no {key}.", AGAIN)
         return made
 
     def _patch(self, entity_set: str, key: str, values: Row) -> None:
@@ -111,10 +117,15 @@ class Dataverse:
         self.service.call("PATCH", f"{_ROOT}{entity_set}({key})", values, headers={**_HEADERS, "If-Match": "*"})
 
 
+def _has(row: object, columns: list[str]) -> bool:
+    return isinstance(row, dict) and all(column in row for column in columns)
+
+
 def open_dataverse(address: str, tokens: Tokens) -> Dataverse:
     """The environment at an address. Raises Misused for an address that is not one."""
     return Dataverse(Service("Dataverse", origin_of(address, "a Dataverse environment"), tokens))
 
 
-def _same(one: object, other: str) -> bool:
+def is_same_address(one: object, other: str) -> bool:
+    """Whether two addresses of a webhook are the same."""
     return str(one or "").rstrip("/").lower() == other.lower()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from relay_cli.problems import Misused
-from relay_cli.webhook.administration import Administration, only
+from relay_cli.webhook.administration import Administration, leading_here, only
 from relay_cli.webhook.rows import ENDPOINTS, STEPS
 
 
@@ -28,7 +28,7 @@ class Removal:
 def plan_removal(at: Administration) -> Removal:
     """Look for what is there. Raises SeveralRegistered, and Misused when another step uses our endpoint."""
     found = at.find()
-    endpoint = only(found.endpoints, "serviceendpointid", "webhook endpoint")
+    endpoint = leading_here(at, only(found.endpoints, "serviceendpointid", "webhook endpoint"))
     step = only(found.our_steps, "sdkmessageprocessingstepid", "step")
     others = [row for row in found.steps if row not in found.our_steps]
     if others:

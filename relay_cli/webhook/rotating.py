@@ -12,7 +12,7 @@ from relay_cli.problems import ExitCode, Problem
 from relay_cli.screen import say
 from relay_cli.times import now
 from relay_cli.views.layout import listing
-from relay_cli.webhook.administration import Administration, only, require
+from relay_cli.webhook.administration import Administration, leading_here, only, require
 from relay_cli.webhook.function_app import name_key, probe
 from relay_cli.webhook.rows import ENDPOINTS, Change, auth_value
 
@@ -47,7 +47,8 @@ class Rotation:
 def plan_rotation(at: Administration) -> Rotation:
     """Compare the keys. Raises Misused without a registration, and SeveralRegistered."""
     found, keys = at.find(), list(at.function_app.keys())
-    endpoint = require(only(found.endpoints, "serviceendpointid", "webhook endpoint"), "The webhook is not registered")
+    named = leading_here(at, only(found.endpoints, "serviceendpointid", "webhook endpoint"))
+    endpoint = require(named, "The webhook is not registered")
     require(only(found.our_steps, "sdkmessageprocessingstepid", "step"), "The webhook has no step")
     require(keys or None, "The function has no key of the webhook")
     is_new = len(keys) == 1

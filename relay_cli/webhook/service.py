@@ -13,6 +13,7 @@ from relay_cli.webhook.sign_in import Tokens
 
 READ_SECONDS = 120
 AGAIN = "Run the command again: it sees what is there and does the rest."
+_ANSWERED = {"GET", "POST"}
 _PRIVILEGE = re.compile(r"\bprv\w+")
 
 
@@ -63,9 +64,10 @@ class Service:
         except requests.RequestException as error:
             raise self._lost(method, error) from error
         document = _document(answer)
-        if not answer.ok or answer.is_redirect:
+        if not 200 <= answer.status_code < 300:
             raise self._explain(answer.status_code, document)
-        if answer.content and not isinstance(document, dict):
+        # A change may be answered without a body, what was asked for may not.
+        if not isinstance(document, dict) and (answer.content or method in _ANSWERED):
             raise Unreachable(f"{self.name} answered with something else than JSON.", AGAIN)
         return document
 

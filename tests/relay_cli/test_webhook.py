@@ -2,7 +2,10 @@
 
 import logging
 import re
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -147,6 +150,49 @@ def test_two_endpoints_of_one_name_are_listed_and_nothing_is_done(world: World, 
     assert all(each in ended.stdout + ended.stderr for each in ids)
     assert "2 webhook endpoints" in ended.stdout + ended.stderr
     assert (world.keys(), world.rows(STEPS), world.app.notes) == ({}, [], [])
+
+
+@pytest.mark.parametrize("command", ["rotate", "remove"])
+def test_an_endpoint_of_our_name_that_leads_elsewhere_gets_no_key_and_stays(registered: World, command: str) -> None:
+    [endpoint], keys = registered.rows(ENDPOINTS), registered.keys()
+    where = f"{ENDPOINTS}({endpoint['serviceendpointid']})"
+    registered.api("PATCH", where, {"url": "https://other.example/api/invoices/confirmations"})
+    before = registered.rows(ENDPOINTS)
+    ended = registered.relay(command)
+    assert ended.code == ExitCode.USAGE
+    assert "leads to https://other.example/api/invoices/confirmations, not to" in ended.stderr
+    assert (registered.rows(ENDPOINTS), registered.keys(), registered.app.notes) == (before, keys, [])
+
+
+@contextmanager
+def answering(status: int, body: bytes) -> Iterator[str]:
+    """A server with one answer to everything."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that http.server has
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, b""), (200, b"{}"), (200, b"[]"), (204, b""), (304, b"")])
+def test_an_answer_of_another_form_ends_in_a_sentence(world: World, status: int, body: bytes) -> None:
+    with answering(status, body) as url:
+        ended = world.relay("show", RELAY_DATAVERSE=url)
+    assert ended.code == ExitCode.UNREACHABLE, ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_an_administrator_of_another_tenant_is_refused_before_a_token_is_sent(world: World) -> None:
