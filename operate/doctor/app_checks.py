@@ -121,7 +121,7 @@ async def look_at_storage(visit: Visit) -> Finding:
 async def look_at_sweep(visit: Visit) -> Finding:
     """The sweep has run lately and could ask Dataverse."""
     note, expected = await visit.ports.notes.read("sweep"), "a sweep every ten minutes"
-    step = "relay sweep, and the host's log of function sweep"
+    step = "relay sweep. If none comes by itself, the log of function sweep says why"
     if note is None:
         return Finding(Verdict.WARN, "no sweep has run yet", expected, step)
     at = parse_stamp(note["at"])

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from operate.doctor.tables import Column, Lookup, Tables
 from operate.doctor.visit import Visit
-from operate.maps.tables import Column, Lookup, Tables
 from shared.concurrently import both, concurrently
 from shared.maps.dual_write_paths import LOOKUP_TYPES
 from shared.maps.table_map import TableMap

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from operate.doctor.check import Check, Finding, Verdict
+from operate.doctor.live_maps import Running, is_installed, running
 from operate.doctor.visit import Visit
-from operate.maps.live import Running, is_installed, running
 from shared.maps.table_map import TableMap
 from shared.storage.maps_in_use import SetAside
 
@@ -37,7 +37,7 @@ def _running(name: str, table_map: TableMap, found: list[Running], unread: int) 
         step = f"Look whether {table_map.target.entity} runs in Finance (Data management, Dual-write)"
         return Finding(Verdict.UNKNOWN, seen, expected, step, name)
     # The rows are lost when the database is restored, so this proves nothing.
-    return Finding(Verdict.OK, f"none seen for {table_map.source.set}", expected, "", name)
+    return Finding(Verdict.OK, f"no map of {table_map.source.set} is seen running", expected, "", name)
 
 
 async def look_at_projects(visit: Visit) -> list[Finding]:
@@ -63,7 +63,9 @@ def _project(name: str, table_map: TableMap, rows: list[dict[str, object]]) -> F
     if strange := sorted({status for status in statuses if status != "Disabled"}):
         step = f"Look at the map {table_map.target.entity} in Finance (Data management, Dual-write)"
         return Finding(Verdict.UNKNOWN, f"the app does not know the status {strange[0]}", expected, step, name)
-    return Finding(Verdict.OK, "Disabled" if statuses else "no project for these rows", expected, "", name)
+    return Finding(
+        Verdict.OK, "the project is Disabled" if statuses else "no project for these rows", expected, "", name
+    )
 
 
 def _is_of(row: dict[str, object], table_map: TableMap) -> bool:

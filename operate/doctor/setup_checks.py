@@ -105,7 +105,9 @@ def _flags(code: str, number: str, row: Row) -> Finding:
         if row[column] != wanted
     ]
     if not lacking:
-        return Finding(Verdict.OK, f"sequence {number} allows both", _expected(code), about=code)
+        return Finding(
+            Verdict.OK, f"sequence {number} allows changes to lower and to higher numbers", _expected(code), about=code
+        )
     step = f"Organization administration > Number sequences > Number sequences > {number} of {code}: correct it there"
     return Finding(Verdict.FAIL, f"sequence {number}: {', '.join(lacking)}", _expected(code), step, code)
 

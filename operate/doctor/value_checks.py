@@ -6,8 +6,8 @@ from typing import Any
 
 from operate.doctor.check import Check, Finding, Verdict
 from operate.doctor.definitions import Gap, Table, reach
+from operate.doctor.tables import Column, Tables
 from operate.doctor.visit import Visit
-from operate.maps.tables import Column, Tables
 from shared.jobs.job import Measures
 from shared.maps.map_parts import FieldPair
 from shared.maps.transforms import LocalDate, LocalDay, PlainDate, ValueMap
@@ -119,7 +119,7 @@ async def look_at_dates(visit: Visit) -> list[Finding]:
     count = len(dated)
     expected = "the transform that the behaviour of the column needs"
     return found or [
-        Finding(Verdict.OK, f"{count} {'date' if count == 1 else 'dates'} as the columns mean it", expected)
+        Finding(Verdict.OK, f"{count} {'date is' if count == 1 else 'dates are'} read as the column behaves", expected)
     ]
 
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from operate.doctor.definitions import Gap, Path, Reached, reach_from
 from operate.doctor.onlooker import NoAnswer, NotThere, UnknownColumn, Unseen
+from operate.doctor.tables import Column, Tables
 from operate.doctor.visit import Visit, visit
-from operate.maps.tables import Column, Tables
 from relay_contract.maps import MapCheck, MapRemark, MapSample
 from shared.engine.ports import Ports
 from shared.errors import Refused, Throttled

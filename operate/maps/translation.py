@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from operate.doctor import live_maps
 from operate.doctor.onlooker import NotThere, Onlooker, Unseen
+from operate.doctor.tables import Tables
 from operate.doctor.visit import Visit, visit
-from operate.maps import live
-from operate.maps.tables import Tables
 from relay_contract.maps import Translation, TranslationLine
 from shared.engine.ports import Ports
 from shared.errors import Throttled
@@ -41,17 +41,17 @@ def _unwrapped(given: dict[str, Any]) -> dict[str, Any]:
 
 async def _of_tenant(visiting: Visit, stage: str, shipped: TableMap) -> Translation:
     dataverse = visiting.dataverse
-    if not await live.is_installed(dataverse):
+    if not await live_maps.is_installed(dataverse):
         return Translation(map=stage, found="no dual-write: this Dataverse has no tables of it", content=None)
-    versions = await live.saved(dataverse, shipped)
-    seen, _ = await live.running(dataverse)
-    version, runs = live.chosen(versions, seen, shipped)
+    versions = await live_maps.saved(dataverse, shipped)
+    seen, _ = await live_maps.running(dataverse)
+    version, runs = live_maps.chosen(versions, seen, shipped)
     if version is None:
         text = f"dual-write has no map of {shipped.source.set} with {shipped.target.entity}"
         return Translation(map=stage, found=text, content=None)
     others = f" of {len(versions)} saved ones" if len(versions) > 1 else ""
     state = "which runs" if runs else "the last changed one; none is seen running"
-    mapping = await live.mapping_of(dataverse, version)
+    mapping = await live_maps.mapping_of(dataverse, version)
     found = f"version {version.version}{others} of {version.name}, {state}"
     return await _translated(visiting, stage, shipped, mapping, found=found, version=version.version, runs=runs)
 
@@ -117,7 +117,7 @@ class _Reader:
         self._sets: dict[str, str] = {}
 
     async def read(self, entity_set: str, paths: Iterable[str]) -> None:
-        self._table = (await self._tables.of_set(entity_set)).name
+        self._table = await self._tables.of_set(entity_set)
         await self._learn(self._table)
         for path in paths:
             await self._walk(path.split(".")[:-1])

@@ -11,14 +11,6 @@ _CHOICES = frozenset({"Picklist", "State", "Status", "Boolean"})
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table by its logical name, with the column of its key."""
-
-    name: str
-    key: str
-
-
-@dataclass(frozen=True)
 class Column:
     """A column and its type, as `AttributeType` says it: Money, Picklist, Lookup, DateTime, String ..."""
 
@@ -51,15 +43,13 @@ class Tables:
     def __init__(self, dataverse: Onlooker) -> None:
         self._dataverse = dataverse
 
-    async def of_set(self, entity_set: str) -> Table:
-        """The table of an entity set. Raises NotThere."""
-        rows = await self._dataverse.read(
-            "EntityDefinitions",
-            {"$select": "LogicalName,PrimaryIdAttribute", "$filter": f"EntitySetName eq '{entity_set}'"},
-        )
+    async def of_set(self, entity_set: str) -> str:
+        """The logical name of the table of an entity set. Raises NotThere."""
+        options = {"$select": "LogicalName", "$filter": f"EntitySetName eq '{entity_set}'"}
+        rows = await self._dataverse.read("EntityDefinitions", options)
         if not rows:
             raise NotThere(self._dataverse.name, f"entity set {entity_set}")
-        return Table(str(rows[0]["LogicalName"]), str(rows[0]["PrimaryIdAttribute"]))
+        return str(rows[0]["LogicalName"])
 
     async def columns(self, table: str) -> Mapping[str, Column]:
         """The columns of a table by their logical names."""
