@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from operate.doctor.check import Check, Finding, Verdict
-from operate.doctor.definitions import Gap, Path, Reached, paths_of, reach, table_of
+from operate.doctor.definitions import Gap, Path, Reached, paths_of, reach, selective, table_of
 from operate.doctor.onlooker import NotThere, UnknownColumn, Unseen
 from operate.doctor.visit import Visit
 from shared.errors import Refused
-from shared.maps.table_map import TableMap
+from shared.maps.table_map import TableMap, options_of
 
 _CORRECT = "Correct the path in the map {}, or install the release of Project Operations that has it"
 
@@ -75,8 +75,9 @@ async def _query_of(visit: Visit, name: str, table_map: TableMap) -> Finding:
     step = f"Correct source.filter or the paths of the map {name}"
     condition = {"$filter": table_map.source.filter} if table_map.source.filter else {}
     try:
-        rows = await visit.dataverse.read(table_map.source.set, {**table_map.query, **condition, "$top": "1"})
-    except (UnknownColumn, NotThere) as error:
+        query = options_of(await selective(visit, table_map.source.set, table_map.paths))
+        rows = await visit.dataverse.read(table_map.source.set, {**query, **condition, "$top": "1"})
+    except (UnknownColumn, NotThere, Gap) as error:
         return Finding(Verdict.FAIL, str(error), expected, step, name)
     except Unseen as error:
         cause = error.__cause__

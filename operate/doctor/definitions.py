@@ -139,3 +139,14 @@ async def _next(visit: Visit, entity_set: str, tables: Mapping[Path, Table], pat
         return await table_of(visit, name=tables[path[:-1]].behind(path[-1]))
     except Gap as gap:
         return gap
+
+
+async def selective(visit: Visit, entity_set: str, paths: set[Path]) -> set[Path]:
+    """The paths, and the key of each row on their way of which no column is read: such a row would come with all its
+    columns. Raises Gap, and the errors of reading."""
+    on_the_way = {path[:length] for path in paths for length in range(1, len(path))}
+    bare = on_the_way - {path[:-1] for path in paths}
+    if not bare:
+        return paths
+    reached = await reach_from(visit, entity_set, [(*hop, "") for hop in bare])
+    return paths | {(*hop, reached.table(hop).key) for hop in bare}

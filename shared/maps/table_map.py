@@ -187,16 +187,25 @@ class TableMap(MapPart):
     @cached_property
     def query(self) -> dict[str, str]:
         """The OData options `$select` and `$expand` that read all sources of the outgoing fields and of the company."""
-        return self.query_of(self.columns, *filter(None, (self.company, self.customer)))
+        return options_of(self.paths)
+
+    @cached_property
+    def paths(self) -> set[tuple[str, ...]]:
+        """The paths to all sources of the outgoing fields, to the company, the customer and the row's id."""
+        return self.paths_of(self.columns, *filter(None, (self.company, self.customer)))
 
     def query_of(self, columns: Collection[str], *paths: str) -> dict[str, str]:
         """The OData options that read the sources of some target columns, the row's id, and other paths."""
-        return _options(self.paths_of(columns, *paths))
+        return options_of(self.paths_of(columns, *paths))
 
     def query_with(self, other: "TableMap") -> dict[str, str]:
         """The OData options that read a row for this map and for another one of the same table."""
+        return options_of(self.paths_with(other))
+
+    def paths_with(self, other: "TableMap") -> set[tuple[str, ...]]:
+        """The paths that read a row for this map and for another one of the same table."""
         company = filter(None, (self.company, other.company))
-        return _options(self.paths_of(self.columns, *company) | other.paths_of(other.columns))
+        return self.paths_of(self.columns, *company) | other.paths_of(other.columns)
 
     def paths_of(self, columns: Collection[str], *paths: str) -> set[tuple[str, ...]]:
         """The paths to the sources of some target columns, to the row's id, and other paths."""
@@ -272,7 +281,8 @@ def read_written(content: Mapping[str, Any], present: TableMap) -> TableMap:
     )
 
 
-def _options(paths: set[tuple[str, ...]]) -> dict[str, str]:
+def options_of(paths: set[tuple[str, ...]]) -> dict[str, str]:
+    """The OData options `$select` and `$expand` that read these paths."""
     select, expand = _selection(paths)
     return {"$select": select} | ({"$expand": expand} if expand else {})
 

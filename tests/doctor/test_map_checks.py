@@ -2,15 +2,21 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
+from operate.doctor.check import Verdict
+from operate.doctor.column_checks import CHECKS
 from operate.maps.against import check
 from relay_contract.maps import MapCheck
 from shared.maps.table_map import TableMap, load_map, read_map
 from shared.project_operations.codes import ACTUALS, INVOICES
 from tests.doctor.patient import Patient
+
+NAMED = {each.name: each for each in CHECKS}
 
 type Content = dict[str, Any]
 
@@ -51,6 +57,31 @@ async def test_one_row_is_shown_before_and_after(patient: Patient) -> None:
     before, after = found.sample.before, found.sample.after
     assert before["EXTERNALREFERENCE"] != after["EXTERNALREFERENCE"] == after["PROJECTID"]
     assert (before["PROJACTUALSIMPORTSYNC"], after["PROJACTUALSIMPORTSYNC"]) == (None, "Yes")
+
+
+async def test_rows_on_the_way_are_asked_for_their_key_alone(patient: Patient) -> None:
+    """Without `$select` such a row would come with all its columns."""
+    path = "msdyn_Invoice.salesorderid.transactioncurrencyid.isocurrencycode"
+
+    def change(content: Content) -> None:
+        _field(content, "EXTERNALREFERENCE")["source"] = path
+        # Of the invoice itself nothing is read any more.
+        _field(content, "INVOICEPROPOSALID")["source"] = "msdyn_externalreferenceid"
+        content["source"]["lookups"] += [
+            "msdyn_Invoice.salesorderid",
+            "msdyn_Invoice.salesorderid.transactioncurrencyid",
+        ]
+
+    await patient.dataverse.confirmed(3)
+    changed = _changed(change)
+    found = await check(replace(patient.ports, maps={**patient.ports.maps, ACTUALS: changed}), ACTUALS, changed)
+    assert found.sample is not None
+    assert found.sample.after["EXTERNALREFERENCE"]
+    await patient.forget_requests()
+    told = await patient.diagnose(NAMED["map-query"], maps={ACTUALS: changed})
+    assert [finding.verdict for finding in told] == [Verdict.OK]
+    [asked] = [each for each in await patient.asked() if "/msdyn_actuals?" in each]
+    assert "msdyn_Invoice($select=invoiceid;$expand=salesorderid($select=salesorderid;$expand=" in unquote(asked)
 
 
 def _unknown_column(content: Content) -> None:
