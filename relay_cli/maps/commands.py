@@ -10,7 +10,7 @@ import typer
 from relay_cli.connection import App, connect, connect_administrator
 from relay_cli.consent import Consent, ask, settle
 from relay_cli.maps.differences import differences
-from relay_cli.maps.map_file import lay_out, look_through, read_json, read_mapping, read_text, write
+from relay_cli.maps.map_file import lay_out, look_through, read_json, read_mapping, read_text, shipped_map, write
 from relay_cli.options import By, DryRun, Json, KeyFile, Url, Yes, name_operator
 from relay_cli.problems import ExitCode, Misused
 from relay_cli.reading import read
@@ -32,6 +32,8 @@ HELP = """A tenant's own table maps: from dual-write or by hand, checked, stored
 Reading and checking need the operator's key. `push` and `activate` change amounts: they need the master key, in
 RELAY_ADMINISTRATOR_KEY or in a file for --key-file.
 """
+
+_FORMS = "The file holds the JSON of msdyn_mapping, or a row of msdyn_dualwriteentitymaps with it."
 
 app = typer.Typer(no_args_is_help=True, help=HELP)
 
@@ -103,7 +105,8 @@ def import_map(
     document = connect(url, key_file).post(f"maps/{quote(name, safe='')}/translations", body)
     translation = read(Translation, document)
     if translation.content is None:
-        raise Misused(f"Nothing was translated: {translation.found}.", "Give a file with the map: --from FILE.")
+        advice = _FORMS if given else "Give a file with the map: --from FILE."
+        raise Misused(f"Nothing was translated: {translation.found}.", advice)
     file = out or Path(f"{name}.json")
     write(file, translation.content, overwrite=overwrite)
     emit(document, translation_view(translation), as_json=as_json)
@@ -135,6 +138,8 @@ def check_map(
     """
     text = read_text(file)
     found = look_through(name, text)
+    if shipped_map(name) is None:
+        say(f"This version of relay has no map {name}, so the file was not compared with a shipped one.")
     if found.faults or not against:
         emit(review_lines(file, found), review_view(file, found), as_json=as_json)
         if not found.faults:

@@ -147,8 +147,9 @@ def translation_view(translation: Translation) -> RenderableType:
     """The report, then what is still wrong."""
     view = table("", "Column", "From, and what was changed")
     for each in translation.report:
-        lines = [*filter(None, [each.source]), *(f"  {note}" for note in each.text.split("; ") if note)]
-        add(view, safe(each.kind, _KINDS[each.kind]), each.target, Text("\n").join(map(safe, lines)))
+        notes = (safe(note, "dim") for note in each.text.split("; ") if note)
+        lines = [*([safe(each.source)] if each.source else []), *notes]
+        add(view, safe(each.kind, _KINDS[each.kind]), each.target, Text("\n").join(lines))
     counts = {kind: sum(each.kind == kind for each in translation.report) for kind in _KINDS}
     told = ", ".join(f"{number:,} {kind}" for kind, number in counts.items())
     faults = [safe(f"  - {each}", "bold red") for each in translation.faults]

@@ -66,6 +66,20 @@ def test_the_packages_of_the_wheel_are_enough_to_check_a_file(actuals: Path, tmp
     assert (done.returncode, done.stdout.strip()) == (0, "0 faults, 0 warnings"), done.stderr
 
 
+def test_a_map_of_an_unknown_name_is_not_compared_and_that_is_said(actuals: Path) -> None:
+    ended = relay("maps", "check", "actual", str(actuals), env=NO_APP)
+    assert (ended.code, "no map actual" in ended.stderr) == (ExitCode.FINE, True)
+
+
+def test_a_file_that_is_no_dual_write_map_is_told_what_it_should_be(
+    app: FakeApp, env: dict[str, str], actuals: Path, tmp_path: Path
+) -> None:
+    app.answers["POST /api/maps/actuals/translations"] = _translation(content=None, found="it has no legs", report=[])
+    ended = relay("maps", "import", "actuals", "--from", str(actuals), "--out", str(tmp_path / "x.json"), env=env)
+    assert (ended.code, "The file holds the JSON of msdyn_mapping" in ended.stderr) == (ExitCode.USAGE, True)
+    assert "--from" not in ended.stderr
+
+
 def test_a_fault_is_told_with_line_and_column(actuals: Path) -> None:
     actuals.write_text(TEXT.replace('"direction": "toFinance"}', '"direction": "there"}', 1), "utf-8")
     ended = relay("maps", "check", "actuals", str(actuals), "--against", env=NO_APP)
