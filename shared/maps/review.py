@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from shared.configuration.data_files import reason_of
 from shared.maps.map_parts import FieldPair
 from shared.maps.odata_filter import FilterRefused, conditions, parse_filter
-from shared.maps.positions import Step, place_of
+from shared.maps.positions import Step, place_in, place_of, place_of_doubled
 from shared.maps.table_map import TableMap
 from shared.maps.transforms import ValueMap
 
@@ -53,10 +53,14 @@ def review(text: str, shipped: TableMap | None = None) -> Review:
         content = json.loads(text)
     except json.JSONDecodeError as error:
         return _nothing(Remark("fault", "", f"no JSON: {error.msg}", error.lineno, error.colno))
+    except ValueError as error:
+        # A number with thousands of digits.
+        return _nothing(Remark("fault", "", f"no JSON: {error}"))
     except RecursionError:
         return _nothing(Remark("fault", "", "no map: it is nested too deeply"))
-    if doubled := _doubled(text):
-        return _nothing(Remark("fault", doubled, f"{doubled} is given twice in one object"))
+    if doubled := place_of_doubled(text):
+        name, line, column = doubled
+        return _nothing(Remark("fault", name, f"{name} is given twice in one object", line, column))
     try:
         table_map = TableMap.model_validate(content)
     except ValidationError as error:
@@ -69,18 +73,6 @@ def _nothing(remark: Remark) -> Review:
     return Review(None, (remark,))
 
 
-def _doubled(text: str) -> str:
-    """The name of a member that an object has twice. Only the last one would count."""
-    found: list[str] = []
-
-    def look(pairs: list[tuple[str, Any]]) -> None:
-        names = [name for name, _ in pairs]
-        found.extend(name for name in names if names.count(name) > 1)
-
-    json.loads(text, object_pairs_hook=look)
-    return found[0] if found else ""
-
-
 def _fault(text: str, problem: Any) -> Remark:
     path, reason = list(problem["loc"]), reason_of(problem, "map")
     # A rule about several members names them in its text.
@@ -91,10 +83,10 @@ def _fault(text: str, problem: Any) -> Remark:
     return _at(text, "fault", path, reason)
 
 
-def _at(text: str, severity: Literal["fault", "warning"], path: list[Step], reason: str, offset: int = 0) -> Remark:
+def _at(text: str, severity: Literal["fault", "warning"], path: list[Step], reason: str) -> Remark:
     line, column = place_of(text, path)
     steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
-    return Remark(severity, steps, reason, line, column + offset)
+    return Remark(severity, steps, reason, line, column)
 
 
 def _faults(text: str, table_map: TableMap) -> Iterator[Remark]:
@@ -109,8 +101,8 @@ def _faults(text: str, table_map: TableMap) -> Iterator[Remark]:
     try:
         parse_filter(table_map.source.filter)
     except FilterRefused as refused:
-        # After the quote with which the text begins.
-        yield _at(text, "fault", ["source", "filter"], f"no OData filter: {refused}", refused.at + 1)
+        line, column = place_in(text, ["source", "filter"], refused.at)
+        yield Remark("fault", "source.filter", f"no OData filter: {refused}", line, column)
 
 
 def _is_reversed(values: ValueMap) -> bool:

@@ -5,7 +5,7 @@ instances see a changed map within that time, without a request of their own.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -23,6 +23,7 @@ SHIPPED = ""
 _PREFIX = "map "
 # They are stored in one table property, which holds at most 32,768 characters. The audit has all of them.
 _REMEMBERED = 60
+_LONGEST = 32_000
 _LONGEST_NAME = 200
 
 
@@ -67,8 +68,13 @@ def _add(new: Activation, instead_of: str, row: Any | None) -> Row:
     if (before[0].digest if before else SHIPPED) != instead_of:
         raise LeaseLost("another map was activated meanwhile")
     kept = (new, *before)[:_REMEMBERED]
-    written = [[each.digest, each.version, stamp(each.at), each.by] for each in kept]
-    return {**(row or {}), "digest": new.digest, "activations": json.dumps(written)}
+    while len(written := _written(kept)) > _LONGEST and len(kept) > 1:
+        kept = kept[:-1]
+    return {**(row or {}), "digest": new.digest, "activations": written}
+
+
+def _written(activations: Iterable[Activation]) -> str:
+    return json.dumps([[each.digest, each.version, stamp(each.at), each.by] for each in activations])
 
 
 def _read(row: Any | None) -> tuple[Activation, ...]:

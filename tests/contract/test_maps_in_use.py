@@ -188,6 +188,19 @@ async def test_the_history_says_when_who_and_what_before(two: tuple[Instance, In
     assert all((now() - each.at).total_seconds() < 60 for each in history)
 
 
+async def test_the_history_fits_whatever_the_names_are(two: tuple[Instance, Instance]) -> None:
+    """A property of a row holds 32,768 characters, and a letter of such a name takes six of them."""
+    one, _ = two
+    log, name = one.ports.activation_log, "株" * 200
+    before = SHIPPED
+    for number in range(30):
+        digest = f"{number:032}"
+        await log.activate(ACTUALS, digest, "9.0", by=name, instead_of=before)
+        before = digest
+    history = await log.of(ACTUALS)
+    assert [each.digest for each in history[:3]] == [f"{number:032}" for number in (29, 28, 27)]
+
+
 async def _damage(instance: Instance, digest: str, content: bytes, written_by: str = VERSION) -> None:
     container = instance.ports.known_maps._container
     await container.upload_blob(

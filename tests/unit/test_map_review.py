@@ -10,7 +10,7 @@ from shared.maps.odata_filter import FilterRefused, parse_filter
 from shared.maps.positions import place_of
 from shared.maps.review import Remark, review
 from shared.maps.table_map import MAPS, load_map
-from shared.project_operations.codes import ACTUALS
+from shared.project_operations.codes import ACTUALS, CONNECTIONS
 
 TEXT = (MAPS / f"{ACTUALS}.json").read_text("utf-8")
 SHIPPED = load_map(ACTUALS)
@@ -175,3 +175,29 @@ def test_a_filter_that_is_none_is_refused_with_its_place(text: str, at: int) -> 
     with pytest.raises(FilterRefused) as refused:
         parse_filter(text)
     assert refused.value.at == at
+
+
+def test_a_character_that_is_written_as_several_moves_the_place_of_a_fault() -> None:
+    text = json.dumps(load_map(CONNECTIONS).document, indent=2)
+    wrong = text.replace("msdyn_transaction1type eq 'msdyn_actual' and", "a eq \\u0027\\ud83d\\ude00\\u0027 andd")
+    [fault] = review(wrong).faults
+    line = wrong.splitlines()[fault.line - 1]
+    assert line[fault.column - 1 :].startswith("andd")
+
+
+@pytest.mark.parametrize("member", ['"version": "2.0",', '"direction": "both",'])
+def test_a_member_that_is_given_twice_has_a_place(member: str) -> None:
+    text = json.dumps(load_map(CONNECTIONS).document, indent=2)
+    name = member.partition(":")[0]
+    wrong = text.replace(f"{name}:", f"{member}\n {name}:", 1)
+    [fault] = review(wrong).faults
+    assert f"{name[1:-1]} is given twice" in fault.text
+    line = wrong.splitlines()[fault.line - 1]
+    assert (line[fault.column - 1 :].startswith(name), fault.line) == (
+        True,
+        wrong[: wrong.index(member)].count("\n") + 2,
+    )
+
+
+def test_a_number_without_an_end_is_a_fault() -> None:
+    assert review('{"version": 1' + "0" * 5000 + "}").faults[0].text.startswith("no JSON: ")
