@@ -21,13 +21,15 @@ def webhook_view(shown: Shown) -> RenderableType:
     """What is registered, what is left to do, and who else listens to updates of invoices."""
     parts: list[RenderableType] = [safe(f"Address: {shown.address}"), _registered(shown)]
     parts += [safe(line) for line in shown.problem.splitlines()]
+    in_rotation = len(shown.keys) > 1
     if shown.is_complete and shown.to_do:
-        parts.append(safe(f"All is registered as it should be. {NO_EVENT}"))
+        # A rotation that has not ended waits for the event itself.
+        parts.append(safe("All is registered as it should be." + ("" if in_rotation else f" {NO_EVENT}")))
     elif shown.to_do:
         parts += [safe("`relay webhook register` would:"), *(safe(f"  {line}") for line in shown.to_do)]
     elif not shown.problem:
         parts.append(safe("All is registered as it should be, and events have come under the key."))
-    if len(shown.keys) > 1:
+    if in_rotation:
         parts.append(safe("A rotation of the key has not ended: run `relay webhook rotate`."))
     if shown.found.foreign:
         parts += [safe("Other webhooks listen to updates of invoices too:"), _listeners(shown)]

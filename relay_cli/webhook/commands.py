@@ -107,9 +107,10 @@ def register_webhook(
     if plan.is_waiting:
         say("A rotation of the key has not ended: run `relay webhook rotate` afterwards.")
     done = _do(at, "register", plan.lines, by=operator, consent=consent, work=partial(register, at, plan))
+    code = _tell("The webhook is registered and enabled." if done else "", plan.lines)
     if done and plan.sets_key:
         say("Confirm an invoice: then `relay webhook show` tells that its event came under the key.")
-    return _tell("The webhook is registered and enabled." if done else "", plan.lines)
+    return code
 
 
 @app.command("rotate")
