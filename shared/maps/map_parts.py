@@ -67,7 +67,7 @@ class FieldPair(MapPart):
         if self.transform:
             try:
                 value = self.transform.apply(value, row, zone)
-            except (RowRefused, ValueError, TypeError) as error:
+            except (RowRefused, ValueError, TypeError, OverflowError) as error:
                 raise RowRefused(f"{self.target} from {self.source}: {error}") from error
         text = text_of(value)
         if not text.isascii():

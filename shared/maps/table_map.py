@@ -244,7 +244,7 @@ class TableMap(MapPart):
         zone of the settings, or differs from the zone-free column of the same row. The row must be one that `write`
         accepts."""
         values = ((target, follow(row, steps), transform) for target, steps, transform in self._days)
-        return [f"{target} {value}" for target, value, transform in values if transform.is_in_doubt(value, row, zone)]
+        return [f"{target} {value}" for target, value, transform in values if _is_in_doubt(transform, value, row, zone)]
 
     @cached_property
     def _days(self) -> tuple[tuple[str, tuple[str, ...], LocalDay | PlainDate], ...]:
@@ -262,6 +262,14 @@ class TableMap(MapPart):
     def position(self, column: str) -> int:
         """The index of a column in the result of `write`."""
         return self.columns.index(column)
+
+
+def _is_in_doubt(transform: LocalDay | PlainDate, value: Any, row: Row, zone: Zones) -> bool:
+    try:
+        return transform.is_in_doubt(value, row, zone)
+    except (ValueError, TypeError, OverflowError):
+        # A map may take the day from another column while this one holds no instant at all.
+        return True
 
 
 def read_written(content: Mapping[str, Any], present: TableMap) -> TableMap:

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from shared.configuration.time_zones import Zones
 from shared.errors import NeedsAttention
 from shared.maps.days import Undecidable, day_meant, is_midnight
-from shared.maps.table_map import load_map
+from shared.maps.map_parts import FieldPair
+from shared.maps.table_map import TableMap, load_map
+from shared.maps.transforms import RowRefused
 from shared.project_operations.chosen_days import DayTally
 from shared.project_operations.codes import ACTUALS
 
@@ -133,3 +135,26 @@ def test_a_zone_free_date_stands_as_it_is_and_an_instant_among_them_is_counted(
     row = {"msdyn_transactiondate": text}
     assert column.write(row, BERLIN) == day
     assert bool(table_map.days_in_doubt(row, BERLIN)) is doubtful
+
+
+@pytest.mark.parametrize("value", ["", "tomorrow", 7, "9999-12-31T23:59:59Z"])
+def test_a_column_that_holds_no_instant_is_in_doubt_while_another_says_the_day(value: object) -> None:
+    content = load_map(ACTUALS).model_dump(mode="json")
+    pair = next(each for each in content["fields"] if each["target"] == "ACCOUNTINGDATE")
+    pair["transform"] = {"kind": "localDay", "zoneFree": "msdyn_tzaaccountingdate"}
+    table_map, auckland = TableMap.model_validate(content), Zones(ZoneInfo("Pacific/Auckland"))
+    row = {"msdyn_accountingdate": value, "msdyn_tzaaccountingdate": "2026-06-30"}
+    [write] = [each.write for each in table_map.outgoing if each.target == "ACCOUNTINGDATE"]
+    assert write(row, auckland) == "2026-06-30"
+    assert table_map.days_in_doubt(row, auckland) == [f"ACCOUNTINGDATE {value}"]
+
+
+@pytest.mark.parametrize("kind", ["localDay", "localDate", "date"])
+def test_an_instant_beyond_the_calendar_refuses_its_row(kind: str) -> None:
+    pair = FieldPair.model_validate(
+        {"target": "DAY", "source": "day", "direction": "toFinance", "transform": {"kind": kind}}
+    )
+    with pytest.raises(RowRefused, match="DAY from day"):
+        pair.write(
+            {"day": "9999-12-31T23:59:59Z"}, Zones(ZoneInfo("Pacific/Auckland"), (ZoneInfo("Pacific/Auckland"),))
+        )
