@@ -67,7 +67,7 @@ class Arm:
     owners: frozenset[str]
     switches: Switches = field(default_factory=Switches)
     requests: list[str] = field(default_factory=list)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    pending: list[Callable[[], None]] = field(default_factory=list)
 
     def routes(self) -> list[web.RouteDef]:
         function, host = f"{SITE}/functions/{{function}}", f"{SITE}/host/default"
@@ -128,11 +128,13 @@ class Arm:
         return web.json_response(self.requests)
 
     async def set_switches(self, request: web.Request) -> web.Response:
-        """Turn the given switches, leave the others."""
+        """Turn the given switches, leave the others. Without a delay, pending changes of keys are made at once."""
         try:
             self.switches = Switches.model_validate(self.switches.model_dump() | await request.json())
         except ValidationError as error:
             return web.json_response({"error": str(error)}, status=400)
+        if not self.switches.keyDelaySeconds:
+            self._make_pending()
         return web.json_response(self.switches.model_dump())
 
     def _function(self, request: web.Request) -> str | None:
@@ -146,14 +148,18 @@ class Arm:
         if not self.switches.keyDelaySeconds:
             change()
             return
+        self.pending.append(change)
+        asyncio.get_running_loop().call_later(self.switches.keyDelaySeconds, self._make, change)
 
-        async def wait() -> None:
-            await asyncio.sleep(self.switches.keyDelaySeconds)
+    def _make(self, change: Callable[[], None]) -> None:
+        if change in self.pending:
+            self.pending.remove(change)
             change()
 
-        task = asyncio.create_task(wait())
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+    def _make_pending(self) -> None:
+        """Make all delayed changes now: none may come later, when the delay is off."""
+        for change in list(self.pending):
+            self._make(change)
 
     def _guarded(self, handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.Response:

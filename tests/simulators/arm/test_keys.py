@@ -103,6 +103,20 @@ def test_host_keys_open_every_function(owner: Owner, keys: Path) -> None:
     assert not host.open_function("accept_posting", "k")
 
 
+def test_a_delayed_key_comes_when_the_delay_is_switched_off_and_not_later(owner: Owner, keys: Path) -> None:
+    host, where = KeyFile(keys), "/host/default/functionKeys/late"
+    _switch(owner, keyDelaySeconds=3600)
+    assert owner.call("PUT", where, {"properties": {"name": "late", "value": "l"}}).status_code == 201
+    assert not host.open_function("accept_posting", "l")
+    _switch(owner, keyDelaySeconds=0)
+    assert host.open_function("accept_posting", "l")
+    assert owner.call("DELETE", where).status_code == 204
+
+
+def _switch(owner: Owner, **switches: float) -> None:
+    requests.put(f"{owner.url}/sim/switches", json=switches, timeout=10).raise_for_status()
+
+
 def test_the_site_tells_its_host_name(owner: Owner) -> None:
     site = owner.call("GET", "").json()
     assert (site["id"], site["properties"]["defaultHostName"]) == (SITE, "h")
