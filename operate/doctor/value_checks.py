@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from operate.doctor.check import Check, Finding, Verdict
+from operate.doctor.choices import Misfit, misfit
 from operate.doctor.definitions import Gap, Table, reach
 from operate.doctor.tables import Column, Tables
 from operate.doctor.visit import Visit
@@ -12,7 +13,7 @@ from shared.jobs.job import Measures
 from shared.maps.map_parts import FieldPair
 from shared.maps.transforms import LocalDate, LocalDay, PlainDate, ValueMap
 
-_DATE, _TEXTS = "DateTime", frozenset({"String", "Memo"})
+_DATE = "DateTime"
 _FITTING: Mapping[type[Any], Mapping[str, Verdict]] = {
     LocalDay: {"UserLocal": Verdict.OK, "DateOnly": Verdict.OK, "TimeZoneIndependent": Verdict.WARN},
     LocalDate: {"UserLocal": Verdict.OK, "DateOnly": Verdict.OK, "TimeZoneIndependent": Verdict.FAIL},
@@ -67,18 +68,8 @@ async def _compare_values(visit: Visit, place: _Place) -> list[Finding]:
         return [place.unknown()]
     values = place.pair.transform.values if isinstance(place.pair.transform, ValueMap) else {}
     options = await Tables(visit.dataverse).options(place.table.name, place.column)
-    if options is None:
-        return list(_never_met(place, values))
-    return list(_differences(place, values, options, _measures(visit, place)))
-
-
-def _never_met(place: _Place, values: Mapping[str, bool | int | str]) -> Iterator[Finding]:
-    """Values of a column that is no choice: what it may hold is not listed, only its type is known."""
-    kind = place.column.type if place.column else ""
-    if kind in _TEXTS and (wrong := {name: value for name, value in values.items() if not isinstance(value, str)}):
-        seen = f"{_listed(wrong)} can never match, because the column holds texts"
-        correct = f"Correct the value map of {place.pair.target} in the map {place.map}"
-        yield Finding(Verdict.FAIL, seen, f"the values of {place.pair.source}, as texts", correct, place.about)
+    found = misfit(values, place.column, options)
+    return list(_differences(place, found, options or {}, _measures(visit, place)))
 
 
 def _measures(visit: Visit, place: _Place) -> Measures | None:
@@ -89,22 +80,20 @@ def _measures(visit: Visit, place: _Place) -> Measures | None:
 
 
 def _differences(
-    place: _Place, values: Mapping[str, bool | int | str], options: Mapping[bool | int, str], measures: Measures | None
+    place: _Place, found: Misfit, options: Mapping[bool | int, str], measures: Measures | None
 ) -> Iterator[Finding]:
-    kind = bool if place.column and place.column.type == "Boolean" else int
     expected = f"the values of {place.pair.source}: {', '.join(map(str, options))}"
     correct = f"Correct the value map of {place.pair.target} in the map {place.map}"
-    if wrong := {name: value for name, value in values.items() if type(value) is not kind}:
-        holds = "true or false" if kind is bool else "numbers"
-        seen = f"{_listed(wrong)} can never match, because the column holds {holds}"
+    if found.wrong:
+        expected = expected if options else f"the values of {place.pair.source}, as {found.holds}"
+        seen = f"{_listed(found.wrong)} can never match, because the column holds {found.holds}"
         yield Finding(Verdict.FAIL, seen, expected, correct, place.about)
-        return
-    if missing := {name: value for name, value in values.items() if value not in options}:
-        needed = measures and missing.keys() & measures.values.keys()
-        seen = f"the tenant has no value for {_listed(missing)}"
+    if found.missing:
+        needed = measures and found.missing.keys() & measures.values.keys()
+        seen = f"the tenant has no value for {_listed(found.missing)}"
         yield Finding(Verdict.FAIL if needed else Verdict.WARN, seen, expected, correct, place.about)
-    if (more := {text: value for value, text in options.items() if value not in values.values()}) and not measures:
-        seen = f"the map has no name for {_listed(more)}: a row with such a value is rejected"
+    if found.more and not measures:
+        seen = f"the map has no name for {_listed(found.more)}: a row with such a value is rejected"
         yield Finding(Verdict.WARN, seen, expected, correct, place.about)
 
 

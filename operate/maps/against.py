@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
+from operate.doctor.choices import misfit
 from operate.doctor.definitions import Gap, Path, Reached, reach_from, selective
 from operate.doctor.onlooker import NoAnswer, NotThere, UnknownColumn, Unseen
 from operate.doctor.tables import Column, Tables
@@ -106,22 +107,18 @@ class _Check:
                     yield remark
 
     async def _values(self, pair: FieldPair, values: ValueMap, owner: str, column: Column) -> list[MapRemark]:
-        options = await self._tables.options(owner, column)
-        if options is None:
-            return []
-        if column.type == "Boolean":
-            odd = [str(value) for value in values.values.values() if not isinstance(value, bool)]
-            return [_fail(pair.target, f"{pair.source} is yes or no, and the value map has {odd[0]}")] if odd else []
-        known = frozenset(options)
-        mapped = {value for value in values.values.values() if not isinstance(value, bool)}
-        strange = sorted(str(value) for value in mapped - known)
-        left = sorted(known - {value for value in mapped if isinstance(value, int)})
-        found = [_fail(pair.target, f"{pair.source} has no value {', '.join(strange)}")] if strange else []
-        if left:
-            listed = ", ".join(map(str, left))
-            text = (
-                f"{pair.source} also has the {'value' if len(left) == 1 else 'values'} {listed}: such a row is refused"
-            )
+        misfits = misfit(values.values, column, await self._tables.options(owner, column))
+        found = list[MapRemark]()
+        if misfits.wrong:
+            listed = ", ".join(map(str, misfits.wrong.values()))
+            found.append(_fail(pair.target, f"{pair.source} holds {misfits.holds}, and the value map has {listed}"))
+        if misfits.missing:
+            listed = ", ".join(sorted(map(str, misfits.missing.values())))
+            found.append(_fail(pair.target, f"{pair.source} has no value {listed}"))
+        if misfits.more:
+            listed = ", ".join(map(str, misfits.more.values()))
+            which = "value" if len(misfits.more) == 1 else "values"
+            text = f"{pair.source} also has the {which} {listed}: such a row is refused"
             found.append(_warn(pair.target, text, "Add them to the value map if such rows occur"))
         return found
 

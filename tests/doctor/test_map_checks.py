@@ -101,6 +101,14 @@ def _unknown_choice(content: Content) -> None:
     _field(content, "BILLINGTYPE")["transform"]["values"]["Chargeable"] = 7
 
 
+def _yes_for_a_number(content: Content) -> None:
+    _field(content, "BILLINGTYPE")["transform"]["values"]["Chargeable"] = True
+
+
+def _number_for_a_text(content: Content) -> None:
+    _field(content, "BILLINGTYPE")["source"] = "msdyn_description"
+
+
 def _unknown_member(content: Content) -> None:
     values = _field(content, "BILLINGTYPE")["transform"]["values"]
     values["Billable"] = values.pop("Chargeable")
@@ -135,6 +143,8 @@ def _other_label(content: Content) -> None:
         (_lookup_itself, "DESCRIPTION", "fail", "is a lookup: a path goes on behind it, or names _msdyn_project_value"),
         (_no_such_target, "CONTOSONOTE", "fail", "ProjActualsImportEntity of Finance has no column CONTOSONOTE"),
         (_unknown_choice, "BILLINGTYPE", "fail", "msdyn_billingtype has no value 7"),
+        (_yes_for_a_number, "BILLINGTYPE", "fail", "msdyn_billingtype holds numbers, and the value map has True"),
+        (_number_for_a_text, "BILLINGTYPE", "fail", "msdyn_description holds texts, and the value map has 19235"),
         (_unknown_member, "BILLINGTYPE", "fail", "Billable is none of NotSpecified, Chargeable"),
         (_member_in_small_letters, "BILLINGTYPE", "warn", "Finance writes Chargeable, the map chargeable"),
         (_wrong_filter, "source.filter", "fail", "has no column msdyn_istransiton"),
