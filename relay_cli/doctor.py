@@ -2,21 +2,18 @@
 
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from relay_cli.connection import App, connect
+from relay_cli.jobs import run_job
 from relay_cli.options import By, Every, Json, KeyFile, Url, name_operator
-from relay_cli.polling import follow
 from relay_cli.problems import ExitCode, Misused
 from relay_cli.reading import read
 from relay_cli.report import report
-from relay_cli.screen import emit, say, stderr
+from relay_cli.screen import emit, say
 from relay_cli.views.doctor import doctor_view
 from relay_contract.doctor import Diagnosis
-from relay_contract.reconciliation import JobAccepted
 
 
 def doctor(
@@ -72,22 +69,13 @@ def _names(only: list[str] | None) -> list[str]:
 
 
 def _run(relay: App, only: list[str], by: str, every: float) -> Any:
-    started = read(JobAccepted, relay.post("doctor", {"only": only, "by": by}))
-    path = f"doctor/{quote(started.id, safe='')}"
-    say("Checking ...")
-    document: Any = None
-    with _progress() as progress:
-        task = progress.add_task("Done", total=None)
-        for document in follow(lambda: relay.get(path), lambda seen: seen.get("state") != "running", every):
-            run = read(Diagnosis, document)
-            progress.update(task, completed=run.done, total=run.of or None)
-    return document
+    body = {"only": only, "by": by}
+    return run_job(relay, "doctor", body, every=every, doing="Checking ...", progress_of=_progress, unit="checks")
 
 
-def _progress() -> Progress:
-    console = stderr()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("checks"))
-    return Progress(*columns, console=console, disable=not console.is_interactive, transient=True)
+def _progress(document: Any) -> tuple[int, int]:
+    run = read(Diagnosis, document)
+    return run.done, run.of
 
 
 def _check_folder(file: Path | None) -> None:

@@ -1,15 +1,14 @@
 """`relay out-of-sync`: actuals that are not in Finance, not posted there or not back from there, and what to do."""
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
 from relay_cli.connection import App, connect
 from relay_cli.consent import Consent, ask, settle
 from relay_cli.invoices import find
+from relay_cli.jobs import run_job
 from relay_cli.options import INVOICE, By, DryRun, Every, Json, KeyFile, Since, SyncKind, Until, Url, Yes, name_operator
-from relay_cli.polling import follow
 from relay_cli.problems import ExitCode, Misused
 from relay_cli.reading import read
 from relay_cli.screen import emit, say
@@ -17,7 +16,6 @@ from relay_cli.times import now, read_time
 from relay_cli.views.layout import counted
 from relay_cli.views.out_of_sync import out_of_sync_view
 from relay_contract.out_of_sync import OutOfSync
-from relay_contract.reconciliation import JobAccepted
 
 Grace = Annotated[
     float | None,
@@ -85,12 +83,7 @@ def out_of_sync(
 
 
 def _run(relay: App, body: dict[str, Any], every: float) -> Any:
-    started = read(JobAccepted, relay.post("out-of-sync", body))
-    path = f"out-of-sync/{quote(started.id, safe='')}"
-    say("Comparing ...")
-    looks = follow(lambda: relay.get(path), lambda seen: seen.get("state") != "running", every)
-    *_, last = looks
-    return last
+    return run_job(relay, "out-of-sync", body, every=every, doing="Comparing ...")
 
 
 def _verdict(found: OutOfSync) -> ExitCode:

@@ -1,23 +1,21 @@
 """`relay reconcile`: source against target, by count, money and row, of one invoice or of a period."""
 
 from typing import Annotated, Any
-from urllib.parse import quote
 from uuid import UUID
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from relay_cli.connection import App, connect
 from relay_cli.consent import Consent, ask, settle
+from relay_cli.jobs import run_job
 from relay_cli.options import INVOICE, By, DryRun, Every, Json, KeyFile, Since, Until, Url, Yes, name_operator
-from relay_cli.polling import follow
 from relay_cli.problems import ExitCode, Misused
 from relay_cli.reading import read
-from relay_cli.screen import emit, say, stderr
+from relay_cli.screen import emit, say
 from relay_cli.times import now, read_time
 from relay_cli.views.layout import counted
 from relay_cli.views.reconciliation import reconciliation_view
-from relay_contract.reconciliation import JobAccepted, Reconciliation
+from relay_contract.reconciliation import Reconciliation
 
 type Selection = dict[str, str]
 
@@ -85,23 +83,13 @@ def _period(since: str, until: str | None) -> Selection:
 
 
 def _run(relay: App, body: dict[str, Any], every: float) -> Any:
-    started = read(JobAccepted, relay.post("reconciliations", body))
-    path = f"reconciliations/{quote(started.id, safe='')}"
-    say("Reconciling ...")
-    document: Any = None
-    with _progress() as progress:
-        task = progress.add_task("Done", total=None)
-        for document in follow(lambda: relay.get(path), lambda seen: seen.get("state") != "running", every):
-            job = read(Reconciliation, document)
-            progress.update(task, completed=job.done, total=job.of or None)
-    return document
+    doing, path = "Reconciling ...", "reconciliations"
+    return run_job(relay, path, body, every=every, doing=doing, progress_of=_progress, unit="invoices")
 
 
-def _progress() -> Progress:
-    console = stderr()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("invoices"))
-    # In a log file a bar that is redrawn would leave control characters.
-    return Progress(*columns, console=console, disable=not console.is_interactive, transient=True)
+def _progress(document: Any) -> tuple[int, int]:
+    job = read(Reconciliation, document)
+    return job.done, job.of
 
 
 def _verdict(job: Reconciliation) -> ExitCode:

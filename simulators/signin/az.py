@@ -2,7 +2,7 @@
 browser, which signs in at once and posts the form back.
 
 AZ_SIGNIN is its address, AZ_PERSON the person's object id, AZ_TENANT another tenant than its own. Without AZ_PERSON
-nobody is signed in.
+no person is signed in.
 """
 
 import sys

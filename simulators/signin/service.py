@@ -98,7 +98,7 @@ class SignIn:
     async def ask_person(self, request: web.Request) -> web.Response:
         """The page on which a person signs in, as it is after they have."""
         if not self.switches.browserPerson:
-            return web.Response(status=400, text="nobody signs in here: set the switch browserPerson")
+            return web.Response(status=400, text="this browser has no person: set the switch browserPerson")
         page = self.grants.ask(request.query, self.switches.browserPerson)
         return web.Response(text=page, content_type="text/html")
 
